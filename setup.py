@@ -1,0 +1,49 @@
+"""Distribution metadata of zc.zkzopeserver."""
+from pathlib import Path
+
+from setuptools import find_namespace_packages
+from setuptools import setup
+
+HERE = Path(__file__).parent
+
+setup(
+    name='zc.zkzopeserver',
+    version='2.0',
+    description='Run WSGI applications with zope.server, registered in'
+                ' ZooKeeper',
+    long_description='\n\n'.join(
+        HERE.joinpath(name).read_text(encoding='utf-8')
+        for name in ('README.txt', 'CHANGES.txt')),
+    long_description_content_type='text/x-rst',
+    license='ZPL-2.1',
+    url='https://github.com/zopefoundation/zc.zkzopeserver',
+    python_requires='>=3.10',
+    package_dir={'': 'src'},
+    packages=find_namespace_packages('src', include=['zc.zkzopeserver*']),
+    include_package_data=True,
+    install_requires=[
+        'PasteDeploy',
+        'httptools >= 0.6',
+        'pyasyncore; python_version >= "3.12"',
+        'zc.buildout',
+        'zc.recipe.egg',
+        'zc.zk >= 3.0',
+        'zope.server >= 5.0',
+    ],
+    extras_require={
+        'monitor': ['zc.monitor >= 1.0'],
+        'loggers': ['ZConfig'],
+        'test': [
+            'h11',
+            'hypothesis',
+            'manuel',
+            'pytest',
+            'pytest-timeout',
+        ],
+    },
+    entry_points={
+        'paste.server_runner': ['main = zc.zkzopeserver:run'],
+        'zc.buildout': ['default = zc.zkzopeserver.recipe:Recipe'],
+        'zc.buildout.uninstall': [],
+    },
+)
