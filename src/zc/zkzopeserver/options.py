@@ -32,6 +32,8 @@ class OptionsError(ValueError):
         self.where = where
         super().__init__('\n'.join(self.lines()))
 
+    exit_status = 2
+
     def lines(self) -> list[str]:
         """A line for each problem, each beginning with where it is."""
         prefix = f'{self.where}: ' if self.where else ''
@@ -39,7 +41,15 @@ class OptionsError(ValueError):
 
 
 class Bad(ValueError):
-    """A parser's refusal; its text says what is allowed."""
+    """A parser's refusal: what is allowed, and what was found instead.
+
+    `found` is the part that is wrong, when it is not the whole value.
+    """
+
+    def __init__(self, allowed: str, found: str | None = None) -> None:
+        self.allowed = allowed
+        self.found = found
+        super().__init__(allowed)
 
 
 # Parsers: text in, value out, `Bad` with what is allowed.
@@ -235,11 +245,12 @@ def properties(value: str) -> dict[str, Any]:
         name, equals, literal = entry.partition('=')
         name = name.strip()
         if not equals or not name:
-            raise Bad(f'`name = literal` lines, not {entry!r}')
+            raise Bad('a line `name = literal`', entry)
         if name in RESERVED:
-            raise Bad(f'no {name!r}, which the server itself sets')
+            raise Bad('a free name: the server itself sets '
+                      + ' and '.join(RESERVED), name)
         if name in result:
-            raise Bad(f'each name once, not {name!r} twice')
+            raise Bad(f'the only line for {name!r}', entry)
         result[name] = _literal(literal.strip(), entry)
     return result
 
@@ -248,9 +259,9 @@ def _literal(literal: str, entry: str) -> Any:
     try:
         found = ast.literal_eval(literal)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
-        raise Bad(f'a Python literal after `=`, not {entry!r}') from None
+        raise Bad('a name, `=` and a Python literal', entry) from None
     if not _is_json(found):
-        raise Bad(f'literals that JSON can hold, not {entry!r}')
+        raise Bad('a value that JSON can hold', entry)
     return found
 
 
@@ -279,12 +290,12 @@ LEVELS = 'CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG'
 def loggers(value: str) -> str:
     """A level's name, or ZConfig text with ``<logger>`` sections."""
     value = value.strip()
-    if value.upper() in LEVELS:
+    if value.upper() in LEVELS or re.fullmatch('[0-9]{1,3}', value):
         return value.upper()
     if '<' in value:
         return value
-    raise Bad('a level (' + ', '.join(LEVELS) + ') or ZConfig text with'
-              ' <logger> sections')
+    raise Bad('a level (' + ', '.join(LEVELS) + ' or a number) or ZConfig'
+              ' text with <logger> sections')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -442,12 +453,10 @@ def check(raw: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
             continue
         try:
             values[option.name] = option.parse(raw[option.name])
-        except Bad as allowed:
-            problems.append(
-                f'option {option.name!r}: {shorten(raw[option.name])} is not'
-                f' {allowed}' if not str(allowed).startswith(
-                    ('`', 'no ', 'each ', 'a Python', 'literals'))
-                else f'option {option.name!r} takes {allowed}')
+        except Bad as bad:
+            found = raw[option.name] if bad.found is None else bad.found
+            problems.append(f'option {option.name!r}: {shorten(found)} is not'
+                            f' {bad.allowed}')
     problems += conflicts(values)
     return values, problems
 
