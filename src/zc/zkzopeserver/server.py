@@ -109,6 +109,7 @@ class Shell(WSGIHTTPServer):
         self.server_name = socket.gethostname()
         self.port = sock.getsockname()[1]
         self.verbose = 0
+        self.hit_log = None
 
     def add_channel(self, map: dict | None = None) -> None:
         """Enter this server's own map."""
