@@ -1,0 +1,75 @@
+"""The `loggers` option: logging of the process, by level or by ZConfig text.
+
+Only this module imports ZConfig, and only when there is ZConfig text.
+"""
+from __future__ import annotations
+
+import logging
+import re
+
+from zc.zkzopeserver.errors import ConfigurationError
+
+FORMAT = '%(asctime)s %(levelname)s %(name)s %(message)s'
+
+# kazoo tells at INFO of each step of each connection.
+QUIET = 'kazoo'
+
+
+def configure(loggers: str | None) -> None:
+    """Set logging up as the option says; nothing when there is none.
+
+    A level (its name or number) logs to stderr from that level on.  Other
+    text is ZConfig's; ``$(message)s`` and ``$$(message)s`` in it stand for
+    ``%(message)s``, which PasteDeploy would interpolate.  Raises
+    ConfigurationError when ZConfig refuses the text.
+    """
+    if loggers is None:
+        return
+    if '<' in loggers:
+        _configure_zconfig(re.sub(r'\$?\$\(', '%(', loggers))
+    else:
+        logging.basicConfig(level=level(loggers), format=FORMAT)
+
+
+def configure_default() -> None:
+    """Log to stderr from INFO on, unless logging is set up already."""
+    if not logging.getLogger().handlers:
+        logging.basicConfig(level=logging.INFO, format=FORMAT)
+        logging.getLogger(QUIET).setLevel(logging.WARNING)
+
+
+def level(name: str) -> int:
+    """A level's number, from its name or its digits."""
+    return int(name) if name.isdigit() else getattr(logging, name)
+
+
+def _configure_zconfig(text: str) -> None:
+    try:
+        import ZConfig
+    except ImportError:
+        raise ConfigurationError(
+            "option 'loggers': ZConfig text needs the ZConfig distribution;"
+            ' add zc.zkzopeserver[loggers] to the eggs') from None
+    try:
+        ZConfig.configureLoggers(text)
+    except (ZConfig.ConfigurationError, ValueError, OSError) as reason:
+        raise ConfigurationError(
+            "option 'loggers': " + ' '.join(str(reason).split())) from None
+
+
+def reopen() -> None:
+    """Open log files anew, after they were renamed by a log rotation."""
+    for handler in _handlers():
+        if hasattr(handler, 'reopen'):
+            handler.reopen()
+        elif isinstance(handler, logging.FileHandler):
+            # A closed FileHandler opens its file again at the next record.
+            handler.close()
+
+
+def _handlers() -> list[logging.Handler]:
+    named = logging.Logger.manager.loggerDict.values()
+    loggers = [logging.getLogger(), *named]
+    found = [handler for logger in loggers
+             for handler in getattr(logger, 'handlers', ())]
+    return list(dict.fromkeys(found))

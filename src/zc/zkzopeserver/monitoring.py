@@ -1,0 +1,36 @@
+"""The monitor server: a zc.monitor listener for one service.
+
+Only this module imports zc.monitor, and only when a service wants one: it is
+an extra of the distribution (``zc.zkzopeserver[monitor]``).
+"""
+from __future__ import annotations
+
+from zc.zkzopeserver.errors import ConfigurationError
+from zc.zkzopeserver.errors import ServerError
+
+
+class Monitoring:
+    """A monitor server, listening when constructed.
+
+    `address` is (host, true port), or the path of a unix socket.
+    """
+
+    def __init__(self, address: tuple[str, int] | str) -> None:
+        try:
+            import zc.monitor
+        except ImportError as reason:
+            if not (reason.name or '').startswith('zc'):
+                raise
+            raise ConfigurationError(
+                "option 'monitor_server' needs the zc.monitor distribution;"
+                ' add zc.zkzopeserver[monitor] to the eggs') from None
+        zc.monitor.register_basics()
+        try:
+            self._listener = zc.monitor.Listener(address)
+        except zc.monitor.ListenError as reason:
+            raise ServerError(f"option 'monitor_server': {reason}") from None
+        self.address = self._listener.address
+
+    def close(self) -> None:
+        """Stop listening; may be called twice."""
+        self._listener.close()

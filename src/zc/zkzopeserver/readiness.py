@@ -1,0 +1,51 @@
+"""Is the application ready?  Asked through the server's own socket."""
+from __future__ import annotations
+
+import http.client
+import logging
+import threading
+import time
+
+from zc.zkzopeserver.errors import ReadyError
+
+logger = logging.getLogger(__name__)
+
+# Seconds between two attempts.
+INTERVAL = 0.1
+
+
+def wait_until_ready(address: tuple[str, int], path: str, timeout_s: float,
+                     stopping: threading.Event) -> bool:
+    """Ask for `path` until it answers 2xx or 3xx.
+
+    True then; False when `stopping` was set first.  ReadyError with the last
+    answer when `timeout_s` seconds have passed.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not stopping.is_set():
+        left = deadline - time.monotonic()
+        answer = ask(address, path, max(left, INTERVAL))
+        if isinstance(answer, int) and 200 <= answer < 400:
+            logger.info('ready: %s answers %s', path, answer)
+            return True
+        if time.monotonic() + INTERVAL > deadline:
+            raise ReadyError(f"option 'ready': {path} did not answer 2xx or"
+                             f' 3xx within {timeout_s:g} s; last: {answer}')
+        stopping.wait(INTERVAL)
+    return False
+
+
+def ask(address: tuple[str, int], path: str, timeout_s: float) -> int | str:
+    """The status that a GET of `path` gets, or why there is none."""
+    host, port = address
+    if host in ('', '0.0.0.0', '::'):
+        # All interfaces: the loopback one is among them.
+        host = '::1' if host == '::' else '127.0.0.1'
+    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+    try:
+        connection.request('GET', path, headers={'Connection': 'close'})
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException) as reason:
+        return str(reason) or type(reason).__name__
+    finally:
+        connection.close()

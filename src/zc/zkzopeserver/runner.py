@@ -1,0 +1,76 @@
+"""The ``paste.server_runner``: run a WSGI application as a service."""
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
+
+from zc.zkzopeserver import options as option_table
+from zc.zkzopeserver.service import Service
+
+STOP_SIGNALS = signal.SIGTERM, signal.SIGINT
+
+# For tests: set while a server of this process is registered.
+event_for_testing = threading.Event()
+_running: list[Service] = []
+
+
+def run(application: Any, global_conf: Mapping[str, str] | None = None,
+        **local_conf: str) -> None:
+    """Serve `application`, registered, until SIGTERM, SIGINT or a stop.
+
+    `local_conf` are the options of the table in `zc.zkzopeserver.options`,
+    as strings.  Raises OptionsError with all that is wrong in them, before a
+    socket exists, and a StartError (see `zc.zkzopeserver.errors`) when the
+    address, the monitor's address or ZooKeeper cannot be had.
+    """
+    options = option_table.parse(local_conf, where(global_conf))
+    service = Service(options, application, event_for_testing.set)
+    _running.append(service)
+    try:
+        with on_signals(STOP_SIGNALS, service.request_stop):
+            service.run()
+    finally:
+        _running.remove(service)
+        event_for_testing.clear()
+
+
+def where(global_conf: Mapping[str, str] | None) -> str:
+    """Where the options come from, for messages."""
+    path = (global_conf or {}).get('__file__')
+    return f'server section of {os.path.basename(path)}' if path else ''
+
+
+@contextlib.contextmanager
+def on_signals(numbers: tuple[signal.Signals, ...],
+               call: Callable[[], None]) -> Iterator[None]:
+    """`call` at these signals, in the main thread; restores the handlers."""
+    if threading.current_thread() is not threading.main_thread():
+        # Python takes signal handlers from the main thread only.
+        yield
+        return
+    old = {number: signal.signal(number, lambda *_: call())
+           for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def stop_for_testing(thread: threading.Thread | None = None) -> None:
+    """Stop what `run` runs in this process, and wait until it has stopped.
+
+    `thread` is the thread that called `run`; it is joined when given.
+    Another `run` may follow.
+    """
+    for service in list(_running):
+        service.request_stop()
+        service.stopped.wait()
+    if thread is not None:
+        thread.join()

@@ -1,0 +1,193 @@
+"""The order of start and stop of one registered server, and nothing else.
+
+Start: logging -> listen -> monitor -> threads -> ready? -> register.
+Stop: remove the node -> wait, still serving -> drain -> monitor -> session.
+"""
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from zc.zkzopeserver import logconfig
+from zc.zkzopeserver import readiness
+from zc.zkzopeserver import systemd
+from zc.zkzopeserver.options import Options
+from zc.zkzopeserver.registration import Registration
+from zc.zkzopeserver.server import Server
+
+logger = logging.getLogger(__name__)
+
+
+class Service:
+    """A server, its monitor and its registration, started and stopped.
+
+    `start` returns as soon as requests are served; `wait` returns at a
+    request to stop, or raises what kept the server from being registered;
+    `stop` undoes everything that `start` did, in the order that loses
+    nothing, also when `start` failed half-way.  `run` does the three.
+
+    `registered` is set once the node is in ZooKeeper, and `on_registered` is
+    called then, in a thread of the service's.
+    """
+
+    def __init__(self, options: Options, application: Any,
+                 on_registered: Callable[[], None] = lambda: None) -> None:
+        self.options = options
+        self.application = application
+        self.on_registered = on_registered
+        self.registered = threading.Event()
+        self.stopped = threading.Event()
+        self.server: Server | None = None
+        self.monitoring: Any = None
+        self.registration: Registration | None = None
+        self._announcer: threading.Thread | None = None
+        self._stopping = threading.Event()
+        self._hurrying = threading.Event()
+        # What the thread that runs the service waits for: a request to stop
+        # (None), or the exception that ended the announcer.
+        self._messages: queue.SimpleQueue[BaseException | None] = (
+            queue.SimpleQueue())
+
+    def run(self) -> None:
+        """Start, wait for a request to stop, and stop."""
+        try:
+            self.start()
+            self.wait()
+        finally:
+            self.stop()
+
+    # Start.
+
+    def start(self) -> None:
+        """Serve, and begin to register in a thread of its own."""
+        logconfig.configure(self.options.loggers)
+        self.registration = Registration(self.options)
+        self.server = self._listen()
+        self._start_monitoring()
+        self.server.start()
+        logger.info('serving on %s', format_address(self.server.address))
+        self._announcer = threading.Thread(
+            target=self._announce, name='zc.zkzopeserver.announce')
+        self._announcer.start()
+
+    def _listen(self) -> Server:
+        options = self.options
+        return Server(
+            self.application, host=options.host, port=options.port,
+            threads=options.threads, name=options.name,
+            connection_limit=options.connection_limit,
+            channel_timeout=options.channel_timeout,
+            backlog=options.backlog,
+            max_request_header_size=options.max_request_header_size,
+            max_request_body_size=options.max_request_body_size,
+            zservertracelog=options.zservertracelog,
+            access_log=options.access_log)
+
+    def _start_monitoring(self) -> None:
+        if self.options.monitor_server is None:
+            return
+        # Imports zc.monitor, an extra: only for those who want it.
+        from zc.zkzopeserver.monitoring import Monitoring
+        self.monitoring = Monitoring(self.options.monitor_server)
+
+    def _announce(self) -> None:
+        """Register once ready; what goes wrong is for `wait` to raise."""
+        try:
+            if self._is_ready() and self._register():
+                self.registered.set()
+                self.on_registered()
+                systemd.notify('READY=1')
+        except BaseException as reason:  # noqa: BLE001 (a thread's edge)
+            self._messages.put(reason)
+
+    def _is_ready(self) -> bool:
+        options = self.options
+        return options.ready is None or readiness.wait_until_ready(
+            self.server.address, options.ready, options.ready_timeout,
+            self._stopping)
+
+    def _register(self) -> bool:
+        monitor = self.monitoring and self.monitoring.address
+        return self.registration.register(
+            self.server.address, monitor, self._stopping)
+
+    def wait(self) -> None:
+        """Until a request to stop; raises what ended the announcer."""
+        reason = self._messages.get()
+        if reason is not None:
+            raise reason
+
+    # Stop.
+
+    def request_stop(self) -> None:
+        """Ask for the stop; safe in a signal handler.
+
+        Asked a second time, what is in flight is not waited for.
+        """
+        if self._stopping.is_set():
+            self._hurrying.set()
+        self._stopping.set()
+        self._messages.put(None)
+
+    def stop(self) -> None:
+        """Take everything down; every step runs even if one fails."""
+        self._stopping.set()
+        systemd.notify('STOPPING=1')
+        for step in (self._withdraw, self._end_announcing, self._linger,
+                     self._drain, self._close_monitoring,
+                     self._close_session, self._close_server):
+            attempt(step)
+        self.registered.clear()
+        self.stopped.set()
+
+    def _withdraw(self) -> None:
+        if self.registration is not None:
+            self.registration.withdraw()
+
+    def _end_announcing(self) -> None:
+        if self._announcer is not None:
+            self._announcer.join()
+
+    def _linger(self) -> None:
+        """Go on serving those who have not yet seen that the node is gone."""
+        if self.registered.is_set():
+            self._hurrying.wait(self.options.deregister_wait)
+
+    def _drain(self) -> None:
+        if self.server is None:
+            return
+        cut = self.server.drain(self.options.graceful_timeout)
+        if cut:
+            logger.warning('%d requests cut after %g s', cut,
+                           self.options.graceful_timeout)
+
+    def _close_monitoring(self) -> None:
+        if self.monitoring is not None:
+            self.monitoring.close()
+
+    def _close_session(self) -> None:
+        if self.registration is not None:
+            self.registration.close()
+
+    def _close_server(self) -> None:
+        if self.server is not None:
+            self.server.close()
+            logger.info('stopped serving on %s',
+                        format_address(self.server.address))
+
+
+def attempt(step: Callable[[], None]) -> None:
+    """Run a step of a stop; a failure is logged, and the next one runs."""
+    try:
+        step()
+    except Exception:
+        logger.exception('while stopping: %s', step.__name__.strip('_'))
+
+
+def format_address(address: tuple[str, int]) -> str:
+    """(host, port) as ``HOST:PORT``, an IPv6 host in brackets."""
+    host, port = address[:2]
+    return f'[{host}]:{port}' if ':' in host else f'{host}:{port}'

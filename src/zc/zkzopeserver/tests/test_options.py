@@ -1,0 +1,174 @@
+"""The option table: parsing, refusing, reporting."""
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zc.zkzopeserver import options
+from zc.zkzopeserver.options import OptionsError
+from zc.zkzopeserver.options import parse
+
+MINIMAL = {'zookeeper': 'zookeeper.example.com:2181',
+           'path': '/fooservice/providers'}
+
+
+def parsed(**more):
+    return parse({**MINIMAL, **more})
+
+
+def problems(**more):
+    with pytest.raises(OptionsError) as caught:
+        parsed(**more)
+    return caught.value.problems
+
+
+def test_defaults():
+    found = parse(MINIMAL)
+    assert (found.host, found.port, found.threads) == ('', 0, 1)
+    assert found.session_timeout == 10000
+    assert found.session_timeout_s == 10
+    assert found.monitor_server is None
+    assert found.wait == 'fail'
+    assert found.properties == {}
+
+
+def test_every_default_of_the_table_is_what_its_text_parses_to():
+    for option in options.TABLE:
+        if option.is_required or option.default is None:
+            continue
+        shown = option.default_text.strip("'")
+        if shown not in ('none', ''):
+            assert option.parse(shown) == option.default, option.name
+
+
+@pytest.mark.parametrize('name, text, value', [
+    ('zookeeper', 'a:1,b:2/root', 'a:1,b:2/root'),
+    ('zookeeper', 'a:1, b:2', 'a:1,b:2'),
+    ('zookeeper', '[::1]:2181', '[::1]:2181'),
+    ('zookeeper', 'a:1/', 'a:1/'),
+    ('path', '/a/b/../c', '/a/b/../c'),
+    ('host', '::1', '::1'),
+    ('host', '[::1]', '::1'),
+    ('host', 'fe80::1%eth0', 'fe80::1%eth0'),
+    ('host', ' www.example.com ', 'www.example.com'),
+    ('port', '65535', 65535),
+    ('session_timeout', '4000', 4000),
+    ('monitor_server', ':0', ('', 0)),
+    ('monitor_server', '127.0.0.1:8080', ('127.0.0.1', 8080)),
+    ('monitor_server', '[::1]:0', ('::1', 0)),
+    ('monitor_server', './run/monitor.sock', './run/monitor.sock'),
+    ('loggers', 'info', 'INFO'),
+    ('loggers', '10', '10'),
+    ('zservertracelog', 'Yes', True),
+    ('zservertracelog', '0', False),
+    ('advertise', 'www.example.com', 'www.example.com'),
+    ('advertise', 'www.example.com:80', 'www.example.com:80'),
+    ('advertise', '::1', '::1'),
+    ('advertise', '[::1]:80', '[::1]:80'),
+    ('advertise', 'interface:eth0', 'interface:eth0'),
+    ('advertise', 'route', 'route'),
+    ('properties', "a = 1\n# note\nb = {'c': [1.5, None]}\n",
+     {'a': 1, 'b': {'c': [1.5, None]}}),
+    ('wait', 'serve', 'serve'),
+    ('deregister_wait', '0', 0.0),
+    ('graceful_timeout', '2.5', 2.5),
+    ('max_request_body_size', '1 GiB', 2 ** 30),
+    ('max_request_body_size', '64K', 65536),
+    ('max_request_header_size', '65536', 65536),
+])
+def test_good_values(name, text, value):
+    assert getattr(parsed(**{name: text}), name) == value
+
+
+@pytest.mark.parametrize('name, text', [
+    ('zookeeper', 'a'), ('zookeeper', 'a:b'), ('zookeeper', 'a:1,'),
+    ('zookeeper', ''), ('zookeeper', ':2181'),
+    ('zookeeper', 'a:0'), ('zookeeper', 'a:1/x//y'),
+    ('path', 'fooservice'), ('path', ''), ('path', '/a//b'), ('path', '/a/'),
+    ('path', '/a\0'), ('path', '/a\nb'),
+    ('host', 'a b'), ('host', 'host:80'), ('host', '[1.2.3.4]'),
+    ('host', '-x'),
+    ('port', '-1'), ('port', '65536'), ('port', '8o'), ('port', '١'),
+    ('port', ''), ('port', '1' * 5000),
+    ('session_timeout', '10s'), ('session_timeout', '0'),
+    ('threads', '0'), ('threads', '1001'), ('threads', '1.0'),
+    ('monitor_server', '8080'), ('monitor_server', '::1:80'),
+    ('monitor_server', 'a:b'), ('monitor_server', 'a:99999'),
+    ('loggers', 'LOUD'), ('loggers', ''),
+    ('zservertracelog', 'maybe'), ('zservertracelog', ''),
+    ('name', 'a\r\nX: y'), ('name', 'ä'), ('name', ''),
+    ('advertise', 'interface:'), ('advertise', 'a:b:c'),
+    ('advertise', ':80'), ('advertise', 'host:0'), ('advertise', ''),
+    ('properties', 'a'), ('properties', 'a = b'),
+    ('properties', 'pid = 1'), ('properties', 'monitor = "x"'),
+    ('properties', 'a = 1\na = 2'), ('properties', 'a = {1, 2}'),
+    ('properties', 'a = 1e999'), ('properties', "a = __import__('os')"),
+    ('properties', 'a = ' + '(' * 5000),
+    ('wait', 'maybe'),
+    ('ready', 'ready'), ('ready', '/a b'), ('ready', '/\r\nX: y'),
+    ('ready_timeout', '0'), ('ready_timeout', '-1'),
+    ('ready_timeout', 'inf'), ('ready_timeout', 'nan'),
+    ('workers', '0'),
+    ('max_request_body_size', '0'), ('max_request_body_size', '1 XB'),
+    ('max_request_body_size', '-1'),
+    ('connection_limit', '0'), ('backlog', '0'),
+])
+def test_bad_values(name, text):
+    assert len(problems(**{name: text})) == 1
+    assert problems(**{name: text})[0].startswith(f"option '{name}': ")
+
+
+def test_all_problems_together():
+    with pytest.raises(OptionsError) as caught:
+        parse({'path': 'x', 'port': 'y', 'pth': '/'}, 'web.ini')
+    lines = str(caught.value).splitlines()
+    assert lines == [
+        "web.ini: unknown option 'pth' (did you mean 'path'?)",
+        "web.ini: option 'zookeeper' is required: the ZooKeeper servers:"
+        ' HOST:PORT[,HOST:PORT...][/CHROOT]',
+        "web.ini: option 'path': 'x' is not an absolute path such as"
+        ' /fooservice/providers',
+        "web.ini: option 'port': 'y' is not a whole number from 0 to 65535",
+    ]
+    assert caught.value.exit_status == 2
+
+
+def test_unknown_without_a_near_one_lists_what_is_known():
+    problem, = problems(zzzzzzzz='1')
+    assert 'known are access_log, advertise, backlog' in problem
+
+
+def test_long_values_are_quoted_short():
+    problem, = problems(port='9' * 10000)
+    assert len(problem) < 200
+
+
+def test_a_line_break_in_a_value_does_not_break_the_message():
+    problem, = problems(wait='a\nb')
+    assert '\n' not in problem
+
+
+@pytest.mark.parametrize('more', [
+    dict(workers='2', port='8080'),
+    dict(workers='2', monitor_server='127.0.0.1:9'),
+    dict(workers='2', monitor_server='./monitor.sock'),
+    dict(zookeeper_cert='cert.pem'),
+    dict(zookeeper_key='key.pem'),
+])
+def test_options_that_do_not_go_together(more):
+    assert len(problems(**more)) == 1
+
+
+def test_workers_with_ports_of_their_own():
+    assert parsed(workers='2', monitor_server=':0').workers == 2
+
+
+@given(st.sampled_from(options.TABLE), st.text(max_size=40))
+def test_any_text_is_parsed_or_refused_with_a_sentence(option, text):
+    values, found = options.check({**MINIMAL, option.name: text})
+    assert found or option.name in values or not text.strip()
+    assert all('\n' not in problem for problem in found)
+
+
+def test_no_option_by_that_name():
+    with pytest.raises(AttributeError, match="no option 'pth'"):
+        parse(MINIMAL).pth
