@@ -1,0 +1,1 @@
+"""What tests need to run against ZooKeeper servers, real or embedded."""

