@@ -117,7 +117,7 @@ def make_environment():
     except ImportError as reason:
         raise Stop(
             'this Python has no working venv module (%s); on Debian and'
-            ' Ubuntu, install python3-venv' % reason) from None
+            ' Ubuntu, install python3-venv' % reason)
     # Rooms of another Python are of no use to this one.
     for name in 'eggs', 'develop-eggs', 'bin':
         shutil.rmtree(os.path.join(HERE, name), ignore_errors=True)
@@ -127,7 +127,7 @@ def make_environment():
         venv.create(VENV, clear=True, with_pip=True)
     except (OSError, subprocess.CalledProcessError) as reason:
         raise Stop('cannot make a virtual environment in %s: %s'
-                   % (VENV, reason)) from None
+                   % (VENV, reason))
     with open(marker, 'w') as out:
         out.write(identity)
 

@@ -11,11 +11,12 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from zc.zkzopeserver.registration import Registration
+
 from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import readiness
 from zc.zkzopeserver import systemd
 from zc.zkzopeserver.options import Options
-from zc.zkzopeserver.registration import Registration
 from zc.zkzopeserver.server import Server
 
 logger = logging.getLogger(__name__)
