@@ -1,0 +1,131 @@
+"""Access control lists: who may do what to a node."""
+import base64
+import hashlib
+import ipaddress
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from zc.zk.embedded import jute
+from zc.zk.embedded.protocol import Code
+from zc.zk.embedded.protocol import Refused
+
+READ = 1
+WRITE = 2
+CREATE = 4
+DELETE = 8
+ADMIN = 16
+ALL = 31
+
+
+class Id(NamedTuple):
+    """Somebody, in the terms of a scheme."""
+
+    scheme: str
+    id: str
+
+
+class Entry(NamedTuple):
+    """What somebody may do: a sum of permissions."""
+
+    permissions: int
+    id: Id
+
+
+Acl = tuple[Entry, ...]
+
+ANYONE = Id('world', 'anyone')
+OPEN: Acl = (Entry(ALL, ANYONE),)
+WORLD_READ: Acl = (Entry(READ, ANYONE),)
+
+
+def read(reader: jute.Reader) -> Acl:
+    """The list in a request; the same entry twice counts once."""
+    entries = {}
+    for _ in range(reader.count()):
+        permissions = reader.integer()
+        scheme = reader.string()
+        entries[Entry(permissions, Id(scheme, reader.string()))] = None
+    return tuple(entries)
+
+
+def pack(acl: Acl) -> bytes:
+    """The list as a reply has it."""
+    parts = [jute.INT.pack(len(acl))]
+    for permissions, (scheme, name) in acl:
+        parts.append(jute.INT.pack(permissions))
+        parts.append(jute.string(scheme))
+        parts.append(jute.string(name))
+    return b''.join(parts)
+
+
+def digest(credential: bytes) -> Id:
+    """Who shows the credential USER:PASSWORD."""
+    user = credential.partition(b':')[0].decode('utf-8', 'replace')
+    hashed = base64.b64encode(hashlib.sha1(credential).digest()).decode()
+    return Id('digest', f'{user}:{hashed}')
+
+
+def resolve(acl: Acl, ids: 'Iterable[Id]') -> Acl:
+    """The list to store: ``auth`` stands for who made the request."""
+    resolved: dict[Entry, None] = {}
+    for entry in acl:
+        if entry.id.scheme == 'auth':
+            mine = [Entry(entry.permissions, one) for one in ids
+                    if one.scheme == 'digest']
+            if not mine:
+                raise Refused(Code.INVALID_ACL)
+            resolved.update(dict.fromkeys(mine))
+        elif _is_valid(entry.id):
+            resolved[entry] = None
+        else:
+            raise Refused(Code.INVALID_ACL)
+    if not resolved:
+        raise Refused(Code.INVALID_ACL)
+    return tuple(resolved)
+
+
+def check(acl: Acl, permissions: int, ids: 'Iterable[Id]') -> None:
+    """Refuse (no auth) who has none of the permissions."""
+    if acl is not OPEN and not is_allowed(acl, permissions, ids):
+        raise Refused(Code.NO_AUTH)
+
+
+def is_allowed(acl: Acl, permissions: int, ids: 'Iterable[Id]') -> bool:
+    """Whether one of the ids has one of the permissions."""
+    return any(
+        entry.id == ANYONE or any(_matches(entry.id, one) for one in ids)
+        for entry in acl if entry.permissions & permissions)
+
+
+def masked(acl: Acl) -> Acl:
+    """The list without the hashes, for who may read but not administer."""
+    return tuple(
+        Entry(permissions, Id(scheme, name.partition(':')[0] + ':x'))
+        if scheme == 'digest' else Entry(permissions, Id(scheme, name))
+        for permissions, (scheme, name) in acl)
+
+
+def _is_valid(wanted: Id) -> bool:
+    if wanted.scheme == 'digest':
+        user, _, hashed = wanted.id.partition(':')
+        return bool(hashed) and ':' not in hashed
+    if wanted.scheme == 'ip':
+        return _network(wanted.id) is not None
+    return wanted == ANYONE
+
+
+def _matches(wanted: Id, shown: Id) -> bool:
+    if wanted.scheme != shown.scheme:
+        return False
+    if wanted.scheme == 'ip':
+        network = _network(wanted.id)
+        return (network is not None
+                and ipaddress.ip_address(shown.id) in network)
+    return wanted.id == shown.id
+
+
+def _network(text: str):
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None

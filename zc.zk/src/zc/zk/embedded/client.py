@@ -1,0 +1,148 @@
+"""A connected client: from its handshake to its last request."""
+import logging
+from typing import Protocol
+
+from zc.zk.embedded import acl
+from zc.zk.embedded import jute
+from zc.zk.embedded.database import Database
+from zc.zk.embedded.protocol import EVENT
+from zc.zk.embedded.protocol import REPLY
+from zc.zk.embedded.protocol import Code
+from zc.zk.embedded.protocol import Event
+from zc.zk.embedded.protocol import Op
+from zc.zk.embedded.protocol import Refused
+from zc.zk.embedded.protocol import Xid
+from zc.zk.embedded.requests import HANDLERS
+from zc.zk.embedded.sessions import PASSWORD_SIZE
+from zc.zk.embedded.sessions import Session
+
+logger = logging.getLogger(__name__)
+
+
+class Transport(Protocol):
+    """What a client needs of its connection."""
+
+    def send(self, frame: bytes) -> None:
+        """Send a frame, in order, without waiting."""
+
+    def finish(self) -> None:
+        """Close once everything is sent; no more frames come."""
+
+
+class Client:
+    """What one connection may do, and its part of the conversation."""
+
+    def __init__(
+        self, database: Database, host: str, transport: Transport,
+    ) -> None:
+        self._database = database
+        self._transport = transport
+        self.ids: list[acl.Id] = [acl.Id('ip', host)]
+        self.watching: set[tuple[str, str]] = set()
+        self.session: Session | None = None
+
+    def receive(self, frame: bytes) -> None:
+        """Answer a frame; Malformed when nothing can be made of it."""
+        reader = jute.Reader(frame)
+        if self.session is None:
+            self._connect(reader)
+            return
+        self.session.touch()
+        xid = reader.integer()
+        op = reader.integer()
+        if op == Op.AUTH:
+            self._authenticate(xid, reader)
+        elif op == Op.CLOSE:
+            self._database.end(self.session)
+            self._reply(xid)
+            self._transport.finish()
+        elif op in HANDLERS:
+            self._request(xid, op, reader)
+        else:
+            logger.warning('request of unknown type %d', op)
+            self._reply(xid, Code.UNIMPLEMENTED)
+            self._transport.finish()
+
+    def notify(self, event: int, path: str) -> None:
+        """Tell the client of something that it watches."""
+        self._transport.send(
+            REPLY.pack(Xid.EVENT, -1, Code.OK)
+            + EVENT.pack(event, Event.STATE_CONNECTED)
+            + jute.string(path))
+
+    def leave(self) -> None:
+        """The connection is gone; the session goes on for its time."""
+        self._database.watches.forget(self)
+        if self.session is not None and self.session.connection is self:
+            self.session.connection = None
+
+    def dismiss(self) -> None:
+        """The session is over or somewhere else: close."""
+        self._transport.finish()
+
+    def _request(self, xid: int, op: int, reader: jute.Reader) -> None:
+        try:
+            body = HANDLERS[op](self._database, self, reader)
+        except Refused as refusal:
+            self._reply(xid, refusal.code)
+        except jute.Malformed as error:
+            logger.warning('request of type %d: %s', op, error)
+            self._reply(xid, Code.MARSHALLING_ERROR)
+        else:
+            self._reply(xid, Code.OK, body)
+
+    def _reply(self, xid: int, code: int = Code.OK, body: bytes = b''):
+        self._transport.send(
+            REPLY.pack(xid, self._database.zxid, code) + body)
+
+    def _connect(self, reader: jute.Reader) -> None:
+        reader.integer()  # the version of the protocol, always 0
+        seen = reader.long()
+        timeout = reader.integer()
+        number = reader.long()
+        password = reader.buffer()
+        # Old clients do not say whether a read-only server would do,
+        # and do not expect to be told.
+        is_old = not reader.left
+        if seen > self._database.zxid:
+            raise jute.Malformed(
+                f'a client that has seen zxid {seen:#x}, ours is'
+                f' {self._database.zxid:#x}')
+        sessions = self._database.sessions
+        if number:
+            session = sessions.resume(number, password, timeout)
+        else:
+            session = sessions.open(timeout)
+        self._welcome(session, is_old)
+
+    def _welcome(self, session: 'Session | None', is_old: bool) -> None:
+        if session is not None:
+            if session.connection is not None:
+                session.connection.dismiss()
+            session.connection = self
+            self.session = session
+            answer = (session.timeout, session.id, session.password)
+        else:
+            answer = (0, 0, bytes(PASSWORD_SIZE))
+        timeout, number, password = answer
+        self._transport.send(
+            jute.INT.pack(0) + jute.INT.pack(timeout)
+            + jute.LONG.pack(number) + jute.buffer(password)
+            + (b'' if is_old else b'\0'))
+        if session is None:
+            self._transport.finish()
+
+    def _authenticate(self, xid: int, reader: jute.Reader) -> None:
+        reader.integer()
+        scheme = reader.string()
+        credential = reader.buffer() or b''
+        if scheme == 'digest':
+            shown = acl.digest(credential)
+            if shown not in self.ids:
+                self.ids.append(shown)
+        elif scheme != 'ip':
+            logger.warning('authentication by unknown scheme %.40r', scheme)
+            self._reply(xid, Code.AUTH_FAILED)
+            self._transport.finish()
+            return
+        self._reply(xid)

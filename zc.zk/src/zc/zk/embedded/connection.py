@@ -1,0 +1,153 @@
+"""A connection: bytes to frames and back, within bounds."""
+import logging
+import socket
+
+from zc.zk.embedded import words
+from zc.zk.embedded.client import Client
+from zc.zk.embedded.jute import INT
+from zc.zk.embedded.jute import Malformed
+from zc.zk.embedded.protocol import MAX_FRAME
+
+logger = logging.getLogger(__name__)
+
+CHUNK = 1 << 16
+# Above this much unsent output no more requests are taken; above the
+# second, which takes a flood of events, the reader is given up.
+CROWDED = 1 << 20
+HOPELESS = 16 << 20
+
+
+class Connection:
+    """A socket and the client behind it.
+
+    ``is_reading`` and ``is_writing`` tell the loop what to wait for.
+    ``is_closed`` is set once there is nothing left to be done.
+    """
+
+    def __init__(self, sock: socket.socket, address, service) -> None:
+        self._socket = sock
+        self.address = address
+        self._service = service
+        self._input = bytearray()
+        self._output = bytearray()
+        self._is_finishing = False
+        self.is_closed = False
+        self.awaited = 0  # the loop's note of what it waits for
+        self.received = self.sent = 0
+        self.client = Client(service.database, address[0], self)
+
+    def fileno(self) -> int:
+        """The number that selectors want."""
+        return self._socket.fileno()
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether more input is welcome."""
+        return not self._is_finishing and len(self._output) < CROWDED
+
+    @property
+    def is_writing(self) -> bool:
+        """Whether there is output that waits."""
+        return bool(self._output)
+
+    def send(self, frame: bytes) -> None:
+        """Queue a frame."""
+        if self.is_closed or self._is_finishing:
+            return
+        self._output += INT.pack(len(frame))
+        self._output += frame
+        self.sent += 1
+        self._service.has_output(self)
+        if len(self._output) > HOPELESS:
+            logger.warning('%s does not read its events: closed', self)
+            self.close()
+
+    def finish(self) -> None:
+        """Close once the output is gone."""
+        self._is_finishing = True
+        self._input.clear()
+        self._service.has_output(self)
+
+    def close(self) -> None:
+        """Close now."""
+        if not self.is_closed:
+            self.is_closed = True
+            self.client.leave()
+            self._output.clear()
+            self._service.has_output(self)
+
+    def read(self) -> None:
+        """Take what has come, and answer it."""
+        try:
+            data = self._socket.recv(CHUNK)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b''
+        if not data:
+            self.close()
+            return
+        self._input += data
+        self.work()
+
+    def write(self) -> None:
+        """Send what can be sent; then perhaps go on answering."""
+        try:
+            if self._output:
+                sent = self._socket.send(self._output)
+                del self._output[:sent]
+        except BlockingIOError:
+            return
+        except OSError:
+            self.close()
+            return
+        if self._is_finishing and not self._output:
+            self.close()
+        elif self._input:
+            self.work()  # it may have stopped for lack of room
+
+    def release(self) -> None:
+        """Give the socket back; the loop has forgotten it."""
+        self._socket.close()
+
+    def work(self) -> None:
+        """Answer the requests that have arrived whole."""
+        try:
+            self._work()
+        except Malformed as error:
+            logger.warning('%s: %s: closed', self, error)
+            self.close()
+
+    def _work(self) -> None:
+        if self.client.session is None and self._answer_word():
+            return
+        start = 0
+        while self.is_reading and not self.is_closed:
+            end = self._end_of_frame(start)
+            if end is None:
+                break
+            frame = bytes(self._input[start + INT.size:end])
+            start = end
+            self.received += 1
+            self.client.receive(frame)
+        del self._input[:start]
+
+    def _end_of_frame(self, start: int) -> 'int | None':
+        if len(self._input) < start + INT.size:
+            return None
+        size, = INT.unpack_from(self._input, start)
+        if not 0 <= size <= MAX_FRAME:
+            raise Malformed(f'a frame of {size} bytes')
+        end = start + INT.size + size
+        return end if end <= len(self._input) else None
+
+    def _answer_word(self) -> bool:
+        answer = words.answer(bytes(self._input[:4]), self._service)
+        if answer is None:
+            return False
+        self._output += answer
+        self.finish()
+        return True
+
+    def __str__(self) -> str:
+        return '%s:%s' % self.address[:2]

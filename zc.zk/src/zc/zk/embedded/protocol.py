@@ -1,0 +1,92 @@
+"""ZooKeeper's wire protocol: its numbers, and the refusal of a request."""
+import struct
+
+MAX_FRAME = 0xfffff  # jute.maxbuffer: 1 MiB less one byte
+
+REPLY = struct.Struct('>iqi')
+STAT = struct.Struct('>qqqqiiiqiiq')
+MULTI_HEADER = struct.Struct('>i?i')
+EVENT = struct.Struct('>ii')
+
+
+class Op:
+    """Types of requests."""
+
+    CREATE = 1
+    DELETE = 2
+    EXISTS = 3
+    GET_DATA = 4
+    SET_DATA = 5
+    GET_ACL = 6
+    SET_ACL = 7
+    GET_CHILDREN = 8
+    SYNC = 9
+    PING = 11
+    GET_CHILDREN2 = 12
+    CHECK = 13
+    MULTI = 14
+    CREATE2 = 15
+    RECONFIG = 16
+    CHECK_WATCHES = 17
+    REMOVE_WATCHES = 18
+    CREATE_CONTAINER = 19
+    CREATE_TTL = 21
+    MULTI_READ = 22
+    AUTH = 100
+    SET_WATCHES = 101
+    GET_EPHEMERALS = 103
+    COUNT_DESCENDANTS = 104
+    SET_WATCHES2 = 105
+    ADD_WATCH = 106
+    WHO_AM_I = 107
+    CLOSE = -11
+    ERROR = -1  # in the replies to MULTI and MULTI_READ
+
+
+class Xid:
+    """Exchange numbers with a meaning of their own."""
+
+    EVENT = -1
+    PING = -2
+    AUTH = -4
+
+
+class Code:
+    """Results of requests."""
+
+    OK = 0
+    SYSTEM_ERROR = -1
+    RUNTIME_INCONSISTENCY = -2
+    MARSHALLING_ERROR = -5
+    UNIMPLEMENTED = -6
+    BAD_ARGUMENTS = -8
+    NO_NODE = -101
+    NO_AUTH = -102
+    BAD_VERSION = -103
+    NO_CHILDREN_FOR_EPHEMERALS = -108
+    NODE_EXISTS = -110
+    NOT_EMPTY = -111
+    SESSION_EXPIRED = -112
+    INVALID_ACL = -114
+    AUTH_FAILED = -115
+    NO_WATCHER = -121
+    RECONFIG_DISABLED = -123
+
+
+class Event:
+    """Types of watch events."""
+
+    CREATED = 1
+    DELETED = 2
+    CHANGED = 3
+    CHILDREN = 4
+
+    STATE_CONNECTED = 3  # every event names the state of the session
+
+
+class Refused(Exception):
+    """A request that is answered with an error code."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(f'error {code}')
+        self.code = code

@@ -1,0 +1,170 @@
+"""The development server, as an object that starts and stops."""
+import socket
+import threading
+
+from zc.zk.embedded.database import Database
+from zc.zk.embedded.service import Service
+from zc.zk.embedded.sessions import Sessions
+
+MOST_CONNECTIONS = 10_000
+BACKLOG = 1024
+
+
+class ServerError(OSError):
+    """The server cannot be started; the text says why in one line."""
+
+
+class Server:
+    """A ZooKeeper server for development, in a thread of this process.
+
+    It listens from ``start()`` (or entering it as a context manager) to
+    ``close()``, and can be started again, then on the same port. A port
+    of 0 is one that the operating system picks. What was stored is gone
+    after ``close()``, except where ``data`` names a file: that keeps the
+    persistent nodes. Sessions end with the server.
+
+    Times are in milliseconds. ``tick`` is ZooKeeper's tickTime: sessions
+    last between 2 and 20 of them, unless ``max_session_timeout`` says
+    otherwise, and end within a tick after their time.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        host: str = '127.0.0.1',
+        data: 'str | None' = None,
+        tick: int = 200,
+        max_session_timeout: 'int | None' = None,
+    ) -> None:
+        if not isinstance(tick, int) or tick < 1:
+            raise ValueError(
+                f'tick {tick!r}: a whole number of milliseconds above 0 is'
+                ' wanted')
+        self.host = host
+        self.port = port
+        self.data = data
+        self.tick = tick
+        self.max_session_timeout = max_session_timeout or 20 * tick
+        self._service: Service | None = None
+        self._listener: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> 'Server':
+        """Listen and serve; nothing when it does already."""
+        if self._thread is not None:
+            return self
+        listener = self._listen()
+        sessions = Sessions(2 * self.tick, self.max_session_timeout)
+        self._service = Service(
+            Database(sessions), self.tick, MOST_CONNECTIONS)
+        self._service.listen(listener)
+        self._listener = listener
+        self._thread = threading.Thread(
+            target=self._service.run, name=f'zc.zk.embedded:{self.port}',
+            daemon=True)
+        self._thread.start()
+        return self
+
+    def close(self) -> None:
+        """Stop; nothing when it has stopped already."""
+        if self._thread is None:
+            return
+        self._service.stop()
+        self._thread.join()
+        if self._listener is not None:
+            self._listener.close()
+        self._thread = self._service = self._listener = None
+
+    def __enter__(self) -> 'Server':
+        return self.start()
+
+    def __exit__(self, *exc_info) -> None:
+        self.close()
+
+    def expire(self, session_id: int) -> bool:
+        """End a session as if its client had been silent for too long.
+
+        Returns whether there was such a session. A kazoo client has its
+        session's id in ``client_id[0]``.
+        """
+        service = self._running()
+
+        def expire() -> bool:
+            session = service.database.sessions.get(session_id)
+            if session is None:
+                return False
+            service.expire(session)
+            return True
+
+        return service.call(expire)
+
+    def drop_connections(self) -> None:
+        """Close every connection. The sessions stay for their time."""
+        service = self._running()
+        service.call(service.drop_connections)
+
+    def pause(self, refuse: bool = False) -> None:
+        """Stop answering, as a hung server does.
+
+        The connections stay open, and new ones are not answered. With
+        ``refuse`` it is as a stopped server: connections are closed and
+        new ones refused. What is stored stays, and so do the sessions.
+        """
+        service = self._running()
+
+        def pause() -> None:
+            service.pause()
+            if refuse:
+                service.listen(None)
+                service.drop_connections()
+                self._listener.close()
+                self._listener = None
+
+        service.call(pause)
+
+    def resume(self) -> None:
+        """Answer again.
+
+        Sessions whose time was over in a pause end now; after one that
+        refused connections they have their whole time again, as after
+        the restart of a server.
+        """
+        service = self._running()
+        listener = self._listen() if self._listener is None else None
+
+        def resume() -> None:
+            if listener is not None:
+                self._listener = listener
+                service.listen(listener)
+                service.database.sessions.renew()
+            service.resume()
+
+        service.call(resume)
+
+    @property
+    def connection_string(self) -> str:
+        """``HOST:PORT``, as clients want it."""
+        host = {'': '127.0.0.1', '0.0.0.0': '127.0.0.1', '::': '::1'}.get(
+            self.host, self.host)
+        return f'[{host}]:{self.port}' if ':' in host else (
+            f'{host}:{self.port}')
+
+    def _running(self) -> Service:
+        if self._service is None:
+            raise ServerError('the server does not run')
+        return self._service
+
+    def _listen(self) -> socket.socket:
+        try:
+            listener = socket.create_server(
+                (self.host, self.port), backlog=BACKLOG,
+                family=socket.AF_INET6 if ':' in self.host
+                else socket.AF_INET)
+        except OSError as error:
+            raise ServerError(
+                error.errno,
+                f'cannot listen on {self.connection_string}:'
+                f' {error.strerror}') from error
+        listener.setblocking(False)
+        self.port = listener.getsockname()[1]
+        return listener

@@ -1,0 +1,252 @@
+"""The loop: one thread that waits for every socket and the clock."""
+import logging
+import queue
+import selectors
+import socket
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Any
+
+from zc.zk.embedded.connection import Connection
+from zc.zk.embedded.database import Database
+from zc.zk.embedded.sessions import Session
+
+logger = logging.getLogger(__name__)
+
+ACCEPT_AT_ONCE = 100
+GREETING_SECONDS = 10  # for a connection to ask for a session
+
+
+class Stopped(Exception):
+    """The loop runs no longer and can be asked for nothing."""
+
+
+class Service:
+    """Serves a database to the clients of a listening socket."""
+
+    def __init__(
+        self, database: Database, tick: int, most_connections: int,
+    ) -> None:
+        self.database = database
+        self.tick = tick
+        self.connections: set[Connection] = set()
+        self.received = self.sent = 0
+        self._most_connections = most_connections
+        self._strangers: dict[Connection, float] = {}
+        self._dirty: set[Connection] = set()
+        self._selector = selectors.DefaultSelector()
+        self._listener: socket.socket | None = None
+        self._is_accepting = False
+        self._calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        self._waker, self._wakened = socket.socketpair()
+        self._wakened.setblocking(False)
+        self._waker.setblocking(False)
+        self._selector.register(self._wakened, selectors.EVENT_READ)
+        self._is_running = True
+        self._is_paused = False
+
+    # What other threads may call.
+
+    def call(self, function: 'Callable[[], Any]') -> Any:
+        """Have the loop's thread call a function; its result."""
+        future: Future[Any] = Future()
+        self._calls.put((function, future))
+        self._wake()
+        if not self._is_running:
+            self._refuse_calls()
+        return future.result()
+
+    def stop(self) -> None:
+        """Have the loop end."""
+        def end() -> None:
+            self._is_running = False
+        self.call(end)
+
+    # What the loop's thread calls.
+
+    def listen(self, listener: 'socket.socket | None') -> None:
+        """Accept the connections of a socket, or none any more."""
+        if self._is_accepting:
+            self._selector.unregister(self._listener)
+        self._listener = listener
+        self._is_accepting = listener is not None
+        if listener is not None:
+            self._selector.register(listener, selectors.EVENT_READ)
+
+    def pause(self) -> None:
+        """Look at no socket and no clock."""
+        self._is_paused = True
+
+    def resume(self) -> None:
+        """Look at sockets and clock again."""
+        self._is_paused = False
+
+    def drop_connections(self) -> None:
+        """Close every connection; the sessions stay."""
+        for connection in list(self.connections):
+            connection.close()
+            self._forget(connection)
+
+    def expire(self, session: Session) -> None:
+        """End a session, whatever its client does."""
+        client = session.connection
+        self.database.end(session)
+        if client is not None:
+            client.dismiss()
+
+    def has_output(self, connection: Connection) -> None:
+        """The connection is to be looked at before the next wait."""
+        self._dirty.add(connection)
+
+    def run(self) -> None:
+        """Serve until stopped."""
+        try:
+            while self._is_running:
+                if self._is_paused:
+                    self._run_call(*self._calls.get())
+                else:
+                    self._step()
+        finally:
+            self._is_running = False
+            self._close()
+
+    def _step(self) -> None:
+        waits = self.connections or len(self.database.sessions)
+        timeout = self.tick / 1000 if waits else None
+        for key, events in self._selector.select(timeout):
+            if key.fileobj is self._wakened:
+                self._take_calls()
+            elif key.fileobj is self._listener:
+                self._accept()
+            else:
+                self._serve(key.fileobj, events)
+        if not self._is_paused:
+            self._look_at_clock()
+        self._settle()
+
+    def _serve(self, connection: Connection, events: int) -> None:
+        if connection.is_closed or self._is_paused:
+            return
+        try:
+            if events & selectors.EVENT_READ:
+                connection.read()
+            if events & selectors.EVENT_WRITE:
+                self._dirty.add(connection)
+        except Exception:
+            logger.exception('%s: closed', connection)
+            connection.close()
+
+    def _settle(self) -> None:
+        """Send what is to be sent, and wait for what is to be awaited."""
+        while self._dirty:
+            connection = self._dirty.pop()
+            if not connection.is_closed:
+                connection.write()
+            if connection.is_closed:
+                self._forget(connection)
+            elif connection in self.connections:
+                self._await(connection)
+
+    def _await(self, connection: Connection) -> None:
+        events = (
+            selectors.EVENT_READ * connection.is_reading
+            | selectors.EVENT_WRITE * connection.is_writing)
+        if events == connection.awaited:
+            return
+        if not connection.awaited:
+            self._selector.register(connection, events)
+        elif events:
+            self._selector.modify(connection, events)
+        else:
+            self._selector.unregister(connection)
+        connection.awaited = events
+
+    def _forget(self, connection: Connection) -> None:
+        if connection in self.connections:
+            self.connections.discard(connection)
+            self._strangers.pop(connection, None)
+            if connection.awaited:
+                self._selector.unregister(connection)
+            connection.release()
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPT_AT_ONCE):
+            try:
+                sock, address = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                # Typically out of file descriptors: some get free when
+                # connections close, so try again after a tick.
+                logger.warning('cannot accept: %s', error.strerror)
+                self._selector.unregister(self._listener)
+                self._is_accepting = False
+                return
+            self._admit(sock, address)
+
+    def _admit(self, sock: socket.socket, address) -> None:
+        if len(self.connections) >= self._most_connections:
+            logger.warning(
+                '%s: refused, there are %d connections',
+                address[0], self._most_connections)
+            sock.close()
+            return
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = Connection(sock, address, self)
+        self.connections.add(connection)
+        self._strangers[connection] = time.monotonic() + GREETING_SECONDS
+        self._dirty.add(connection)
+
+    def _look_at_clock(self) -> None:
+        for session in self.database.sessions.overdue():
+            logger.info('session %#x has expired', session.id)
+            self.expire(session)
+        now = time.monotonic()
+        for connection, deadline in list(self._strangers.items()):
+            if connection.client.session is not None:
+                del self._strangers[connection]
+            elif deadline <= now:
+                connection.close()
+        if self._listener is not None and not self._is_accepting:
+            self.listen(self._listener)
+
+    def _take_calls(self) -> None:
+        try:
+            self._wakened.recv(1024)
+        except BlockingIOError:
+            pass
+        for function, future in self._waiting_calls():
+            self._run_call(function, future)
+
+    def _waiting_calls(self) -> 'Iterator[tuple[Any, Any]]':
+        while True:
+            try:
+                yield self._calls.get_nowait()
+            except queue.Empty:
+                return
+
+    def _run_call(self, function, future) -> None:
+        try:
+            future.set_result(function())
+        except Exception as error:
+            future.set_exception(error)
+
+    def _refuse_calls(self) -> None:
+        for _, future in self._waiting_calls():
+            future.set_exception(Stopped('the server does not run'))
+
+    def _wake(self) -> None:
+        try:
+            self._waker.send(b'\0')
+        except OSError:
+            pass  # it is awake, or has ended
+
+    def _close(self) -> None:
+        self.drop_connections()
+        self._selector.close()
+        self._refuse_calls()
+        self._wakened.close()
+        self._waker.close()

@@ -1,0 +1,152 @@
+"""Changes to the tree that are made together or not at all."""
+from collections.abc import Callable
+from collections.abc import Iterable
+
+from zc.zk.embedded import acl
+from zc.zk.embedded import paths
+from zc.zk.embedded.protocol import Code
+from zc.zk.embedded.protocol import Event
+from zc.zk.embedded.protocol import Refused
+from zc.zk.embedded.tree import Node
+from zc.zk.embedded.tree import Tree
+
+EPHEMERAL = 1
+SEQUENTIAL = 2
+
+
+class Transaction:
+    """One or several changes with one zxid, in the name of one client.
+
+    Each method makes its change at once or refuses it; ``undo`` takes
+    back what was made so far. ``events`` is what watches are told when
+    it is done, ``touched`` the paths whose nodes, and ``counted`` those
+    whose counts of children, are to be written down.
+    """
+
+    def __init__(
+        self,
+        tree: Tree,
+        zxid: int,
+        time: int,
+        session: int = 0,
+        ids: 'Iterable[acl.Id]' = (),
+    ) -> None:
+        self._tree = tree
+        self.zxid = zxid
+        self._time = time
+        self._session = session
+        self._ids = ids
+        self._undo: list[Callable[[], None]] = []
+        self.events: list[tuple[int, str]] = []
+        self.touched: dict[str, None] = {}
+        self.counted: dict[str, None] = {}
+
+    def create(
+        self, path: str, data: 'bytes | None', access: acl.Acl, flags: int,
+    ) -> 'tuple[str, Node]':
+        """A new node; its path, which a sequential one gets here."""
+        parent_path = paths.split(path)[0]
+        access = acl.resolve(access, self._ids)
+        parent = self._tree.get(parent_path)
+        acl.check(parent.acl, acl.CREATE, self._ids)
+        if flags & SEQUENTIAL:
+            path += f'{parent.creations:010d}'
+        paths.validate(path)
+        if path in self._tree.nodes:
+            raise Refused(Code.NODE_EXISTS)
+        if parent.owner:
+            raise Refused(Code.NO_CHILDREN_FOR_EPHEMERALS)
+        owner = self._session if flags & EPHEMERAL else 0
+        node = Node(data, access, self.zxid, self._time, owner)
+        self._keep(parent, 'creations', 'pzxid')
+        self._tree.insert(path, node)
+        self._undo.append(lambda: self._tree.discard(path))
+        parent.creations += 1
+        parent.pzxid = self.zxid
+        self._note(path, parent_path, Event.CREATED)
+        return path, node
+
+    def delete(self, path: str, version: int = -1) -> None:
+        """One node less."""
+        if path in paths.RESERVED:
+            raise Refused(Code.BAD_ARGUMENTS)
+        parent_path = paths.split(path)[0]
+        acl.check(self._tree.get(parent_path).acl, acl.DELETE, self._ids)
+        node = self._tree.get(path)
+        _check_version(version, node.version)
+        if node.children:
+            raise Refused(Code.NOT_EMPTY)
+        self.remove(path)
+
+    def remove(self, path: str) -> None:
+        """One node less, whoever may or may not do that."""
+        parent_path = paths.split(path)[0]
+        parent = self._tree.nodes[parent_path]
+        node = self._tree.nodes[path]
+        self._keep(parent, 'pzxid')
+        self._tree.discard(path)
+        self._undo.append(lambda: self._tree.insert(path, node))
+        parent.pzxid = self.zxid
+        self._note(path, parent_path, Event.DELETED)
+
+    def set_data(
+        self, path: str, data: 'bytes | None', version: int,
+    ) -> Node:
+        """Other data."""
+        paths.validate(path)
+        node = self._tree.get(path)
+        acl.check(node.acl, acl.WRITE, self._ids)
+        _check_version(version, node.version)
+        self._keep(node, 'data', 'version', 'mzxid', 'mtime')
+        node.data = data
+        node.version += 1
+        node.mzxid = self.zxid
+        node.mtime = self._time
+        self.events.append((Event.CHANGED, path))
+        self.touched[path] = None
+        return node
+
+    def set_acl(self, path: str, access: acl.Acl, version: int) -> Node:
+        """Another access control list."""
+        paths.validate(path)
+        access = acl.resolve(access, self._ids)
+        node = self._tree.get(path)
+        acl.check(node.acl, acl.ADMIN, self._ids)
+        _check_version(version, node.aversion)
+        self._keep(node, 'acl', 'aversion')
+        node.acl = access
+        node.aversion += 1
+        self.touched[path] = None
+        return node
+
+    def check(self, path: str, version: int) -> None:
+        """No change: refuse when the node is not there at a version."""
+        paths.validate(path)
+        node = self._tree.get(path)
+        acl.check(node.acl, acl.READ, self._ids)
+        _check_version(version, node.version)
+
+    def undo(self) -> None:
+        """Leave the tree as it was at the start."""
+        while self._undo:
+            self._undo.pop()()
+
+    def _note(self, path: str, parent: str, event: int) -> None:
+        self.events.append((event, path))
+        self.events.append((Event.CHILDREN, parent))
+        self.touched[path] = None
+        self.counted[parent] = None
+
+    def _keep(self, node: Node, *names: str) -> None:
+        values = [(name, getattr(node, name)) for name in names]
+
+        def restore() -> None:
+            for name, value in values:
+                setattr(node, name, value)
+
+        self._undo.append(restore)
+
+
+def _check_version(wanted: int, actual: int) -> None:
+    if wanted not in (-1, actual):
+        raise Refused(Code.BAD_VERSION)

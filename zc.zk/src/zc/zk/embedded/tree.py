@@ -1,0 +1,121 @@
+"""The tree of nodes, and what is known of each."""
+from collections.abc import Iterator
+
+from zc.zk.embedded import acl
+from zc.zk.embedded import paths
+from zc.zk.embedded.protocol import STAT
+from zc.zk.embedded.protocol import Code
+from zc.zk.embedded.protocol import Refused
+
+
+class Node:
+    """A node: data, access, the names of its children, and its history.
+
+    ``creations`` counts the children that were ever created here: it
+    numbers sequential nodes.
+    """
+
+    __slots__ = (
+        'acl', 'aversion', 'children', 'creations', 'ctime', 'czxid',
+        'data', 'mtime', 'mzxid', 'owner', 'pzxid', 'version')
+
+    def __init__(
+        self,
+        data: 'bytes | None' = b'',
+        access: acl.Acl = acl.OPEN,
+        zxid: int = 0,
+        time: int = 0,
+        owner: int = 0,
+    ) -> None:
+        self.data = data
+        self.acl = access
+        self.czxid = self.mzxid = self.pzxid = zxid
+        self.ctime = self.mtime = time
+        self.owner = owner
+        self.version = self.creations = self.aversion = 0
+        # Most nodes are leaves, so the dict waits for a first child. It
+        # is a dict because that keeps the names in order.
+        self.children: dict[str, None] | None = None
+
+    def stat(self) -> bytes:
+        """The Stat record.
+
+        Its cversion counts creations and deletions of children, which
+        is twice the creations less the children that are left.
+        """
+        count = len(self.children) if self.children else 0
+        return STAT.pack(
+            self.czxid, self.mzxid, self.ctime, self.mtime, self.version,
+            2 * self.creations - count, self.aversion, self.owner,
+            len(self.data) if self.data else 0, count, self.pzxid)
+
+    def add(self, name: str) -> None:
+        """A child is there now."""
+        if self.children is None:
+            self.children = {}
+        self.children[name] = None
+
+    def remove(self, name: str) -> None:
+        """A child is no longer there."""
+        if self.children is not None:
+            self.children.pop(name, None)
+            if not self.children:
+                self.children = None
+
+
+class Tree:
+    """Nodes by path, and the paths of the ephemeral ones by session."""
+
+    def __init__(self) -> None:
+        self.nodes = {path: Node() for path in sorted(paths.RESERVED)}
+        self.nodes['/zookeeper/config'].acl = acl.WORLD_READ
+        self.nodes['/zookeeper/config'].aversion = -1
+        self.ephemerals: dict[int, dict[str, None]] = {}
+        self.link()
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def get(self, path: str) -> Node:
+        """The node of a path, or a refusal (no node)."""
+        try:
+            return self.nodes[path]
+        except KeyError:
+            code = Code.BAD_ARGUMENTS if '\0' in path else Code.NO_NODE
+            raise Refused(code) from None
+
+    def insert(self, path: str, node: Node) -> None:
+        """Put a node in its place below its parent."""
+        parent, name = paths.split(path)
+        self.nodes[path] = node
+        self.nodes[parent].add(name)
+        if node.owner:
+            self.ephemerals.setdefault(node.owner, {})[path] = None
+
+    def discard(self, path: str) -> None:
+        """Take a node from its place."""
+        parent, name = paths.split(path)
+        node = self.nodes.pop(path)
+        self.nodes[parent].remove(name)
+        if node.owner:
+            mine = self.ephemerals[node.owner]
+            del mine[path]
+            if not mine:
+                del self.ephemerals[node.owner]
+
+    def link(self) -> None:
+        """Name every node in its parent; a KeyError names an orphan."""
+        for path in self.nodes:
+            if path != '/':
+                parent, name = paths.split(path)
+                self.nodes[parent].add(name)
+
+    def below(self, path: str) -> 'Iterator[str]':
+        """The paths of all nodes under a path."""
+        waiting = [path]
+        while waiting:
+            path = waiting.pop()
+            prefix = path if path == '/' else path + '/'
+            for name in self.nodes[path].children or ():
+                yield prefix + name
+                waiting.append(prefix + name)

@@ -1,0 +1,83 @@
+"""Watches: who wants to hear of what."""
+from collections.abc import Iterable
+from typing import Protocol
+
+from zc.zk.embedded import paths
+from zc.zk.embedded.protocol import Event
+
+DATA = 'data'
+CHILD = 'child'
+PERSISTENT = 'persistent'
+RECURSIVE = 'recursive'
+
+
+class Watcher(Protocol):
+    """Who has watches: a connection."""
+
+    watching: 'set[tuple[str, str]]'
+
+    def notify(self, event: int, path: str) -> None:
+        """Something has happened."""
+
+
+class Watches:
+    """The watches of all watchers, by kind and path.
+
+    Data watches (exists and getData set them) and child watches hear of
+    one event; persistent ones of each, recursive ones also of what
+    happens further down.
+    """
+
+    def __init__(self) -> None:
+        self._watchers: dict[tuple[str, str], set[Watcher]] = {}
+
+    def __len__(self) -> int:
+        return sum(map(len, self._watchers.values()))
+
+    def add(self, kind: str, path: str, watcher: Watcher) -> None:
+        """Watch a path, whether or not it exists."""
+        key = kind, path
+        self._watchers.setdefault(key, set()).add(watcher)
+        watcher.watching.add(key)
+
+    def remove(self, kind: str, path: str, watcher: Watcher) -> bool:
+        """Watch a path no longer; whether it was watched."""
+        key = kind, path
+        if key not in watcher.watching:
+            return False
+        watcher.watching.discard(key)
+        left = self._watchers[key]
+        left.discard(watcher)
+        if not left:
+            del self._watchers[key]
+        return True
+
+    def forget(self, watcher: Watcher) -> None:
+        """Remove all watches of a watcher."""
+        for kind, path in list(watcher.watching):
+            self.remove(kind, path, watcher)
+
+    def fire(self, events: 'Iterable[tuple[int, str]]') -> None:
+        """Tell who is concerned, each of them once for an event."""
+        if self._watchers:
+            for event, path in events:
+                for watcher in self._concerned(event, path):
+                    watcher.notify(event, path)
+
+    def _concerned(self, event: int, path: str) -> 'set[Watcher]':
+        found = set(self._watchers.get((PERSISTENT, path), ()))
+        if event != Event.CHILDREN:
+            found |= self._spend(DATA, path)
+            found.update(self._watchers.get((RECURSIVE, path), ()))
+            for above in paths.ancestors(path):
+                found.update(self._watchers.get((RECURSIVE, above), ()))
+        if event in (Event.CHILDREN, Event.DELETED):
+            found |= self._spend(CHILD, path)
+        return found
+
+    def _spend(self, kind: str, path: str) -> 'set[Watcher]':
+        key = kind, path
+        watchers = self._watchers.pop(key, set())
+        for watcher in watchers:
+            watcher.watching.discard(key)
+        return watchers

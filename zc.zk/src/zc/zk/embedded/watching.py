@@ -1,0 +1,107 @@
+"""Requests about watches alone."""
+from zc.zk.embedded import jute
+from zc.zk.embedded import watches
+from zc.zk.embedded.database import Database
+from zc.zk.embedded.protocol import Code
+from zc.zk.embedded.protocol import Event
+from zc.zk.embedded.protocol import Refused
+
+MODES = {0: watches.PERSISTENT, 1: watches.RECURSIVE}
+KINDS = {
+    1: (watches.CHILD, watches.PERSISTENT),
+    2: (watches.DATA, watches.PERSISTENT, watches.RECURSIVE),
+    3: (watches.CHILD, watches.DATA, watches.PERSISTENT,
+        watches.RECURSIVE),
+}
+
+
+def set_watches(database: Database, client, reader: jute.Reader) -> bytes:
+    """Set again what was set before a connection was lost.
+
+    What has happened since the last zxid that the client saw is told at
+    once, and that watch not set.
+    """
+    since = reader.long()
+    for path in reader.strings():
+        _arm_data(database, client, path, since)
+    for path in reader.strings():
+        _arm_exists(database, client, path)
+    for path in reader.strings():
+        _arm_child(database, client, path, since)
+    return b''
+
+
+def set_watches2(database: Database, client, reader: jute.Reader) -> bytes:
+    """As set_watches, and persistent watches."""
+    set_watches(database, client, reader)
+    for kind in (watches.PERSISTENT, watches.RECURSIVE):
+        for path in reader.strings():
+            database.watches.add(kind, path, client)
+    return b''
+
+
+def add_watch(database: Database, client, reader: jute.Reader) -> bytes:
+    """Set a persistent watch."""
+    path = reader.string()
+    mode = reader.integer()
+    if mode not in MODES:
+        raise jute.Malformed(f'mode {mode} of a watch')
+    for kind in MODES.values():
+        database.watches.remove(kind, path, client)
+    database.watches.add(MODES[mode], path, client)
+    return jute.INT.pack(Code.OK)
+
+
+def check_watches(database: Database, client, reader: jute.Reader) -> bytes:
+    """Refuse (no watcher) where the client has no such watch."""
+    del database
+    for key in _named(client, reader):
+        if key in client.watching:
+            return b''
+    raise Refused(Code.NO_WATCHER)
+
+
+def remove_watches(
+    database: Database, client, reader: jute.Reader,
+) -> bytes:
+    """Remove watches; refuse (no watcher) where there are none."""
+    removed = [database.watches.remove(*key, client)
+               for key in _named(client, reader)]
+    if not any(removed):
+        raise Refused(Code.NO_WATCHER)
+    return b''
+
+
+def _named(client, reader: jute.Reader) -> 'list[tuple[str, str]]':
+    path = reader.string()
+    kinds = KINDS.get(reader.integer())
+    if kinds is None:
+        raise jute.Malformed('unknown kind of watches')
+    return [(kind, path) for kind in kinds]
+
+
+def _arm_data(database: Database, client, path: str, since: int) -> None:
+    node = database.tree.nodes.get(path)
+    if node is None:
+        client.notify(Event.DELETED, path)
+    elif node.mzxid > since:
+        client.notify(Event.CHANGED, path)
+    else:
+        database.watches.add(watches.DATA, path, client)
+
+
+def _arm_exists(database: Database, client, path: str) -> None:
+    if path in database.tree.nodes:
+        client.notify(Event.CREATED, path)
+    else:
+        database.watches.add(watches.DATA, path, client)
+
+
+def _arm_child(database: Database, client, path: str, since: int) -> None:
+    node = database.tree.nodes.get(path)
+    if node is None:
+        client.notify(Event.DELETED, path)
+    elif node.pzxid > since:
+        client.notify(Event.CHILDREN, path)
+    else:
+        database.watches.add(watches.CHILD, path, client)
