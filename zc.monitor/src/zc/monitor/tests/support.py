@@ -40,13 +40,19 @@ class Client:
         self.sock = socket.socket(
             socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
         self.sock.settimeout(10)
-        self.sock.connect(address)
+        try:
+            self.sock.connect(address)
+        except OSError:
+            self.sock.close()
+            raise
 
     def send(self, data: bytes) -> 'Client':
+        """Send bytes as they are."""
         self.sock.sendall(data)
         return self
 
     def half_close(self) -> 'Client':
+        """Say that there is nothing more to come."""
         self.sock.shutdown(socket.SHUT_WR)
         return self
 
