@@ -53,9 +53,9 @@ def start_client(connection_string: str, **options: object) -> KazooClient:
     """Return a started client; ``options`` are kazoo's.
 
     Unless told otherwise it looks for its server often and without end, and
-    a session of 10 seconds is asked for.
+    a session of 5 seconds is asked for.
     """
-    options = {'timeout': 10., 'connection_retry': dict(QUICKLY), **options}
+    options = {'timeout': 5., 'connection_retry': dict(QUICKLY), **options}
     client = KazooClient(connection_string, **options)
     try:
         client.start(timeout=30)
