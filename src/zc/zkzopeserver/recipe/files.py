@@ -1,0 +1,172 @@
+"""Files of a part: written all or none, and not at all when they are right."""
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import stat
+import tempfile
+from collections.abc import Iterable
+
+Owner = tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """A file as it should be; `owner` (uid, gid) only matters to root."""
+
+    path: str
+    text: str
+    mode: int = 0o644
+    owner: Owner | None = None
+
+
+class Writing:
+    """A context in which files are written; undone when it fails.
+
+    `changed` has the paths whose content, mode or owner is not what it was.
+    Files that others write in the context are put back too once they were
+    announced with `keep`.
+    """
+
+    def __init__(self) -> None:
+        self.changed: list[str] = []
+        self._before: dict[str, _Copy | None] = {}
+        self._directories: list[str] = []
+
+    def __enter__(self) -> Writing:
+        return self
+
+    def __exit__(self, kind: type | None, *_: object) -> None:
+        if kind is not None:
+            self.undo()
+
+    def keep(self, *paths: str) -> None:
+        """Remember what the files are, for `undo` and `note`."""
+        for path in paths:
+            self._before.setdefault(path, _Copy.of(path))
+
+    def note(self, paths: Iterable[str]) -> None:
+        """Count those of the kept files as changed that have changed."""
+        self.changed += [path for path in paths
+                         if self._before.get(path) != _Copy.of(path)]
+
+    def write(self, *files: File) -> None:
+        """Bring the files about: first all contents, then the names."""
+        wrong = [file for file in files if not _is_right(file)]
+        self.keep(*(file.path for file in wrong))
+        for file in wrong:
+            self.make_directory(os.path.dirname(file.path), file.owner)
+        staged: list[str] = []
+        try:
+            for file in wrong:
+                staged.append(_stage(file))
+            for file, name in zip(wrong, staged, strict=True):
+                os.replace(name, file.path)
+                self.changed.append(file.path)
+        finally:
+            for name in staged:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name)
+
+    def make_directory(self, path: str, owner: Owner | None = None) -> None:
+        """Make the directory and those above it where there are none."""
+        if os.path.isdir(path):
+            return
+        self.make_directory(os.path.dirname(path), owner)
+        os.mkdir(path)
+        self._directories.append(path)
+        _own(path, owner)
+
+    def undo(self) -> None:
+        """Put everything back as it was."""
+        for path, copy in self._before.items():
+            if copy is not None:
+                copy.restore(path)
+            else:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+        for path in reversed(self._directories):
+            with contextlib.suppress(OSError):
+                os.rmdir(path)
+        self.changed.clear()
+
+
+def remove(paths: Iterable[str]) -> None:
+    """Remove the files, those that are there."""
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+
+def remove_empty(directory: str) -> None:
+    """Remove the directory if nothing is in it."""
+    with contextlib.suppress(OSError):
+        os.rmdir(directory)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Copy:
+    content: bytes
+    mode: int
+    owner: Owner
+    times: tuple[int, int] = dataclasses.field(compare=False)
+
+    @classmethod
+    def of(cls, path: str) -> _Copy | None:
+        try:
+            with open(path, 'rb') as file:
+                found = os.fstat(file.fileno())
+                return cls(file.read(), stat.S_IMODE(found.st_mode),
+                           (found.st_uid, found.st_gid),
+                           (found.st_atime_ns, found.st_mtime_ns))
+        except FileNotFoundError:
+            return None
+
+    def restore(self, path: str) -> None:
+        if _Copy.of(path) == self:
+            return
+        name = _stage_bytes(path, self.content, self.mode, self.owner)
+        os.replace(name, path)
+        os.utime(path, ns=self.times)
+
+
+def _is_right(file: File) -> bool:
+    copy = _Copy.of(file.path)
+    return (copy is not None and copy.content == file.text.encode('utf-8')
+            and copy.mode == file.mode
+            and (file.owner is None or not is_root()
+                 or copy.owner == file.owner))
+
+
+def _stage(file: File) -> str:
+    return _stage_bytes(file.path, file.text.encode('utf-8'), file.mode,
+                        file.owner)
+
+
+def _stage_bytes(path: str, content: bytes, mode: int,
+                 owner: Owner | None) -> str:
+    """A file beside `path`, complete and on disk; its name."""
+    directory, base = os.path.split(path)
+    descriptor, name = tempfile.mkstemp(prefix=f'.{base}.', dir=directory)
+    try:
+        with open(descriptor, 'wb') as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        _own(name, owner)
+        os.chmod(name, mode)
+    except BaseException:
+        os.unlink(name)
+        raise
+    return name
+
+
+def _own(path: str, owner: Owner | None) -> None:
+    if owner is not None and is_root():
+        os.chown(path, *owner)
+
+
+def is_root() -> bool:
+    """Whether we may give files to others."""
+    return os.geteuid() == 0

@@ -1,0 +1,180 @@
+"""Buildouts for the tests of the recipe: real, offline, in a process each.
+
+A `Store` is prepared once for a module: links to the distributions that this
+process runs with, metadata of this project, and an application to serve.  A
+`Sandbox` is a buildout directory that finds its distributions there.
+"""
+from __future__ import annotations
+
+import dataclasses
+import importlib.metadata
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import zc.zkzopeserver.recipe
+
+ENTRY_POINTS = """\
+[paste.server_runner]
+main = zc.zkzopeserver:run
+[zc.buildout]
+default = zc.zkzopeserver.recipe:Recipe
+[zc.buildout.uninstall]
+default = zc.zkzopeserver.recipe:uninstall
+"""
+
+METADATA = """\
+Metadata-Version: 2.1
+Name: {name}
+Version: {version}
+Provides-Extra: monitor
+Provides-Extra: loggers
+"""
+
+APPLICATION = '''
+"""An application, two filters and a server that only tell their options."""
+import json
+import sys
+
+
+def application(global_conf, **local_conf):
+    def app(environ, start_response):
+        start_response('200 OK', [('Content-Type', 'application/json')])
+        return [json.dumps([global_conf, local_conf]).encode()]
+    return app
+
+
+def filtered(app, global_conf, **local_conf):
+    def wrapped(environ, start_response):
+        return app(environ, start_response)
+    return wrapped
+
+
+def filter_factory(global_conf, **local_conf):
+    return lambda app: filtered(app, global_conf, **local_conf)
+
+
+def serve(app, global_conf, **local_conf):
+    json.dump([global_conf, local_conf], sys.stdout)
+
+
+def hello():
+    print('hello', *sys.argv[1:])
+'''
+
+APPLICATION_ENTRY_POINTS = """\
+[paste.app_factory]
+main = sandboxapp:application
+[paste.filter_app_factory]
+one = sandboxapp:filtered
+[paste.filter_factory]
+two = sandboxapp:filter_factory
+[paste.server_runner]
+main = sandboxapp:serve
+[console_scripts]
+hello = sandboxapp:hello
+"""
+
+RUN = """\
+import sys
+sys.path[:0] = {path!r}
+import zc.buildout.buildout
+sys.exit(zc.buildout.buildout.main(sys.argv[1:]))
+"""
+
+
+class Store:
+    """Distributions that sandboxes find without a network."""
+
+    def __init__(self, root: Path) -> None:
+        self.develop_eggs = root / 'develop-eggs'
+        self.eggs = root / 'eggs'
+        self.home = root / 'home'
+        for directory in self.develop_eggs, self.eggs, self.home:
+            directory.mkdir(parents=True)
+        self._link_installed()
+        self._add('zc.zkzopeserver', '2.0', ENTRY_POINTS)
+        self._add('sandboxapp', '1.0', APPLICATION_ENTRY_POINTS)
+        (self.develop_eggs / 'sandboxapp.py').write_text(APPLICATION)
+        source = Path(zc.zkzopeserver.recipe.__file__).parents[3]
+        (self.develop_eggs / 'source.pth').write_text(f'{source}\n')
+        self.command = [sys.executable, '-c', RUN.format(path=[
+            path for path in sys.path if path and os.path.isdir(path)])]
+
+    def _link_installed(self) -> None:
+        """Links to where this process has its distributions from."""
+        locations = {str(found.locate_file('')) for found in
+                     importlib.metadata.distributions()}
+        for number, location in enumerate(sorted(locations)):
+            (self.develop_eggs / f'installed-{number}.egg-link').write_text(
+                location + '\n')
+
+    def _add(self, name: str, version: str, entry_points: str) -> None:
+        info = self.develop_eggs / (
+            f'{name.replace(".", "_")}-{version}.dist-info')
+        info.mkdir()
+        (info / 'METADATA').write_text(METADATA.format(name=name,
+                                                       version=version))
+        (info / 'entry_points.txt').write_text(entry_points)
+
+
+@dataclasses.dataclass
+class Run:
+    """What a run of buildout ended with."""
+
+    status: int
+    output: str
+
+
+class Sandbox:
+    """A buildout directory."""
+
+    def __init__(self, root: Path, store: Store) -> None:
+        self.root = root
+        self.store = store
+
+    def write(self, text: str, parts: str = 'web',
+              buildout: str = '') -> None:
+        """Write buildout.cfg with the sections in `text`."""
+        (self.root / 'buildout.cfg').write_text(
+            '[buildout]\n'
+            f'parts = {parts}\n'
+            'offline = true\n'
+            'newest = false\n'
+            f'develop-eggs-directory = {self.store.develop_eggs}\n'
+            f'eggs-directory = {self.store.eggs}\n'
+            f'{buildout}\n{text}', encoding='utf-8')
+
+    def run(self, text: str | None = None, parts: str = 'web',
+            buildout: str = '') -> Run:
+        """Run buildout, with the sections if given."""
+        if text is not None:
+            self.write(text, parts, buildout)
+        done = subprocess.run(
+            [*self.store.command, '-U'], cwd=self.root, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120,
+            env={**os.environ, 'HOME': str(self.store.home),
+                 'LC_ALL': 'C.UTF-8'})
+        return Run(done.returncode, done.stdout)
+
+    def built(self, text: str | None = None, **more: str) -> str:
+        """Run buildout, which must succeed; its output."""
+        run = self.run(text, **more)
+        assert run.status == 0, run.output
+        return run.output
+
+    def refused(self, text: str, **more: str) -> str:
+        """Run buildout, which must end with one clean error; its text."""
+        run = self.run(text, **more)
+        assert run.status == 1, run.output
+        assert 'Traceback' not in run.output, run.output
+        return run.output.partition('Error: ')[2]
+
+    def path(self, *names: str) -> Path:
+        """A path in the buildout directory."""
+        return self.root.joinpath(*names)
+
+    def read(self, *names: str) -> str:
+        """The text of a file in the buildout directory."""
+        return self.path(*names).read_text(encoding='utf-8')

@@ -1,0 +1,59 @@
+"""The options of a buildout section."""
+from __future__ import annotations
+
+import pytest
+
+from zc.zkzopeserver.options import Bad
+from zc.zkzopeserver.recipe import section
+
+
+@pytest.mark.parametrize('text, found', [
+    ('', {}),
+    ('a = 1', {'a': '1'}),
+    ('a = 1\nb=2', {'a': '1', 'b': '2'}),
+    ('a = x = y', {'a': 'x = y'}),
+    ('a =', {'a': ''}),
+    ('# no\n; no\na = 1 # yes', {'a': '1 # yes'}),
+    ('a = 1\n  two\n    three', {'a': '1\ntwo\n  three'}),
+    ('a =\n  two\n\n  # three\n\nb = 2', {'a': 'two\n\n# three', 'b': '2'}),
+    ('a = 1\n\n\nb = 2\n\n', {'a': '1', 'b': '2'}),
+    ('a: b = c', {'a: b': 'c'}),
+])
+def test_pairs(text, found):
+    assert section.pairs(text) == found
+
+
+@pytest.mark.parametrize('text', ['word', '= value', 'a = 1\nword',
+                                  'a = 1\na = 2', '  x\na = 1'])
+def test_pairs_refuse(text):
+    with pytest.raises(Bad):
+        section.pairs(text)
+
+
+@pytest.mark.parametrize('text', ['egg:dist', 'egg:my.dist#name', ' egg:a#b ',
+                                  'call:module:factory', 'call:a.b:c.d'])
+def test_factories(text):
+    assert section.factory(text) == text.strip()
+
+
+@pytest.mark.parametrize('text', ['', 'dist', 'egg:', 'egg:a b', 'call:a',
+                                  'egg:a#', 'config:x.ini', 'egg:a#b#c'])
+def test_factories_refuse(text):
+    with pytest.raises(Bad, match='egg:DIST#NAME or call:MODULE:FACTORY'):
+        section.factory(text)
+
+
+@pytest.mark.parametrize('name, meant', [
+    ('zookeper', 'zookeeper'), ('session-timeout', 'session_timeout'),
+    ('Path', 'path'), ('pth', 'path'), ('app_options', 'app-options'),
+    ('egs', 'eggs'), ('monitor-server', 'monitor_server'),
+])
+def test_near_misses_are_problems(name, meant):
+    [problem] = section.unknown(['path', name])
+    assert repr(name) in problem
+    assert f'did you mean {meant!r}?' in problem
+
+
+@pytest.mark.parametrize('name', ['log-path', 'my-port', 'x', 'color'])
+def test_other_names_are_let_be(name):
+    assert section.unknown([name]) == []
