@@ -1,0 +1,215 @@
+"""Our node in ZooKeeper: connect, register, keep, withdraw.
+
+Only this module imports zc.zk, which keeps the node true while we serve.
+"""
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import threading
+import time
+from typing import Any
+
+import zc.zk
+
+from zc.zkzopeserver import advertising
+from zc.zkzopeserver.errors import ConfigurationError
+from zc.zkzopeserver.errors import RegistrationError
+from zc.zkzopeserver.options import Options
+
+logger = logging.getLogger(__name__)
+
+# Seconds between two looks for a path that is not there yet, and between two
+# lines of log about it.
+LOOK_S = 1
+REPORT_S = 60
+
+
+class Registration:
+    """The registration of one server.
+
+    The constructor reads what the options name (a file of credentials,
+    certificates, an interface) and raises ConfigurationError for what is not
+    usable; `register` connects.
+    """
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._auth = read_auth_file(options.zookeeper_auth_file)
+        for name in 'zookeeper_ca', 'zookeeper_cert', 'zookeeper_key':
+            check_readable(name, getattr(options, name))
+        advertising.check(options.advertise)
+        self._zk: zc.zk.ZooKeeper | None = None
+        self._node: zc.zk.Registration | None = None
+        # Guards the hand-over from `register`, in the announcer's thread, to
+        # `withdraw` and `close`, in the thread that stops.
+        self._lock = threading.Lock()
+        self._withdrawn = False
+
+    def register(self, address: tuple[str, int],
+                 monitor: tuple[str, int] | str | None,
+                 stopping: threading.Event) -> bool:
+        """Create the node for the server at `address`, (host, port).
+
+        True when it is there; False when `stopping` was set meanwhile.
+        RegistrationError, unless the option `wait` says to go on trying, when
+        ZooKeeper or the path cannot be reached.
+        """
+        self._connect(stopping)
+        deadline = time.monotonic()
+        while not stopping.is_set():
+            try:
+                return self._create(address, monitor)
+            except zc.zk.NoNodeError:
+                self._no_path(deadline)
+                if time.monotonic() >= deadline:
+                    deadline = time.monotonic() + REPORT_S
+            stopping.wait(LOOK_S)
+        return False
+
+    def _connect(self, stopping: threading.Event) -> None:
+        options = self._options
+        wait = options.wait != 'fail' and (lambda: not stopping.is_set())
+        try:
+            zk = zc.zk.ZooKeeper(
+                options.zookeeper, options.session_timeout_s, wait,
+                auth=self._auth, ca=options.zookeeper_ca,
+                cert=options.zookeeper_cert, key=options.zookeeper_key)
+        except zc.zk.FailedConnect as reason:
+            if not stopping.is_set():
+                raise RegistrationError(
+                    f"option 'zookeeper': {reason}") from None
+        else:
+            self._zk = zk
+
+    def _create(self, address: tuple[str, int],
+                monitor: tuple[str, int] | str | None) -> bool:
+        options = self._options
+        address = advertising.advertised(options.advertise, address,
+                                         options.zookeeper)
+        properties = dict(options.properties)
+        if monitor is not None:
+            properties['monitor'] = monitor_property(monitor, address)
+        acl = (zc.zk.creator_acl() if self._auth
+               else zc.zk.READ_ACL_UNSAFE)
+        node = self._zk.register(options.path, address, acl, **properties)
+        with self._lock:
+            self._node = node
+            withdrawn = self._withdrawn
+        if withdrawn:
+            # The stop came while ZooKeeper was answering.
+            node.withdraw()
+            return False
+        logger.info('registered %s', ', '.join(node.paths))
+        return True
+
+    def _no_path(self, deadline: float) -> None:
+        options = self._options
+        text = (f"option 'path': there is no {options.path} in the ZooKeeper"
+                f' at {options.zookeeper}')
+        if options.wait == 'fail':
+            raise RegistrationError(
+                f'{text}; put it into a tree file and import that with'
+                f' zookeeper_import {options.zookeeper} FILE')
+        if time.monotonic() >= deadline:
+            logger.warning('%s; waiting for it', text)
+
+    # Readable from any thread.
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The paths of our nodes; none before they were registered."""
+        return self._node.paths if self._node else ()
+
+    @property
+    def state(self) -> str:
+        """``connecting``, or the state of `zc.zk.Registration`."""
+        return self._node.state if self._node else 'connecting'
+
+    @property
+    def node(self) -> Any:
+        """The `zc.zk.Registration`, None before there is one."""
+        return self._node
+
+    # Stop.
+
+    def withdraw(self) -> None:
+        """Remove the nodes, and keep them away."""
+        with self._lock:
+            self._withdrawn = True
+            node = self._node
+        if node is not None:
+            node.withdraw()
+            logger.info('withdrew %s', ', '.join(node.paths))
+
+    def restore(self) -> None:
+        """Put the nodes back after a `withdraw`."""
+        with self._lock:
+            self._withdrawn = False
+            node = self._node
+        if node is not None:
+            node.restore()
+
+    def close(self) -> None:
+        """End the session; what is left of our nodes goes with it."""
+        if self._zk is not None:
+            self._zk.close()
+
+
+def monitor_property(monitor: tuple[str, int] | str,
+                     address: tuple[str, int]) -> str:
+    """The node's `monitor` property: HOST:PORT, or a unix socket's path.
+
+    A monitor that listens on all interfaces is reached at the host of the
+    server, or at the first of those that an empty host stands for.
+    """
+    if isinstance(monitor, str):
+        return os.path.abspath(monitor)
+    host, port = monitor[:2]
+    if host in zc.zk.addresses.WILDCARDS:
+        host = address[0]
+    return zc.zk.addresses.node_names((host, port))[0]
+
+
+def check_readable(name: str, path: str | None) -> None:
+    """ConfigurationError when an option's file cannot be read."""
+    if path is not None:
+        try:
+            with open(path, 'rb'):
+                pass
+        except OSError as reason:
+            raise ConfigurationError(
+                f'option {name!r}: cannot read {path}:'
+                f' {reason.strerror}') from None
+
+
+def read_auth_file(path: str | None) -> list[tuple[str, str]] | None:
+    """``[('digest', 'USER:PASSWORD')]`` from a file that only we can read.
+
+    Its credentials are named in no message.
+    """
+    if path is None:
+        return None
+    where = "option 'zookeeper_auth_file': "
+    try:
+        with open(path, encoding='utf-8') as file:
+            mode = os.fstat(file.fileno()).st_mode
+            text = file.read(4096)
+    except OSError as reason:
+        raise ConfigurationError(
+            f'{where}cannot read {path}: {reason.strerror}') from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f'{where}{path} is not UTF-8 text') from None
+    if stat.S_IMODE(mode) & 0o077:
+        raise ConfigurationError(
+            f'{where}{path} can be read or written by others (mode'
+            f' {stat.S_IMODE(mode):04o}); it must be 0600 or stricter')
+    scheme, _, credential = text.strip().partition(' ')
+    credential = credential.strip()
+    user, colon, password = credential.partition(':')
+    if (scheme != 'digest' or not (user and colon and password)
+            or '\n' in credential):
+        raise ConfigurationError(
+            f'{where}{path} does not hold one line digest USER:PASSWORD')
+    return [(scheme, credential)]

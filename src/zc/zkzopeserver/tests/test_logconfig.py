@@ -1,0 +1,108 @@
+"""The `loggers` option, in processes of its own: logging is global."""
+import os
+import subprocess
+import sys
+
+import pytest
+
+from zc.zkzopeserver import logconfig
+from zc.zkzopeserver.errors import ConfigurationError
+
+PROGRAM = '''
+import logging, sys
+from zc.zkzopeserver import logconfig
+logconfig.configure(sys.argv[1] or None)
+if sys.argv[2:]:
+    logconfig.configure_default()
+for level in 'debug', 'info', 'warning':
+    getattr(logging.getLogger('some'), level)('a %s', level)
+logging.getLogger('kazoo.client').info('from kazoo')
+'''
+
+
+def logged(loggers, *more):
+    """What such a process logs to stderr."""
+    return subprocess.run(
+        [sys.executable, '-c', PROGRAM, loggers, *more], text=True,
+        check=True, capture_output=True,
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))).stderr
+
+
+@pytest.mark.parametrize('loggers, seen', [
+    ('DEBUG', ['a debug', 'a info', 'a warning']),
+    ('INFO', ['a info', 'a warning']),
+    ('20', ['a info', 'a warning']),
+    ('WARNING', ['a warning']),
+    ('CRITICAL', []),
+])
+def test_levels(loggers, seen):
+    output = logged(loggers)
+    assert [text for text in ('a debug', 'a info', 'a warning')
+            if text in output] == seen
+
+
+def test_the_default_shows_info_but_not_kazoo():
+    output = logged('', 'default')
+    assert 'INFO some a info' in output
+    assert 'a debug' not in output
+    assert 'from kazoo' not in output
+
+
+ZCONFIG = '''
+<logger>
+  level INFO
+  <logfile>
+    path %s
+    format ours: $$(message)s
+  </logfile>
+</logger>
+'''
+
+
+@pytest.mark.parametrize('dollar', ['$$', '$'])
+def test_zconfig_text(tmp_path, dollar):
+    path = tmp_path / 'event.log'
+    assert logged((ZCONFIG % path).replace('$$', dollar)) == ''
+    assert path.read_text().splitlines()[:2] == [
+        'ours: a info', 'ours: a warning']
+
+
+@pytest.mark.parametrize('text, reason', [
+    ('<logger>\n', 'unclosed'),
+    ('<logger>\nlevel LOUD\n</logger>', 'LOUD'),
+    ('<looger>\n</looger>', 'looger'),
+    ('<logger>\n<logfile>\npath /nosuch/folder/x\n</logfile>\n</logger>',
+     '/nosuch/folder/x'),
+])
+def test_zconfig_text_that_is_wrong(text, reason):
+    with pytest.raises(ConfigurationError) as caught:
+        logconfig.configure(text)
+    assert str(caught.value).startswith("option 'loggers': ")
+    assert reason.lower() in str(caught.value).lower()
+    assert '\n' not in str(caught.value)
+
+
+REOPENING = '''
+import logging, os, sys
+from zc.zkzopeserver import logconfig
+logconfig.configure(sys.argv[1])
+logging.getLogger().addHandler(logging.FileHandler(sys.argv[3]))
+logging.warning('first')
+for path in sys.argv[2:]:
+    os.rename(path, path + '.1')
+logconfig.reopen()
+logging.warning('second')
+'''
+
+
+def test_reopen(tmp_path):
+    paths = [str(tmp_path / name) for name in ('a.log', 'b.log')]
+    subprocess.run(
+        [sys.executable, '-c', REOPENING, ZCONFIG % paths[0], *paths],
+        check=True,
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)))
+    for path in paths:
+        with open(path) as new, open(path + '.1') as old:
+            assert 'first' in old.read()
+            text = new.read()
+            assert 'second' in text and 'first' not in text

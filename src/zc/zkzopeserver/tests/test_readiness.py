@@ -1,0 +1,79 @@
+"""The ready check, against real sockets."""
+import contextlib
+import socket
+import threading
+import time
+
+import pytest
+
+from zc.zkzopeserver.errors import ReadyError
+from zc.zkzopeserver.readiness import wait_until_ready
+from zc.zkzopeserver.server import Server
+
+
+@contextlib.contextmanager
+def serving(statuses):
+    """The address of a server that answers with these statuses in turn.
+
+    Also gives the list of the paths that it was asked for.
+    """
+    asked = []
+
+    def application(environ, start_response):
+        status = statuses[min(len(asked), len(statuses) - 1)]
+        asked.append(environ['PATH_INFO'] + '?' + environ['QUERY_STRING'])
+        start_response(status, [('Content-Length', '0')])
+        return [b'']
+
+    server = Server(application, host='127.0.0.1')
+    server.start()
+    try:
+        yield server.address, asked
+    finally:
+        server.close()
+
+
+@pytest.mark.parametrize('status', ['200 OK', '204 No Content', '302 Found'])
+def test_ready_at_once(status):
+    with serving([status]) as (address, asked):
+        assert wait_until_ready(address, '/ready?deep=1', 10,
+                                threading.Event())
+    assert asked == ['/ready?deep=1']
+
+
+def test_asked_until_it_is_ready():
+    with serving(['503 Not Yet', '404 Not Found', '200 OK']) as (
+            address, asked):
+        assert wait_until_ready(address, '/', 10, threading.Event())
+    assert len(asked) == 3
+
+
+def test_all_interfaces_are_asked_on_loopback():
+    with serving(['200 OK']) as (address, asked):
+        assert wait_until_ready(('', address[1]), '/', 10, threading.Event())
+
+
+def test_never_ready():
+    with serving(['503 Not Yet']) as (address, asked):
+        with pytest.raises(ReadyError) as caught:
+            wait_until_ready(address, '/up', 0.3, threading.Event())
+    assert str(caught.value) == (
+        "option 'ready': /up did not answer 2xx or 3xx within 0.3 s;"
+        ' last: 503')
+    assert caught.value.exit_status == 4
+
+
+def test_a_server_that_never_answers_is_bounded():
+    with socket.create_server(('127.0.0.1', 0)) as silent:
+        started = time.monotonic()
+        with pytest.raises(ReadyError, match='timed out'):
+            wait_until_ready(silent.getsockname(), '/', 0.3,
+                             threading.Event())
+        assert time.monotonic() - started < 10
+
+
+def test_a_stop_ends_it():
+    stopping = threading.Event()
+    with serving(['503 Not Yet']) as (address, asked):
+        threading.Timer(0.05, stopping.set).start()
+        assert not wait_until_ready(address, '/', 60, stopping)
