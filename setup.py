@@ -24,6 +24,7 @@ setup(
     install_requires=[
         'PasteDeploy',
         'httptools >= 0.6',
+        'psutil',
         'pyasyncore; python_version >= "3.12"',
         'zc.buildout',
         'zc.recipe.egg',
