@@ -2,7 +2,8 @@
 
 Production is an Apache ZooKeeper ensemble.
 """
+from zc.zk.embedded.errors import DataError
+from zc.zk.embedded.errors import ServerError
 from zc.zk.embedded.server import Server
-from zc.zk.embedded.server import ServerError
 
-__all__ = ['Server', 'ServerError']
+__all__ = ['DataError', 'Server', 'ServerError']

@@ -1,5 +1,6 @@
 """Access control lists: who may do what to a node."""
 import base64
+import functools
 import hashlib
 import ipaddress
 from collections.abc import Iterable
@@ -38,6 +39,12 @@ OPEN: Acl = (Entry(ALL, ANYONE),)
 WORLD_READ: Acl = (Entry(READ, ANYONE),)
 
 
+@functools.lru_cache(4096)
+def _shared(acl: Acl) -> Acl:
+    """The same object for equal lists: nodes have few different ones."""
+    return OPEN if acl == OPEN else acl
+
+
 def read(reader: jute.Reader) -> Acl:
     """The list in a request; the same entry twice counts once."""
     entries = {}
@@ -45,7 +52,7 @@ def read(reader: jute.Reader) -> Acl:
         permissions = reader.integer()
         scheme = reader.string()
         entries[Entry(permissions, Id(scheme, reader.string()))] = None
-    return tuple(entries)
+    return _shared(tuple(entries))
 
 
 def pack(acl: Acl) -> bytes:
@@ -81,7 +88,7 @@ def resolve(acl: Acl, ids: 'Iterable[Id]') -> Acl:
             raise Refused(Code.INVALID_ACL)
     if not resolved:
         raise Refused(Code.INVALID_ACL)
-    return tuple(resolved)
+    return _shared(tuple(resolved))
 
 
 def check(acl: Acl, permissions: int, ids: 'Iterable[Id]') -> None:

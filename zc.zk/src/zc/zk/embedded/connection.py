@@ -150,4 +150,5 @@ class Connection:
         return True
 
     def __str__(self) -> str:
-        return '%s:%s' % self.address[:2]
+        host, port = self.address[:2]
+        return f'{host}:{port}'

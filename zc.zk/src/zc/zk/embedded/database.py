@@ -78,7 +78,9 @@ class Database:
         try:
             self._journal.write(transaction)
         except OSError as error:
-            logger.error('%s: %s', self._journal.path, error.strerror)
+            logger.error(
+                '%s: cannot be written: %s', self._journal.path,
+                error.strerror)
             raise Refused(Code.SYSTEM_ERROR) from error
 
 

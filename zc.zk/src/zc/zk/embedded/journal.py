@@ -1,5 +1,200 @@
-"""stub"""
+"""The data file: persistent nodes as they were when the process died.
+
+Every transaction is one record at the end of the file, written before it
+is answered, so that a killed process loses nothing that it confirmed. (A
+machine that loses power may: nothing waits for the disk.) When the records
+have outgrown the nodes, a new file with the nodes alone takes the place of
+the old one.
+"""
+import contextlib
+import fcntl
+import logging
+import os
+from typing import BinaryIO
+
+from zc.zk.embedded import records
+from zc.zk.embedded.errors import DataError
+from zc.zk.embedded.jute import Malformed
+from zc.zk.embedded.transaction import Transaction
+from zc.zk.embedded.tree import Tree
+
+logger = logging.getLogger(__name__)
+
+# Growth that makes a new file worth while: this, or twice the nodes.
+GROWTH = 4 << 20
 
 
 class Journal:
-    """stub"""
+    """An open data file, and the tree that it holds.
+
+    The file is locked: DataError says that another server has it, or why
+    it cannot be read.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        # A symbolic link stays one when the file behind it is replaced.
+        self._target = os.path.realpath(path)
+        self._is_broken = False
+        self.tree = Tree()
+        self.zxid = 0
+        try:
+            self._file = self._open()
+        except OSError as error:
+            raise DataError(f'{path}: {error.strerror}') from error
+        try:
+            self._load()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def write(self, transaction: Transaction) -> None:
+        """Add a record; OSError when it could not be added."""
+        entries = self._entries(transaction)
+        if not entries:
+            return
+        record = records.frame(transaction.zxid, entries)
+        self._append(record)
+        self.zxid = transaction.zxid
+        if self._size > self._limit:
+            self._compact()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        with contextlib.suppress(OSError):
+            os.fsync(self._file.fileno())
+        self._file.close()
+
+    def _entries(self, transaction: Transaction) -> 'list[bytes]':
+        entries = []
+        for path in transaction.touched:
+            node = self.tree.nodes.get(path)
+            if node is None:
+                entries.append(records.gone_entry(path))
+            elif not node.owner:
+                entries.append(records.node_entry(path, node))
+        for path in transaction.counted:
+            node = self.tree.nodes.get(path)
+            if node is not None and path not in transaction.touched:
+                entries.append(records.count_entry(path, node))
+        return entries
+
+    def _append(self, record: bytes) -> None:
+        if self._is_broken:
+            raise OSError(0, 'not writable since an earlier error')
+        try:
+            written = self._file.write(record)
+            if written != len(record):
+                raise OSError(0, 'the record does not fit')
+        except OSError:
+            self._cut(self._size)
+            raise
+        self._size += len(record)
+
+    def _cut(self, size: int) -> None:
+        try:
+            self._file.truncate(size)
+        except OSError:
+            # Anything written after half a record would be lost with it.
+            self._is_broken = True
+
+    def _open(self) -> BinaryIO:
+        while True:
+            file = open(self._target, 'a+b', buffering=0)
+            try:
+                self._lock(file)
+                # It may have been replaced between opening and locking.
+                if os.path.samestat(
+                    os.fstat(file.fileno()), os.stat(self._target)
+                ):
+                    return file
+            except BaseException:
+                file.close()
+                raise
+            file.close()
+
+    def _lock(self, file: BinaryIO) -> None:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataError(
+                f'{self.path}: another server uses this file') from None
+
+    def _load(self) -> None:
+        end = os.fstat(self._file.fileno()).st_size
+        with open(self._target, 'rb') as file:
+            magic = file.read(len(records.MAGIC))
+            if not records.MAGIC.startswith(magic):
+                raise DataError(
+                    f'{self.path}: not a data file of this server')
+            if len(magic) == len(records.MAGIC):
+                end = self._read(file, end)
+            else:
+                end = 0
+        self._file.truncate(end)
+        if not end:
+            self._file.write(records.MAGIC)
+            end = len(records.MAGIC)
+        self._size = end
+        self._limit = 0
+        self._compact()
+
+    def _read(self, file: BinaryIO, end: int) -> int:
+        """Apply the records; where the last whole one ends."""
+        self.tree.unlink()
+        at = file.tell()
+        try:
+            while at < end:
+                self.zxid = records.apply(
+                    records.read_frame(file, end), self.tree)
+                at = file.tell()
+            self.tree.link()
+        except records.Torn:
+            logger.warning(
+                '%s: the last record was not written to its end:'
+                ' %d bytes dropped', self.path, end - at)
+            self.tree.link()
+        except (records.Damaged, Malformed, KeyError):
+            raise DataError(
+                f'{self.path}: damaged at byte {at} of {end}, in the middle:'
+                ' use a copy of the file, or remove it to start anew',
+            ) from None
+        return at
+
+    def _compact(self) -> None:
+        """Replace the file by one that has the nodes and no history."""
+        new_path = self._target + '.new'
+        try:
+            new = open(new_path, 'w+b', buffering=0)
+        except OSError as error:
+            self._postpone(error)
+            return
+        try:
+            fcntl.flock(new, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            size = new.write(records.MAGIC)
+            for record in records.snapshot(self.tree, self.zxid):
+                size += _write_all(new, record)
+            os.fsync(new.fileno())
+            os.replace(new_path, self._target)
+        except OSError as error:
+            new.close()
+            with contextlib.suppress(OSError):
+                os.unlink(new_path)
+            self._postpone(error)
+            return
+        self._file.close()
+        self._file = new
+        self._size = size
+        self._is_broken = False
+        self._limit = size + max(GROWTH, 2 * size)
+
+    def _postpone(self, error: OSError) -> None:
+        logger.error(
+            '%s: cannot be compacted: %s', self.path, error.strerror)
+        self._limit = self._size + GROWTH
+
+
+def _write_all(file: BinaryIO, data: bytes) -> int:
+    if file.write(data) != len(data):
+        raise OSError(0, 'no room')
+    return len(data)

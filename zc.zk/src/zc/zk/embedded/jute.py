@@ -29,14 +29,14 @@ class Reader:
 
     def boolean(self) -> bool:
         """One byte, false when it is 0."""
-        return self._take(1) != b'\0'
+        return self.take(1) != b'\0'
 
     def buffer(self) -> 'bytes | None':
         """Counted bytes; None (a count of -1) differs from empty."""
         size = self.integer()
         if size == -1:
             return None
-        return self._take(size)
+        return self.take(size)
 
     def string(self) -> str:
         """A counted string.
@@ -63,7 +63,8 @@ class Reader:
         """How many bytes have not been read."""
         return len(self._data) - self._at
 
-    def _take(self, size: int) -> bytes:
+    def take(self, size: int) -> bytes:
+        """So many bytes."""
         end = self._at + size
         if size < 0 or end > len(self._data):
             raise Malformed(f'{size} bytes wanted, {self.left} left')

@@ -1,17 +1,16 @@
 """The development server, as an object that starts and stops."""
+import os
 import socket
 import threading
 
 from zc.zk.embedded.database import Database
+from zc.zk.embedded.errors import ServerError
+from zc.zk.embedded.journal import Journal
 from zc.zk.embedded.service import Service
 from zc.zk.embedded.sessions import Sessions
 
 MOST_CONNECTIONS = 10_000
 BACKLOG = 1024
-
-
-class ServerError(OSError):
-    """The server cannot be started; the text says why in one line."""
 
 
 class Server:
@@ -47,18 +46,23 @@ class Server:
         self.max_session_timeout = max_session_timeout or 20 * tick
         self._service: Service | None = None
         self._listener: socket.socket | None = None
+        self._journal: Journal | None = None
         self._thread: threading.Thread | None = None
 
     def start(self) -> 'Server':
         """Listen and serve; nothing when it does already."""
         if self._thread is not None:
             return self
-        listener = self._listen()
+        self._listener = self._listen()
+        try:
+            self._journal = Journal(self.data) if self.data else None
+        except BaseException:
+            self._listener.close()
+            raise
         sessions = Sessions(2 * self.tick, self.max_session_timeout)
         self._service = Service(
-            Database(sessions), self.tick, MOST_CONNECTIONS)
-        self._service.listen(listener)
-        self._listener = listener
+            Database(sessions, self._journal), self.tick, MOST_CONNECTIONS)
+        self._service.listen(self._listener)
         self._thread = threading.Thread(
             target=self._service.run, name=f'zc.zk.embedded:{self.port}',
             daemon=True)
@@ -73,7 +77,10 @@ class Server:
         self._thread.join()
         if self._listener is not None:
             self._listener.close()
-        self._thread = self._service = self._listener = None
+        if self._journal is not None:
+            self._journal.close()
+        self._thread = self._service = None
+        self._listener = self._journal = None
 
     def __enter__(self) -> 'Server':
         return self.start()
@@ -161,10 +168,12 @@ class Server:
                 family=socket.AF_INET6 if ':' in self.host
                 else socket.AF_INET)
         except OSError as error:
+            # The system's own words: Python's add the address once more.
+            reason = os.strerror(error.errno) if error.errno and (
+                error.errno > 0) else error.strerror
             raise ServerError(
-                error.errno,
                 f'cannot listen on {self.connection_string}:'
-                f' {error.strerror}') from error
+                f' {reason}') from error
         listener.setblocking(False)
         self.port = listener.getsockname()[1]
         return listener

@@ -231,7 +231,7 @@ class Service:
     def _run_call(self, function, future) -> None:
         try:
             future.set_result(function())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001: the caller gets it
             future.set_exception(error)
 
     def _refuse_calls(self) -> None:

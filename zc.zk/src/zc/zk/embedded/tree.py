@@ -110,6 +110,11 @@ class Tree:
                 parent, name = paths.split(path)
                 self.nodes[parent].add(name)
 
+    def unlink(self) -> None:
+        """Name no node in its parent: nodes are about to come and go."""
+        for node in self.nodes.values():
+            node.children = None
+
     def below(self, path: str) -> 'Iterator[str]':
         """The paths of all nodes under a path."""
         waiting = [path]

@@ -1,0 +1,122 @@
+"""Records of the data file: nodes as bytes, with checksums around them."""
+import struct
+import zlib
+from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from zc.zk.embedded import acl
+from zc.zk.embedded import jute
+from zc.zk.embedded.tree import Node
+from zc.zk.embedded.tree import Tree
+
+MAGIC = b'zc.zk.embedded data 1\n'
+
+# The size has a checksum of its own: else a wrong size in the middle
+# would look like a last record that was cut off.
+HEADER = struct.Struct('>III')
+SIZE = struct.Struct('>I')
+STATE = struct.Struct('>qqqqqiii')
+COUNT = struct.Struct('>iq')
+
+KIND_NODE = b'N'
+KIND_COUNT = b'C'
+KIND_GONE = b'G'
+
+
+class Damaged(Exception):
+    """A record is not as it was written."""
+
+
+class Torn(Exception):
+    """The last record was not written to its end."""
+
+
+def frame(zxid: int, entries: 'Iterable[bytes]') -> bytes:
+    """A record: entries that count together or not at all."""
+    body = jute.LONG.pack(zxid) + b''.join(entries)
+    size = SIZE.pack(len(body))
+    return size + SIZE.pack(zlib.crc32(size)) + SIZE.pack(
+        zlib.crc32(body)) + body
+
+
+def node_entry(path: str, node: Node) -> bytes:
+    """All of a node."""
+    return KIND_NODE + jute.string(path) + STATE.pack(
+        node.czxid, node.mzxid, node.pzxid, node.ctime, node.mtime,
+        node.version, node.creations, node.aversion,
+    ) + jute.buffer(node.data) + acl.pack(node.acl)
+
+
+def count_entry(path: str, node: Node) -> bytes:
+    """What changes in a node as its children come and go."""
+    return KIND_COUNT + jute.string(path) + COUNT.pack(
+        node.creations, node.pzxid)
+
+
+def gone_entry(path: str) -> bytes:
+    """A node is no more."""
+    return KIND_GONE + jute.string(path)
+
+
+def read_frame(file: BinaryIO, end: int) -> bytes:
+    """The body of the record at the position of a file of a known end."""
+    at = file.tell()
+    header = file.read(HEADER.size)
+    if len(header) < HEADER.size:
+        raise Torn
+    size, size_sum, body_sum = HEADER.unpack(header)
+    if zlib.crc32(header[:SIZE.size]) != size_sum:
+        raise Damaged
+    after = at + HEADER.size + size
+    if after > end:
+        raise Torn
+    body = file.read(size)
+    if zlib.crc32(body) != body_sum:
+        raise Torn if after == end else Damaged
+    return body
+
+
+def apply(body: bytes, tree: Tree) -> int:
+    """Put what a record says into a tree not yet linked; its zxid."""
+    reader = jute.Reader(body)
+    zxid = reader.long()
+    while reader.left:
+        kind = reader.take(1)
+        path = reader.string()
+        if kind == KIND_NODE:
+            tree.nodes[path] = _read_node(reader)
+        elif kind == KIND_GONE:
+            tree.nodes.pop(path, None)
+        elif kind == KIND_COUNT:
+            node = tree.nodes[path]
+            node.creations, node.pzxid = COUNT.unpack(
+                reader.take(COUNT.size))
+        else:
+            raise jute.Malformed(f'an entry of kind {kind!r}')
+    return zxid
+
+
+def snapshot(tree: Tree, zxid: int, size: int = 1 << 20) -> 'Iterator[bytes]':
+    """Records of about a size that hold all persistent nodes."""
+    entries: list[bytes] = []
+    length = 0
+    for path, node in tree.nodes.items():
+        if node.owner:
+            continue
+        entries.append(node_entry(path, node))
+        length += len(entries[-1])
+        if length > size:
+            yield frame(zxid, entries)
+            entries, length = [], 0
+    yield frame(zxid, entries)
+
+
+def _read_node(reader: jute.Reader) -> Node:
+    node = Node()
+    (node.czxid, node.mzxid, node.pzxid, node.ctime, node.mtime,
+     node.version, node.creations, node.aversion) = STATE.unpack(
+         reader.take(STATE.size))
+    node.data = reader.buffer()
+    node.acl = acl.read(reader)
+    return node
