@@ -1,0 +1,43 @@
+"""Access control lists as text, ``SCHEME:ID:PERMISSIONS``, as zkCli has it.
+
+The permissions are letters of ``cdrwa``: create, delete, read, write, admin.
+"""
+from collections.abc import Iterable
+
+from kazoo.security import ACL
+from kazoo.security import Id
+
+_LETTERS = 'rwcda'
+_ORDER = 'cdrwa'
+_BITS = {letter: 1 << bit for bit, letter in enumerate(_LETTERS)}
+
+
+def check_permission(text: str) -> None:
+    """Raise ValueError when `text` is not ``SCHEME:ID:PERMISSIONS``."""
+    _read(text)
+
+
+def to_acl(texts: Iterable[str]) -> list[ACL]:
+    """Return kazoo's access control list for texts."""
+    return [_read(text) for text in texts]
+
+
+def from_acl(acl: Iterable[ACL]) -> tuple[str, ...]:
+    """Return the texts for kazoo's access control list."""
+    return tuple(
+        f'{entry.id.scheme}:{entry.id.id}:' + ''.join(
+            letter for letter in _ORDER if entry.perms & _BITS[letter])
+        for entry in acl)
+
+
+def _read(text: str) -> ACL:
+    scheme, colon, rest = text.partition(':')
+    id_, other, letters = rest.rpartition(':')
+    if not (scheme and colon and other) or set(letters) - set(_LETTERS):
+        raise ValueError(
+            f'{text!r} is not SCHEME:ID:PERMISSIONS,'
+            f' with permissions of {_ORDER}')
+    perms = 0
+    for letter in letters:
+        perms |= _BITS[letter]
+    return ACL(perms, Id(scheme, id_))
