@@ -1,0 +1,229 @@
+"""`ZooKeeper`: services, their data and their trees over one kazoo client."""
+import os
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import Any
+
+from kazoo.client import KazooClient
+from kazoo.exceptions import BadVersionError
+from kazoo.exceptions import NoNodeError
+from kazoo.protocol.states import ZnodeStat
+from kazoo.security import ACL
+from kazoo.security import ANYONE_ID_UNSAFE
+from kazoo.security import CREATOR_ALL_ACL
+from kazoo.security import READ_ACL_UNSAFE
+from kazoo.security import Permissions
+from zc.zk import connecting
+from zc.zk import event
+from zc.zk import paths
+from zc.zk.addresses import format_addr
+from zc.zk.addresses import node_names
+from zc.zk.encoding import decode
+from zc.zk.encoding import encode
+from zc.zk.registering import Registrar
+from zc.zk.registering import Registration
+from zc.zk.registering import make_event
+
+#: The environment variable that names the servers to use by default.
+DEFAULT_VARIABLE = 'ZC_ZK_CONNECTION_STRING'
+
+DEFAULT_CONNECTION = '127.0.0.1:2181'
+
+
+def creator_acl() -> list[ACL]:
+    """Everything for whom we are authenticated as, reading for the world."""
+    return [*CREATOR_ALL_ACL, ACL(Permissions.READ, ANYONE_ID_UNSAFE)]
+
+
+class ZooKeeper:
+    """A connection to ZooKeeper, open until `close`.
+
+    ``connection_string`` is ``HOST:PORT[,HOST:PORT...][/CHROOT]``; by
+    default the value of the environment variable ZC_ZK_CONNECTION_STRING,
+    else ``127.0.0.1:2181``. It may be a started KazooClient instead, which
+    is used as it is and left open by `close`.
+
+    ``session_timeout`` is in seconds, 10 by default.
+
+    ``wait`` says to go on until a server answers. It may be a function that
+    is asked again and again whether to go on. Without it, `FailedConnect`
+    is raised when no server answers.
+
+    ``auth`` is an iterable of ``(scheme, credential)``; ``ca``, ``cert`` and
+    ``key`` name PEM files and turn TLS on.
+
+    ``client`` is the KazooClient, for all that is not offered here.
+    """
+
+    def __init__(self, connection_string: str | KazooClient | None = None,
+                 session_timeout: float | None = None,
+                 wait: bool | Callable[[], bool] = False, *,
+                 auth: Iterable[tuple[str, str]] | None = None,
+                 ca: str | None = None, cert: str | None = None,
+                 key: str | None = None) -> None:
+        self.session_timeout = (10.0 if session_timeout is None
+                                else float(session_timeout))
+        if not connection_string:
+            connection_string = os.environ.get(DEFAULT_VARIABLE,
+                                               DEFAULT_CONNECTION)
+        self._owns_client = isinstance(connection_string, str)
+        if self._owns_client:
+            self.client = connecting.make_client(
+                connection_string, self.session_timeout, auth=auth, ca=ca,
+                cert=cert, key=key)
+            connecting.start(self.client, self.session_timeout, wait)
+        else:
+            self.client = connection_string
+        self._closed = False
+        self._registrar = Registrar(self.client, self.session_timeout,
+                                    self.resolve)
+
+    def close(self) -> None:
+        """End the session, and with it the registrations.
+
+        Takes a few seconds at most, whatever the state of the servers. A
+        KazooClient that was passed in is left open, but the registrations
+        are withdrawn.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        if not self._owns_client:
+            self._registrar.withdraw()
+        self._registrar.close()
+        if self._owns_client:
+            connecting.stop(self.client)
+        self._registrar.join()
+
+    def __enter__(self) -> 'ZooKeeper':
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f'<zc.zk.ZooKeeper {connecting.servers(self.client)}>'
+
+    def recv_timeout(self) -> float:
+        """The session time-out in seconds that was asked for."""
+        return self.session_timeout
+
+    # Registration
+
+    def register(self, path: str, addr: str | Iterable[object],
+                 acl: list[ACL] = READ_ACL_UNSAFE,
+                 **properties: Any) -> Registration:
+        """Register a server's address at a path, which may be a link.
+
+        ``addr`` is a host and port, or ``'HOST:PORT'``. An empty host stands
+        for every address of this machine. The process id is added to the
+        properties. Returns when the nodes are there; from then on they are
+        kept there until they are withdrawn, or `close`.
+        """
+        names = node_names(addr)
+        name = (addr if isinstance(addr, str)
+                else format_addr(*list(map(str, addr))[:2]))
+        real_path = self.resolve(path)
+        registering = make_event(name, real_path, properties)
+        event.notify(registering)
+        return self._registrar.register(path, real_path, names,
+                                        registering.properties, acl)
+
+    register_server = register
+
+    # Nodes
+
+    def resolve(self, path: str) -> str:
+        """The path of the node that is meant, symbolic links followed.
+
+        Raises NoNodeError, or `LinkLoop`.
+        """
+        return paths.resolve(path, self.client.exists, self.get_properties)
+
+    def get_properties(self, path: str) -> dict[str, Any]:
+        """The properties of the node, as they are now; follows no links."""
+        return decode(self.client.get(path)[0], path)
+
+    def exists(self, path: str, *args: Any,
+               **options: Any) -> ZnodeStat | None:
+        """As KazooClient.exists."""
+        return self.client.exists(path, *args, **options)
+
+    def get(self, path: str, *args: Any,
+            **options: Any) -> tuple[bytes, ZnodeStat]:
+        """As KazooClient.get."""
+        return self.client.get(path, *args, **options)
+
+    def get_children(self, path: str, *args: Any, **options: Any) -> Any:
+        """As KazooClient.get_children."""
+        return self.client.get_children(path, *args, **options)
+
+    def create(self, path: str, *args: Any, **options: Any) -> Any:
+        """As KazooClient.create."""
+        return self.client.create(path, *args, **options)
+
+    def set(self, path: str, data: bytes, *args: Any,
+            **options: Any) -> ZnodeStat:
+        """As KazooClient.set; a registration keeps the new data."""
+        stat = self.client.set(path, data, *args, **options)
+        self._registrar.note(path, data)
+        return stat
+
+    def delete(self, path: str, *args: Any, **options: Any) -> Any:
+        """As KazooClient.delete; a registration is withdrawn."""
+        self._registrar.forget(path)
+        return self.client.delete(path, *args, **options)
+
+    def create_recursive(self, path: str, data: bytes,
+                         acl: list[ACL]) -> None:
+        """Make sure that a node and all above it exist, and set its data."""
+        self.client.ensure_path(path, acl)
+        self.set(path, data)
+
+    def is_ephemeral(self, path: str) -> bool:
+        """Whether the node lives only as long as somebody's session."""
+        return bool(self.client.get(path)[1].ephemeralOwner)
+
+    def ln(self, source: str, destination: str) -> None:
+        """Make ``destination`` a symbolic link to ``source``.
+
+        When the destination ends with ``/``, the link gets the name of the
+        source.
+        """
+        if destination.endswith('/'):
+            destination += paths.split(source.rstrip('/'))[1]
+        parent, name = paths.split(destination)
+        parent = self.resolve(parent)
+        while True:
+            data, stat = self.client.get(parent)
+            properties = decode(data, parent) | {name + ' ->': source}
+            try:
+                self.client.set(parent, encode(properties), stat.version)
+            except BadVersionError:
+                continue  # somebody else changed it meanwhile
+            return
+
+    def walk(self, path: str = '/', ephemeral: bool = True,
+             children: bool = False) -> Iterator[Any]:
+        """Iterate over the paths of a tree, parents first.
+
+        Ephemeral nodes are left out if ``ephemeral`` is false. With
+        ``children``, pairs of a path and the list of its children's names
+        are produced; what is removed from the list is not visited.
+        """
+        try:
+            if not ephemeral and self.is_ephemeral(path):
+                return
+            names = sorted(self.client.get_children(path))
+        except NoNodeError:
+            return
+        yield (path, names) if children else path
+        for name in names:
+            yield from self.walk(paths.join(path, name), ephemeral, children)
+
+    # Trees: only delegations. The work is done in reading.py, changes.py
+    # and applying.py.
+
+
+ZK = ZooKeeper

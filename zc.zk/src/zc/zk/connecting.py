@@ -1,0 +1,277 @@
+"""The kazoo client: how it connects, retries, authenticates and stops.
+
+Reconnecting: kazoo's own back-off grows until sessions are lost that could
+have been kept. Ours doubles from 0.1 s up to 1 s, each pause made up to half
+longer or shorter by chance, so that a thousand servers do not come back in
+step, and it never ends. An attempt to connect gets a share of the session's
+time-out and never more than `CONNECT_SECONDS`, so that a server that is
+silent does not keep us from the ones that answer.
+
+kazoo never says by itself that a session is lost while it is disconnected:
+only a server can, after the next connect.
+"""
+import logging
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from collections.abc import Iterable
+from typing import Any
+
+from kazoo.client import KazooClient
+from kazoo.exceptions import AuthFailedError
+from kazoo.exceptions import ConnectionLoss
+from kazoo.exceptions import SessionExpiredError
+from kazoo.handlers.threading import KazooTimeoutError
+from kazoo.handlers.threading import SequentialThreadingHandler
+from kazoo.protocol.states import KazooState
+from kazoo.protocol.states import KeeperState
+from zc.zk.addresses import format_addr
+from zc.zk.errors import FailedConnect
+
+logger = logging.getLogger(__name__)
+
+RETRY = dict(max_tries=-1, delay=.1, backoff=2, max_delay=1, max_jitter=.5)
+
+#: The most that one TCP connect may take.
+CONNECT_SECONDS = 3.0
+
+#: How long all servers may refuse us at once before we stop asking.
+REFUSED_SECONDS = 2.0
+
+#: How long a server gets to answer that a session is closed.
+CLOSE_SECONDS = 1.0
+
+#: The time between two reports of the same trouble.
+REPORT_SECONDS = 60.0
+
+
+class Credential(str):
+    """A secret that kazoo's debug messages do not show."""
+
+    def __repr__(self) -> str:
+        return "'<hidden>'"
+
+
+class Quiet(logging.LoggerAdapter):
+    """kazoo's messages; while it is disconnected, not one a second."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        super().__init__(logger, {})
+        self._said: dict[str, float] = {}
+
+    def reset(self) -> None:
+        """Let everything be said again."""
+        self._said = {}
+
+    def log(self, level: int, msg: Any, *args: Any, **kwargs: Any) -> None:
+        """Log, at debug level what was said within the last minute."""
+        if level > logging.DEBUG:
+            now = time.monotonic()
+            if now - self._said.get(msg, -REPORT_SECONDS) < REPORT_SECONDS:
+                level = logging.DEBUG
+            else:
+                self._said[msg] = now
+        super().log(level, msg, *args, **kwargs)
+
+
+class Handler(SequentialThreadingHandler):
+    """kazoo's threads; connects in bounded time and can be cut off.
+
+    ``failures`` holds, for each server address that could not be connected
+    to last time, the exception.
+    """
+
+    def __init__(self, servers: int, tls: ssl.SSLContext | None) -> None:
+        super().__init__()
+        self.failures: dict[tuple[str, int], Exception] = {}
+        self._servers = servers
+        self._tls = tls
+        self._socket: socket.socket | None = None
+        self._aborted = False
+
+    def create_connection(self, address: tuple[str, int],
+                          hostname: str | None = None,
+                          timeout: float = CONNECT_SECONDS,
+                          **options: Any) -> socket.socket:
+        """Connect as kazoo would, but sooner give up."""
+        timeout = min(timeout / self._servers, CONNECT_SECONDS)
+        try:
+            connection = self._connect(address, hostname, timeout)
+        except Exception as error:
+            self.failures[address] = error
+            raise
+        self.failures.pop(address, None)
+        self._socket = connection
+        if self._aborted:
+            self.abort()
+        return connection
+
+    def _connect(self, address: tuple[str, int], hostname: str | None,
+                 timeout: float) -> socket.socket:
+        connection = socket.create_connection(address, timeout)
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls is None:
+                return connection
+            return self._tls.wrap_socket(connection,
+                                         server_hostname=hostname)
+        except BaseException:
+            connection.close()
+            raise
+
+    def is_refused(self) -> bool:
+        """Whether every server refuses connections."""
+        return len(self.failures) >= self._servers and all(
+            isinstance(error, ConnectionRefusedError)
+            for error in self.failures.values())
+
+    def abort(self) -> None:
+        """End the connection, and any made from now on, at once."""
+        self._aborted = True
+        connection = self._socket
+        if connection is not None:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # closed already
+
+
+def make_client(connection_string: str, session_timeout: float, *,
+                auth: Iterable[tuple[str, str]] | None = None,
+                ca: str | None = None, cert: str | None = None,
+                key: str | None = None) -> KazooClient:
+    """A kazoo client that is not started yet."""
+    quiet = Quiet(logging.getLogger('kazoo.client'))
+    tls = tls_context(ca, cert, key) if ca or cert or key else None
+    servers = connection_string.partition('/')[0].count(',') + 1
+    client = KazooClient(
+        connection_string,
+        timeout=session_timeout,
+        handler=Handler(servers, tls),
+        auth_data=[(scheme, Credential(credential))
+                   for scheme, credential in auth or ()],
+        connection_retry=RETRY,
+        command_retry=RETRY,
+        use_ssl=tls is not None,
+        logger=quiet,
+    )
+
+    @client.add_listener
+    def state_changed(state: str) -> None:
+        if state == KazooState.CONNECTED:
+            quiet.reset()
+
+    return client
+
+
+def tls_context(ca: str | None, cert: str | None,
+                key: str | None) -> ssl.SSLContext:
+    """TLS that checks the server's certificate and its name.
+
+    ``ca``, ``cert`` and ``key`` are names of PEM files; without ``ca`` the
+    system's authorities are trusted.
+    """
+    context = ssl.create_default_context(cafile=ca)
+    if cert:
+        context.load_cert_chain(cert, key)
+    elif key:
+        raise ValueError('TLS: a key is of no use without its certificate')
+    return context
+
+
+def start(client: KazooClient, session_timeout: float,
+          wait: bool | Callable[[], bool] = False) -> None:
+    """Connect, or raise FailedConnect with nothing left open or running.
+
+    Without ``wait`` the servers get one and a half times the session
+    time-out, 15 seconds at most, and 2 seconds when all of them refuse us.
+    A callable ``wait`` is asked again and again whether to go on.
+    """
+    patience = Patience(client, session_timeout, wait)
+    try:
+        live = client.start_async()
+        while not (live.wait(.1) and is_answered(client)):
+            patience.check()
+    except AuthFailedError:
+        stop(client)
+        raise FailedConnect(f'ZooKeeper at {servers(client)} refused the '
+                            'credentials') from None
+    except BaseException:
+        stop(client)
+        raise
+
+
+class Patience:
+    """Decides how long a start goes on, and says so meanwhile."""
+
+    def __init__(self, client: KazooClient, session_timeout: float,
+                 wait: bool | Callable[[], bool]) -> None:
+        self._client = client
+        self._limit = min(max(session_timeout * 1.5, 1.0), 15.0)
+        self._wait = wait
+        self._began = time.monotonic()
+        self._report = self._began
+
+    def check(self) -> None:
+        """Raise FailedConnect when it is time to give up."""
+        if self._client.client_state == KeeperState.AUTH_FAILED:
+            raise AuthFailedError()
+        if self._wait is False:
+            self._check_limit()
+        elif callable(self._wait) and not self._wait():
+            raise FailedConnect('gave up waiting for ZooKeeper at '
+                                + servers(self._client))
+        elif time.monotonic() >= self._report:
+            self._report += REPORT_SECONDS
+            logger.warning('Waiting for ZooKeeper at %s',
+                           servers(self._client))
+
+    def _check_limit(self) -> None:
+        handler = self._client.handler
+        limit = self._limit
+        if handler.is_refused():
+            limit = min(limit, REFUSED_SECONDS)
+        seconds = time.monotonic() - self._began
+        if seconds < limit:
+            return
+        why = ', '.join(sorted({str(error)
+                                for error in handler.failures.values()}))
+        raise FailedConnect(
+            f'no ZooKeeper answered at {servers(self._client)} within '
+            f'{seconds:.1f} s' + (f' ({why})' if why else ''))
+
+
+def is_answered(client: KazooClient) -> bool:
+    """Whether the session works; says so where the chroot is missing."""
+    try:
+        root = client.exists_async('/').get(timeout=CONNECT_SECONDS)
+    except (ConnectionLoss, SessionExpiredError, KazooTimeoutError):
+        return False
+    if root is None:
+        logger.warning('ZooKeeper at %s has no node %s, the root of the '
+                       'connection', servers(client), client.chroot)
+    return True
+
+
+def servers(client: KazooClient) -> str:
+    """The servers of a client, for messages."""
+    return ', '.join(format_addr(host, port) for host, port in client.hosts)
+
+
+def stop(client: KazooClient) -> None:
+    """End the session and free everything, in bounded time.
+
+    A server that does not answer is cut off after `CLOSE_SECONDS`; the
+    session then ends when it expires.
+    """
+    cut = threading.Timer(CLOSE_SECONDS, client.handler.abort)
+    cut.daemon = True
+    cut.start()
+    try:
+        client.stop()
+        client.close()
+    finally:
+        cut.cancel()
+        cut.join()

@@ -1,0 +1,111 @@
+"""The nodes of registrations: looked at together, changed in one go."""
+from collections.abc import Callable
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from kazoo.client import KazooClient
+from kazoo.exceptions import BadVersionError
+from kazoo.exceptions import KazooException
+from kazoo.exceptions import NodeExistsError
+from kazoo.exceptions import NoNodeError
+from kazoo.exceptions import RolledBackError
+from kazoo.exceptions import RuntimeInconsistency
+from kazoo.protocol.states import WatchedEvent
+from kazoo.protocol.states import ZnodeStat
+from zc.zk.encoding import decode
+from zc.zk.paths import split
+
+Stats = dict[str, ZnodeStat | None]
+
+
+class Raced(Exception):
+    """Somebody else changed a node after we had looked."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What has to become of the node at ``path``.
+
+    ``delete`` is the version of the node to delete first, if any; ``data``
+    is None where nothing is to be there afterwards; an existing node that is
+    not deleted gets the data.
+    """
+
+    path: str
+    data: bytes | None = None
+    delete: int | None = None
+    exists: bool = False
+
+
+class Ephemerals:
+    """Ephemeral nodes of one client.
+
+    ``result`` waits for a kazoo AsyncResult; ``watch`` is called by kazoo
+    when a node that was looked at changes.
+    """
+
+    def __init__(self, client: KazooClient, result: Callable[[Any], Any],
+                 watch: Callable[[WatchedEvent], None]) -> None:
+        self._client = client
+        self._result = result
+        self._watch = watch
+
+    def look(self, paths: Iterable[str], watch: bool = True) -> Stats:
+        """What is known of each node, and None where there is none."""
+        asked = {path: self._client.exists_async(
+                     path, self._watch if watch else None)
+                 for path in paths}
+        return {path: self._result(answer)
+                for path, answer in asked.items()}
+
+    def describe(self, path: str, stat: ZnodeStat) -> str:
+        """Whose node it is, for messages."""
+        if not stat.ephemeralOwner:
+            return 'nobody in particular (it is not ephemeral)'
+        try:
+            data, _ = self._result(self._client.get_async(path))
+            pid = decode(data, path).get('pid', 'unknown')
+        except KazooException:
+            pid = 'unknown'
+        return f'pid {pid}, session 0x{stat.ephemeralOwner:x}'
+
+    def change(self, changes: Iterable[Change], acl: list[Any]) -> None:
+        """Make all changes in one transaction, or none.
+
+        Raises Raced when it is worth looking again, else the error that
+        ZooKeeper gives, with the path in its text.
+        """
+        transaction = self._client.transaction()
+        about = []
+        for change in changes:
+            for operation, arguments in _operations(change, acl):
+                getattr(transaction, operation)(change.path, *arguments)
+                about.append((operation, change.path))
+        if about:
+            results = self._result(transaction.commit_async())
+            _check(results, about)
+
+
+def _operations(change: Change, acl: list[Any]) -> Iterable[
+        tuple[str, tuple[Any, ...]]]:
+    if change.delete is not None:
+        yield 'delete', (change.delete,)
+    if change.data is not None:
+        if change.exists:
+            yield 'set_data', (change.data,)
+        else:
+            yield 'create', (change.data, acl, True)
+
+
+def _check(results: list[Any], about: list[tuple[str, str]]) -> None:
+    for result, (operation, path) in zip(results, about, strict=True):
+        if isinstance(result, (RolledBackError, RuntimeInconsistency)):
+            continue
+        if isinstance(result, NoNodeError) and operation == 'create':
+            raise NoNodeError(split(path)[0])
+        if isinstance(result, (NoNodeError, NodeExistsError,
+                               BadVersionError)):
+            raise Raced(path)
+        if isinstance(result, Exception):
+            raise type(result)(path)

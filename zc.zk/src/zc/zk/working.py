@@ -1,0 +1,87 @@
+"""A thread that does what it is given, so that kazoo's threads never wait."""
+import heapq
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from kazoo.exceptions import ConnectionClosedError
+
+logger = logging.getLogger(__name__)
+
+#: How long a wait for ZooKeeper goes on before it looks whether to stop.
+SLICE_SECONDS = .1
+
+
+class Worker:
+    """One thread that runs tasks in order, some of them later.
+
+    The thread starts with the first task. A task that raises is logged.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._serial = itertools.count()
+        self._tasks: list[tuple[float, int, Callable[[], None]]] = []
+        # The lock is re-entrant: a signal handler may give a task while its
+        # own thread is giving one.
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self.closed = False
+
+    def put(self, task: Callable[[], None], delay: float = 0.0) -> bool:
+        """Have a task run, after ``delay`` seconds; False when closed."""
+        with self._changed:
+            if self.closed:
+                return False
+            due = time.monotonic() + delay if delay else 0.0
+            heapq.heappush(self._tasks, (due, next(self._serial), task))
+            if self._thread is None:
+                self._thread = threading.Thread(
+                    target=self._run, name=self._name, daemon=True)
+                self._thread.start()
+            self._changed.notify()
+        return True
+
+    def result(self, answer: Any) -> Any:
+        """The value of a kazoo AsyncResult, waited for until closed."""
+        while not answer.wait(SLICE_SECONDS):
+            if self.closed:
+                raise ConnectionClosedError('closed while waiting')
+        return answer.get()
+
+    def close(self) -> None:
+        """Drop the tasks that have not begun."""
+        with self._changed:
+            self.closed = True
+            self._tasks.clear()
+            self._changed.notify()
+
+    def join(self) -> None:
+        """Wait for the thread to end, unless called by it."""
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def _run(self) -> None:
+        while (task := self._next()) is not None:
+            try:
+                task()
+            except ConnectionClosedError:
+                logger.debug('Closed during a task', exc_info=True)
+            except Exception:
+                logger.exception('A task of %s failed', self._name)
+            del task  # what it refers to may be waiting to be released
+
+    def _next(self) -> Callable[[], None] | None:
+        with self._changed:
+            while not self.closed:
+                wait = None
+                if self._tasks:
+                    wait = self._tasks[0][0] - time.monotonic()
+                    if wait <= 0:
+                        return heapq.heappop(self._tasks)[2]
+                self._changed.wait(wait)
+        return None
