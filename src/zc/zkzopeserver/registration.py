@@ -1,6 +1,7 @@
 """Our node in ZooKeeper: connect, register, keep, withdraw.
 
-Only this module imports zc.zk, which keeps the node true while we serve.
+Only this module imports zc.zk, which keeps the node true while we serve;
+ZooKeeper's own errors are kazoo's there too.
 """
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ import time
 from typing import Any
 
 import zc.zk
+from kazoo.exceptions import NoNodeError
 
 from zc.zkzopeserver import advertising
 from zc.zkzopeserver.errors import ConfigurationError
@@ -61,7 +63,7 @@ class Registration:
         while not stopping.is_set():
             try:
                 return self._create(address, monitor)
-            except zc.zk.NoNodeError:
+            except NoNodeError:
                 self._no_path(deadline)
                 if time.monotonic() >= deadline:
                     deadline = time.monotonic() + REPORT_S
