@@ -152,7 +152,9 @@ def install_tools():
 def run_buildout():
     """Run buildout with the project's configuration."""
     say('running buildout')
-    if call([environment_python(), '-c',
+    # buildout puts distributions of its own namespace on its path, and
+    # warns of that.
+    if call([environment_python(), '-W', 'ignore::UserWarning', '-c',
              'from zc.buildout.buildout import main; main()', '-q', '-N']):
         raise Stop('buildout failed (its message is above)')
 
