@@ -20,8 +20,8 @@ setup(
     package_dir={'': 'src'},
     packages=find_namespace_packages('src', include=['zc.monitor*']),
     include_package_data=True,
-    install_requires=['zope.component'],
+    install_requires=['zope.component', 'zope.interface'],
     extras_require={
-        'test': ['manuel', 'pytest', 'pytest-timeout'],
+        'test': ['pytest', 'pytest-timeout'],
     },
 )

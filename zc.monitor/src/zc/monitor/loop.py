@@ -1,9 +1,9 @@
 """The loop: one thread that waits for all sockets of a listener.
 
 It is a loop over the standard library's selectors and not asyncio: there is
-one small protocol, importing asyncio takes several times as long as all of
-this package, and commands are plain functions that may block and that run in
-threads in either case.
+one small protocol, commands are plain functions that may block and that run
+in threads in either case, and importing asyncio takes longer than importing
+all of this package.
 """
 import logging
 import selectors
