@@ -113,29 +113,22 @@ def shortened(text: str, width: int = 60) -> str:
 
 
 def _read(text: str) -> object:
-    tokens = _tokens(text)
     # Each open container: its opening mark, and what it holds so far, keys
     # and values in turn for a mapping. The outermost one is `text` itself.
     stack: list[tuple[str, list]] = [('', [])]
     expected = 'value'
-    for kind, token in tokens:
+    for kind, token in _tokens(text):
         opening, items = stack[-1]
-        if kind == 'string' and expected == 'separator?string':
-            items[-1] = _joined(items[-1] + _string(token))
-        elif expected in ('value', 'value or end') and (
-                kind in ('string', 'number', 'word')):
+        if expected != 'separator' and kind in _READERS:
             items.append(_READERS[kind](token))
             expected = 'separator'
-            if kind == 'string':
-                expected += '?string'
-        elif expected.startswith('value') and token in _CLOSING:
+        elif expected != 'separator' and token in _CLOSING:
             if len(stack) > MAX_NESTING:
                 raise LiteralError(
                     f'nested more than {MAX_NESTING} levels deep')
             stack.append((token, []))
             expected = 'value or end'
-        elif kind == 'end' and len(stack) == 1 and items and (
-                expected.startswith('separator')):
+        elif kind == 'end' and not opening and items:
             return items[0]
         elif (token == _CLOSING.get(opening)
               and expected != 'value' and _is_complete(opening, items)):
@@ -143,10 +136,10 @@ def _read(text: str) -> object:
             stack[-1][1].append(
                 _built(opening, items, expected == 'value or end'))
             expected = 'separator'
-        elif expected.startswith('separator') and token == ',' and (
+        elif expected == 'separator' and token == ',' and (
                 opening and _is_complete(opening, items)):
             expected = 'value or end'
-        elif expected.startswith('separator') and token == ':' and (
+        elif expected == 'separator' and token == ':' and (
                 opening == '{' and len(items) % 2 == 1):
             items[-1] = _key(items[-1])
             expected = 'value'
@@ -255,7 +248,7 @@ def _character(match: re.Match) -> str:
     try:
         if name:
             return unicodedata.lookup(name)
-        return chr(int(hexadecimal or short or long, 16))
+        return chr(int(hexadecimal or short or long or '', 16))
     except (KeyError, ValueError, OverflowError):
         raise LiteralError(f'bad escape {match[0]!r}') from None
 

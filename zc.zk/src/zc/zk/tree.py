@@ -18,7 +18,6 @@ read back, and access control lists.
 import re
 from collections.abc import Iterator
 
-from zc.zk.literals import LiteralError
 from zc.zk.literals import STRING
 from zc.zk.literals import read_literal
 from zc.zk.literals import read_string_value
@@ -176,9 +175,9 @@ def _node_line(name: str, type_: object) -> tuple[str, bool]:
         line = '/' + name
     else:
         line = '/' + name
-        if not name.isprintable() or _split(line) != (_NODE, name, None):
+        if not _is_split_as(line, _NODE, name, None):
             line = '/ ' + repr(name)
-        elif typed and _split(f'{line} : t') != (_NODE, name, 't'):
+        elif typed and not _is_split_as(f'{line} : t', _NODE, name, 't'):
             typed = False
     if typed and (_is_plain_name(type_) or type_.isprintable()
                   and type_.strip() == type_):
@@ -205,15 +204,23 @@ def _property_line(key: str, value: object) -> str:
     if _is_plain_key(key):
         return f'{key} = {value!r}'
     if key[-3:] in (' ->', ' =>'):
-        if isinstance(value, str) and value.isprintable():
-            line = f'{key} {value}'
-            if line[0] not in '#[' and _split(line) == (_LINK, key, value):
-                return line
-    elif key.isprintable() and key[:1] not in '#[':
+        line = f'{key} {value}'
+        if isinstance(value, str) and _is_split_as(line, _LINK, key, value):
+            return line
+    else:
         line = f'{key} = {value!r}'
-        if _split(line) == (_PROPERTY, key, repr(value)):
+        if _is_split_as(line, _PROPERTY, key, repr(value)):
             return line
     return f'[ {key!r} ] = {value!r}'
+
+
+def _is_split_as(line: str, *expected: str | None) -> bool:
+    if not line.isprintable() or line[0] in '#[' or line[0] == ' ':
+        return False
+    try:
+        return _split(line) == expected
+    except ValueError:
+        return False
 
 
 def _split(line: str) -> tuple[str, str, str | None]:
@@ -225,14 +232,12 @@ def _split(line: str) -> tuple[str, str, str | None]:
     word, rest = _first_word(line)
     for operator, kind, suffix, most_words in _OPERATORS:
         for name, value in _operands(word, rest, line, operator):
-            if not value or _count_words(value) > most_words:
-                continue
-            if operator == '=' and value[0] == '>':
-                continue
-            if suffix == ' =>' and value[0] == '=':
+            if operator == '=>' and value[:1] == '=':
                 # What zc.zk 2 exported for a property link.
                 return _PROPERTY, name + suffix, value[1:].strip(_SPACES)
-            return kind, name + suffix, value
+            if value and _count_words(value) <= most_words and not (
+                    operator == '=' and value[0] == '>'):
+                return kind, name + suffix, value
     if line[0] == '/':
         return _split_node(word[1:], rest, line)
     for operator, form in (('->', 'a link is written NAME -> PATH'),

@@ -1,0 +1,117 @@
+"""Many reads in one request, for ZooKeeper 3.6 and newer.
+
+kazoo does not offer ZooKeeper's MultiRead, but sends any request that can
+serialise itself. Paths are those of the server, with the chroot, in UTF-8.
+"""
+import struct
+from collections.abc import Iterator
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from kazoo.client import KazooClient
+from kazoo.exceptions import EXCEPTIONS
+from kazoo.interfaces import IAsyncResult
+from kazoo.protocol.serialization import GetChildren
+from kazoo.protocol.serialization import GetData
+
+GET_DATA = 4
+GET_CHILDREN = 8
+
+#: What a request takes beyond the bytes of its paths: a header, the length
+#: of the path and the flag for a watch.
+OVERHEAD = 14
+
+_ERROR = -1
+_INT = struct.Struct('!i')
+_HEADER = struct.Struct('!i?i')
+_END = _HEADER.pack(-1, True, -1)
+# Of a Stat: the version of the data, the owner, the number of children.
+_STAT = struct.Struct('!32xi8xq4xi8x')
+
+
+class Data(NamedTuple):
+    """The answer to GET_DATA."""
+
+    data: bytes | None
+    version: int
+    owner: int
+    children: int
+
+
+Answer = Data | list[bytes] | Exception
+
+
+class MultiRead(NamedTuple):
+    """Pairs of GET_DATA or GET_CHILDREN and a path, as sent to the server.
+    """
+
+    operations: Sequence[tuple[int, bytes]]
+    type = 22
+
+    def serialize(self) -> bytes:
+        """For kazoo: return the request's bytes."""
+        parts = []
+        for operation, path in self.operations:
+            parts += (_HEADER.pack(operation, False, -1),
+                      _INT.pack(len(path)), path, b'\0')
+        parts.append(_END)
+        return b''.join(parts)
+
+    @staticmethod
+    def deserialize(frame: bytes, offset: int) -> tuple[bytes, int]:
+        """For kazoo: keep the answer for `answers`, in another thread."""
+        return frame, offset
+
+
+def send(client: KazooClient,
+         operations: Sequence[tuple[int, bytes]]) -> IAsyncResult:
+    """Send the reads in one request; give the result to `answers`."""
+    result = client.handler.async_result()
+    client._call(MultiRead(operations), result)
+    return result
+
+
+def send_one(client: KazooClient, operation: int,
+             path: bytes) -> IAsyncResult:
+    """Send one read, as any server knows it; see `answer_of_one`."""
+    request = GetData if operation == GET_DATA else GetChildren
+    result = client.handler.async_result()
+    client._call(request(path.decode(), None), result)
+    return result
+
+
+def answer_of_one(value: tuple | list[str]) -> Answer:
+    """Return what `answers` would yield for the value of `send_one`."""
+    if isinstance(value, list):
+        return [name.encode() for name in value]
+    data, stat = value
+    return Data(data, stat.version, stat.ephemeralOwner, stat.numChildren)
+
+
+def answers(frame: bytes, offset: int) -> Iterator[Answer]:
+    """Yield the answer to each operation, an exception where there is none.
+    """
+    read_header = _HEADER.unpack_from
+    read_int = _INT.unpack_from
+    while True:
+        kind, is_end, _ = read_header(frame, offset)
+        if is_end:
+            return
+        size, = read_int(frame, offset + 9)
+        offset += 13
+        if kind == GET_DATA:
+            end = offset + max(size, 0)
+            yield Data(frame[offset:end] if size >= 0 else None,
+                       *_STAT.unpack_from(frame, end))
+            offset = end + _STAT.size
+        elif kind == GET_CHILDREN:
+            names = []
+            for _ in range(size):
+                end = offset + 4 + read_int(frame, offset)[0]
+                names.append(frame[offset + 4:end])
+                offset = end
+            yield names
+        elif kind == _ERROR:
+            yield EXCEPTIONS[size]()
+        else:
+            raise ValueError(f'an answer of the unknown type {kind}')

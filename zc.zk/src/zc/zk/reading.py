@@ -1,0 +1,237 @@
+"""A live tree as `Node` objects, read in bulk.
+
+Many nodes are asked for in one request where the server can answer that
+(ZooKeeper 3.6), else in many requests that are under way at once.
+"""
+from collections import deque
+from collections.abc import Callable
+from collections.abc import Iterator
+
+from kazoo.client import KazooClient
+from kazoo.exceptions import ConnectionLoss
+from kazoo.exceptions import KazooException
+from kazoo.exceptions import NoAuthError
+from kazoo.exceptions import NoNodeError
+from kazoo.exceptions import UnimplementedError
+from kazoo.interfaces import IAsyncResult
+from zc.zk import multiread
+from zc.zk.encoding import decode
+from zc.zk.multiread import GET_CHILDREN
+from zc.zk.multiread import GET_DATA
+from zc.zk.permissions import from_acl
+from zc.zk.tree import Node
+
+#: The most reads in one request, and how many bytes they may be.
+MAX_READS = 512
+MAX_REQUEST = 2 ** 18
+
+#: What an answer should not be much larger than.
+GOOD_ANSWER = 2 ** 19
+
+#: How many requests are under way at once: of many reads, and of one.
+BULK_WINDOW = 4
+SINGLE_WINDOW = 256
+
+#: How often in a row a connection may be lost. Each time requests are
+#: halved, as a server may refuse to send an answer that is too large.
+MAX_LOSSES = 12
+
+#: How long an answer may take.
+ANSWER_SECONDS = 60.0
+
+# The owner of a container node, which is no session.
+_CONTAINER = -2 ** 63
+
+Progress = Callable[[int], None]
+
+
+def read_tree(client: KazooClient, path: str = '/', *, acl: bool = False,
+              progress: Progress | None = None) -> Node:
+    """Return the node at `path` with all that is below it.
+
+    ZooKeeper promises no consistent picture: nodes are read one after the
+    other. A node that vanishes meanwhile is left out, and so is the node
+    ``/zookeeper`` of the server's own. ACLs are read when `acl` is true.
+    `progress` is called with the number of nodes read so far.
+
+    Raises NoNodeError or NoAuthError with the path.
+    """
+    tree = _Reading(client, path, progress).read()
+    if acl:
+        _read_acls(client, tree, path)
+    return tree
+
+
+def is_ephemeral(owner: int) -> bool:
+    """Does a node with this ``ephemeralOwner`` end with a session?"""
+    return owner not in (0, _CONTAINER)
+
+
+class _Reading:
+    """The state of one `read_tree`.
+
+    What is to be read is a tuple: operation, path, parent, and the name of
+    the node to make (for GET_DATA) or the node itself (for GET_CHILDREN).
+    """
+
+    def __init__(self, client: KazooClient, path: str,
+                 progress: Progress | None) -> None:
+        path = '/' + path.strip('/')
+        self.client = client
+        self.progress = progress
+        self.above = Node()
+        self.first = ((client.chroot + path).rstrip('/') or '/').encode()
+        self.todo: deque = deque(
+            [(GET_DATA, self.first, self.above, path.rpartition('/')[2])])
+        self.count = 0
+        # One request goes first: an old server closes the connection.
+        self.is_bulk = True
+        self.window = 1
+        self.reads = 32
+        self.most_reads = MAX_READS
+        self.losses = 0
+        self.attempt = 0
+
+    def read(self) -> Node:
+        """Read everything; return the node at the path."""
+        flying: deque = deque()
+        while self.todo or flying:
+            while self.todo and len(flying) < self.window:
+                batch = list(self.next_batch())
+                flying.append((self.attempt, batch, self.send(batch)))
+            self.receive(*flying.popleft())
+        if not self.above.children:
+            raise NoNodeError(self.shown(self.first))
+        node, = self.above.children.values()
+        return node
+
+    def next_batch(self) -> Iterator[tuple]:
+        """Take what fits in one request."""
+        todo = self.todo
+        size = 0
+        for count in range(min(self.reads, len(todo))):
+            size += len(todo[0][1]) + multiread.OVERHEAD
+            if count and size > MAX_REQUEST:
+                break
+            yield todo.popleft()
+
+    def send(self, batch: list[tuple]) -> IAsyncResult:
+        """Send a request."""
+        if self.is_bulk:
+            return multiread.send(
+                self.client, [(item[0], item[1]) for item in batch])
+        operation, path, *_ = batch[0]
+        return multiread.send_one(self.client, operation, path)
+
+    def receive(self, attempt: int, batch: list[tuple],
+                result: IAsyncResult) -> None:
+        """Wait for the answer to a request and see what follows from it."""
+        try:
+            answers = self.answers(result)
+        except UnimplementedError:
+            self.is_bulk = False
+            self.reads, self.window = 1, SINGLE_WINDOW
+            self.todo.extendleft(reversed(batch))
+        except ConnectionLoss:
+            self.lose(attempt, batch)
+        else:
+            self.losses = 0
+            self.window = BULK_WINDOW if self.is_bulk else SINGLE_WINDOW
+            for item, answer in zip(batch, answers, strict=True):
+                if item[0] == GET_DATA:
+                    self.add_node(item, answer)
+                else:
+                    self.add_children(item, answer)
+            if self.progress is not None:
+                self.progress(self.count)
+
+    def answers(self, result: IAsyncResult) -> list[multiread.Answer]:
+        """The answers in a reply, of which others should be about as long."""
+        if not self.is_bulk:
+            try:
+                value = result.get(timeout=ANSWER_SECONDS)
+            except (NoNodeError, NoAuthError) as error:
+                return [error]
+            return [multiread.answer_of_one(value)]
+        frame, offset = result.get(timeout=ANSWER_SECONDS)
+        if len(frame) > GOOD_ANSWER:
+            self.reads = max(1, self.reads * GOOD_ANSWER // len(frame))
+        elif len(frame) < GOOD_ANSWER // 2:
+            self.reads = min(self.reads * 2, self.most_reads)
+        return list(multiread.answers(frame, offset))
+
+    def lose(self, attempt: int, batch: list[tuple]) -> None:
+        """Ask again after a lost connection, for less at once."""
+        self.todo.extendleft(reversed(batch))
+        if attempt != self.attempt:
+            return  # it was under way when the connection was lost
+        self.attempt += 1
+        self.losses += 1
+        if self.losses > MAX_LOSSES:
+            raise ConnectionLoss(
+                f'{self.shown(batch[0][1])}: the connection was lost'
+                f' {self.losses} times while this was read')
+        if self.is_bulk:
+            self.window = 1
+            self.reads = self.most_reads = max(1, self.reads // 2)
+
+    def add_node(self, item: tuple, answer: multiread.Answer) -> None:
+        """Add a node to the tree, and its children to what is to do."""
+        _, path, parent, name = item
+        if isinstance(answer, Exception):
+            self.check(answer, path)
+            return
+        data, version, owner, children = answer
+        properties = decode(data, self.shown(path)) if data else {}
+        node = Node(name, properties, None, None,
+                    owner != 0 and is_ephemeral(owner), version)
+        parent.children[name] = node
+        self.count += 1
+        if children:
+            self.todo.append((GET_CHILDREN, path, parent, node))
+
+    def add_children(self, item: tuple, answer: multiread.Answer) -> None:
+        """Add the children of a node to what is to do."""
+        _, path, parent, node = item
+        if isinstance(answer, Exception):
+            self.check(answer, path)
+            del parent.children[node.name]
+            return
+        if path == b'/':
+            answer.remove(b'zookeeper')
+            path = b''
+        self.todo.extend(
+            (GET_DATA, b'%s/%s' % (path, name), node, name.decode())
+            for name in answer)
+
+    def check(self, error: KazooException, path: bytes) -> None:
+        """A node may vanish, but must not be forbidden."""
+        if not isinstance(error, NoNodeError):
+            raise type(error)(self.shown(path))
+
+    def shown(self, path: bytes) -> str:
+        """The path as the user knows it."""
+        return path.decode()[len(self.client.chroot):] or '/'
+
+
+def _read_acls(client: KazooClient, tree: Node, path: str) -> None:
+    """Add the access control lists; drop what vanishes meanwhile."""
+    flying: deque = deque()
+    above = Node(children={tree.name: tree})
+    todo = [('/' + path.strip('/'), above, tree)]
+    while todo or flying:
+        while todo and len(flying) < SINGLE_WINDOW:
+            path, parent, node = todo.pop()
+            flying.append((path, parent, node, client.get_acls_async(path)))
+            base = path.rstrip('/')
+            todo.extend((f'{base}/{name}', node, child)
+                        for name, child in node.children.items())
+        path, parent, node, result = flying.popleft()
+        try:
+            node.acl = from_acl(result.get(timeout=ANSWER_SECONDS)[0])
+        except NoNodeError:
+            if parent is above:
+                raise NoNodeError(path) from None
+            del parent.children[node.name]
+        except NoAuthError:
+            raise NoAuthError(path) from None
