@@ -131,8 +131,9 @@ def _matches(wanted: Id, shown: Id) -> bool:
     return wanted.id == shown.id
 
 
-def _network(text: str):
+def _network(text: str) -> 'ipaddress.IPv4Network | None':
+    # Of IPv6 addresses Apache ZooKeeper 3.8 refuses every one here.
     try:
-        return ipaddress.ip_network(text, strict=False)
+        return ipaddress.IPv4Network(text, strict=False)
     except ValueError:
         return None

@@ -107,10 +107,11 @@ def _plain(path: str, data: 'bytes | None', access: acl.Acl, flags: int):
     return path, data, access, flags
 
 
-# What a multi may hold.
+# What a multi may hold. Apache ZooKeeper answers a create2 in it as if it
+# were a create, and clients are made for that.
 PARTS: 'dict[int, Callable[[jute.Reader], Step]]' = {
     Op.CREATE: create,
-    Op.CREATE2: create2,
+    Op.CREATE2: create,
     Op.CREATE_CONTAINER: special,
     Op.CREATE_TTL: special,
     Op.DELETE: delete,
@@ -118,4 +119,4 @@ PARTS: 'dict[int, Callable[[jute.Reader], Step]]' = {
     Op.CHECK: check,
 }
 
-CHANGES = {**PARTS, Op.SET_ACL: set_acl}
+CHANGES = {**PARTS, Op.CREATE2: create2, Op.SET_ACL: set_acl}

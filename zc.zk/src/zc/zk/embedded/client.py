@@ -59,7 +59,9 @@ class Client:
         elif op in HANDLERS:
             self._request(xid, op, reader)
         else:
-            logger.warning('request of unknown type %d', op)
+            logger.warning(
+                '%s: a request of unknown type %d: closed',
+                self._transport, op)
             self._reply(xid, Code.UNIMPLEMENTED)
             self._transport.finish()
 
@@ -86,7 +88,9 @@ class Client:
         except Refused as refusal:
             self._reply(xid, refusal.code)
         except jute.Malformed as error:
-            logger.warning('request of type %d: %s', op, error)
+            logger.warning(
+                '%s: a request of type %d is malformed: %s',
+                self._transport, op, error)
             self._reply(xid, Code.MARSHALLING_ERROR)
         else:
             self._reply(xid, Code.OK, body)
@@ -135,13 +139,15 @@ class Client:
     def _authenticate(self, xid: int, reader: jute.Reader) -> None:
         reader.integer()
         scheme = reader.string()
-        credential = reader.buffer() or b''
-        if scheme == 'digest':
+        credential = reader.buffer()
+        if scheme == 'digest' and credential is not None:
             shown = acl.digest(credential)
             if shown not in self.ids:
                 self.ids.append(shown)
         elif scheme != 'ip':
-            logger.warning('authentication by unknown scheme %.40r', scheme)
+            logger.warning(
+                '%s: authentication by scheme %.40r failed: closed',
+                self._transport, scheme)
             self._reply(xid, Code.AUTH_FAILED)
             self._transport.finish()
             return

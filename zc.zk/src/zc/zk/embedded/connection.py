@@ -57,6 +57,7 @@ class Connection:
         self._output += INT.pack(len(frame))
         self._output += frame
         self.sent += 1
+        self._service.sent += 1
         self._service.has_output(self)
         if len(self._output) > HOPELESS:
             logger.warning('%s does not read its events: closed', self)
@@ -129,6 +130,7 @@ class Connection:
             frame = bytes(self._input[start + INT.size:end])
             start = end
             self.received += 1
+            self._service.received += 1
             self.client.receive(frame)
         del self._input[:start]
 
@@ -142,7 +144,7 @@ class Connection:
         return end if end <= len(self._input) else None
 
     def _answer_word(self) -> bool:
-        answer = words.answer(bytes(self._input[:4]), self._service)
+        answer = words.answer(bytes(self._input[:words.SIZE]), self._service)
         if answer is None:
             return False
         self._output += answer

@@ -3,12 +3,16 @@ from zc.zk.embedded import acl
 from zc.zk.embedded import jute
 from zc.zk.embedded import watches
 from zc.zk.embedded.database import Database
+from zc.zk.embedded.protocol import Code
+from zc.zk.embedded.protocol import Refused
 from zc.zk.embedded.tree import Node
 
 
 def exists(database: Database, client, reader: jute.Reader) -> bytes:
     """The Stat. The watch is set even where there is no node."""
     path = reader.string()
+    if '\0' in path:
+        raise Refused(Code.BAD_ARGUMENTS)
     if reader.boolean():
         database.watches.add(watches.DATA, path, client)
     return database.tree.get(path).stat()

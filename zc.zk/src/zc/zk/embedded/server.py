@@ -31,7 +31,7 @@ class Server:
         self,
         port: int = 0,
         host: str = '127.0.0.1',
-        data: 'str | None' = None,
+        data: 'str | os.PathLike | None' = None,
         tick: int = 200,
         max_session_timeout: 'int | None' = None,
     ) -> None:
@@ -55,7 +55,8 @@ class Server:
             return self
         self._listener = self._listen()
         try:
-            self._journal = Journal(self.data) if self.data else None
+            self._journal = (
+                Journal(os.fspath(self.data)) if self.data else None)
         except BaseException:
             self._listener.close()
             raise
@@ -162,18 +163,17 @@ class Server:
         return self._service
 
     def _listen(self) -> socket.socket:
+        family = socket.AF_INET6 if ':' in self.host else socket.AF_INET
+        listener = socket.socket(family)
         try:
-            listener = socket.create_server(
-                (self.host, self.port), backlog=BACKLOG,
-                family=socket.AF_INET6 if ':' in self.host
-                else socket.AF_INET)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind((self.host, self.port))
+            listener.listen(BACKLOG)
         except OSError as error:
-            # The system's own words: Python's add the address once more.
-            reason = os.strerror(error.errno) if error.errno and (
-                error.errno > 0) else error.strerror
+            listener.close()
             raise ServerError(
                 f'cannot listen on {self.connection_string}:'
-                f' {reason}') from error
+                f' {error.strerror}') from error
         listener.setblocking(False)
         self.port = listener.getsockname()[1]
         return listener

@@ -33,7 +33,7 @@ class Service:
         self.tick = tick
         self.connections: set[Connection] = set()
         self.received = self.sent = 0
-        self._most_connections = most_connections
+        self.most_connections = most_connections
         self._strangers: dict[Connection, float] = {}
         self._dirty: set[Connection] = set()
         self._selector = selectors.DefaultSelector()
@@ -46,6 +46,13 @@ class Service:
         self._selector.register(self._wakened, selectors.EVENT_READ)
         self._is_running = True
         self._is_paused = False
+
+    @property
+    def port(self) -> int:
+        """Where it listens, 0 while it does not."""
+        if self._listener is None:
+            return 0
+        return self._listener.getsockname()[1]
 
     # What other threads may call.
 
@@ -187,10 +194,10 @@ class Service:
             self._admit(sock, address)
 
     def _admit(self, sock: socket.socket, address) -> None:
-        if len(self.connections) >= self._most_connections:
+        if len(self.connections) >= self.most_connections:
             logger.warning(
                 '%s: refused, there are %d connections',
-                address[0], self._most_connections)
+                address[0], self.most_connections)
             sock.close()
             return
         sock.setblocking(False)
@@ -229,9 +236,10 @@ class Service:
                 return
 
     def _run_call(self, function, future) -> None:
+        # The caller gets whatever it raises.
         try:
             future.set_result(function())
-        except Exception as error:  # noqa: BLE001: the caller gets it
+        except Exception as error:  # noqa: BLE001
             future.set_exception(error)
 
     def _refuse_calls(self) -> None:

@@ -30,8 +30,8 @@ class Sessions:
     """The sessions that live, by number."""
 
     def __init__(self, shortest: int, longest: int) -> None:
-        self._shortest = shortest
-        self._longest = longest
+        self.shortest = shortest
+        self.longest = longest
         # Numbers of a former run are not used again.
         self._numbers = itertools.count(time.time_ns() // 1000)
         self._sessions: dict[int, Session] = {}
@@ -81,4 +81,4 @@ class Sessions:
             session.touch()
 
     def _negotiate(self, timeout: int) -> int:
-        return max(self._shortest, min(timeout, self._longest))
+        return max(self.shortest, min(timeout, self.longest))

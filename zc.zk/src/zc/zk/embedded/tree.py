@@ -77,12 +77,14 @@ class Tree:
         return len(self.nodes)
 
     def get(self, path: str) -> Node:
-        """The node of a path, or a refusal (no node)."""
+        """The node of a path, or a refusal (no node).
+
+        As in Apache ZooKeeper the empty path reads the root.
+        """
         try:
-            return self.nodes[path]
+            return self.nodes[path or '/']
         except KeyError:
-            code = Code.BAD_ARGUMENTS if '\0' in path else Code.NO_NODE
-            raise Refused(code) from None
+            raise Refused(Code.NO_NODE) from None
 
     def insert(self, path: str, node: Node) -> None:
         """Put a node in its place below its parent."""
@@ -117,7 +119,7 @@ class Tree:
 
     def below(self, path: str) -> 'Iterator[str]':
         """The paths of all nodes under a path."""
-        waiting = [path]
+        waiting = [path or '/']
         while waiting:
             path = waiting.pop()
             prefix = path if path == '/' else path + '/'

@@ -8,7 +8,7 @@ from zc.zk.embedded.protocol import Refused
 
 MODES = {0: watches.PERSISTENT, 1: watches.RECURSIVE}
 KINDS = {
-    1: (watches.CHILD, watches.PERSISTENT),
+    1: (watches.CHILD, watches.PERSISTENT, watches.RECURSIVE),
     2: (watches.DATA, watches.PERSISTENT, watches.RECURSIVE),
     3: (watches.CHILD, watches.DATA, watches.PERSISTENT,
         watches.RECURSIVE),
