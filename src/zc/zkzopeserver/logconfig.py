@@ -8,6 +8,9 @@ import logging
 import re
 
 from zc.zkzopeserver.errors import ConfigurationError
+from zc.zkzopeserver.options import LEVELS
+
+__all__ = ['LEVELS', 'configure', 'configure_default', 'level', 'reopen']
 
 FORMAT = '%(asctime)s %(levelname)s %(name)s %(message)s'
 

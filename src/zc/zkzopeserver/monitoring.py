@@ -5,6 +5,10 @@ an extra of the distribution (``zc.zkzopeserver[monitor]``).
 """
 from __future__ import annotations
 
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.errors import ServerError
 
@@ -12,10 +16,14 @@ from zc.zkzopeserver.errors import ServerError
 class Monitoring:
     """A monitor server, listening when constructed.
 
+    `commands` maps a name to a command, besides the basic ones; they are
+    commands of every monitor server of the process until `close`.
+
     `address` is (host, true port), or the path of a unix socket.
     """
 
-    def __init__(self, address: tuple[str, int] | str) -> None:
+    def __init__(self, address: tuple[str, int] | str,
+                 commands: Mapping[str, Callable[..., Any]]) -> None:
         try:
             import zc.monitor
         except ImportError as reason:
@@ -25,6 +33,8 @@ class Monitoring:
                 "option 'monitor_server' needs the zc.monitor distribution;"
                 ' add zc.zkzopeserver[monitor] to the eggs') from None
         zc.monitor.register_basics()
+        for name, command in commands.items():
+            zc.monitor.register(command, name)
         try:
             self._listener = zc.monitor.Listener(address)
         except zc.monitor.ListenError as reason:

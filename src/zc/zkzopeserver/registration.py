@@ -10,7 +10,6 @@ import os
 import stat
 import threading
 import time
-from typing import Any
 
 import zc.zk
 from kazoo.exceptions import NoNodeError
@@ -130,9 +129,14 @@ class Registration:
         return self._node.state if self._node else 'connecting'
 
     @property
-    def node(self) -> Any:
-        """The `zc.zk.Registration`, None before there is one."""
-        return self._node
+    def reregistered(self) -> int:
+        """How often the nodes have been created again."""
+        return self._node.reregistered if self._node else 0
+
+    @property
+    def last_error(self) -> str | None:
+        """The last thing that went wrong with the nodes."""
+        return self._node.last_error if self._node else None
 
     # Stop.
 

@@ -6,17 +6,20 @@ Stop: remove the node -> wait, still serving -> drain -> monitor -> session.
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
-
-from zc.zkzopeserver.registration import Registration
 
 from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import readiness
 from zc.zkzopeserver import systemd
+from zc.zkzopeserver.commands import commands
+from zc.zkzopeserver.monitoring import Monitoring
 from zc.zkzopeserver.options import Options
+from zc.zkzopeserver.registration import Registration
 from zc.zkzopeserver.server import Server
 
 logger = logging.getLogger(__name__)
@@ -42,7 +45,7 @@ class Service:
         self.registered = threading.Event()
         self.stopped = threading.Event()
         self.server: Server | None = None
-        self.monitoring: Any = None
+        self.monitoring: Monitoring | None = None
         self.registration: Registration | None = None
         self._announcer: threading.Thread | None = None
         self._stopping = threading.Event()
@@ -90,9 +93,8 @@ class Service:
     def _start_monitoring(self) -> None:
         if self.options.monitor_server is None:
             return
-        # Imports zc.monitor, an extra: only for those who want it.
-        from zc.zkzopeserver.monitoring import Monitoring
-        self.monitoring = Monitoring(self.options.monitor_server)
+        self.monitoring = Monitoring(self.options.monitor_server,
+                                     commands(self))
 
     def _announce(self) -> None:
         """Register once ready; what goes wrong is for `wait` to raise."""
@@ -120,6 +122,33 @@ class Service:
         reason = self._messages.get()
         if reason is not None:
             raise reason
+
+    # For operators, from any thread.
+
+    def status(self) -> dict[str, Any]:
+        """What the service is doing; times in seconds, counts of requests.
+        """
+        serving = self.server.statistics()
+        found = {'state': self.registration.state,
+                 'nodes': self.registration.paths,
+                 'reregistered': self.registration.reregistered,
+                 'last_error': self.registration.last_error,
+                 'address': format_address(self.server.address),
+                 'pid': os.getpid(),
+                 'uptime': round(time.time() - serving.started, 1),
+                 'threads': self.options.threads}
+        return found | {
+            name: getattr(serving, name) for name in (
+                'requests', 'in_flight', 'queued', 'busy_threads',
+                'connections')}
+
+    def withdraw(self) -> None:
+        """Take the server out of ZooKeeper; it goes on serving."""
+        self.registration.withdraw()
+
+    def restore(self) -> None:
+        """Put the server back after a `withdraw`."""
+        self.registration.restore()
 
     # Stop.
 
