@@ -1,0 +1,128 @@
+"""The monitor commands of a server, asked over its monitor socket."""
+import json
+import logging
+import os
+import threading
+
+import pytest
+import zc.monitor
+from zc.zk.testing.waiting import wait_for
+
+from zc.zkzopeserver.tests.running import PATH
+from zc.zkzopeserver.tests.running import application
+from zc.zkzopeserver.tests.running import get
+from zc.zkzopeserver.tests.running import make_path
+from zc.zkzopeserver.tests.running import running
+
+
+@pytest.fixture
+def tree(client, zookeeper):
+    """A client, with the providers node in place."""
+    found = client()
+    make_path(found)
+    return found
+
+
+@pytest.fixture
+def monitored(zookeeper, tree):
+    """A function that asks the monitor server of a running server."""
+    with running(zookeeper, monitor_server='127.0.0.1:0'):
+        address, = tree.get_children(PATH)
+        data = json.loads(tree.get(f'{PATH}/{address}')[0])
+        yield lambda line: zc.monitor.ask(data['monitor'], line)
+
+
+def test_status(monitored, tree):
+    address, = tree.get_children(PATH)
+    get(address)
+    # A request counts as served when its answer is on its way to us.
+    wait_for(lambda: json.loads(monitored('status json'))['requests'] == 1)
+    status = json.loads(monitored('status json'))
+    assert 0 <= status.pop('uptime') < 300
+    assert status == {
+        'state': 'registered', 'nodes': [f'{PATH}/{address}'],
+        'reregistered': 0, 'last_error': None, 'address': address,
+        'pid': os.getpid(), 'threads': 1, 'requests': 1, 'in_flight': 0,
+        'queued': 0, 'busy_threads': 0,
+        'connections': status['connections']}
+    text = monitored('status')
+    assert 'state: registered\n' in text
+    assert f'nodes: {PATH}/{address}\n' in text
+    assert 'last_error: none\n' in text
+
+
+def test_status_in_no_known_form(monitored):
+    assert monitored('status xml') == "'xml' is not text or json\n"
+
+
+def test_out_of_rotation_and_back(monitored, tree):
+    address, = tree.get_children(PATH)
+    assert monitored('deregister') == 'withdrawn\n'
+    assert tree.get_children(PATH) == []
+    assert get(address)[0] == 200
+    assert monitored('register') == 'registered\n'
+    wait_for(lambda: tree.get_children(PATH) == [address])
+
+
+def test_drain(zookeeper, tree):
+    with running(zookeeper, monitor_server='127.0.0.1:0') as thread:
+        address, = tree.get_children(PATH)
+        monitor = json.loads(tree.get(f'{PATH}/{address}')[0])['monitor']
+        assert zc.monitor.ask(monitor, 'drain') == 'stopping\n'
+        thread.join(20)
+        assert not thread.is_alive()
+        assert tree.get_children(PATH) == []
+
+
+def test_threads(monitored):
+    answer = monitored('threads')
+    assert answer.startswith(f'pid {os.getpid()}, ')
+    assert 'Thread MainThread' in answer
+    assert 'test_commands.py' in answer
+
+
+def test_loglevel(monitored):
+    logger = logging.getLogger('zc.zkzopeserver.tests.some')
+    name = logger.name
+    try:
+        assert monitored(f'loglevel {name} debug') == f'{name}: DEBUG\n'
+        assert logger.level == logging.DEBUG
+        assert monitored(f'loglevel {name}') == f'{name}: DEBUG\n'
+        assert monitored(f'loglevel {name} 35') == f'{name}: Level 35\n'
+        assert 'is not NOTSET' in monitored(f'loglevel {name} loud')
+        assert monitored(f'loglevel {name} NOTSET').startswith(name)
+        assert logger.level == logging.NOTSET
+    finally:
+        logger.setLevel(logging.NOTSET)
+    assert monitored('loglevel').startswith('root: ')
+
+
+def test_busy_threads_do_not_keep_operators_waiting(zookeeper, tree):
+    entered = threading.Event()
+    leave = threading.Event()
+
+    def stuck(environ, start_response):
+        entered.set()
+        leave.wait(30)
+        return application(environ, start_response)
+
+    with running(zookeeper, stuck, monitor_server='127.0.0.1:0'):
+        address, = tree.get_children(PATH)
+        monitor = json.loads(tree.get(f'{PATH}/{address}')[0])['monitor']
+        askers = [threading.Thread(target=get, args=(address, '/', 30))
+                  for _ in range(3)]
+        for asker in askers:
+            asker.start()
+        try:
+            assert entered.wait(20)
+
+            def status():
+                return json.loads(zc.monitor.ask(monitor, 'status json'))
+
+            wait_for(lambda: status()['queued'] == 2, 10, 'the queue')
+            assert status()['busy_threads'] == 1
+            assert status()['in_flight'] == 3
+        finally:
+            leave.set()
+            for asker in askers:
+                asker.join()
