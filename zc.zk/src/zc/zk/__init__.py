@@ -2,6 +2,7 @@
 
 `ZooKeeper` is where to begin; ``ZK`` is the same class.
 """
+from kazoo.exceptions import NoNodeError
 from kazoo.security import OPEN_ACL_UNSAFE
 from kazoo.security import READ_ACL_UNSAFE
 from zc.zk import event
@@ -16,8 +17,10 @@ from zc.zk.errors import CancelWatch
 from zc.zk.errors import FailedConnect
 from zc.zk.errors import LinkLoop
 from zc.zk.paths import join
+from zc.zk.properties import Properties
 from zc.zk.registering import RegisteringServer
 from zc.zk.registering import Registration
+from zc.zk.watching import Children
 
 __all__ = [
     'OPEN_ACL_UNSAFE',
@@ -25,8 +28,11 @@ __all__ = [
     'ZK',
     'BadPropertyLink',
     'CancelWatch',
+    'Children',
     'FailedConnect',
     'LinkLoop',
+    'NoNodeError',
+    'Properties',
     'RegisteringServer',
     'Registration',
     'ZooKeeper',

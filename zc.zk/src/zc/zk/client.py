@@ -21,14 +21,20 @@ from zc.zk.addresses import format_addr
 from zc.zk.addresses import node_names
 from zc.zk.encoding import decode
 from zc.zk.encoding import encode
+from zc.zk.properties import Properties
 from zc.zk.registering import Registrar
 from zc.zk.registering import Registration
 from zc.zk.registering import make_event
+from zc.zk.watching import Children
+from zc.zk.watching import Hub
 
 #: The environment variable that names the servers to use by default.
 DEFAULT_VARIABLE = 'ZC_ZK_CONNECTION_STRING'
 
 DEFAULT_CONNECTION = '127.0.0.1:2181'
+
+#: How long `ZooKeeper.close` waits for a callback that is running.
+CALLBACK_SECONDS = 5.0
 
 
 def creator_acl() -> list[ACL]:
@@ -78,6 +84,7 @@ class ZooKeeper:
         self._closed = False
         self._registrar = Registrar(self.client, self.session_timeout,
                                     self.resolve)
+        self._hub = Hub(self.client)
 
     def close(self) -> None:
         """End the session, and with it the registrations.
@@ -92,9 +99,11 @@ class ZooKeeper:
         if not self._owns_client:
             self._registrar.withdraw()
         self._registrar.close()
+        self._hub.close()
         if self._owns_client:
             connecting.stop(self.client)
         self._registrar.join()
+        self._hub.join(CALLBACK_SECONDS)
 
     def __enter__(self) -> 'ZooKeeper':
         return self
@@ -132,6 +141,19 @@ class ZooKeeper:
 
     register_server = register
 
+    # Discovery
+
+    def children(self, path: str) -> Children:
+        """The names of the node's children, kept up to date.
+
+        For one look, `get_children` is cheaper.
+        """
+        return Children(self._hub, path)
+
+    def properties(self, path: str, watch: bool = True) -> Properties:
+        """The node's properties, kept up to date unless told otherwise."""
+        return Properties(self._hub, path, watch, self.set)
+
     # Nodes
 
     def resolve(self, path: str) -> str:
@@ -139,7 +161,9 @@ class ZooKeeper:
 
         Raises NoNodeError, or `LinkLoop`.
         """
-        return paths.resolve(path, self.client.exists, self.get_properties)
+        return paths.resolve(
+            path, lambda path: self._hub.exists(path, False),
+            lambda path: decode(self._hub.get(path, False)[0], path))
 
     def get_properties(self, path: str) -> dict[str, Any]:
         """The properties of the node, as they are now; follows no links."""

@@ -38,31 +38,38 @@ def relative_to(base: str, target: str) -> str:
     return normalize(target if target[:1] == '/' else join(base, target))
 
 
-def resolve(path: str, exists: Callable[[str], Any],
-            properties: Callable[[str], Mapping[str, Any]]) -> str:
+Exists = Callable[[str], Any]
+Properties = Callable[[str], Mapping[str, Any]]
+
+
+def resolve(path: str, exists: Exists, properties: Properties) -> str:
     """The path of the node that is meant by ``path``, links followed.
 
     ``exists`` and ``properties`` ask ZooKeeper about a path. Raises
     NoNodeError with the path as it was asked for, or LinkLoop.
     """
-    def find(path: str, seen: tuple[str, ...]) -> str:
-        path = normalize(path)
-        if exists(path):
-            return path
-        if path in seen:
-            raise LinkLoop((*seen, path))
-        if path == '/':
-            raise NoNodeError(path)
-        parent, name = split(path)
-        parent = find(parent, seen)
-        if exists(join(parent, name)):
-            return join(parent, name)
-        target = properties(parent).get(name + ' ->')
-        if not isinstance(target, str) or not target:
-            raise NoNodeError(path)
-        return find(relative_to(parent, target), (*seen, path))
-
     try:
-        return find(path, ())
+        return _find(path, (), exists, properties)
     except NoNodeError:
         raise NoNodeError(path) from None
+
+
+def _find(path: str, seen: tuple[str, ...], exists: Exists,
+          properties: Properties) -> str:
+    path = normalize(path)
+    if exists(path):
+        return path
+    if path in seen:
+        raise LinkLoop((*seen, path))
+    if path == '/':
+        raise NoNodeError(path)
+    parent, name = split(path)
+    parent = _find(parent, seen, exists, properties)
+    here = join(parent, name)
+    if here != path and exists(here):
+        return here
+    target = properties(parent).get(name + ' ->')
+    if not isinstance(target, str) or not target:
+        raise NoNodeError(path)
+    return _find(relative_to(parent, target), (*seen, path), exists,
+                 properties)

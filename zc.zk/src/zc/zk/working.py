@@ -59,11 +59,14 @@ class Worker:
             self._tasks.clear()
             self._changed.notify()
 
-    def join(self) -> None:
+    def join(self, timeout: float | None = None) -> None:
         """Wait for the thread to end, unless called by it."""
         thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join()
+        if thread is None or thread is threading.current_thread():
+            return
+        thread.join(timeout)
+        if thread.is_alive():
+            logger.warning('%s: a task is still running', self._name)
 
     def _run(self) -> None:
         while (task := self._next()) is not None:

@@ -1,0 +1,233 @@
+"""The properties of a node, as a mapping that follows property links.
+
+A property link is a property ``NAME =>`` whose value is the path of another
+node and, optionally, the name of a property there. The path is relative to
+the node that has the link.
+"""
+import logging
+import weakref
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
+
+from kazoo.exceptions import BadVersionError
+from kazoo.exceptions import KazooException
+from kazoo.exceptions import NoNodeError
+from kazoo.protocol.states import EventType
+from kazoo.protocol.states import ZnodeStat
+from zc.zk.encoding import decode
+from zc.zk.encoding import encode
+from zc.zk.errors import BadPropertyLink
+from zc.zk.errors import CancelWatch
+from zc.zk.errors import LinkLoop
+from zc.zk.paths import relative_to
+from zc.zk.watching import Hub
+from zc.zk.watching import View
+
+logger = logging.getLogger(__name__)
+
+ARROW = ' =>'
+
+#: What can be wrong about a link.
+BAD = (KazooException, LinkLoop, LookupError, ValueError)
+
+Data = dict[str, Any]
+Paths = set[str]
+
+
+class RawProperties(View):
+    """A node's own properties, links not followed."""
+
+    event = EventType.CHANGED
+    data: Data
+
+    def _empty(self) -> Data:
+        return {}
+
+    def _fetch(self) -> tuple[Data, tuple[Any, ...]]:
+        data, stat = self._hub.get(self.real_path, self.watch)
+        return decode(data, self.real_path), (stat.czxid, stat.mzxid)
+
+
+class Properties(RawProperties, Mapping):
+    """A node's properties; what is linked to appears as if it were here.
+
+    Reading a property whose link leads nowhere raises `BadPropertyLink`. So
+    does an attempt to write such a link.
+    """
+
+    def __init__(self, hub: Hub, path: str, watch: bool,
+                 write: Callable[[str, bytes, int], ZnodeStat]) -> None:
+        self._write = write
+        self._targets: dict[str, RawProperties] = {}
+        self._complaints: frozenset[str] = frozenset()
+        super().__init__(hub, path, watch)
+
+    # Reading
+
+    def __getitem__(self, name: str) -> Any:
+        return self._get(self.data, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys(
+            name.removesuffix(ARROW) for name in self.data))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+    def __contains__(self, name: object) -> bool:
+        data = self.data
+        return name in data or f'{name}{ARROW}' in data
+
+    __hash__ = View.__hash__
+
+    def copy(self) -> Data:
+        """The node's own properties, links as they are written."""
+        return self.data.copy()
+
+    # Writing
+
+    def set(self, data: Mapping[str, Any] | Iterable[Any] | None = None,
+            **properties: Any) -> None:
+        """Replace all properties."""
+        new = dict(data or {}) | properties
+        self._check(new, new)
+        self._put(new, -1)
+
+    def update(self, data: Mapping[str, Any] | Iterable[Any] | None = None,
+               **properties: Any) -> None:
+        """Change properties; others keep the values that they have now."""
+        changes = dict(data or {}) | properties
+        while True:
+            now, stat = self._hub.get(self._written_path(), False)
+            new = decode(now, self.real_path) | changes
+            self._check(new, changes)
+            try:
+                return self._put(new, stat.version)
+            except BadVersionError:
+                continue  # somebody else changed something meanwhile
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.update({name: value})
+
+    def _put(self, data: Data, version: int) -> None:
+        stat = self._write(self._written_path(), encode(data), version)
+        with self._lock:
+            if stat.mzxid > self._mzxid():
+                # Ahead of the event, which has yet to call the callbacks.
+                self._set_data(data)
+
+    def _written_path(self) -> str:
+        if self.deleted:
+            raise NoNodeError(self.path)
+        return self.real_path
+
+    def _mzxid(self) -> int:
+        return self._version[-1] if self._version else 0
+
+    # Links
+
+    def _get(self, data: Data, name: str) -> Any:
+        if name in data:
+            return data[name]
+        link = data.get(name + ARROW)
+        if link is None:
+            raise KeyError(name)
+        try:
+            return self._follow(name, link)[0]
+        except BAD as error:
+            raise BadPropertyLink(self.path, name, link,
+                                  _reason(error)) from error
+
+    def _follow(self, name: str, link: Any) -> tuple[Any, Paths]:
+        """The value in the end, and the paths on the way there."""
+        base = self.real_path
+        steps = [f'{base} {name}']
+        used = set()
+        while True:
+            path, name = _parse(base, name, link)
+            steps.append(f'{path} {name}')
+            if steps[-1] in steps[:-1]:
+                raise LinkLoop(steps)
+            used.add(path)
+            target = self._target(path)
+            if name in target.data:
+                return target.data[name], used
+            if name + ARROW not in target.data:
+                raise LookupError(f'{path} has no property {name}')
+            base, link = target.real_path, target.data[name + ARROW]
+
+    def _target(self, path: str) -> RawProperties:
+        target = self._targets.get(path)
+        if target is None:
+            target = RawProperties(self._hub, path, self.watch,
+                                   required=False)
+            if self.watch:
+                target.callbacks.append(_teller(self))
+            self._targets[path] = target
+        if target.deleted:
+            raise NoNodeError(path)
+        return target
+
+    def _set_data(self, data: Data) -> None:
+        super()._set_data(data)
+        self._connect()
+
+    def _connect(self) -> None:
+        """Watch what our links lead to, and nothing else."""
+        used: Paths = set()
+        complaints = set()
+        for name in self:
+            if name not in self.data:
+                link = self.data[name + ARROW]
+                try:
+                    used |= self._follow(name, link)[1]
+                except BAD as error:
+                    used.update(self._targets)
+                    complaints.add(str(BadPropertyLink(
+                        self.path, name, link, _reason(error))))
+        for path in set(self._targets) - used:
+            del self._targets[path]
+        for complaint in sorted(complaints - self._complaints):
+            logger.error('Bad property link: %s', complaint)
+        self._complaints = frozenset(complaints)
+
+    def _target_changed(self) -> None:
+        with self._lock:
+            self._connect()
+        self._notify()
+
+    def _check(self, new: Data, names: Iterable[str]) -> None:
+        """Raise BadPropertyLink if one of the new links is none."""
+        for name in names:
+            if name.endswith(ARROW):
+                self._get(new, name.removesuffix(ARROW))
+
+
+def _parse(base: str, name: str, link: Any) -> tuple[str, str]:
+    """The path and the property that a link in the node ``base`` means."""
+    words = link.split() if isinstance(link, str) else []
+    if not 1 <= len(words) <= 2:
+        raise ValueError('a link is a path and, optionally, a name')
+    return relative_to(base, words[0]), words[1] if words[1:] else name
+
+
+def _teller(properties: Properties) -> Callable[..., None]:
+    """A callback that does not keep the properties alive."""
+    reference = weakref.ref(properties)
+
+    def tell(target: RawProperties | None = None) -> None:
+        properties = reference()
+        if properties is None:
+            raise CancelWatch
+        properties._target_changed()
+
+    return tell
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, NoNodeError):
+        return f'there is no node {error}'
+    return str(error) or type(error).__name__

@@ -1,0 +1,298 @@
+"""Views of nodes that keep up with them.
+
+kazoo tells `Hub` that something happened; the hub's own thread reads the
+nodes and calls callbacks, so that they may take their time and use ZooKeeper.
+The hub knows views by weak references only: a view that nobody holds is gone,
+and its callbacks with it.
+"""
+import inspect
+import logging
+import threading
+import weakref
+from collections.abc import Callable
+from collections.abc import Collection
+from collections.abc import Iterable
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from kazoo.client import KazooClient
+from kazoo.exceptions import ConnectionClosedError
+from kazoo.exceptions import KazooException
+from kazoo.exceptions import NoNodeError
+from kazoo.protocol.states import EventType
+from kazoo.protocol.states import KazooState
+from kazoo.protocol.states import WatchedEvent
+from kazoo.protocol.states import ZnodeStat
+from zc.zk import paths
+from zc.zk.encoding import decode
+from zc.zk.errors import CancelWatch
+from zc.zk.errors import LinkLoop
+from zc.zk.working import Worker
+
+logger = logging.getLogger(__name__)
+
+#: Events after which a view has to find its node anew.
+MOVED = (EventType.CREATED, EventType.DELETED)
+
+#: What makes a view say that its node is deleted.
+GONE = (NoNodeError, LinkLoop)
+
+
+class Hub:
+    """Reads nodes for views, and tells them when to look again."""
+
+    def __init__(self, client: KazooClient) -> None:
+        self.client = client
+        self.worker = Worker('zc.zk watches')
+        self._lock = threading.Lock()
+        self._views: dict[str, weakref.WeakSet[View]] = {}
+        client.add_listener(self._state_changed)
+
+    def close(self) -> None:
+        """Stop telling views anything."""
+        self.client.remove_listener(self._state_changed)
+        self.worker.close()
+
+    def join(self, timeout: float) -> None:
+        """Wait for the thread, which may be in a callback, to end."""
+        self.worker.join(timeout)
+
+    def add(self, path: str, view: 'View') -> None:
+        """Have the view told of what happens to a node."""
+        with self._lock:
+            self._views.setdefault(path, weakref.WeakSet()).add(view)
+
+    def discard(self, path_names: Iterable[str], view: 'View') -> None:
+        """Tell the view no more of these nodes."""
+        with self._lock:
+            for path in path_names:
+                self._views.get(path, weakref.WeakSet()).discard(view)
+
+    def exists(self, path: str, watch: bool) -> ZnodeStat | None:
+        """As KazooClient.exists, patient with lost connections."""
+        return self._read(self.client.exists_async, path, watch)
+
+    def get(self, path: str, watch: bool) -> tuple[bytes, ZnodeStat]:
+        """As KazooClient.get, patient with lost connections."""
+        return self._read(self.client.get_async, path, watch)
+
+    def get_children(self, path: str,
+                     watch: bool) -> tuple[list[str], ZnodeStat]:
+        """Names and Stat, patient with lost connections."""
+        return self._read(self.client.get_children_async, path, watch,
+                          include_data=True)
+
+    def _read(self, read: Callable[..., Any], path: str, watch: bool,
+              **options: Any) -> Any:
+        # One and the same watcher for all: kazoo keeps each watcher once.
+        watcher = self._changed if watch else None
+        return self.client.retry(lambda: self.worker.result(
+            read(path, watcher, **options)))
+
+    # Called by kazoo, in its threads:
+
+    def _state_changed(self, state: str) -> None:
+        if state == KazooState.CONNECTED:
+            self.worker.put(self._refresh_all)
+
+    def _changed(self, event: WatchedEvent) -> None:
+        if event.type != EventType.NONE:
+            self.worker.put(partial(self._tell, event))
+
+    # Called by the worker:
+
+    def _refresh_all(self) -> None:
+        with self._lock:
+            for path in [path for path, views in self._views.items()
+                         if not views]:
+                del self._views[path]
+            views = {view for views in self._views.values()
+                     for view in views}
+        while views:
+            views.pop().refresh()
+
+    def _tell(self, event: WatchedEvent) -> None:
+        with self._lock:
+            views = set(self._views.get(event.path, ()))
+            if not views:
+                self._views.pop(event.path, None)
+        while views:
+            views.pop().node_changed(event)
+
+
+class View:
+    """What is known of a node; the base of `Children` and `Properties`.
+
+    ``path`` is the path that was asked for, ``real_path`` the one that it
+    led to, ``deleted`` whether it leads nowhere at the moment.
+    """
+
+    #: The event that says that what we show has changed.
+    event = EventType.NONE
+
+    def __init__(self, hub: Hub, path: str, watch: bool = True,
+                 required: bool = True) -> None:
+        self.path = path
+        self.real_path = path
+        self.watch = watch
+        self.deleted = False
+        self.data: Any = self._empty()
+        self.callbacks: list[Callable[..., Any]] = []
+        self._hub = hub
+        self._lock = threading.RLock()
+        self._version: tuple[Any, ...] = ()
+        self._asked: set[str] = set()  # the nodes that led to ours
+        try:
+            self._load()
+        except GONE:
+            if required:
+                raise
+
+    def __call__(self, callback: Callable[..., Any]) -> 'View':
+        """Call a function with this object, now and after each change.
+
+        Exceptions of this first call are raised, and the function is not
+        called again; those of later ones are logged. When the node is
+        deleted, the function is called without an argument, if it can be.
+        It may raise `CancelWatch` not to be called any more. To be usable
+        as a decorator, returns this object, which somebody has to hold.
+        """
+        if not self.watch:
+            raise TypeError("Can't set callbacks without watching.")
+        version = self._version
+        try:
+            self._call(callback)
+        except CancelWatch:
+            return self
+        self.callbacks.append(callback)
+        if version != self._version:
+            # It changed while the callback looked at it.
+            self._hub.worker.put(partial(self._notify, [callback]))
+        return self
+
+    def __repr__(self) -> str:
+        deleted = 'DELETED: ' if self.deleted else ''
+        return f'{deleted}zc.zk.{type(self).__name__}({self.path})'
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def refresh(self) -> None:
+        """Find and read the node again, and call callbacks if it differs."""
+        with self._lock:
+            before = self._version
+            try:
+                self._load()
+            except GONE:
+                pass
+            except ConnectionClosedError:
+                return
+            except KazooException as error:
+                logger.error('%r: %s %s', self, type(error).__name__, error)
+                return
+            changed = before != self._version
+        if changed:
+            self._notify()
+
+    def node_changed(self, event: WatchedEvent) -> None:
+        """Something happened to our node, or to one that leads to it."""
+        if (event.type in MOVED or event.type == self.event
+                or event.path != self.real_path):
+            self.refresh()
+
+    # For subclasses:
+
+    def _empty(self) -> Any:
+        raise NotImplementedError
+
+    def _fetch(self) -> tuple[Any, tuple[Any, ...]]:
+        """The data, and what differs with every change of them."""
+        raise NotImplementedError
+
+    def _set_data(self, data: Any) -> None:
+        self.data = data
+
+    # For ourselves:
+
+    def _load(self) -> None:
+        with self._lock:
+            try:
+                self.real_path = self._resolve()
+                data, version = self._fetch()
+            except GONE:
+                self.deleted = True
+                self._version = ()
+                self._set_data(self._empty())
+                raise
+            self.deleted = False
+            self._version = (self.real_path, *version)
+            self._set_data(data)
+
+    def _resolve(self) -> str:
+        asked: set[str] = set()
+
+        def watching(read: Callable[[str, bool], Any]) -> Callable[
+                [str], Any]:
+            def read_watched(path: str) -> Any:
+                if self.watch:
+                    asked.add(path)
+                    self._hub.add(path, self)
+                return read(path, self.watch)
+            return read_watched
+
+        get = watching(self._hub.get)
+        try:
+            return paths.resolve(self.path, watching(self._hub.exists),
+                                 lambda path: decode(get(path)[0], path))
+        finally:
+            self._hub.discard(self._asked - asked, self)
+            self._asked = asked
+
+    def _notify(self,
+                callbacks: Iterable[Callable[..., Any]] | None = None) -> None:
+        for callback in list(callbacks or self.callbacks):
+            try:
+                self._call(callback)
+            except CancelWatch:
+                logger.debug('%r: %r wants no more calls', self, callback)
+                self.callbacks.remove(callback)
+            except Exception:
+                logger.exception('%r: %r failed', self, callback)
+
+    def _call(self, callback: Callable[..., Any]) -> None:
+        if not self.deleted:
+            callback(self)
+        elif _needs_nothing(callback):
+            callback()
+
+
+class Children(View, Collection):
+    """The names of a node's children, in alphabetical order."""
+
+    event = EventType.CHILD
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.data)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.data
+
+    def _empty(self) -> list[str]:
+        return []
+
+    def _fetch(self) -> tuple[list[str], tuple[Any, ...]]:
+        names, stat = self._hub.get_children(self.real_path, self.watch)
+        return sorted(names), (stat.czxid, stat.pzxid)
+
+
+def _needs_nothing(callback: Callable[..., Any]) -> bool:
+    """Whether a function can be called without arguments."""
+    try:
+        inspect.signature(callback).bind()
+    except (TypeError, ValueError):
+        return False
+    return True
