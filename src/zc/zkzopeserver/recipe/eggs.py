@@ -1,6 +1,7 @@
 """Scripts, made by zc.recipe.egg."""
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -11,38 +12,64 @@ import zc.recipe.egg
 OURS = 'zc.zkzopeserver'
 START = 'zc.zkzopeserver.start:main'
 
+# What concerns single scripts; the rest of a section concerns all.
+SINGLE = ('interpreter', 'scripts', 'entry-points', 'dependent-scripts',
+          'arguments', 'initialization', 'relative-paths')
+
 
 class Scripts:
-    """The eggs of a part, and the scripts that use them."""
+    """The eggs of a part, and the scripts that use them.
+
+    Scripts below `movable`, if it is not '', have relative paths.
+    """
 
     def __init__(self, buildout: Any, name: str, section: Mapping[str, str],
-                 eggs: Iterable[str]) -> None:
+                 eggs: Iterable[str], movable: str) -> None:
         self._buildout = buildout
         self._name = name
-        self._section = dict(section)
+        self._movable = movable
+        self._section = {key: value for key, value in section.items()
+                         if key not in SINGLE}
         self._section['eggs'] = '\n'.join(eggs)
 
-    def write(self, directory: str, script: str, entry_point: str,
-              arguments: str, initialization: str = '') -> list[str]:
-        """Write a script that calls the entry point; the paths written."""
-        # No egg has a console script with a blank-free name like this one.
-        key = f'{script}@{OURS}'
-        return self._install({
-            'entry-points': f'{key}={entry_point}',
-            'scripts': f'{key}={script}',
-            'arguments': arguments,
-            'initialization': initialization,
-        }, directory)
+    def start(self, path: str, entry_point: str, arguments: str,
+              initialization: str, interpreter: str = '') -> list[str]:
+        """Write a script that calls the entry point; the paths written.
 
-    def _install(self, extra: Mapping[str, str], directory: str) -> list[str]:
-        section = {name: value for name, value in self._section.items()
-                   if name not in ('interpreter', 'scripts', 'entry-points',
-                                   'dependent-scripts', 'arguments',
-                                   'initialization')}
-        egg = zc.recipe.egg.Scripts(self._buildout, self._name,
-                                    {**section, **extra})
-        egg.options['bin-directory'] = directory
-        return list(egg.install())
+        `interpreter` is a script for Python itself to write beside it.
+        """
+        directory, name = os.path.split(path)
+        # No egg has a console script of a name with this sign.
+        key = f'{name}@{OURS}'
+        extra = {'entry-points': f'{key}={entry_point}',
+                 'scripts': f'{key}={name}', 'arguments': arguments,
+                 'initialization': initialization}
+        if interpreter:
+            extra['interpreter'] = interpreter
+        return self._install(directory, extra)
+
+    def others(self, directory: str, values: Mapping[str, Any]) -> list[str]:
+        """Write the console scripts that a section asks for."""
+        wanted = values['scripts'] or ' '.join(
+            entry.partition('=')[0]
+            for entry in values['entry-points'].split())
+        if not wanted and values['dependent-scripts'] == 'false':
+            return []
+        extra = {'entry-points': values['entry-points'],
+                 'dependent-scripts': values['dependent-scripts'],
+                 'initialization': values['initialization']}
+        if wanted:
+            extra['scripts'] = wanted
+        return self._install(directory, extra)
+
+    def _install(self, directory: str, extra: dict[str, str]) -> list[str]:
+        extra['relative-paths'] = str(bool(
+            self._movable and os.path.commonpath([self._movable, directory])
+            == self._movable)).lower()
+        made = zc.recipe.egg.Scripts(self._buildout, self._name,
+                                     {**self._section, **extra})
+        made.options['bin-directory'] = directory
+        return list(made.install())
 
 
 def distributions(uses: Iterable[str]) -> list[str]:
@@ -51,16 +78,16 @@ def distributions(uses: Iterable[str]) -> list[str]:
             if (match := re.match(r'egg:([^#\s]+)', use))]
 
 
-def requirements(listed: str, uses: Iterable[str],
-                 server: Mapping[str, str]) -> list[str]:
+def requirements(listed: Iterable[str], uses: Iterable[str],
+                 servers: Iterable[Mapping[str, str]]) -> list[str]:
     """The eggs of a part: those listed, those used, and ours.
 
-    Our extras follow from the options of the server.
+    Our extras follow from the options of the servers.
     """
-    extras = [name for name, wanted in (
-        ('monitor', 'monitor_server' in server),
-        ('loggers', '<' in server.get('loggers', ''))) if wanted]
+    servers = list(servers)
+    extras = [name for name, is_wanted in (
+        ('monitor', any('monitor_server' in server for server in servers)),
+        ('loggers', any('<' in server.get('loggers', '')
+                        for server in servers))) if is_wanted]
     ours = OURS + (f'[{",".join(extras)}]' if extras else '')
-    wanted = [line.strip() for line in listed.split('\n') if line.strip()]
-    wanted += distributions(uses)
-    return list(dict.fromkeys([*wanted, ours]))
+    return list(dict.fromkeys([*listed, *distributions(uses), ours]))

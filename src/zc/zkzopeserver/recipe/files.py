@@ -56,7 +56,7 @@ class Writing:
         wrong = [file for file in files if not _is_right(file)]
         self.keep(*(file.path for file in wrong))
         for file in wrong:
-            self.make_directory(os.path.dirname(file.path), file.owner)
+            self.make_directory(os.path.dirname(file.path))
         staged: list[str] = []
         try:
             for file in wrong:
@@ -69,14 +69,20 @@ class Writing:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(name)
 
-    def make_directory(self, path: str, owner: Owner | None = None) -> None:
+    def make_directory(self, path: str) -> None:
         """Make the directory and those above it where there are none."""
         if os.path.isdir(path):
             return
-        self.make_directory(os.path.dirname(path), owner)
+        self.make_directory(os.path.dirname(path))
         os.mkdir(path)
         self._directories.append(path)
-        _own(path, owner)
+
+    def restrict(self, path: str, mode: int, owner: Owner | None) -> None:
+        """Give a kept file to `owner` alone, if there is a mode for it."""
+        if mode and os.stat(path).st_mode & 0o777 != mode:
+            os.chmod(path, mode)
+        if mode:
+            _own(path, owner)
 
     def undo(self) -> None:
         """Put everything back as it was."""

@@ -1,28 +1,98 @@
-"""Where the files of a part go."""
+"""Where the files of a part go, and whose they are."""
 from __future__ import annotations
 
 import dataclasses
+import grp
 import os
+import pwd
+from collections.abc import Mapping
+
+# What we need of a section of zc.recipe.deployment.
+DEPLOYMENT = ('user', 'etc-directory', 'log-directory', 'run-directory',
+              'rc-directory', 'logrotate-directory')
 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Directories of a part, and the names in them."""
+    """Directories of a part, and the names in them.
+
+    `logs` is where a relative name of a log is, `run` is '' without a
+    deployment.
+    """
 
     buildout: str
     configuration: str
     scripts: str
+    rotation: str
+    logs: str
+    run: str = ''
     prefix: str = ''
+    user: str = ''
 
-    def ini(self, name: str) -> str:
-        """The path of the ini."""
-        return os.path.join(self.configuration, name + '.ini')
+    def full_name(self, name: str) -> str:
+        """The name where those of other deployments are, too."""
+        return self.prefix + name
+
+    def file(self, name: str, kind: str) -> str:
+        """A file of the configuration directory: ``NAME.KIND``."""
+        return os.path.join(self.configuration, f'{name}.{kind}')
 
     def script(self, name: str) -> str:
-        """The base name of the start script."""
-        return self.prefix + name
+        """The start script."""
+        return os.path.join(self.scripts, self.full_name(name))
+
+    def rotation_file(self, name: str) -> str:
+        """The configuration of logrotate."""
+        if self.run:
+            return os.path.join(self.rotation, self.full_name(name))
+        return self.file(name, 'logrotate')
+
+    def run_file(self, name: str, kind: str) -> str:
+        """A file of the run directory."""
+        return os.path.join(self.run, f'{name}.{kind}')
+
+    def owner(self) -> tuple[int, int] | None:
+        """(uid, gid) of who runs the server."""
+        if not self.user:
+            return None
+        found = pwd.getpwnam(self.user)
+        return found.pw_uid, found.pw_gid
+
+    def group(self) -> str:
+        """The group of who runs the server."""
+        number = pwd.getpwnam(self.user).pw_gid
+        try:
+            return grp.getgrgid(number).gr_name
+        except KeyError:
+            return str(number)
 
 
 def plain(buildout: str, parts: str, scripts: str, part: str) -> Layout:
     """Without a deployment: ``parts/NAME`` and ``bin``."""
-    return Layout(buildout, os.path.join(parts, part), scripts)
+    own = os.path.join(parts, part)
+    return Layout(buildout, own, scripts, own, buildout)
+
+
+def deployed(buildout: str, section: Mapping[str, str], name: str) -> Layout:
+    """As a section of zc.recipe.deployment says."""
+    return Layout(
+        buildout, section['etc-directory'], section['rc-directory'],
+        section['logrotate-directory'], section['log-directory'],
+        section['run-directory'], section.get('name', name) + '-',
+        section['user'])
+
+
+def deployment_problems(section: Mapping[str, str], name: str) -> list[str]:
+    """Why the section cannot be a deployment."""
+    problems = [
+        f"option 'deployment': [{name}] has no {key!r}, which a section of"
+        ' zc.recipe.deployment has' for key in DEPLOYMENT if key not in
+        section]
+    if not problems:
+        try:
+            pwd.getpwnam(section['user'])
+        except KeyError:
+            problems.append(f"option 'deployment': the user"
+                            f" {section['user']!r} of [{name}] does not"
+                            ' exist')
+    return problems

@@ -26,7 +26,7 @@ def problems(text: str, directory: str,
         loader = load(text, directory)
         found = {name: dict(loader.parser.items(name))
                  for name in loader.parser.sections()}
-        shared = set(loader.parser.defaults())
+        found['DEFAULT'] = shared = dict(loader.parser.defaults())
     except (configparser.Error, ValueError) as error:
         return [f'the ini cannot be read: {_one_line(error)}']
     return [*_changed(found, shared, written), *_missing(loader, found)]
@@ -51,20 +51,18 @@ def _one_line(error: Exception) -> str:
     return ' '.join(words)
 
 
-def _changed(found: Sections, shared: set[str],
+def _changed(found: Sections, shared: Mapping[str, str],
              written: Iterable[tuple[str, Mapping[str, str]]],
              ) -> Iterator[str]:
     for section, values in written:
-        if section == 'DEFAULT':
-            continue
         for name, value in values.items():
-            if name in shared:
+            if name in shared and section != 'DEFAULT':
                 yield (f'option {name!r} of [{section}] is an option of'
                        ' [DEFAULT] too, and PasteDeploy would pass only that'
                        ' one')
             elif found.get(section, {}).get(name) != value:
-                yield (f'option {name!r} of [{section}]: an ini cannot hold'
-                       f' the value {value!r}')
+                yield (f"option {name!r} of [{section}] does not come back"
+                       " from PasteDeploy as it was written")
 
 
 def _missing(loader: loadwsgi.ConfigLoader, found: Sections) -> Iterator[str]:

@@ -2,6 +2,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 
 import zc.buildout
@@ -9,11 +12,12 @@ import zc.buildout
 from zc.zkzopeserver.options import OptionsError
 from zc.zkzopeserver.recipe import eggs
 from zc.zkzopeserver.recipe import files
-from zc.zkzopeserver.recipe import ini
 from zc.zkzopeserver.recipe import layout
-from zc.zkzopeserver.recipe import loading
+from zc.zkzopeserver.recipe import secrecy
 from zc.zkzopeserver.recipe import section
-from zc.zkzopeserver.recipe import server
+from zc.zkzopeserver.recipe.output import Output
+from zc.zkzopeserver.recipe.relocation import Relocation
+from zc.zkzopeserver.recipe.server import Server
 
 # Paths that parts of this run of buildout are about to write.
 _planned: set[str] = set()
@@ -31,47 +35,146 @@ class Recipe:
         self.buildout = buildout
         self.name = name
         self.raw = section.known(options)
-        values, problems = section.check(self.raw)
-        wanted = section.server_values(self.raw)
-        problems += section.unknown(options.keys())
-        problems += server.problems(self.raw, values, wanted)
-        directories = buildout['buildout']
-        self.layout = layout.plain(
-            directories['directory'], directories['parts-directory'],
-            directories['bin-directory'], name)
-        options['location'] = self.layout.configuration
-        self.script = os.path.join(self.layout.scripts,
-                                   self.layout.script(name))
-        self.path = self.layout.ini(name)
-        self.text = ''
-        if not problems:
-            self._render(values, wanted, problems)
-        if problems:
-            raise zc.buildout.UserError(str(
-                OptionsError(problems, f'[{name}]')))
-        self.eggs = eggs.requirements(self.raw.get('eggs', ''),
-                                      [values['app'] or ''], wanted)
-        _planned.update((self.path, self.script))
+        self.values, _ = section.check(section.effective(self.raw, ''))
+        problems = section.unknown(options.keys(), self.values['instances'])
+        self.layout = self._layout(problems)
+        movable = self._movable()
+        relocation = Relocation(movable)
+        self.servers = [
+            Server(each, section.effective(self.raw, each), self.layout,
+                   relocation, buildout)
+            for each in self.values['instances'] or [name]]
+        problems += together(self.servers)
+        problems += collisions(self.servers)
+        refuse(name, problems)
+        self.scripts = eggs.Scripts(
+            buildout, name, self.raw, self._requirements(), movable)
+        self.outputs = [Output(server, relocation) for server in self.servers]
+        refuse(name, [problem for output in self.outputs
+                      for problem in output.problems])
+        self._tell(options)
+        _planned.update(self._paths())
 
-    def _render(self, values: Any, wanted: Any, problems: list[str]) -> None:
-        sections = server.sections(values, wanted)
-        self.text = ini.render(sections, values['ini'] or '')
-        problems += loading.problems(self.text, self.layout.configuration,
-                                     sections)
+    def _layout(self, problems: list[str]) -> layout.Layout:
+        directories = self.buildout['buildout']
+        plain = layout.plain(
+            directories['directory'], directories['parts-directory'],
+            directories['bin-directory'], self.name)
+        deployment = self.values['deployment']
+        if not deployment:
+            return plain
+        if deployment not in self.buildout:
+            problems.append(f"option 'deployment': {deployment!r} is not a"
+                            ' section of the buildout')
+            return plain
+        found = self.buildout[deployment]
+        wrong = layout.deployment_problems(found, deployment)
+        problems += wrong
+        return plain if wrong else layout.deployed(plain.buildout, found,
+                                                   deployment)
+
+    def _movable(self) -> str:
+        """The buildout's directory if files may not depend on it, or ''."""
+        wanted = self.values['relative-paths'] or self.buildout[
+            'buildout'].get('relative-paths', 'false')
+        directory = self.layout.buildout
+        inside = os.path.commonpath(
+            [directory, self.layout.configuration]) == directory
+        return directory if wanted == 'true' and inside else ''
+
+    def _requirements(self) -> list[str]:
+        return eggs.requirements(
+            self.values['eggs'],
+            [use for server in self.servers for use in server.uses],
+            [server.given for server in self.servers])
+
+    def _tell(self, options: Any) -> None:
+        """What other sections can use, and what buildout may keep.
+
+        buildout keeps the options of a part in a file that anybody can read:
+        secrets are taken out.  When one changes, buildout therefore calls
+        `update`, which writes what is different.
+        """
+        options['location'] = self.layout.configuration
+        options['ini-file'] = self.layout.file(self.servers[0].name, 'ini')
+        options['script-file'] = self.layout.script(self.servers[0].name)
+        for name, value in self.raw.items():
+            if name.endswith('zookeeper-auth'):
+                options[name] = secrecy.MASK
+            elif (masked := secrecy.masked(value)) != value:
+                options[name] = masked
+
+    def _paths(self) -> Iterator[str]:
+        for output in self.outputs:
+            yield output.script
+            yield from (file.path for file in output.files)
 
     def install(self) -> list[str]:
         """Write what is not there as it should be; all paths."""
-        made = eggs.Scripts(self.buildout, self.name, self.raw, self.eggs)
         with files.Writing() as writing:
-            writing.keep(self.script)
-            scripts = made.write(
-                self.layout.scripts, self.layout.script(self.name),
-                eggs.START, f'{self.path!r}, {self.name!r}')
-            writing.note(scripts)
-            writing.write(files.File(self.path, self.text, 0o640))
-        return [self.path, *scripts]
+            written = list(self._write_scripts(writing))
+            for output in self.outputs:
+                writing.write(*output.files)
+                written += [file.path for file in output.files]
+            if writing.changed and self.values['on-change']:
+                self._run(self.values['on-change'])
+        return list(dict.fromkeys(written))
 
     update = install
+
+    def _write_scripts(self, writing: files.Writing) -> Iterator[str]:
+        interpreter = self.values['interpreter'] or ''
+        for output in self.outputs:
+            writing.keep(output.script)
+            yield from self.scripts.start(
+                output.script, eggs.START, output.arguments,
+                output.initialization, interpreter)
+            writing.restrict(output.script, output.script_mode, output.owner)
+            writing.note([output.script])
+            interpreter = ''
+        yield from self.scripts.others(
+            self.buildout['buildout']['bin-directory'], self.values)
+
+    def _run(self, command: str) -> None:
+        done = subprocess.run(command, shell=True, check=False,
+                              cwd=self.layout.buildout)
+        if done.returncode:
+            raise zc.buildout.UserError(
+                f"[{self.name}]: option 'on-change': {command!r} ended with"
+                f' exit status {done.returncode}; the files are as they were'
+                ' before')
+
+
+def refuse(name: str, problems: Iterable[str]) -> None:
+    """Raise one UserError for all the problems of a section, if any."""
+    problems = list(dict.fromkeys(problems))
+    if problems:
+        raise zc.buildout.UserError(str(OptionsError(problems, f'[{name}]')))
+
+
+def together(servers: list[Server]) -> Iterator[str]:
+    """The problems of all servers, those that all have only once."""
+    everywhere = set.intersection(*(set(server.problems)
+                                    for server in servers))
+    for server in servers:
+        for problem in server.problems:
+            yield (problem if problem in everywhere
+                   else f'instance {server.name!r}: {problem}')
+
+
+def collisions(servers: list[Server]) -> Iterator[str]:
+    """Addresses that two instances would listen on."""
+    for name in 'port', 'monitor_server':
+        seen: dict[tuple[str, ...], str] = {}
+        for server in servers:
+            value = server.options.get(name, '').strip()
+            if not value or value.rpartition(':')[2] == '0':
+                continue
+            key = server.options.get('host', '').strip(), value
+            other = seen.setdefault(key, server.name)
+            if other != server.name:
+                yield (f'instances {other!r} and {server.name!r} have the'
+                       f' same {name!r}, {value}')
 
 
 def uninstall(name: str, options: Any) -> None:

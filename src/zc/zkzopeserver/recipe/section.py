@@ -1,121 +1,143 @@
 """The options of a buildout section: the recipe's own, and the server's.
 
-The server's come from the table in `options.py` and pass through; the
-recipe's own are declared here, in the same kind of rows.
+The server's come from the table in `zc.zkzopeserver.options` and pass
+through; the recipe's own are declared here, in the same kind of rows.
 """
 from __future__ import annotations
 
 import difflib
 import re
-import textwrap
 from collections.abc import Iterable
 from collections.abc import Mapping
+from typing import Any
 
 from zc.zkzopeserver import options as server_options
 from zc.zkzopeserver.options import Bad
 from zc.zkzopeserver.options import Option
+from zc.zkzopeserver.options import choice
+from zc.zkzopeserver.options import line
+from zc.zkzopeserver.options import seconds
 from zc.zkzopeserver.options import shorten
+from zc.zkzopeserver.recipe import values
 
 # Closer than this, a name that nobody knows is taken for a slip of the pen.
 NEAR = 0.8
 
-
-def factory(value: str) -> str:
-    """``egg:DIST#NAME`` or ``call:MODULE:FACTORY``, as PasteDeploy has it."""
-    value = value.strip()
-    if not re.fullmatch(r'egg:[A-Za-z0-9][A-Za-z0-9._-]*(#[^\s#]+)?'
-                        r'|call:\w+(\.\w+)*:\w+(\.\w+)*', value):
-        raise Bad('egg:DIST#NAME or call:MODULE:FACTORY')
-    return value
-
-
-def pairs(value: str) -> dict[str, str]:
-    """``key = value`` lines; lines that are indented belong to the one before.
-
-    Lines that begin with ``#`` or ``;`` are comments, those of a value are
-    not.
-    """
-    found: dict[str, list[str]] = {}
-    current: list[str] | None = None
-    for line in value.strip('\n').split('\n'):
-        if line[:1].isspace() or not line:
-            if current is not None:
-                current.append(line)
-            elif line.strip():
-                raise Bad(f'`key = value` lines, not {line.strip()!r}')
-        elif not line.startswith(('#', ';')):
-            key, equals, first = (part.strip() for part in
-                                  line.partition('='))
-            if not equals or not key:
-                raise Bad(f'`key = value` lines, not {line!r}')
-            if key in found:
-                raise Bad(f'each key once, not {key!r} twice')
-            current = found[key] = [first]
-    return {key: _joined(lines) for key, lines in found.items()}
-
-
-def _joined(lines: list[str]) -> str:
-    first, *rest = lines
-    while rest and not rest[-1].strip():
-        rest.pop()
-    if not rest:
-        return first
-    text = textwrap.dedent('\n'.join(rest))
-    return f'{first}\n{text}' if first else text
-
-
-def verbatim(value: str) -> str:
-    """Text that is used as it is."""
-    if not value.strip():
-        raise Bad('some text')
-    return value
-
+TRUTH = choice('true', 'false')
 
 OWN: tuple[Option, ...] = (
-    Option('app', factory, None,
+    Option('app', values.factory, None,
            'the application: egg:DIST#NAME or call:MODULE:FACTORY'),
-    Option('app-options', pairs, {},
+    Option('app-options', values.pairs, {},
            'options of the application, a `key = value` a line',
            shown='none'),
-    Option('ini', verbatim, None,
+    Option('filters', values.filters, [],
+           'what requests pass before the application, in order: `egg:DIST'
+           '#NAME`, or `egg:DIST#NAME SECTION` with a section for options',
+           shown='none'),
+    Option('ini', values.verbatim, None,
            'instead of `app`: the application sections themselves, verbatim'),
+    Option('global-options', values.pairs, {},
+           'options for [DEFAULT] of the ini, a `key = value` a line',
+           shown='none'),
+    Option('use-server', values.factory, None,
+           'another paste server than ours: egg:DIST#NAME'),
+    Option('server-options', values.pairs, {},
+           'options of that other server, a `key = value` a line',
+           shown='none'),
+    Option('deployment', line, None,
+           'a section of zc.recipe.deployment, which says where files go and'
+           ' who runs the server'),
+    Option('instances', values.names, [],
+           'names of several servers with options of their own, which are'
+           ' written as `NAME.OPTION`', shown='none'),
+    Option('zookeeper-auth', values.credential, None,
+           '`digest USER:PASSWORD`, written to a file of its own (0600) for'
+           ' zookeeper_auth_file'),
+    Option('environment-vars', values.environment, {},
+           'environment variables, `NAME VALUE` or `NAME=VALUE` a line',
+           shown='none'),
+    Option('start-timeout', seconds(1, 86_400), None,
+           'how long `bin/NAME start` waits', unit='s'),
+    Option('on-change', line, None,
+           'a command that runs when anything written has changed'),
+    Option('systemd', values.flag_or_directory, False,
+           'write a unit: true, or the directory to write it to'),
+    Option('logrotate', values.flag_or_text, False,
+           'write a configuration of logrotate: true, or its directives'),
+    Option('tree', values.verbatim, None,
+           'the part of the ZooKeeper tree that the server needs, or a file'
+           ' with it'),
+    Option('eggs', values.paths, [], 'distributions of the application, one a'
+           ' line; those named by egg: are added', shown='none'),
+    Option('scripts', values.verbatim, None,
+           'console scripts of the eggs to make too'),
+    Option('interpreter', line, None,
+           'the name of a Python interpreter with these eggs to make too'),
+    Option('arguments', values.verbatim, None,
+           'further arguments of the call in the start script'),
+    Option('initialization', values.verbatim, '',
+           'Python code that the scripts run first', shown='none'),
+    Option('extra-paths', values.paths, [],
+           'directories to put on the path, one a line', shown='none'),
+    Option('relative-paths', TRUTH, None,
+           'whether scripts and ini stay valid when the buildout is moved',
+           shown='that of [buildout]'),
+    Option('entry-points', values.verbatim, '',
+           'further scripts to make, `NAME=MODULE:FUNCTION`', shown='none'),
+    Option('dependent-scripts', TRUTH, 'false',
+           'whether to make the scripts of the distributions that the eggs'
+           ' need too'),
 )
 
-# What zc.recipe.egg reads or sets, and what buildout keeps in a section.
-EGG_OPTIONS = (
-    'eggs', 'index', 'find-links', 'extra-paths', 'relative-paths',
-    'interpreter', 'scripts', 'entry-points', 'dependent-scripts',
-    'arguments', 'initialization')
-KEPT = ('recipe', 'location', 'executable', 'bin-directory', '_b',
-        'develop-eggs-directory', '_d', 'eggs-directory', '_e',
-        'buildout-directory', '<part-dependencies>', '<', '__doing__')
+# What zc.recipe.egg reads or sets besides, and what buildout keeps.
+KEPT = ('recipe', 'index', 'find-links', 'location', 'executable',
+        'bin-directory', '_b', 'develop-eggs-directory', '_d',
+        'eggs-directory', '_e', 'buildout-directory', '<part-dependencies>',
+        '<', 'ini-file', 'script-file')
+
+# What cannot be different for an instance.
+COMMON = ('recipe', 'deployment', 'instances', 'on-change', 'interpreter',
+          'scripts', 'entry-points', 'dependent-scripts', 'relative-paths',
+          'tree')
 
 BY_NAME = {option.name: option for option in OWN}
-KNOWN = {**BY_NAME, **server_options.BY_NAME,
-         **dict.fromkeys((*EGG_OPTIONS, *KEPT))}
+KNOWN = {**BY_NAME, **server_options.BY_NAME, **dict.fromkeys(KEPT)}
 
 
 def known(options: Mapping[str, str]) -> dict[str, str]:
-    """The options that we know.
+    """The options that we know, and those of the instances.
 
     Only those are asked for, as buildout warns of options that nobody reads.
     """
-    return {name: options[name] for name in options if name in KNOWN}
+    return {name: options[name] for name in options
+            if name in KNOWN or name.partition('.')[2] in KNOWN}
 
 
-def check(raw: Mapping[str, str]) -> tuple[dict[str, object], list[str]]:
+def effective(raw: Mapping[str, str], instance: str) -> dict[str, str]:
+    """The options of an instance: those of the section, and its own."""
+    own = {}
+    for name, value in raw.items():
+        owner, dot, key = name.partition('.')
+        if dot and owner == instance:
+            own[key] = value
+    return {**{name: value for name, value in raw.items() if '.' not in name},
+            **own}
+
+
+def check(raw: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     """A section -> (values of the recipe's own options, problems)."""
-    values: dict[str, object] = {}
+    found: dict[str, Any] = {}
     problems = []
     for option in OWN:
-        values[option.name] = option.default
+        found[option.name] = option.default
         if option.name not in raw:
             continue
         try:
-            values[option.name] = option.parse(raw[option.name])
+            found[option.name] = option.parse(raw[option.name])
         except Bad as allowed:
             problems.append(refusal(option.name, raw[option.name], allowed))
-    return values, problems
+    return found, problems
 
 
 def refusal(name: str, value: str, allowed: Bad) -> str:
@@ -125,7 +147,7 @@ def refusal(name: str, value: str, allowed: Bad) -> str:
     return f'option {name!r}: {shorten(value)} is not {allowed}'
 
 
-def unknown(names: Iterable[str]) -> list[str]:
+def unknown(names: Iterable[str], instances: Iterable[str]) -> list[str]:
     """Problems of the names that are nearly those of options.
 
     Others stay: a section is also where people keep values of their own, and
@@ -133,15 +155,30 @@ def unknown(names: Iterable[str]) -> list[str]:
     """
     problems = []
     for name in names:
-        if name not in KNOWN and (near := _nearest(name)):
+        owner, dot, key = name.partition('.')
+        if dot and owner in instances:
+            problems += _of_instance(name, key)
+        elif dot and key in KNOWN:
+            problems.append(f"option {name!r}: there is no {owner!r} in"
+                            " 'instances'")
+        elif name not in KNOWN and (near := _nearest(name)):
             problems.append(server_options.unknown(name, {near: None}))
     return problems
 
 
+def _of_instance(name: str, key: str) -> Iterable[str]:
+    if key in COMMON:
+        yield f'option {name!r}: {key!r} is the same for all instances'
+    elif key not in KNOWN:
+        yield server_options.unknown(
+            name, {name.removesuffix(key) + near: None}
+            if (near := _nearest(key)) else KNOWN)
+
+
 def _nearest(name: str) -> str:
-    for known in KNOWN:
-        if _flat(known) == _flat(name):
-            return known
+    for other in KNOWN:
+        if _flat(other) == _flat(name):
+            return other
     near = difflib.get_close_matches(name, KNOWN, 1, NEAR)
     return near[0] if near else ''
 

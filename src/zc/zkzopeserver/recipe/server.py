@@ -1,62 +1,182 @@
-"""One server: what its ini says."""
+"""One server: what its section says, and the ini that comes of it."""
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
 from collections.abc import Iterator
 from collections.abc import Mapping
-from typing import Any
 
 from zc.zkzopeserver import options as server_options
 from zc.zkzopeserver.recipe import ini
+from zc.zkzopeserver.recipe import loading
+from zc.zkzopeserver.recipe import secrecy
 from zc.zkzopeserver.recipe import section
+from zc.zkzopeserver.recipe.layout import Layout
+from zc.zkzopeserver.recipe.relocation import Relocation
 
-SERVER = 'egg:zc.zkzopeserver'
+OURS = 'egg:zc.zkzopeserver'
 
+# Options with paths: relative ones start at the buildout, logs elsewhere.
+PATHS = ('zookeeper_auth_file', 'zookeeper_ca', 'zookeeper_cert',
+         'zookeeper_key')
+LOGS = ('access_log',)
 
-def application(values: Mapping[str, Any]) -> list[ini.Section]:
-    """The sections of the application, none with verbatim text."""
-    if not values['app']:
-        return []
-    return [('app:main', {'use': values['app'], **values['app-options']})]
-
-
-def sections(values: Mapping[str, Any],
-             server: Mapping[str, str]) -> list[ini.Section]:
-    """The sections of the ini, the server last."""
-    return [*application(values),
-            ('server:main', {'use': SERVER, **server})]
+Filters = list[tuple[str, dict[str, str]]]
 
 
-def problems(raw: Mapping[str, str], values: Mapping[str, Any],
-             server: Mapping[str, str]) -> list[str]:
-    """What is wrong with a section, all of it."""
-    return [*_application(raw, values),
-            *server_options.check(server)[1],
-            *_unwritable(sections(values, server)),
-            *_carriage_returns(raw)]
+class Server:
+    """A server of a part, named `name`, as the options `raw` have it.
 
+    `problems` has a sentence for each thing that is wrong; `text` is the ini
+    once nothing is.
+    """
 
-def _application(raw: Mapping[str, str],
-                 values: Mapping[str, Any]) -> Iterator[str]:
-    if 'app' in raw and 'ini' in raw:
-        yield "options 'app' and 'ini' exclude each other"
-    elif 'app' not in raw and 'ini' not in raw:
-        yield (f"option 'app' is required: {section.BY_NAME['app'].meaning}"
-               " (or 'ini', with the application sections themselves)")
-    if 'ini' in raw and 'app-options' in raw:
-        yield ("option 'app-options' goes with 'app'; with 'ini' they stand"
-               " there")
-    if 'use' in values['app-options']:
-        yield "option 'app-options' takes no 'use', which is the option 'app'"
+    def __init__(self, name: str, raw: Mapping[str, str], layout: Layout,
+                 relocation: Relocation,
+                 sections: Mapping[str, Mapping[str, str]]) -> None:
+        self.name = name
+        self.layout = layout
+        self.values, self.problems = section.check(raw)
+        self.given = section.server_values(raw)
+        self.filters = self._filters(sections)
+        self._auth_file()
+        self.options = dict(self._server())
+        self.text = ''
+        self.problems += self._check(raw)
+        if not self.problems:
+            self._render(relocation)
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether the server is zc.zkzopeserver."""
+        return not self.values['use-server']
 
-def _unwritable(wanted: Iterable[ini.Section]) -> Iterator[str]:
-    for name, values in wanted:
-        for key, value in values.items():
-            if problem := ini.unwritable(key, value):
-                yield f'option {key!r} of [{name}] has {problem}'
+    @property
+    def is_secret(self) -> bool:
+        """Whether the ini holds what not everybody may read."""
+        return (secrecy.masked(self.text) != self.text)
 
+    @property
+    def uses(self) -> list[str]:
+        """The factories that the ini names."""
+        return [use for use in (self.values['app'], self.values['use-server'],
+                                *(values['use'] for _, values in
+                                  self.filters)) if use]
 
-def _carriage_returns(raw: Mapping[str, str]) -> Iterator[str]:
-    if '\r' in raw.get('ini', ''):
-        yield "option 'ini' has a carriage return, which an ini cannot hold"
+    def parsed(self) -> server_options.Options:
+        """Our server's options as the server will have them."""
+        return server_options.Options(server_options.check(self.options)[0])
+
+    def sections(self) -> list[ini.Section]:
+        """The sections of the ini, the server last."""
+        shared = self.values['global-options']
+        return [*([('DEFAULT', shared)] if shared else []),
+                *self._application(),
+                ('server:main', {'use': self.values['use-server'] or OURS,
+                                 **self.options})]
+
+    def _application(self) -> Iterator[ini.Section]:
+        if not self.values['app']:
+            return
+        own = {'use': self.values['app'], **self.values['app-options']}
+        if not self.filters:
+            yield 'app:main', own
+            return
+        names = [name for name, _ in self.filters]
+        yield 'pipeline:main', {'pipeline': ' '.join([*names, 'app'])}
+        for name, values in self.filters:
+            yield f'filter:{name}', values
+        yield 'app:app', own
+
+    def _filters(self, sections: Mapping[str, Mapping[str, str]]) -> Filters:
+        found: Filters = []
+        for use, name in self.values['filters']:
+            if name and name not in sections:
+                self.problems.append(f"option 'filters': {name!r} is neither"
+                                     ' egg:DIST#NAME nor a section of the'
+                                     ' buildout')
+                continue
+            values = dict(sections[name]) if name else {}
+            if use or 'use' not in values:
+                if not use or 'use' in values:
+                    self.problems.append(
+                        f"option 'filters': the factory of {name!r} stands"
+                        f" either before it or in [{name}] as 'use'")
+                    continue
+                values = {'use': use, **values}
+            name = name or use.partition('#')[2] or 'main'
+            found.append((self._unused(name, found), values))
+        return found
+
+    @staticmethod
+    def _unused(name: str, found: Filters) -> str:
+        taken = [other for other, _ in found]
+        number, base = 1, name
+        while name in taken:
+            number += 1
+            name = f'{base}-{number}'
+        return name
+
+    def _auth_file(self) -> None:
+        """Let the server know of the file that we write."""
+        if not self.values['zookeeper-auth']:
+            return
+        if 'zookeeper_auth_file' in self.given:
+            self.problems.append("options 'zookeeper-auth' and"
+                                 " 'zookeeper_auth_file' exclude each other")
+        self.given['zookeeper_auth_file'] = self.layout.file(self.name,
+                                                             'auth')
+
+    def _server(self) -> Iterator[tuple[str, str]]:
+        if not self.is_ours:
+            yield from self.values['server-options'].items()
+            return
+        for name, value in self.given.items():
+            path = value.strip()
+            if name in PATHS and path:
+                value = os.path.join(self.layout.buildout, path)
+            elif name in LOGS and path and path != '-':
+                value = os.path.join(self.layout.logs, path)
+            yield name, value
+
+    def _check(self, raw: Mapping[str, str]) -> Iterator[str]:
+        yield from self._check_application(raw)
+        if self.is_ours:
+            yield from server_options.check(self.options)[1]
+            if 'server-options' in raw:
+                yield "option 'server-options' goes with 'use-server'"
+        elif self.given:
+            names = ', '.join(map(repr, self.given))
+            yield (f"with 'use-server', the options of that server stand in"
+                   f" 'server-options'; of ours there is {names}")
+        for pairs in 'app-options', 'server-options':
+            if 'use' in self.values[pairs]:
+                yield f"option {pairs!r} takes no 'use'"
+        for name, values in self.sections():
+            for key, value in values.items():
+                if problem := ini.unwritable(key, value):
+                    yield f'option {key!r} of [{name}] has {problem}'
+        if '\r' in (self.values['ini'] or ''):
+            yield ("option 'ini' has a carriage return, which an ini cannot"
+                   ' hold')
+
+    def _check_application(self, raw: Mapping[str, str]) -> Iterator[str]:
+        if 'app' in raw and 'ini' in raw:
+            yield "options 'app' and 'ini' exclude each other"
+        elif 'app' not in raw and 'ini' not in raw:
+            yield (f"option 'app' is required:"
+                   f" {section.BY_NAME['app'].meaning} (or 'ini', with the"
+                   ' application sections themselves)')
+        for name in 'app-options', 'filters':
+            if 'ini' in raw and name in raw:
+                yield (f"option {name!r} goes with 'app'; with 'ini' they"
+                       ' stand there')
+
+    def _render(self, relocation: Relocation) -> None:
+        here = self.layout.configuration
+        sections = self.sections()
+        self.text = relocation.in_ini(
+            ini.render(sections, self.values['ini'] or ''), here)
+        self.problems += loading.problems(self.text, here, [
+            (name, {key: relocation.read_back(value, here)
+                    for key, value in values.items()})
+            for name, values in sections])

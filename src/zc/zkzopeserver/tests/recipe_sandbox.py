@@ -94,13 +94,15 @@ class Store:
         for directory in self.develop_eggs, self.eggs, self.home:
             directory.mkdir(parents=True)
         self._link_installed()
-        self._add('zc.zkzopeserver', '2.0', ENTRY_POINTS)
+        # Later than one that may be installed, and before it on the path.
+        self._add('zc.zkzopeserver', '2.0.post1', ENTRY_POINTS)
         self._add('sandboxapp', '1.0', APPLICATION_ENTRY_POINTS)
         (self.develop_eggs / 'sandboxapp.py').write_text(APPLICATION)
         source = Path(zc.zkzopeserver.recipe.__file__).parents[3]
         (self.develop_eggs / 'source.pth').write_text(f'{source}\n')
         self.command = [sys.executable, '-c', RUN.format(path=[
-            path for path in sys.path if path and os.path.isdir(path)])]
+            str(self.develop_eggs),
+            *(path for path in sys.path if path and os.path.isdir(path))])]
 
     def _link_installed(self) -> None:
         """Links to where this process has its distributions from."""

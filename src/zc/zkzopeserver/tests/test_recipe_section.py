@@ -5,6 +5,7 @@ import pytest
 
 from zc.zkzopeserver.options import Bad
 from zc.zkzopeserver.recipe import section
+from zc.zkzopeserver.recipe import values
 
 
 @pytest.mark.parametrize('text, found', [
@@ -20,27 +21,27 @@ from zc.zkzopeserver.recipe import section
     ('a: b = c', {'a: b': 'c'}),
 ])
 def test_pairs(text, found):
-    assert section.pairs(text) == found
+    assert values.pairs(text) == found
 
 
 @pytest.mark.parametrize('text', ['word', '= value', 'a = 1\nword',
                                   'a = 1\na = 2', '  x\na = 1'])
 def test_pairs_refuse(text):
     with pytest.raises(Bad):
-        section.pairs(text)
+        values.pairs(text)
 
 
 @pytest.mark.parametrize('text', ['egg:dist', 'egg:my.dist#name', ' egg:a#b ',
                                   'call:module:factory', 'call:a.b:c.d'])
 def test_factories(text):
-    assert section.factory(text) == text.strip()
+    assert values.factory(text) == text.strip()
 
 
 @pytest.mark.parametrize('text', ['', 'dist', 'egg:', 'egg:a b', 'call:a',
                                   'egg:a#', 'config:x.ini', 'egg:a#b#c'])
 def test_factories_refuse(text):
     with pytest.raises(Bad, match='egg:DIST#NAME or call:MODULE:FACTORY'):
-        section.factory(text)
+        values.factory(text)
 
 
 @pytest.mark.parametrize('name, meant', [
@@ -49,11 +50,11 @@ def test_factories_refuse(text):
     ('egs', 'eggs'), ('monitor-server', 'monitor_server'),
 ])
 def test_near_misses_are_problems(name, meant):
-    [problem] = section.unknown(['path', name])
+    [problem] = section.unknown(['path', name], [])
     assert repr(name) in problem
     assert f'did you mean {meant!r}?' in problem
 
 
 @pytest.mark.parametrize('name', ['log-path', 'my-port', 'x', 'color'])
 def test_other_names_are_let_be(name):
-    assert section.unknown([name]) == []
+    assert section.unknown([name], []) == []

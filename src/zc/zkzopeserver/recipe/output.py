@@ -1,0 +1,120 @@
+"""What is written for a server: its files and its start script."""
+from __future__ import annotations
+
+import getpass
+import os
+
+from zc.zkzopeserver.recipe import files
+from zc.zkzopeserver.recipe import rotation
+from zc.zkzopeserver.recipe import secrecy
+from zc.zkzopeserver.recipe import units
+from zc.zkzopeserver.recipe.relocation import Relocation
+from zc.zkzopeserver.recipe.server import Server
+
+
+class Output:
+    """The files of a server, and what zc.recipe.egg needs for its script."""
+
+    def __init__(self, server: Server, relocation: Relocation) -> None:
+        self._server = server
+        self._layout = server.layout
+        self._relocation = relocation
+        self.problems: list[str] = []
+        self.owner = self._layout.owner()
+        self.script = self._layout.script(server.name)
+        self.files = [*self._configuration(), *self._system()]
+
+    def _configuration(self) -> list[files.File]:
+        server = self._server
+        found = [files.File(
+            self._layout.file(server.name, 'ini'), server.text,
+            0o600 if server.is_secret else 0o640, self.owner)]
+        if credential := server.values['zookeeper-auth']:
+            found.append(files.File(self._layout.file(server.name, 'auth'),
+                                    credential + '\n', 0o600, self.owner))
+        return found
+
+    def _system(self) -> list[files.File]:
+        found = []
+        if where := self._server.values['systemd']:
+            name = self._layout.full_name(self._server.name) + '.service'
+            directory = (where if isinstance(where, str)
+                         else self._layout.configuration)
+            found.append(files.File(os.path.join(directory, name),
+                                    self._unit()))
+        if wanted := self._server.values['logrotate']:
+            found.append(files.File(
+                self._layout.rotation_file(self._server.name),
+                self._rotation(wanted)))
+        return found
+
+    def _unit(self) -> str:
+        server = self._server
+        user = self._layout.user or (
+            '' if files.is_root() else getpass.getuser())
+        return units.unit(
+            self._layout.full_name(server.name), self.script, self._layout,
+            user,
+            {name: value for name, value in
+             server.values['environment-vars'].items()
+             if not secrecy.is_secret(name, value)},
+            server.parsed() if server.is_ours else None)
+
+    def _rotation(self, wanted: bool | str) -> str:
+        paths = rotation.logs(self._server.options.get('loggers', ''))
+        access_log = self._server.options.get('access_log', '').strip()
+        if access_log and access_log != '-':
+            paths.insert(0, access_log)
+        if self._layout.run:
+            paths.append(self._layout.run_file(self._server.name, 'log'))
+        if not paths:
+            self.problems.append("option 'logrotate': the section names no"
+                                 ' log file')
+        user = self._layout.user
+        return rotation.configuration(
+            wanted, paths, self.script, user,
+            self._layout.group() if user else '')
+
+    @property
+    def script_mode(self) -> int:
+        """The start script's mode: its variables may be secret."""
+        variables = self._server.values['environment-vars']
+        return 0o700 if secrecy.has_secret(variables) else 0
+
+    @property
+    def arguments(self) -> str:
+        """The arguments of the call in the start script."""
+        said = self._relocation.expression
+        ini = self._layout.file(self._server.name, 'ini')
+        found = [said(ini), repr(self._server.name)]
+        if run := self._run():
+            found.append('run={' + ', '.join(
+                f'{name!r}: {value}' for name, value in run.items()) + '}')
+        if more := self._server.values['arguments']:
+            found.append(more.strip())
+        return ', '.join(found)
+
+    def _run(self) -> dict[str, str]:
+        """Expressions of what the verbs of the script need to know."""
+        name = self._server.name
+        found = {}
+        if self._layout.run:
+            for key, kind in (('pid', 'pid'), ('socket', 'sock'),
+                              ('transcript', 'log')):
+                found[key] = repr(self._layout.run_file(name, kind))
+            found['user'] = repr(self._layout.user)
+        if timeout := self._server.values['start-timeout']:
+            found['start_timeout'] = repr(timeout)
+        return found
+
+    @property
+    def initialization(self) -> str:
+        """What the start script does before it imports."""
+        own = self._server.values['initialization']
+        variables = self._server.values['environment-vars']
+        if not variables:
+            return own
+        lines = [f'    {name!r}: {self._relocation.expression(value)},'
+                 for name, value in variables.items()]
+        return '\n'.join(['import os', 'os.environ.update({', *lines, '})',
+                          own])

@@ -1,0 +1,100 @@
+"""Units of systemd."""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping
+
+from zc.zkzopeserver.options import Options
+from zc.zkzopeserver.recipe.layout import Layout
+
+# What a stop takes besides the times that the options give.
+MARGIN = 10
+
+# What a web server under its own user can do without.
+HARDENING = """\
+NoNewPrivileges=yes
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectSystem=full
+ProtectControlGroups=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+UMask=0027
+"""
+
+
+def unit(description: str, script: str, layout: Layout, user: str,
+         environment: Mapping[str, str], options: Options | None) -> str:
+    """The text of a unit; `options` is None for a server that is not ours."""
+    lines = [
+        '[Unit]', f'Description={_value(description)}',
+        'Wants=network-online.target', 'After=network-online.target', '',
+        '[Service]', *_service(script, layout, user, options)]
+    lines += [f'Environment={_quoted(f"{name}={value}")}'
+              for name, value in environment.items()]
+    return '\n'.join([*lines, HARDENING.rstrip(), '', '[Install]',
+                      'WantedBy=multi-user.target', ''])
+
+
+def _service(script: str, layout: Layout, user: str,
+             options: Options | None) -> Iterator[str]:
+    yield 'Type=notify' if options else 'Type=exec'
+    if options:
+        # Workers are not the main process; their parent speaks for them.
+        yield 'NotifyAccess=main'
+    if user:
+        yield f'User={_value(user)}'
+    yield f'ExecStart={_quoted(script, command=True)}'
+    if options:
+        yield 'ExecReload=/bin/kill -HUP $MAINPID'
+    yield 'KillMode=mixed'
+    yield 'Restart=on-failure'
+    yield 'RestartSec=1'
+    if options:
+        yield f'TimeoutStartSec={_start_time(options)}'
+        stop = options.deregister_wait + options.graceful_timeout + MARGIN
+        yield f'TimeoutStopSec={stop:g}'
+    yield from _run_directory(layout.run)
+    if options and 0 < options.port < 1024:
+        yield 'AmbientCapabilities=CAP_NET_BIND_SERVICE'
+        yield 'CapabilityBoundingSet=CAP_NET_BIND_SERVICE'
+    else:
+        yield 'CapabilityBoundingSet='
+
+
+def _start_time(options: Options) -> str:
+    if options.wait != 'fail':
+        return 'infinity'
+    return f'{options.ready_timeout + 3 * MARGIN:g}'
+
+
+def _run_directory(run: str) -> Iterator[str]:
+    """/run is empty after a boot; systemd makes what is needed there."""
+    for start in '/run/', '/var/run/':
+        if run.startswith(start):
+            yield f'RuntimeDirectory={_quoted(run.removeprefix(start))}'
+            yield 'RuntimeDirectoryMode=0750'
+            yield 'RuntimeDirectoryPreserve=yes'
+
+
+def _value(text: str) -> str:
+    """Text in a unit, where ``%`` starts a specifier."""
+    return ' '.join(text.split()).replace('%', '%%')
+
+
+def _quoted(text: str, command: bool = False) -> str:
+    """A word of a unit, in quotes when it needs them."""
+    text = text.replace('%', '%%')
+    if command:
+        text = text.replace('$', '$$')
+    if text and not set(text) & set(' \t\n"\'\\'):
+        return text
+    for sign, escaped in (('\\', '\\\\'), ('"', '\\"'), ('\n', '\\n'),
+                          ('\t', '\\t')):
+        text = text.replace(sign, escaped)
+    return f'"{text}"'

@@ -1,0 +1,148 @@
+"""What the options of a buildout section may hold: a parser for each kind.
+
+As those of `zc.zkzopeserver.options`: text in, value out, `Bad` with what is
+allowed.
+"""
+from __future__ import annotations
+
+import re
+import textwrap
+
+from zc.zkzopeserver.options import Bad
+from zc.zkzopeserver.options import boolean
+
+FACTORY = (r'egg:[A-Za-z0-9][A-Za-z0-9._-]*(#[^\s#]+)?'
+           r'|call:\w+(\.\w+)*:\w+(\.\w+)*')
+
+
+def factory(value: str) -> str:
+    """``egg:DIST#NAME`` or ``call:MODULE:FACTORY``, as PasteDeploy has it."""
+    value = value.strip()
+    if not re.fullmatch(FACTORY, value):
+        raise Bad('egg:DIST#NAME or call:MODULE:FACTORY')
+    return value
+
+
+def filters(value: str) -> list[tuple[str, str]]:
+    """Filters in order, as pairs of factory and section, either may be ''.
+
+    ``egg:DIST#NAME``, with the name of a section for its options behind it,
+    or the name of a section that has a `use`.
+    """
+    found: list[tuple[str, str]] = []
+    for word in value.split():
+        if re.fullmatch(FACTORY, word):
+            found.append((word, ''))
+        elif re.match('(egg|call):', word):
+            raise Bad(f'`egg:DIST#NAME [SECTION]` lines, not {word!r}')
+        elif found and found[-1][0] and not found[-1][1]:
+            found[-1] = found[-1][0], word
+        else:
+            found.append(('', word))
+    return found
+
+
+def pairs(value: str) -> dict[str, str]:
+    """``key = value`` lines; lines that are indented belong to the one before.
+
+    Lines that begin with ``#`` or ``;`` are comments, those of a value are
+    not.
+    """
+    found: dict[str, list[str]] = {}
+    current: list[str] | None = None
+    for line in value.strip('\n').split('\n'):
+        if line[:1].isspace() or not line:
+            if current is not None:
+                current.append(line)
+            elif line.strip():
+                raise Bad(f'`key = value` lines, not {line.strip()!r}')
+        elif not line.startswith(('#', ';')):
+            key, equals, first = (part.strip() for part in
+                                  line.partition('='))
+            if not equals or not key:
+                raise Bad(f'`key = value` lines, not {line!r}')
+            if key in found:
+                raise Bad(f'each key once, not {key!r} twice')
+            current = found[key] = [first]
+    return {key: _joined(lines) for key, lines in found.items()}
+
+
+def _joined(lines: list[str]) -> str:
+    first, *rest = lines
+    while rest and not rest[-1].strip():
+        rest.pop()
+    if not rest:
+        return first
+    text = textwrap.dedent('\n'.join(rest))
+    return f'{first}\n{text}' if first else text
+
+
+def environment(value: str) -> dict[str, str]:
+    """Variables, ``NAME VALUE`` or ``NAME=VALUE`` a line."""
+    found: dict[str, str] = {}
+    for line in value.split('\n'):
+        line = line.strip()
+        if not line or line.startswith('#'):
+            continue
+        match = re.fullmatch(
+            r'([A-Za-z_][A-Za-z0-9_]*)(?:\s*=\s*|\s+|$)(.*)', line)
+        if not match or '\0' in line:
+            raise Bad(f'`NAME VALUE` or `NAME=VALUE` lines, not {line!r}')
+        if match[1] in found:
+            raise Bad(f'each name once, not {match[1]!r} twice')
+        found[match[1]] = match[2]
+    return found
+
+
+def verbatim(value: str) -> str:
+    """Text that is used as it is."""
+    if not value.strip():
+        raise Bad('some text')
+    return value
+
+
+def names(value: str) -> list[str]:
+    """Names of instances, which become names of files."""
+    found = value.split()
+    for name in found:
+        if not re.fullmatch(r'[A-Za-z0-9_][A-Za-z0-9_-]*', name):
+            raise Bad('names of letters, digits, - and _')
+        if found.count(name) > 1:
+            raise Bad(f'each name once, not {name!r} twice')
+    if not found:
+        raise Bad('names of letters, digits, - and _')
+    return found
+
+
+def credential(value: str) -> str:
+    """What a file for `zookeeper_auth_file` holds; never quoted in errors."""
+    value = value.strip()
+    if not re.fullmatch(r'digest [^\s:]+:\S+', value):
+        raise Bad('`digest USER:PASSWORD`')
+    return value
+
+
+def flag_or_directory(value: str) -> bool | str:
+    """true, false or the absolute path of a directory."""
+    value = value.strip()
+    if value.startswith('/') and value.isprintable():
+        return value
+    try:
+        return boolean(value)
+    except Bad:
+        raise Bad('true, false or the absolute path of a directory') from None
+
+
+def flag_or_text(value: str) -> bool | str:
+    """true, false or text of several words."""
+    try:
+        return boolean(value)
+    except Bad:
+        if len(value.split()) > 1 or '\n' in value:
+            return value
+    raise Bad('true, false or the directives themselves')
+
+
+def paths(value: str) -> list[str]:
+    """A path a line."""
+    return [line.strip() for line in value.split('\n') if line.strip()]
