@@ -112,11 +112,10 @@ def command() -> str:
     """Return the command that fetches what is missing, as one would type it.
     """
     # A buildout's interpreter, which sees zc.zk, lies beside its scripts.
-    interpreter = Path(sys.argv[0]).with_name('py')
-    python = 'python'
-    if interpreter.is_file():
-        python = os.path.relpath(interpreter)
-    return f'{python} -m {__spec__.name if __spec__ else __name__}'
+    buildouts = Path(sys.argv[0]).with_name('py')
+    python = (os.path.relpath(buildouts) if buildouts.is_file()
+              else sys.executable)
+    return f'{python} -m zc.zk.testing.apache'
 
 
 def main() -> int:

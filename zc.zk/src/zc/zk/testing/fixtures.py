@@ -7,6 +7,7 @@ embedded server and on a real one.
 import os
 from collections.abc import Callable
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -44,9 +45,9 @@ class Pool:
         return self.servers[kind]
 
     def close(self) -> None:
-        """Stop them all."""
+        """End them all; what they hold is not needed any more."""
         for server in self.servers.values():
-            server.stop()
+            server.kill()
 
 
 def make_server(kind: str, folder: Path) -> ServerProcess:
@@ -58,12 +59,21 @@ def make_server(kind: str, folder: Path) -> ServerProcess:
 
 def require_apache() -> apache.Installation:
     """Return an Apache ZooKeeper; without one skip the test, or fail."""
+    found = _obtain()
+    if isinstance(found, apache.Installation):
+        return found
+    if os.environ.get(REQUIRE_VARIABLE):
+        pytest.fail(f'{SKIPPED}{found}', pytrace=False)
+    pytest.skip(f'{SKIPPED}{found}')
+
+
+@cache
+def _obtain() -> apache.Installation | str:
+    """Find or fetch it, or say why not; tried once in a test run."""
     try:
         return apache.obtain()
     except apache.Unavailable as error:
-        if os.environ.get(REQUIRE_VARIABLE):
-            pytest.fail(f'{SKIPPED}{error}', pytrace=False)
-        pytest.skip(f'{SKIPPED}{error}')
+        return str(error)
 
 
 @pytest.fixture(scope='session')
@@ -89,8 +99,10 @@ def zookeeper_server(request: pytest.FixtureRequest,
                      ) -> Iterator[ServerProcess]:
     """A running server that the test has alone, to stop, kill and pause."""
     folder = tmp_path_factory.mktemp('zookeeper-server')
-    with make_server(request.param, folder) as server:
-        yield server
+    server = make_server(request.param, folder)
+    server.start()
+    yield server
+    server.kill()  # quicker than an orderly end
 
 
 @pytest.fixture(scope='module')
@@ -169,13 +181,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
     if config.option.collectonly or not any(map(_needs_apache, session.items)):
         return
+    if not _is_there():
+        _say(config, f'fetching Apache ZooKeeper into {apache.parts_folder()}'
+                     ' ...')
+    _obtain()
+
+
+def _is_there() -> bool:
     try:
-        if not apache.find():
-            _say(config, 'fetching Apache ZooKeeper into'
-                         f' {apache.parts_folder()} ...')
-            apache.obtain()
+        return apache.find() is not None
     except apache.Unavailable:
-        pass  # the tests will say so
+        return True  # misplaced: there is nothing to be fetched
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
@@ -188,7 +204,7 @@ def pytest_terminal_summary(terminalreporter) -> None:
         terminalreporter.section('Apache ZooKeeper')
         terminalreporter.write_line(
             f'{len(reasons)} tests skipped: {reasons[0]}')
-        terminalreporter.write_line(f'to run them: {apache.command()}')
+        terminalreporter.write_line(f'to enable them: {apache.command()}')
 
 
 def _needs_apache(item: pytest.Item) -> bool:

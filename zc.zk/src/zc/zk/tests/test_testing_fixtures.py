@@ -1,8 +1,10 @@
 """The fixtures that every other test relies on."""
 import pytest
 from kazoo.client import KazooState
-from kazoo.exceptions import NoNodeError
+from zc.zk.testing.proxy import Proxy
 from zc.zk.testing.waiting import wait_for
+
+pytest_plugins = ['pytester']
 
 
 def test_each_test_has_a_chroot_of_its_own(zookeeper, client):
@@ -12,6 +14,18 @@ def test_each_test_has_a_chroot_of_its_own(zookeeper, client):
     assert inside.get_children('/') == ['mine']
     outside = client(zookeeper.hosts)
     assert outside.exists(zookeeper.chroot + '/mine')
+
+
+def test_kinds_are_told_apart(zookeeper, client):
+    assert zookeeper.name in ('embedded', 'apache')
+    version = client().server_version()
+    assert len(version) == 3
+
+
+def test_chroots_are_removed(zookeeper, client):
+    chroots = [name for name in client(zookeeper.hosts).get_children('/')
+               if name.startswith('test-')]
+    assert chroots == [zookeeper.chroot[1:]]
 
 
 def test_expire_ends_the_session_on_the_server(zookeeper, client):
@@ -25,17 +39,28 @@ def test_expire_ends_the_session_on_the_server(zookeeper, client):
     wait_for(lambda: KazooState.LOST in states, message='LOST')
 
 
+def test_a_client_that_is_cut_off_is_forgotten_soon(zookeeper, client):
+    with Proxy(zookeeper.hosts) as proxy:
+        owner = client(proxy.connection_string + zookeeper.chroot, timeout=.4)
+        owner.create('/here', ephemeral=True)
+        witness = client()
+        proxy.drop()
+        wait_for(lambda: not witness.exists('/here'), 4, 'the node to go')
+        proxy.heal()
+
+
 def test_server_comes_back_with_its_data(zookeeper_server, client):
-    user = client()
+    user = client(timeout=2)
     user.create('/kept', b'data')
     port = zookeeper_server.port
     zookeeper_server.restart()
     assert zookeeper_server.port == port
-    assert user.retry(user.get, '/kept')[0] == b'data'
+    user = client()
+    assert user.get('/kept')[0] == b'data'
 
 
 def test_paused_server_does_not_answer(zookeeper_server, client):
-    user = client()
+    user = client(timeout=2)
     states = []
     user.add_listener(states.append)
     zookeeper_server.pause()
@@ -45,39 +70,54 @@ def test_paused_server_does_not_answer(zookeeper_server, client):
 
 
 def test_killed_server_is_gone(zookeeper_server, client):
-    user = client()
+    user = client(timeout=2)
     zookeeper_server.kill()
-    assert not zookeeper_server.is_running()
     assert zookeeper_server.pid is None
     wait_for(lambda: not user.connected, message='the connection to break')
     zookeeper_server.start()
     wait_for(lambda: user.connected, message='the connection')
 
 
-def test_ensemble_elects_another_leader(ensemble, client):
-    user = client()
-    user.create('/kept')
-    first = ensemble.kill_leader()
-    assert ensemble.leader is not first
-    assert user.retry(user.exists, '/kept')
-
-
-def test_ensemble_is_whole_again(ensemble, client):
-    assert [server.is_running() for server in ensemble.servers] == [True] * 3
-    assert len(ensemble.followers) == 2
-    user = client()
-    assert ensemble.server_of(user) in ensemble.servers
-    with pytest.raises(NoNodeError):
-        user.get('/kept')
-    ensemble.expire(user)
-
-
-def test_ensemble_survives_a_hung_leader(ensemble, client):
-    user = client(timeout=20.)
-    first = ensemble.pause_leader()
-    wait_for(lambda: ensemble.leader is not first, 30, 'a new leader')
-    wait_for(lambda: user.connected, 30, 'the connection')
-
-
 def test_no_leaks_lets_stopped_clients_pass(zookeeper, client, no_leaks):
     client().get_children('/')
+
+
+INNER = '''
+    import pytest
+    def test_here(zookeeper, client):
+        client().create('/here')
+    def test_alone(zookeeper_server):
+        assert zookeeper_server.is_running()
+    def test_three(ensemble):
+        assert len(ensemble.servers) == 3
+'''
+
+
+@pytest.fixture
+def inner(pytester, monkeypatch):
+    """A project of somebody's whose machine can have no Apache ZooKeeper."""
+    pytester.makeconftest("pytest_plugins = ['zc.zk.testing.fixtures']")
+    pytester.makepyfile(INNER)
+    monkeypatch.setenv('ZOOKEEPER_HOME', '/nowhere')
+    monkeypatch.delenv('ZC_ZK_REQUIRE_APACHE', raising=False)
+    return pytester
+
+
+def test_without_apache_the_tests_are_skipped_and_counted(inner):
+    result = inner.runpytest_subprocess()
+    result.assert_outcomes(passed=2, skipped=3)
+    result.stdout.fnmatch_lines([
+        '3 tests skipped: $ZOOKEEPER_HOME is /nowhere, *',
+        'to enable them: * -m zc.zk.testing.apache'])
+
+
+def test_without_apache_but_required_they_are_errors(inner, monkeypatch):
+    monkeypatch.setenv('ZC_ZK_REQUIRE_APACHE', '1')
+    result = inner.runpytest_subprocess()
+    result.assert_outcomes(passed=2, errors=3)
+    result.stdout.fnmatch_lines(['no Apache ZooKeeper: $ZOOKEEPER_HOME is*'])
+
+
+def test_client_without_a_server_needs_a_connection_string(client):
+    with pytest.raises(ValueError, match='needs a connection string'):
+        client()
