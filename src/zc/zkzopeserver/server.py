@@ -19,9 +19,7 @@ from zope.server.http.httptask import HTTPTask
 from zope.server.http.wsgihttpserver import WSGIHTTPServer
 from zope.server.taskthreads import ThreadedTaskDispatcher
 
-
-class ServerError(OSError):
-    """The server cannot listen; the text says where and why."""
+from zc.zkzopeserver.errors import ServerError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,6 +6,7 @@ and any other paste launcher take the same way.
 from __future__ import annotations
 
 import argparse
+import configparser
 import os
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from typing import Any
 from paste.deploy import loadwsgi
 
 from zc.zkzopeserver import logconfig
+from zc.zkzopeserver.errors import ConfigurationError
 
 EXIT_STATUSES = """\
 exit status: 0 stopped as asked; 1 an error, or stopped at once at a second
@@ -28,11 +30,9 @@ def main(ini: str, name: str = '', argv: Sequence[str] | None = None) -> int:
     line a problem.  Any other is a defect and keeps its traceback.
     """
     arguments = parser(name).parse_args(argv)
-    # A buildout's script starts without its own folder on the path, and so
-    # does the ini: relative names in it are relative to its folder.
     try:
-        logconfig_needed = load(ini, dict(arguments.option))
-        return serve(*logconfig_needed)
+        server, application = load(ini, dict(arguments.option))
+        server(application)
     except Exception as reason:
         status = getattr(reason, 'exit_status', None)
         if status is None:
@@ -40,6 +40,7 @@ def main(ini: str, name: str = '', argv: Sequence[str] | None = None) -> int:
         for line in str(reason).splitlines():
             print(f'{name or os.path.basename(ini)}: {line}', file=sys.stderr)
         return status
+    return 0
 
 
 def parser(name: str) -> argparse.ArgumentParser:
@@ -66,20 +67,18 @@ def name_and_value(text: str) -> tuple[str, str]:
 
 
 def load(ini: str, overrides: dict[str, str]) -> tuple[Any, Any]:
-    """(server, application) of the ini, in the order that finds errors soon.
+    """(server, application) of the ini.
 
-    The server's entry point is loaded first: it costs less than the
-    application, and options are checked when it is called.
+    Raises ConfigurationError for an ini that cannot be read or that has no
+    server; what the application's own loading raises is left as it is.
     """
     uri = 'config:' + os.path.abspath(ini)
-    context = loadwsgi.loadcontext(loadwsgi.SERVER, uri)
-    context.local_conf.update(overrides)
-    if 'loggers' not in context.local_conf:
+    try:
+        server = loadwsgi.loadcontext(loadwsgi.SERVER, uri)
+    except (OSError, LookupError, configparser.Error) as reason:
+        raise ConfigurationError(
+            f'{ini}: ' + ' '.join(str(reason).split())) from None
+    server.local_conf.update(overrides)
+    if 'loggers' not in server.local_conf:
         logconfig.configure_default()
-    return context.create(), loadwsgi.loadapp(uri)
-
-
-def serve(server: Any, application: Any) -> int:
-    """Run the server until it ends; the exit status."""
-    server(application)
-    return 0
+    return server.create(), loadwsgi.loadapp(uri)

@@ -61,3 +61,11 @@ def get(address, path='/', timeout=10):
         return response.status, response.read().decode()
     finally:
         connection.close()
+
+
+def make_broken(global_conf, **local_conf):
+    """A ``paste.app_factory``: an application that is never ready."""
+    def broken(environ, start_response):
+        start_response('503 Service Unavailable', [('Content-Length', '0')])
+        return [b'']
+    return broken

@@ -1,0 +1,104 @@
+"""A start script's process: its output, its node, its end."""
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from zc.zk.testing.waiting import wait_for
+
+# Runs bin/NAME's entry point as the generated script does.
+START = ('import sys; from zc.zkzopeserver.start import main;'
+         ' sys.exit(main(sys.argv[1], "web", sys.argv[2:]))')
+
+
+class Process:
+    """A running start script; `output` is what it has written so far."""
+
+    def __init__(self, command: list[str], folder: Path,
+                 **environ: str) -> None:
+        self._path = folder / f'output-{os.urandom(4).hex()}'
+        with self._path.open('wb') as output:
+            self.popen = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output,
+                stderr=output, env={**os.environ, **environ})
+        self.pid = self.popen.pid
+
+    @property
+    def output(self) -> str:
+        """All that it has written."""
+        return self._path.read_text(errors='replace')
+
+    def signal(self, number: int = signal.SIGTERM) -> None:
+        """Send it a signal."""
+        self.popen.send_signal(number)
+
+    def ended(self, timeout: float = 30) -> int:
+        """Wait for its end; the exit status."""
+        wait_for(lambda: self.popen.poll() is not None, timeout,
+                 lambda: f'the end of the process; it says:\n{self.output}')
+        return self.popen.returncode
+
+    def stopped(self) -> int:
+        """Ask it to stop and wait for its end; the exit status."""
+        self.signal()
+        return self.ended()
+
+    def close(self) -> None:
+        """Make sure that it is gone."""
+        self.popen.kill()
+        self.popen.wait()
+
+
+def write_ini(folder: Path, zookeeper: str, app: str = (
+        'call:zc.zkzopeserver.hello:make_hello'), **options: str) -> Path:
+    """An ini of a server, as the recipe writes it."""
+    options = {'zookeeper': zookeeper, 'path': '/fooservice/providers',
+               'host': '127.0.0.1', 'deregister_wait': '0', **options}
+    lines = ['[app:main]', f'use = {app}', '', '[server:main]',
+             'use = egg:zc.zkzopeserver']
+    lines += [f'{name} = ' + value.replace('\n', '\n  ')
+              for name, value in options.items()]
+    path = folder / 'web.ini'
+    path.write_text('\n'.join(lines) + '\n')
+    return path
+
+
+@contextlib.contextmanager
+def started(ini: Path, *arguments: str, **environ: str) -> Iterator[Process]:
+    """The process that a start script for the ini is; killed at the end."""
+    environ.setdefault('PYTHONPATH', os.pathsep.join(filter(None, sys.path)))
+    process = Process([sys.executable, '-c', START, str(ini), *arguments],
+                      ini.parent, **environ)
+    try:
+        yield process
+    finally:
+        process.close()
+
+
+def registered(client, process: Process | None = None,
+               path: str = '/fooservice/providers',
+               count: int = 1) -> dict[str, dict]:
+    """The data of the providers, by name, once there are `count`."""
+    def look():
+        assert process is None or process.popen.poll() is None, (
+            f'ended with {process.popen.returncode}:\n{process.output}')
+        names = client.get_children(path)
+        return len(names) == count and names
+
+    names = wait_for(look, 30, lambda: f'{count} nodes'
+                     + (f'; it says:\n{process.output}' if process else ''))
+    return {name: json.loads(client.get(f'{path}/{name}')[0])
+            for name in names}
+
+
+def gone(client, path: str = '/fooservice/providers',
+         timeout: float = 10) -> None:
+    """Wait until there is no provider any more."""
+    wait_for(lambda: not client.get_children(path), timeout,
+             'the nodes to go')

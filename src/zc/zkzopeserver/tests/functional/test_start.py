@@ -1,0 +1,126 @@
+"""bin/NAME in processes of its own: exit statuses, signals, messages."""
+import signal
+import socket
+
+import pytest
+
+from zc.zkzopeserver.tests.functional.processes import gone
+from zc.zkzopeserver.tests.functional.processes import registered
+from zc.zkzopeserver.tests.functional.processes import started
+from zc.zkzopeserver.tests.functional.processes import write_ini
+from zc.zkzopeserver.tests.running import get
+
+
+@pytest.fixture
+def tree(client, zookeeper):
+    """A client, with the providers node in place."""
+    found = client()
+    found.ensure_path('/fooservice/providers')
+    return found
+
+
+@pytest.fixture
+def ini(zookeeper, tmp_path):
+    """A function that writes an ini for the test's ZooKeeper."""
+    def write(**options):
+        return write_ini(tmp_path, zookeeper.connection_string, **options)
+    return write
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_removes_the_node_and_exits_0(tree, ini, number):
+    with started(ini()) as process:
+        (address, data), = registered(tree, process).items()
+        assert data == {'pid': process.pid}
+        assert get(address)[0] == 200
+        process.signal(number)
+        assert process.ended() == 0, process.output
+        assert tree.get_children('/fooservice/providers') == []
+        assert 'Traceback' not in process.output
+
+
+def test_options_on_the_command_line_come_first(tree, ini):
+    with started(ini(path='/elsewhere'), '-o', 'path=/fooservice/providers',
+                 '-o', 'threads=2') as process:
+        assert len(registered(tree, process)) == 1
+        assert process.stopped() == 0
+
+
+def test_the_log_says_where_it_serves_and_registers(tree, ini):
+    with started(ini()) as process:
+        address, = registered(tree, process)
+        assert process.stopped() == 0
+        assert f'serving on {address}' in process.output
+        assert f'registered /fooservice/providers/{address}' in (
+            process.output)
+
+
+def refused(path, status, *arguments):
+    """What a process says that must end with this status, cleanly."""
+    with started(path, *arguments) as process:
+        assert process.ended() == status, process.output
+        assert 'Traceback' not in process.output, process.output
+        return process.output
+
+
+def test_all_option_errors_a_line_each(ini):
+    lines = refused(ini(port='x', pth='/y', threads='0'), 2).splitlines()
+    assert len(lines) == 3
+    for line in lines:
+        assert line.startswith('web: server section of web.ini: ')
+    assert "unknown option 'pth' (did you mean 'path'?)" in lines[0]
+
+
+def test_a_port_in_use(ini):
+    with socket.create_server(('127.0.0.1', 0)) as taken:
+        port = str(taken.getsockname()[1])
+        output = refused(ini(port=port), 2)
+    assert f'127.0.0.1:{port}' in output
+    assert len(output.splitlines()) == 1
+
+
+def test_a_host_that_is_not_ours(ini):
+    assert 'nosuch.invalid' in refused(ini(host='nosuch.invalid'), 2)
+
+
+def test_a_path_that_is_not_there(ini):
+    output = refused(ini(path='/nosuch/path'), 3)
+    assert '/nosuch/path' in output and 'zookeeper_import' in output
+
+
+def test_a_zookeeper_that_is_not_there(tmp_path):
+    with socket.create_server(('127.0.0.1', 0)) as free:
+        address = '127.0.0.1:%s' % free.getsockname()[1]
+    output = refused(write_ini(tmp_path, address), 3)
+    assert address in output
+
+
+def test_never_ready(ini):
+    output = refused(ini(ready='/', ready_timeout='0.3',
+                         app='call:zc.zkzopeserver.tests.running:make_broken'),
+                     4)
+    assert "option 'ready'" in output
+
+
+def test_an_ini_that_is_not_there(tmp_path):
+    output = refused(tmp_path / 'nosuch.ini', 2)
+    assert 'nosuch.ini' in output
+    assert len(output.splitlines()) == 1
+
+
+def test_an_ini_without_a_server(tmp_path):
+    path = tmp_path / 'web.ini'
+    path.write_text('[app:main]\nuse = egg:nosuch\n')
+    assert 'server' in refused(path, 2)
+
+
+def test_a_command_line_that_is_wrong(ini):
+    assert 'NAME=VALUE' in refused(ini(), 2, '-o', 'port')
+
+
+def test_killed_its_node_goes_with_the_session(tree, ini, zookeeper):
+    with started(ini(session_timeout='1000')) as process:
+        registered(tree, process)
+        process.signal(signal.SIGKILL)
+        process.ended()
+        gone(tree, timeout=15)

@@ -1,0 +1,38 @@
+"""From a buildout section to a node that comes and goes, in real processes.
+"""
+from zc.zkzopeserver.tests.functional.processes import Process
+from zc.zkzopeserver.tests.functional.processes import registered
+from zc.zkzopeserver.tests.recipe_sandbox import Sandbox
+from zc.zkzopeserver.tests.recipe_sandbox import Store
+from zc.zkzopeserver.tests.running import get
+
+
+def test_the_whole_way(zookeeper, client, tmp_path):
+    tree = client()
+    tree.ensure_path('/fooservice/providers')
+    root = tmp_path / 'buildout'
+    root.mkdir()
+    sandbox = Sandbox(root, Store(tmp_path / 'store'))
+    sandbox.built(f'''
+[web]
+recipe = zc.zkzopeserver
+eggs = zc.zkzopeserver[monitor]
+app = call:zc.zkzopeserver.hello:make_hello
+app-options =
+    greeting = Found through ZooKeeper.
+zookeeper = {zookeeper.connection_string}
+path = /fooservice/providers
+host = 127.0.0.1
+monitor_server = 127.0.0.1:0
+''')
+    process = Process([str(sandbox.path('bin', 'web'))], tmp_path)
+    try:
+        (address, data), = registered(tree, process).items()
+        assert data['pid'] == process.pid
+        assert sorted(data) == ['monitor', 'pid']
+        assert get(address) == (200, 'Found through ZooKeeper.\n')
+        process.signal()
+        assert process.ended() == 0, process.output
+        assert tree.get_children('/fooservice/providers') == []
+    finally:
+        process.close()
