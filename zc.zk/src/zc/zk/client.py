@@ -16,9 +16,11 @@ from kazoo.security import READ_ACL_UNSAFE
 from kazoo.security import Permissions
 from zc.zk import connecting
 from zc.zk import event
+from zc.zk import importing
 from zc.zk import paths
 from zc.zk.addresses import format_addr
 from zc.zk.addresses import node_names
+from zc.zk.changes import Change
 from zc.zk.encoding import decode
 from zc.zk.encoding import encode
 from zc.zk.properties import Properties
@@ -248,6 +250,49 @@ class ZooKeeper:
 
     # Trees: only delegations. The work is done in reading.py, changes.py
     # and applying.py.
+
+    def export_tree(self, path: str = '/', ephemeral: bool = False,
+                    name: str | None = None) -> str:
+        """The tree at a path as text, which `import_tree` reads.
+
+        Ephemeral nodes are part of it if ``ephemeral`` is true. ``name`` is
+        that of the top node; the root has no line unless it is given one.
+        """
+        return importing.export_tree(self.client, path, ephemeral, name)
+
+    def print_tree(self, path: str = '/') -> None:
+        """Print the tree at a path, ephemeral nodes included."""
+        print(self.export_tree(path, True), end='')
+
+    def plan(self, text: str, path: str = '/', trim: bool | None = None,
+             acl: list[ACL] | None = None, *,
+             force: bool = False) -> list[Change]:
+        """What `import_tree` would change; see there."""
+        return importing.plan(self.client, text, path, trim, acl,
+                              force=force)
+
+    def import_tree(self, text: str, path: str = '/',
+                    trim: bool | None = None, acl: list[ACL] | None = None,
+                    dry_run: bool = False, *,
+                    force: bool = False) -> list[Change]:
+        """Make the nodes of a tree, given as text, those below a path.
+
+        ``trim``
+            Whether nodes that are not in the text are deleted: no, and with
+            None that is logged. The top nodes are never deleted.
+        ``acl``
+            The access control list for the nodes of the text. Without it,
+            existing nodes keep theirs and new ones are open to everyone.
+        ``dry_run``
+            Whether to change nothing.
+        ``force``
+            Whether ephemeral nodes are changed and deleted as well.
+
+        Returns the changes. Raises `TreeError` when the text is not a tree,
+        and `ApplyError` when not everything could be changed.
+        """
+        return importing.import_tree(self.client, text, path, trim, acl,
+                                     dry_run, force=force)
 
 
 ZK = ZooKeeper

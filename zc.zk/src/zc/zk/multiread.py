@@ -29,14 +29,9 @@ _END = _HEADER.pack(-1, True, -1)
 _STAT = struct.Struct('!32xi8xq4xi8x')
 
 
-class Data(NamedTuple):
-    """The answer to GET_DATA."""
-
-    data: bytes | None
-    version: int
-    owner: int
-    children: int
-
+#: The answer to GET_DATA: the data, their version, the owner of the node and
+#: the number of its children.
+Data = tuple[bytes | None, int, int, int]
 
 Answer = Data | list[bytes] | Exception
 
@@ -85,7 +80,7 @@ def answer_of_one(value: tuple | list[str]) -> Answer:
     if isinstance(value, list):
         return [name.encode() for name in value]
     data, stat = value
-    return Data(data, stat.version, stat.ephemeralOwner, stat.numChildren)
+    return data, stat.version, stat.ephemeralOwner, stat.numChildren
 
 
 def answers(frame: bytes, offset: int) -> Iterator[Answer]:
@@ -93,6 +88,7 @@ def answers(frame: bytes, offset: int) -> Iterator[Answer]:
     """
     read_header = _HEADER.unpack_from
     read_int = _INT.unpack_from
+    read_stat = _STAT.unpack_from
     while True:
         kind, is_end, _ = read_header(frame, offset)
         if is_end:
@@ -101,8 +97,8 @@ def answers(frame: bytes, offset: int) -> Iterator[Answer]:
         offset += 13
         if kind == GET_DATA:
             end = offset + max(size, 0)
-            yield Data(frame[offset:end] if size >= 0 else None,
-                       *_STAT.unpack_from(frame, end))
+            yield (frame[offset:end] if size >= 0 else None,
+                   *read_stat(frame, end))
             offset = end + _STAT.size
         elif kind == GET_CHILDREN:
             names = []

@@ -16,6 +16,7 @@ from kazoo.exceptions import UnimplementedError
 from kazoo.interfaces import IAsyncResult
 from zc.zk import multiread
 from zc.zk.encoding import decode
+from zc.zk.encoding import decode_plain
 from zc.zk.multiread import GET_CHILDREN
 from zc.zk.multiread import GET_DATA
 from zc.zk.permissions import from_acl
@@ -42,12 +43,20 @@ ANSWER_SECONDS = 60.0
 # The owner of a container node, which is no session.
 _CONTAINER = -2 ** 63
 
+_ALONE = Node()
+
 Progress = Callable[[int], None]
 
 
 def read_tree(client: KazooClient, path: str = '/', *, acl: bool = False,
+              like: Node | None = None, extras: bool | None = True,
               progress: Progress | None = None) -> Node:
     """Return the node at `path` with all that is below it.
+
+    With `like`, a tree, only those of the nodes below are read that this has
+    as well, and the children of these according to `extras`: with all that
+    is below them when it is true, alone when it is None, not at all when it
+    is false.
 
     ZooKeeper promises no consistent picture: nodes are read one after the
     other. A node that vanishes meanwhile is left out, and so is the node
@@ -56,7 +65,7 @@ def read_tree(client: KazooClient, path: str = '/', *, acl: bool = False,
 
     Raises NoNodeError or NoAuthError with the path.
     """
-    tree = _Reading(client, path, progress).read()
+    tree = _Reading(client, path, like, extras, progress).read()
     if acl:
         _read_acls(client, tree, path)
     return tree
@@ -70,19 +79,23 @@ def is_ephemeral(owner: int) -> bool:
 class _Reading:
     """The state of one `read_tree`.
 
-    What is to be read is a tuple: operation, path, parent, and the name of
-    the node to make (for GET_DATA) or the node itself (for GET_CHILDREN).
+    What is to be read is a tuple: operation, path, parent, the name of the
+    node to make (for GET_DATA) or the node itself (for GET_CHILDREN), and
+    what it should be like (None is anything, _ALONE is without children).
     """
 
-    def __init__(self, client: KazooClient, path: str,
-                 progress: Progress | None) -> None:
+    def __init__(self, client: KazooClient, path: str, like: Node | None,
+                 extras: bool | None, progress: Progress | None) -> None:
         path = '/' + path.strip('/')
         self.client = client
+        self.like = like
+        self.extras = extras
         self.progress = progress
         self.above = Node()
         self.first = ((client.chroot + path).rstrip('/') or '/').encode()
         self.todo: deque = deque(
-            [(GET_DATA, self.first, self.above, path.rpartition('/')[2])])
+            [(GET_DATA, self.first, self.above, path.rpartition('/')[2],
+              like)])
         self.count = 0
         # One request goes first: an old server closes the connection.
         self.is_bulk = True
@@ -177,22 +190,24 @@ class _Reading:
 
     def add_node(self, item: tuple, answer: multiread.Answer) -> None:
         """Add a node to the tree, and its children to what is to do."""
-        _, path, parent, name = item
+        _, path, parent, name, like = item
         if isinstance(answer, Exception):
             self.check(answer, path)
             return
         data, version, owner, children = answer
-        properties = decode(data, self.shown(path)) if data else {}
+        properties = decode_plain(data) if data else {}
+        if properties is None:
+            properties = decode(data, self.shown(path))
         node = Node(name, properties, None, None,
                     owner != 0 and is_ephemeral(owner), version)
         parent.children[name] = node
         self.count += 1
-        if children:
-            self.todo.append((GET_CHILDREN, path, parent, node))
+        if children and like is not _ALONE:
+            self.todo.append((GET_CHILDREN, path, parent, node, like))
 
     def add_children(self, item: tuple, answer: multiread.Answer) -> None:
         """Add the children of a node to what is to do."""
-        _, path, parent, node = item
+        _, path, parent, node, like = item
         if isinstance(answer, Exception):
             self.check(answer, path)
             del parent.children[node.name]
@@ -200,9 +215,29 @@ class _Reading:
         if path == b'/':
             answer.remove(b'zookeeper')
             path = b''
-        self.todo.extend(
-            (GET_DATA, b'%s/%s' % (path, name), node, name.decode())
-            for name in answer)
+        base = path + b'/'
+        if like is None:
+            self.todo.extend(
+                [(GET_DATA, base + name, node, name.decode(), None)
+                 for name in answer])
+        else:
+            self.add_alike(base, node, [name.decode() for name in answer],
+                           like)
+
+    def add_alike(self, base: bytes, node: Node, names: list[str],
+                  like: Node) -> None:
+        """Add children to what is to do, as far as they are asked for."""
+        extras = self.extras
+        if like is self.like:
+            extras = False  # never trimmed, and so not told
+        for name in names:
+            wanted = like.children.get(name)
+            if wanted is None:
+                if extras is False:
+                    continue
+                wanted = None if extras else _ALONE
+            self.todo.append(
+                (GET_DATA, base + name.encode(), node, name, wanted))
 
     def check(self, error: KazooException, path: bytes) -> None:
         """A node may vanish, but must not be forbidden."""

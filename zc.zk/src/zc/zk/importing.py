@@ -1,0 +1,67 @@
+"""Text and live trees: export, import, and what an import would change."""
+import logging
+from collections.abc import Callable
+
+from kazoo.client import KazooClient
+from kazoo.security import ACL
+from zc.zk import changes
+from zc.zk.applying import apply
+from zc.zk.changes import Change
+from zc.zk.permissions import from_acl
+from zc.zk.reading import read_tree
+from zc.zk.tree import Node
+from zc.zk.tree import format_tree
+from zc.zk.tree import parse_tree
+
+logger = logging.getLogger(__name__)
+
+Progress = Callable[[int], None]
+
+
+def export_tree(client: KazooClient, path: str = '/',
+                ephemeral: bool = False, name: str | None = None) -> str:
+    """Return the tree at `path` as text.
+
+    `name` is that of the top node; without it, the root has no line.
+    """
+    return format_tree(read_tree(client, path), name, ephemeral)
+
+
+def plan(client: KazooClient, wanted: str | Node, path: str = '/',
+         trim: bool | None = None, acl: list[ACL] | None = None, *,
+         force: bool = False, progress: Progress | None = None
+         ) -> list[Change]:
+    """Return what an import would change, and notes; see `changes.plan`."""
+    if isinstance(wanted, str):
+        wanted = parse_tree(wanted)
+    texts = from_acl(acl) if acl else None
+    live = read_tree(client, path, acl=bool(acl) or _has_acl(wanted),
+                     like=wanted, extras=trim, progress=progress)
+    return changes.plan(wanted, live, path, trim=trim, acl=texts, force=force)
+
+
+def import_tree(client: KazooClient, wanted: str | Node, path: str = '/',
+                trim: bool | None = None, acl: list[ACL] | None = None,
+                dry_run: bool = False, *, force: bool = False
+                ) -> list[Change]:
+    """Make the nodes below `path` those of `wanted`; return the changes.
+
+    With `dry_run` nothing is done. Paths that are not trimmed are logged.
+    """
+    planned = plan(client, wanted, path, trim, acl, force=force)
+    if not dry_run:
+        for change in planned:
+            if change.is_note:
+                logger.warning('%s', change)
+        apply(client, planned, acl=acl)
+    return planned
+
+
+def _has_acl(tree: Node) -> bool:
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        if node.acl:
+            return True
+        stack += node.children.values()
+    return False
