@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.metadata
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import zc.zkzopeserver.recipe
 
@@ -76,12 +78,33 @@ main = sandboxapp:serve
 hello = sandboxapp:hello
 """
 
-RUN = """\
+# buildout's imports take most of its time: they are done once, and each run
+# is a fork.
+RUNS = """\
+import json
+import os
 import sys
 sys.path[:0] = {path!r}
 import zc.buildout.buildout
-sys.exit(zc.buildout.buildout.main(sys.argv[1:]))
+for line in sys.stdin:
+    directory, output, arguments = json.loads(line)
+    if not (child := os.fork()):
+        os.chdir(directory)
+        with open(output, 'wb') as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        sys.exit(zc.buildout.buildout.main(['-U', *arguments]))
+    _, status = os.waitpid(child, 0)
+    print(os.waitstatus_to_exitcode(status), flush=True)
 """
+
+
+@dataclasses.dataclass
+class Run:
+    """What a run of buildout ended with."""
+
+    status: int
+    output: str
 
 
 class Store:
@@ -100,9 +123,29 @@ class Store:
         (self.develop_eggs / 'sandboxapp.py').write_text(APPLICATION)
         source = Path(zc.zkzopeserver.recipe.__file__).parents[3]
         (self.develop_eggs / 'source.pth').write_text(f'{source}\n')
-        self.command = [sys.executable, '-c', RUN.format(path=[
-            str(self.develop_eggs),
-            *(path for path in sys.path if path and os.path.isdir(path))])]
+        self._output = root / 'output.txt'
+        self._runs = self._start()
+
+    def _start(self) -> subprocess.Popen[str]:
+        path = [str(self.develop_eggs),
+                *(path for path in sys.path if path and os.path.isdir(path))]
+        return subprocess.Popen(
+            [sys.executable, '-c', RUNS.format(path=path)], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            env={**os.environ, 'HOME': str(self.home), 'LC_ALL': 'C.UTF-8'})
+
+    def run(self, directory: Path, *arguments: str) -> Run:
+        """Run buildout in the directory."""
+        assert self._runs.stdin and self._runs.stdout
+        print(json.dumps([str(directory), str(self._output), arguments]),
+              file=self._runs.stdin, flush=True)
+        status = int(self._runs.stdout.readline())
+        return Run(status, self._output.read_text(encoding='utf-8'))
+
+    def close(self) -> None:
+        """End the process that runs buildouts."""
+        with self._runs:
+            pass
 
     def _link_installed(self) -> None:
         """Links to where this process has its distributions from."""
@@ -119,14 +162,6 @@ class Store:
         (info / 'METADATA').write_text(METADATA.format(name=name,
                                                        version=version))
         (info / 'entry_points.txt').write_text(entry_points)
-
-
-@dataclasses.dataclass
-class Run:
-    """What a run of buildout ended with."""
-
-    status: int
-    output: str
 
 
 class Sandbox:
@@ -149,24 +184,19 @@ class Sandbox:
             f'{buildout}\n{text}', encoding='utf-8')
 
     def run(self, text: str | None = None, parts: str = 'web',
-            buildout: str = '') -> Run:
+            buildout: str = '', arguments: tuple[str, ...] = ()) -> Run:
         """Run buildout, with the sections if given."""
         if text is not None:
             self.write(text, parts, buildout)
-        done = subprocess.run(
-            [*self.store.command, '-U'], cwd=self.root, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120,
-            env={**os.environ, 'HOME': str(self.store.home),
-                 'LC_ALL': 'C.UTF-8'})
-        return Run(done.returncode, done.stdout)
+        return self.store.run(self.root, *arguments)
 
-    def built(self, text: str | None = None, **more: str) -> str:
+    def built(self, text: str | None = None, **more: Any) -> str:
         """Run buildout, which must succeed; its output."""
         run = self.run(text, **more)
         assert run.status == 0, run.output
         return run.output
 
-    def refused(self, text: str, **more: str) -> str:
+    def refused(self, text: str, **more: Any) -> str:
         """Run buildout, which must end with one clean error; its text."""
         run = self.run(text, **more)
         assert run.status == 1, run.output

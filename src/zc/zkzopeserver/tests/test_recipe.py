@@ -23,7 +23,9 @@ path = /fooservice/providers
 
 @pytest.fixture(scope='module')
 def store(tmp_path_factory):
-    return Store(tmp_path_factory.mktemp('store'))
+    made = Store(tmp_path_factory.mktemp('store'))
+    yield made
+    made.close()
 
 
 @pytest.fixture

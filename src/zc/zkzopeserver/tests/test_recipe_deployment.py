@@ -1,0 +1,470 @@
+"""Parts as deployments want them: where files go, whose they are, units."""
+from __future__ import annotations
+
+import getpass
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+
+import pytest
+from paste.deploy import loadwsgi
+
+from zc.zkzopeserver.tests.recipe_sandbox import Sandbox
+from zc.zkzopeserver.tests.recipe_sandbox import Store
+
+USER = getpass.getuser()
+IS_ROOT = os.geteuid() == 0
+SECRET = 'digest operator:tr0ub4dor'
+
+DEPLOYMENT = f"""
+[production]
+recipe = zc.recipe.deployment
+prefix = ${{buildout:directory}}/system
+name = shop
+user = {USER}
+etc-user = {USER}
+"""
+
+SECTION = """
+[web]
+recipe = zc.zkzopeserver
+deployment = production
+app = egg:sandboxapp
+zookeeper = 127.0.0.1:2181
+path = /shop/web
+"""
+
+
+@pytest.fixture(scope='module')
+def store(tmp_path_factory):
+    made = Store(tmp_path_factory.mktemp('store'))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def sandbox(store, tmp_path):
+    return Sandbox(tmp_path, store)
+
+
+def mode(path):
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def files(directory):
+    return sorted(str(path.relative_to(directory))
+                  for path in directory.rglob('*') if path.is_file())
+
+
+def server_options(path):
+    parser = loadwsgi.ConfigLoader(str(path)).parser
+    return dict(parser.items('server:main'))
+
+
+def test_files_go_where_the_deployment_says(sandbox):
+    sandbox.built(DEPLOYMENT + SECTION + 'systemd = true\nlogrotate = true\n'
+                  'access_log = access.log\n')
+    system = sandbox.path('system')
+    assert files(system) == [
+        'etc/init.d/shop-web', 'etc/logrotate.d/shop-web',
+        'etc/shop/shop-web.service', 'etc/shop/web.ini']
+    assert server_options(system / 'etc/shop/web.ini')['access_log'] == str(
+        system / 'var/log/shop/access.log')
+    script = (system / 'etc/init.d/shop-web').read_text()
+    run = system / 'var/run/shop'
+    assert (f"main('{system}/etc/shop/web.ini', 'web', run={{"
+            f"'pid': '{run}/web.pid', 'socket': '{run}/web.sock',"
+            f" 'transcript': '{run}/web.log', 'user': '{USER}'}})" in script)
+    assert mode(system / 'etc/shop/web.ini') == 0o640
+    assert mode(system / 'etc/logrotate.d/shop-web') == 0o644
+    assert not sandbox.path('bin', 'web').exists()
+    sandbox.built(DEPLOYMENT, parts='production')
+    assert files(system) == []
+
+
+@pytest.mark.skipif(not IS_ROOT, reason='only root gives files away')
+def test_the_ini_belongs_to_the_deployments_user(sandbox):
+    somebody = pwd.getpwnam('nobody')
+    sandbox.built(DEPLOYMENT.replace(f'\nuser = {USER}', '\nuser = nobody')
+                  + SECTION + f'zookeeper-auth = {SECRET}\n')
+    for name in 'web.ini', 'web.auth':
+        found = os.stat(sandbox.path('system', 'etc', 'shop', name))
+        assert (found.st_uid, found.st_gid) == (somebody.pw_uid,
+                                                somebody.pw_gid)
+
+
+@pytest.mark.parametrize('text, words', [
+    (SECTION, "'production' is not a section"),
+    (SECTION + '[production]\nuser = x\n', "[production] has no 'etc-dir"),
+    (SECTION + DEPLOYMENT.replace(f'user = {USER}', 'user = no-such-user'),
+     "the user 'no-such-user' of [production] does not exist"),
+])
+def test_deployments_that_are_none(sandbox, text, words):
+    assert words in sandbox.refused(text)
+
+
+def test_credentials_are_in_a_file_of_their_own(sandbox):
+    sandbox.built(SECTION.replace('deployment = production', '')
+                  + f'zookeeper-auth = {SECRET}\n')
+    auth = sandbox.path('parts', 'web', 'web.auth')
+    assert auth.read_text() == SECRET + '\n'
+    assert mode(auth) == 0o600
+    ini = sandbox.path('parts', 'web', 'web.ini')
+    assert server_options(ini)['zookeeper_auth_file'] == str(auth)
+    for path in ini, sandbox.path('.installed.cfg'), sandbox.path('bin/web'):
+        assert 'tr0ub4dor' not in path.read_text()
+    before = os.stat(ini).st_mtime_ns
+    sandbox.built(SECTION.replace('deployment = production', '')
+                  + 'zookeeper-auth = digest operator:changed\n')
+    assert auth.read_text() == 'digest operator:changed\n'
+    assert os.stat(ini).st_mtime_ns == before
+    sandbox.built(SECTION.replace('deployment = production', ''))
+    assert not auth.exists()
+    assert 'zookeeper_auth_file' not in server_options(ini)
+
+
+def test_a_bad_credential_is_not_told(sandbox):
+    error = sandbox.refused(SECTION.replace('deployment = production', '')
+                            + 'zookeeper-auth = tr0ub4dor\n')
+    assert "option 'zookeeper-auth' takes `digest USER:PASSWORD`" in error
+    assert 'tr0ub4dor' not in error
+
+
+@pytest.mark.parametrize('secret', [
+    'app-options = password = tr0ub4dor',
+    'app-options = dsn = postgres://me:tr0ub4dor@db/x',
+    'global-options = api_key = tr0ub4dor',
+])
+def test_an_ini_with_a_secret_is_its_owners_alone(sandbox, secret):
+    text = SECTION.replace('deployment = production', '')
+    sandbox.built(text + secret)
+    ini = sandbox.path('parts', 'web', 'web.ini')
+    assert mode(ini) == 0o600
+    assert 'tr0ub4dor' in ini.read_text()
+    assert 'tr0ub4dor' not in sandbox.read('.installed.cfg')
+    sandbox.built(text + secret.replace('tr0ub4dor', 'changed'))
+    assert 'changed' in ini.read_text()
+
+
+def test_filters_become_a_pipeline(sandbox):
+    sandbox.built(SECTION.replace('deployment = production', '') + """
+app-options = greeting = hello
+filters =
+    egg:sandboxapp#one
+    egg:sandboxapp#two deep
+    third
+global-options =
+    debug = 100%
+
+[deep]
+level = 9
+
+[third]
+use = egg:sandboxapp#one
+text = a
+    # b
+""")
+    app = loadwsgi.loadcontext(
+        loadwsgi.APP, f'config:{sandbox.path("parts/web/web.ini")}')
+    assert app.global_conf['debug'] == '100%'
+    assert [context.local_conf for context in app.filter_contexts] == [
+        {}, {'level': '9'}, {'text': 'a\n# b'}]
+    assert app.app_context.local_conf == {'greeting': 'hello'}
+
+
+@pytest.mark.parametrize('text, words', [
+    ('filters = nothing\n', "'nothing' is neither egg:DIST#NAME nor"),
+    ('filters = bad\n[bad]\nx = 1\n', "the factory of 'bad'"),
+    ('filters = egg:a#b bad\n[bad]\nuse = egg:a\n', "the factory of 'bad'"),
+    ('filters = egg:\n', 'takes `egg:DIST#NAME [SECTION]` lines'),
+    ('server-options = x = 1\n', "'server-options' goes with 'use-server'"),
+    ('use-server = egg:waitress\n', "of ours there is 'zookeeper', 'path'"),
+    ('global-options = threads = 1\nthreads = 2\n',
+     "option 'threads' of [server:main] is an option of [DEFAULT] too"),
+    ('relative-paths = yes\n', "'yes' is not true or false"),
+    ('systemd = etc\n', 'true, false or the absolute path of a directory'),
+    ('logrotate = true\n', 'the section names no log file'),
+    ('environment-vars = 1x y\n', 'takes `NAME VALUE` or `NAME=VALUE`'),
+])
+def test_what_does_not_fit_is_refused(sandbox, text, words):
+    section = SECTION.replace('deployment = production\n', '')
+    assert words in sandbox.refused(section + text)
+
+
+def test_another_server(sandbox):
+    sandbox.built("""
+[web]
+recipe = zc.zkzopeserver
+app = egg:sandboxapp
+use-server = egg:sandboxapp#main
+server-options =
+    listen = 127.0.0.1:8080
+    threads = 4
+systemd = true
+""")
+    ini = sandbox.path('parts', 'web', 'web.ini')
+    assert server_options(ini)['listen'] == '127.0.0.1:8080'
+    loaded = loadwsgi.loadwsgi if False else loadwsgi
+    context = loaded.ConfigLoader(str(ini)).parser.get('server:main', 'use')
+    assert context == 'egg:sandboxapp#main'
+    unit = sandbox.read('parts', 'web', 'web.service')
+    assert 'Type=exec' in unit
+
+
+def run(sandbox, *command):
+    """Run a script of the sandbox; what it prints."""
+    return subprocess.run(command, cwd=sandbox.root, check=True, text=True,
+                          stdout=subprocess.PIPE).stdout
+
+
+PRINT = """
+import json, os, sys
+print(json.dumps([os.environ.get('GREETING'), os.environ.get('PLACE'),
+                  sys.path[:40]]))
+"""
+
+
+def test_scripts_and_interpreter_as_zc_recipe_egg_has_them(sandbox):
+    sandbox.built(SECTION.replace('deployment = production', '') + """
+eggs = sandboxapp
+scripts = hello=greet
+interpreter = python
+entry-points = other=sandboxapp:hello
+extra-paths =
+    lib
+environment-vars =
+    GREETING hello there
+    PLACE=${buildout:directory}/x
+initialization =
+    import sys
+    sys.argv.append('again')
+arguments = extra=1
+""")
+    assert run(sandbox, 'bin/greet', 'world') == 'hello world again\n'
+    assert not sandbox.path('bin', 'other').exists()
+    place = sandbox.path('x')
+    assert run(sandbox, 'bin/python', '-c',
+               'import os; print(os.environ["PLACE"])') == f'{place}\n'
+    script = sandbox.read('bin', 'web')
+    assert "'web', extra=1))" in script
+    assert str(sandbox.path('lib')) in script
+    assert "'GREETING': 'hello there'" in script
+    sandbox.built(SECTION.replace('deployment = production', ''))
+    assert sorted(os.listdir(sandbox.path('bin'))) == ['web']
+
+
+def test_entry_points_alone_become_scripts(sandbox):
+    sandbox.built(SECTION.replace('deployment = production', '') +
+                  'eggs = sandboxapp\nentry-points = other=sandboxapp:hello')
+    assert sorted(os.listdir(sandbox.path('bin'))) == ['other', 'web']
+
+
+def test_secret_variables_are_their_owners_alone(sandbox):
+    sandbox.built(SECTION.replace('deployment = production', '') + """
+environment-vars =
+    DB_PASSWORD tr0ub4dor
+    LANG C.UTF-8
+systemd = true
+""")
+    assert mode(sandbox.path('bin', 'web')) == 0o700
+    unit = sandbox.read('parts', 'web', 'web.service')
+    assert 'Environment=LANG=C.UTF-8' in unit
+    assert 'tr0ub4dor' not in unit
+    assert 'tr0ub4dor' not in sandbox.read('.installed.cfg')
+    before = os.stat(sandbox.path('bin', 'web')).st_mtime_ns
+    sandbox.built()
+    assert os.stat(sandbox.path('bin', 'web')).st_mtime_ns == before
+
+
+def test_relative_paths_survive_a_move(sandbox, tmp_path):
+    old = tmp_path / 'old place'
+    old.mkdir()
+    sandbox.root = old
+    sandbox.built(SECTION.replace('deployment = production', '') + """
+relative-paths = true
+app-options =
+    database = ${buildout:directory}/var/db
+    other = ${buildout:directory}-other/db
+access_log = access.log
+environment-vars =
+    PLACE ${buildout:directory}/lib:/usr/lib:${buildout:directory}
+initialization = import sys; print(os.environ['PLACE']); sys.exit()
+""")
+    new = tmp_path / 'new place'
+    old.rename(new)
+    parser = loadwsgi.ConfigLoader(str(new / 'parts/web/web.ini')).parser
+    there = f'{new}/parts/web/../..'
+    assert parser.get('app:main', 'database') == f'{there}/var/db'
+    assert parser.get('app:main', 'other') == f'{old}-other/db'
+    assert parser.get('server:main', 'access_log') == f'{there}/access.log'
+    script = (new / 'bin' / 'web').read_text()
+    assert "main(base + '/parts/web/web.ini', 'web')" in script
+    assert run(sandbox, new / 'bin' / 'web') == f'{new}/lib:/usr/lib:{new}\n'
+
+
+def test_a_command_runs_when_something_changed(sandbox):
+    text = (SECTION.replace('deployment = production', '')
+            + 'on-change = echo changed >> changes.txt\n')
+    sandbox.built(text)
+    assert sandbox.read('changes.txt') == 'changed\n'
+    sandbox.built()
+    assert sandbox.read('changes.txt') == 'changed\n'
+    sandbox.built(text + 'unheard-of = 1\n')
+    assert sandbox.read('changes.txt') == 'changed\n'
+    sandbox.built(text + 'threads = 2\n')
+    assert sandbox.read('changes.txt') == 'changed\n' * 2
+    sandbox.built(text + 'threads = 2\ninitialization = x = 1\n')
+    assert sandbox.read('changes.txt') == 'changed\n' * 3
+
+
+def test_a_command_that_fails_fails_the_part_and_runs_again(sandbox):
+    text = SECTION.replace('deployment = production', '')
+    sandbox.built(text)
+    ini, script = (sandbox.path('parts', 'web', 'web.ini'),
+                   sandbox.path('bin', 'web'))
+    before = [(path.read_bytes(), os.stat(path).st_mtime_ns)
+              for path in (ini, script)]
+    change = text + ('threads = 2\ninitialization = x = 1\n'
+                     'zookeeper-auth = digest a:b\non-change = test -e ok\n')
+    error = sandbox.refused(change)
+    assert "option 'on-change': 'test -e ok' ended with exit status 1" in error
+    assert [(path.read_bytes(), os.stat(path).st_mtime_ns)
+            for path in (ini, script)] == before
+    assert files(ini.parent) == ['web.ini']
+    sandbox.path('ok').touch()
+    sandbox.built(change)
+    assert server_options(ini)['threads'] == '2'
+
+
+def test_eggs_that_are_not_there_leave_everything(sandbox):
+    text = SECTION.replace('deployment = production', '')
+    sandbox.built(text)
+    before = files(sandbox.root)
+    run = sandbox.run(text + 'eggs = no-such-distribution\nthreads = 2\n')
+    assert run.status == 1
+    assert [name for name in files(sandbox.root)] == before
+    assert 'threads' not in sandbox.read('parts', 'web', 'web.ini')
+
+
+INSTANCES = SECTION.replace('deployment = production', '') + """
+instances = web-1 web-2
+access_log = access.log
+web-1.port = 8081
+web-2.port = 8082
+web-2.app-options = greeting = hi
+systemd = true
+"""
+
+
+def test_instances_are_servers_of_their_own(sandbox):
+    sandbox.built(INSTANCES)
+    assert files(sandbox.path('parts')) == [
+        'web/web-1.ini', 'web/web-1.service', 'web/web-2.ini',
+        'web/web-2.service']
+    assert sorted(os.listdir(sandbox.path('bin'))) == ['web-1', 'web-2']
+    one, two = (sandbox.path('parts', 'web', f'web-{number}.ini')
+                for number in (1, 2))
+    assert server_options(one)['port'] == '8081'
+    assert server_options(two)['port'] == '8082'
+    assert 'greeting' not in one.read_text()
+    assert 'greeting' in two.read_text()
+    sandbox.built(INSTANCES.replace('web-1 web-2', 'web-2').replace(
+        'web-1.port = 8081\n', ''))
+    assert files(sandbox.path('parts')) == ['web/web-2.ini',
+                                            'web/web-2.service']
+
+
+@pytest.mark.parametrize('text, words', [
+    ('web-3.port = 1\n', "'web-3.port': there is no 'web-3' in 'instances'"),
+    ('web-1.prt = 1\n', "'web-1.prt' (did you mean 'web-1.port'?)"),
+    ('web-1.deployment = x\n', "'deployment' is the same for all instances"),
+    ('web-2.threads = no\n', "instance 'web-2': option 'threads': 'no'"),
+    ('threads = no\n', "[web]: option 'threads': 'no'"),
+])
+def test_problems_of_instances(sandbox, text, words):
+    error = sandbox.refused(INSTANCES + text)
+    assert words in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_instances_cannot_share_a_port(sandbox):
+    error = sandbox.refused(INSTANCES.replace('8082', '8081'))
+    assert ("instances 'web-1' and 'web-2' have the same 'port', 8081"
+            in error)
+
+
+@pytest.mark.skipif(not shutil.which('systemd-analyze'),
+                    reason='no systemd-analyze')
+def test_systemd_accepts_the_unit(sandbox):
+    sandbox.built(DEPLOYMENT + SECTION + """
+systemd = true
+environment-vars =
+    A one "two" \\ 100% $HOME 'x'
+    B=
+deregister_wait = 2.5
+graceful_timeout = 40
+port = 80
+""")
+    path = sandbox.path('system', 'etc', 'shop', 'shop-web.service')
+    unit = path.read_text().splitlines()
+    script = sandbox.path('system', 'etc', 'init.d', 'shop-web')
+    for line in ('Type=notify', f'User={USER}', f'ExecStart={script}',
+                 'ExecReload=/bin/kill -HUP $MAINPID', 'KillMode=mixed',
+                 'TimeoutStopSec=52.5', 'Restart=on-failure',
+                 r'''Environment="A=one \"two\" \\ 100%% $HOME 'x'"''',
+                 'AmbientCapabilities=CAP_NET_BIND_SERVICE'):
+        assert line in unit, line
+    checked = subprocess.run(
+        ['systemd-analyze', 'verify', '--man=no', path], text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    told = [line for line in checked.stdout.splitlines() if path.name in line]
+    assert (checked.returncode, told) == (0, []), checked.stdout
+
+
+def test_a_unit_where_it_is_wanted(sandbox):
+    units = sandbox.path('units')
+    sandbox.built(SECTION.replace('deployment = production', '')
+                  + f'systemd = {units}\n')
+    assert files(units) == ['web.service']
+    sandbox.built(SECTION.replace('deployment = production', ''))
+    assert files(units) == []
+
+
+def test_log_rotation(sandbox):
+    sandbox.built(DEPLOYMENT.replace(f'\nuser = {USER}', '\nuser = nobody')
+                  if IS_ROOT else DEPLOYMENT, parts='production')
+    sandbox.built((DEPLOYMENT.replace(f'\nuser = {USER}', '\nuser = nobody')
+                   if IS_ROOT else DEPLOYMENT) + SECTION + """
+logrotate = true
+access_log = access.log
+loggers =
+    <logger>
+      <logfile>
+        path /var/log/event.log
+      </logfile>
+      <logfile>
+        path STDOUT
+      </logfile>
+    </logger>
+""")
+    system = sandbox.path('system')
+    text = (system / 'etc/logrotate.d/shop-web').read_text()
+    assert text.splitlines()[0] == (
+        f'"{system}/var/log/shop/access.log" "/var/log/event.log"'
+        f' "{system}/var/run/shop/web.log" {{')
+    assert f'{system}/etc/init.d/shop-web logreopen' in text
+    if IS_ROOT:
+        assert 'su nobody ' in text
+
+
+@pytest.mark.parametrize('wanted, found', [
+    ('daily\n    rotate 3', '"/x/a.log" {\n    daily\n    rotate 3\n'
+     '    sharedscripts\n    postrotate\n'),
+    ('/x/*.log {\n        daily\n    }', '/x/*.log {\n    daily\n}\n'),
+])
+def test_log_rotation_in_ones_own_words(sandbox, wanted, found):
+    sandbox.built(SECTION.replace('deployment = production', '')
+                  + f'access_log = /x/a.log\nlogrotate =\n    {wanted}\n')
+    assert sandbox.read('parts', 'web', 'web.logrotate').startswith(found)
