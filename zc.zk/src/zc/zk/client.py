@@ -23,10 +23,11 @@ from zc.zk.addresses import node_names
 from zc.zk.changes import Change
 from zc.zk.encoding import decode
 from zc.zk.encoding import encode
+from zc.zk.keeping import Entry
 from zc.zk.properties import Properties
-from zc.zk.registering import Registrar
 from zc.zk.registering import Registration
 from zc.zk.registering import make_event
+from zc.zk.registrar import Registrar
 from zc.zk.watching import Children
 from zc.zk.watching import Hub
 
@@ -138,8 +139,10 @@ class ZooKeeper:
         real_path = self.resolve(path)
         registering = make_event(name, real_path, properties)
         event.notify(registering)
-        return self._registrar.register(path, real_path, names,
-                                        registering.properties, acl)
+        entry = Entry(path, real_path, names,
+                      encode(registering.properties), acl)
+        self._registrar.register(entry)
+        return Registration(self._registrar, entry)
 
     register_server = register
 

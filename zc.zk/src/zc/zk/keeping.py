@@ -1,0 +1,192 @@
+"""What is made of a registration's nodes, given what is found there."""
+import logging
+from collections.abc import Iterable
+from concurrent.futures import Future
+
+from kazoo.client import KazooClient
+from kazoo.exceptions import ConnectionLoss
+from kazoo.exceptions import NodeExistsError
+from kazoo.protocol.states import ZnodeStat
+from kazoo.security import ACL
+from kazoo.security import Permissions
+from zc.zk.ephemerals import Change
+from zc.zk.ephemerals import Ephemerals
+from zc.zk.ephemerals import Raced
+from zc.zk.ephemerals import Stats
+from zc.zk.paths import join
+
+logger = logging.getLogger(__name__)
+
+#: How often we look again at once when others change the nodes meanwhile.
+RACES = 5
+
+
+class Entry:
+    """A registration as it should be and as it was last seen.
+
+    Any thread may read it. Those who want something else set ``wanted``, or
+    the data with `put`; the rest is the business of the thread that keeps
+    the nodes.
+    """
+
+    def __init__(self, path: str, real_path: str, names: Iterable[str],
+                 data: bytes, acl: list[ACL]) -> None:
+        self.path = path
+        self.acl = acl
+        self.data = dict.fromkeys(names, data)
+        self.move(real_path)
+        self.wanted = True
+        self.serial = 1  # of the data
+        self.written = 0  # the serial that the nodes have
+        self.fresh = True  # the nodes have not yet been ours
+        self.session: int | None = None  # in which we saw them
+        self.displaced: dict[str, int] = {}  # path -> the other's session
+        self.reregistered = 0
+        self.last_error: str | None = None
+        self.failures = 0  # in a row
+        self.reported = ('', 0.0)  # what was last logged, and when
+        self.waiting: list[Future[bool]] = []
+
+    def move(self, real_path: str) -> None:
+        """Have the nodes below another one."""
+        self.paths = tuple(join(real_path, name) for name in self.data)
+
+    def put(self, data: dict[str, bytes]) -> None:
+        """Have other data in the nodes."""
+        self.data = data
+        self.serial += 1
+
+    @property
+    def is_writable(self) -> bool:
+        """Whether the ACL lets anybody, us included, set the data."""
+        return any(acl.perms & Permissions.WRITE for acl in self.acl)
+
+    def settle(self, done: bool = False,
+               error: Exception | None = None) -> None:
+        """Tell those who wait how it ended."""
+        waiting, self.waiting = self.waiting, []
+        for future in waiting:
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(done)
+
+
+class Keeper:
+    """Makes nodes as entries want them.
+
+    ``sessions`` are all that the client has had.
+    """
+
+    def __init__(self, client: KazooClient, nodes: Ephemerals) -> None:
+        self._client = client
+        self._nodes = nodes
+        self.sessions: set[int] = set()
+
+    def make(self, entry: Entry) -> bool:
+        """Create, replace, update or delete nodes; True if all are right.
+
+        False means that some have been registered by another process. Raises
+        KazooException when it cannot be done now.
+        """
+        for _ in range(RACES):
+            client_id = self._client.client_id
+            if client_id is None:
+                break
+            self.sessions.add(client_id[0])
+            try:
+                if entry.wanted:
+                    return self._keep(entry, client_id[0])
+                return self._remove(entry)
+            except Raced as raced:
+                logger.debug('%s changed meanwhile', raced)
+        raise ConnectionLoss('the nodes or the connection keep changing')
+
+    def _remove(self, entry: Entry) -> bool:
+        stats = self._nodes.look(entry.paths, watch=False)
+        self._nodes.change(
+            (Change(path, delete=-1) for path, stat in stats.items()
+             if stat and stat.ephemeralOwner in self.sessions), entry.acl)
+        entry.session = None
+        entry.displaced = {}
+        return True
+
+    def _keep(self, entry: Entry, session: int) -> bool:
+        serial = entry.serial
+        stats = self._nodes.look(entry.paths)
+        stale, foreign = self._sort(entry, stats, session)
+        self._displace(entry, foreign, stats)
+        missing = [path for path, stat in stats.items() if stat is None]
+        is_deleted = entry.session == session
+        if missing or stale:
+            entry.session = None
+        self._nodes.change(_changes(entry, stats, stale, foreign), entry.acl)
+        for path, owner in stale.items():
+            logger.warning('%s: replaced the node of %s', path, owner)
+        if missing or stale:
+            _created(entry, missing, is_deleted)
+        entry.session = session
+        entry.fresh = False
+        entry.written = serial
+        return not foreign
+
+    def _sort(self, entry: Entry, stats: Stats, session: int
+              ) -> tuple[dict[str, str], dict[str, int]]:
+        """The nodes that we may replace with whose they were, and others'."""
+        stale, foreign = {}, {}
+        for path, stat in stats.items():
+            if stat is None or stat.ephemeralOwner == session:
+                continue
+            if self._is_stale(entry, stat):
+                stale[path] = self._nodes.describe(path, stat)
+            elif entry.fresh:
+                raise NodeExistsError(f'{path} exists and is not ephemeral')
+            else:
+                foreign[path] = stat.ephemeralOwner
+        return stale, foreign
+
+    def _is_stale(self, entry: Entry, stat: ZnodeStat) -> bool:
+        return stat.ephemeralOwner in self.sessions or bool(
+            stat.ephemeralOwner and entry.fresh)
+
+    def _displace(self, entry: Entry, foreign: dict[str, int],
+                  stats: Stats) -> None:
+        for path, owner in foreign.items():
+            if entry.displaced.get(path) != owner:
+                entry.last_error = (
+                    f'{path} is registered by another process: '
+                    + self._nodes.describe(path, stats[path]))
+                logger.error(
+                    '%s. It is left to them. Do two servers advertise the '
+                    'same address?', entry.last_error)
+        entry.displaced = foreign
+
+
+def _changes(entry: Entry, stats: Stats, stale: Iterable[str],
+             foreign: Iterable[str]) -> list[Change]:
+    changes = []
+    is_outdated = entry.written != entry.serial
+    for path, data in zip(entry.paths, entry.data.values(), strict=True):
+        stat = stats[path]
+        if stat is None:
+            changes.append(Change(path, data))
+        elif path in foreign:
+            continue
+        elif path in stale or (is_outdated and not entry.is_writable):
+            changes.append(Change(path, data, delete=stat.version))
+        elif is_outdated:
+            changes.append(Change(path, data, exists=True))
+    return changes
+
+
+def _created(entry: Entry, missing: list[str], is_deleted: bool) -> None:
+    names = ', '.join(entry.paths)
+    if entry.fresh:
+        logger.info('Registered %s', names)
+        return
+    entry.reregistered += 1
+    if is_deleted:
+        logger.warning('%s was deleted by somebody; registered again',
+                       ', '.join(missing))
+    else:
+        logger.warning('Registered again: %s', names)

@@ -1,0 +1,205 @@
+"""The thread that keeps registrations, and what makes it look at them.
+
+kazoo's threads only tell it that the connection or a node has changed. What
+fails is tried again with back-off, without end.
+"""
+import logging
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from functools import partial
+
+from kazoo.client import KazooClient
+from kazoo.exceptions import ConnectionClosedError
+from kazoo.exceptions import ConnectionLoss
+from kazoo.exceptions import KazooException
+from kazoo.exceptions import NodeExistsError
+from kazoo.exceptions import NoNodeError
+from kazoo.exceptions import SessionExpiredError
+from kazoo.protocol.states import EventType
+from kazoo.protocol.states import KazooState
+from kazoo.protocol.states import WatchedEvent
+from zc.zk.ephemerals import Ephemerals
+from zc.zk.keeping import Entry
+from zc.zk.keeping import Keeper
+from zc.zk.working import Worker
+
+logger = logging.getLogger(__name__)
+
+#: The longest pause between two tries.
+MAX_DELAY_SECONDS = 2.0
+
+#: The time between two reports of the same trouble.
+REPORT_SECONDS = 60.0
+
+#: How long `Registrar.withdraw` waits for ZooKeeper.
+WITHDRAW_SECONDS = 1.0
+
+#: What only a new connection can mend.
+DISCONNECTED = (ConnectionLoss, SessionExpiredError)
+
+
+class Registrar:
+    """Keeps the registrations of one client.
+
+    ``resolve`` follows links; it is asked again when nodes cannot be created
+    where they were.
+    """
+
+    def __init__(self, client: KazooClient, session_timeout: float,
+                 resolve: Callable[[str], str]) -> None:
+        self._client = client
+        self._session_timeout = session_timeout
+        self._resolve = resolve
+        self._worker = Worker('zc.zk registrations')
+        self._keeper = Keeper(client, Ephemerals(
+            client, self._worker.result, self._changed))
+        self._entries: list[Entry] = []
+        self._away_since: float | None = None
+        client.add_listener(self._state_changed)
+
+    def register(self, entry: Entry) -> None:
+        """Create the nodes, and keep them; raises what keeps it from that."""
+        taken = {path for other in self._entries if other.wanted
+                 for path in other.paths}
+        for path in entry.paths:
+            if path in taken:
+                raise NodeExistsError(f'{path} is registered here already')
+        self._entries.append(entry)
+        try:
+            self._ask(entry).result()
+        except BaseException:
+            self._entries.remove(entry)
+            entry.wanted = False
+            raise
+
+    def request(self, entry: Entry, timeout: float | None) -> bool:
+        """Make the nodes as the entry wants them; True when that is done."""
+        try:
+            return self._ask(entry).result(timeout)
+        except (FutureTimeoutError, ConnectionClosedError):
+            return False
+
+    def state(self, session: int | None) -> str:
+        """The state of nodes that were last seen in a session."""
+        if self._worker.closed:
+            return 'lost'
+        now = self._client.client_id
+        if self._client.state == KazooState.CONNECTED and now:
+            return 'registered' if session == now[0] else 'lost'
+        since = self._away_since
+        away = time.monotonic() - since if since is not None else 0.0
+        return ('suspended' if session and away < self._session_timeout
+                else 'lost')
+
+    def note(self, path: str, data: bytes) -> None:
+        """Somebody has set a node's data, which shall come back with it."""
+        for entry in list(self._entries):
+            if path in entry.paths:
+                entry.data[path.rpartition('/')[2]] = data
+
+    def forget(self, path: str) -> None:
+        """Somebody is about to delete a node, which shall not come back."""
+        for entry in list(self._entries):
+            if path in entry.paths:
+                entry.wanted = False
+
+    def withdraw(self) -> None:
+        """Remove the nodes of all registrations, if that is soon done."""
+        deadline = time.monotonic() + WITHDRAW_SECONDS
+        for entry in list(self._entries):
+            entry.wanted = False
+            self.request(entry, max(0.0, deadline - time.monotonic()))
+
+    def close(self) -> None:
+        """Stop keeping the nodes."""
+        self._client.remove_listener(self._state_changed)
+        self._worker.close()
+        for entry in list(self._entries):
+            entry.settle(error=ConnectionClosedError('closed'))
+
+    def join(self) -> None:
+        """Wait for the thread to end."""
+        self._worker.join()
+
+    def _ask(self, entry: Entry) -> 'Future[bool]':
+        future: Future[bool] = Future()
+        if not self._worker.put(partial(self._look, entry, future)):
+            future.set_exception(ConnectionClosedError('closed'))
+        return future
+
+    # Called by kazoo, in its threads:
+
+    def _state_changed(self, state: str) -> None:
+        if state == KazooState.CONNECTED:
+            self._away_since = None
+            self._worker.put(self._connected)
+        elif state == KazooState.LOST:
+            self._away_since = -self._session_timeout
+        elif self._away_since is None:
+            self._away_since = time.monotonic()
+
+    def _changed(self, event: WatchedEvent) -> None:
+        if event.type != EventType.NONE:
+            for entry in list(self._entries):
+                if event.path in entry.paths:
+                    self._worker.put(partial(self._look, entry))
+
+    # Called by the worker:
+
+    def _connected(self) -> None:
+        for entry in list(self._entries):
+            entry.failures = 0
+            self._look(entry)
+
+    def _retry(self, entry: Entry, failures: int) -> None:
+        if entry.failures == failures:  # else something else came between
+            self._look(entry)
+
+    def _look(self, entry: Entry,
+              future: 'Future[bool] | None' = None) -> None:
+        if future is not None:
+            entry.waiting.append(future)
+        if self._client.state != KazooState.CONNECTED:
+            return  # we are called again when it is
+        try:
+            done = self._keeper.make(entry)
+        except KazooException as error:
+            self._failed(entry, error)
+        else:
+            entry.failures = 0
+            entry.settle(done)
+
+    def _failed(self, entry: Entry, error: KazooException) -> None:
+        text = f'{type(error).__name__}: {error}'.rstrip(': ')
+        entry.last_error = text
+        is_passing = isinstance(error, DISCONNECTED)
+        if entry.fresh and not is_passing:
+            entry.settle(error=error)
+            return
+        if isinstance(error, NoNodeError):
+            self._follow(entry)
+        if not is_passing:
+            _report(entry, text)
+        delay = min(.1 * 2 ** min(entry.failures, 10), MAX_DELAY_SECONDS)
+        entry.failures += 1
+        self._worker.put(partial(self._retry, entry, entry.failures),
+                         delay * random.uniform(.5, 1))
+
+    def _follow(self, entry: Entry) -> None:
+        """The parent is gone: perhaps a link leads elsewhere now."""
+        try:
+            entry.move(self._resolve(entry.path))
+        except KazooException:
+            pass  # nothing there yet; we try again
+
+
+def _report(entry: Entry, text: str) -> None:
+    said, when = entry.reported
+    now = time.monotonic()
+    if text != said or now - when >= REPORT_SECONDS:
+        entry.reported = text, now
+        logger.warning('%s not registered: %s; trying again',
+                       ', '.join(entry.paths), text)
