@@ -37,11 +37,7 @@ def fetch_jars(folder: Path) -> None:
         try:  # with the package lists of the machine, where it has them
             _download(packages, ())
         except FetchError:
-            lists = _own_lists(Path(scratch))
-            # A source that is away matters only when it is needed.
-            _run('apt-get update', ['apt-get', 'update', *lists], packages,
-                 fatal=False)
-            _download(packages, lists)
+            _download_with_own_lists(packages, Path(scratch))
         unpacked = Path(scratch) / 'unpacked'
         for package in sorted(packages.glob('*.deb')):
             _run('dpkg-deb', ['dpkg-deb', '-x', str(package), str(unpacked)],
@@ -66,6 +62,19 @@ def _download(folder: Path, options: Sequence[str]) -> None:
          folder)
 
 
+def _download_with_own_lists(folder: Path, scratch: Path) -> None:
+    lists = _own_lists(scratch)
+    away = ''
+    try:
+        _run('apt-get update', ['apt-get', 'update', *lists], folder)
+    except FetchError as error:  # a source may be away that isn't needed
+        away = f'{error}; '
+    try:
+        _download(folder, lists)
+    except FetchError as error:
+        raise FetchError(f'{away}{error}') from error
+
+
 def _options() -> list[str]:
     options = ['Acquire::http::Timeout=20', 'Acquire::Retries=1']
     if hasattr(os, 'geteuid') and os.geteuid() == 0:
@@ -81,7 +90,8 @@ def _own_lists(scratch: Path) -> list[str]:
     return [*_options(),
             '-o', f'Dir::State={scratch / "state"}',
             '-o', f'Dir::Cache={scratch / "cache"}',
-            '-o', 'Acquire::Languages=none']
+            '-o', 'Acquire::Languages=none',
+            '-o', 'APT::Update::Error-Mode=any']
 
 
 def _pip() -> list[str]:
@@ -104,8 +114,7 @@ def _has_pip() -> bool:
     return subprocess.run(probe, capture_output=True).returncode == 0
 
 
-def _run(what: str, command: Sequence[str], folder: Path,
-         fatal: bool = True) -> None:
+def _run(what: str, command: Sequence[str], folder: Path) -> None:
     try:
         result = subprocess.run(
             command, cwd=folder, stdin=subprocess.DEVNULL,
@@ -115,7 +124,7 @@ def _run(what: str, command: Sequence[str], folder: Path,
         raise FetchError(f'{what}: not done in {TIMEOUT} s') from None
     except OSError as error:
         raise FetchError(f'{what}: {error}') from error
-    if fatal and result.returncode:
+    if result.returncode:
         raise FetchError(f'{what}: {_reason(result.stdout)}')
 
 

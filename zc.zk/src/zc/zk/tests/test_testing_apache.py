@@ -9,26 +9,22 @@ from zc.zk.testing.apache import Apache
 from zc.zk.testing.apache import four_letter_word
 from zc.zk.testing.fixtures import require_apache
 from zc.zk.testing.process import StartError
+from zc.zk.testing.waiting import wait_for
 
 
-@pytest.fixture
-def apache(tmp_path):
-    return Apache(tmp_path / 'apache', require_apache())
-
-
-def test_runs_and_ends_without_a_trace(apache, no_leaks):
-    with apache:
-        assert apache.mode() == 'standalone'
-        assert apache.ask('ruok') == 'imok'
+def test_runs_as_it_is_told_and_ends_without_a_trace(tmp_path, no_leaks):
+    settings = {'maxSessionTimeout': 12345}
+    with Apache(tmp_path / 'one', require_apache(), settings) as apache:
+        assert wait_for(apache.mode) == 'standalone'
+        assert apache.ask('ruok', 5) == 'imok'
+        conf = apache.ask('conf', 5)
+        assert 'maxSessionTimeout=12345' in conf
+        assert 'minSessionTimeout=400' in conf
+        # One that would be started on the same port is not that one.
+        other = Apache(tmp_path / 'other', apache.installation)
+        other.port = apache.port
+        assert not other.is_ready()
     assert apache.mode() == ''
-
-
-def test_settings_are_added_and_overridden(tmp_path):
-    with Apache(tmp_path, require_apache(),
-                {'maxSessionTimeout': 12345}) as apache:
-        conf = apache.ask('conf')
-    assert 'maxSessionTimeout=12345' in conf
-    assert 'minSessionTimeout=400' in conf
 
 
 def test_configuration_it_refuses_is_reported_with_its_words(tmp_path):

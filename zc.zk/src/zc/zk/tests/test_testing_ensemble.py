@@ -1,5 +1,6 @@
 """An ensemble: who leads, and what becomes of it."""
 import pytest
+from kazoo.client import KazooState
 from kazoo.exceptions import NoNodeError
 from zc.zk.testing.waiting import wait_for
 
@@ -21,9 +22,11 @@ def test_is_whole_again_and_empty_for_the_next_test(ensemble, client):
 
 def test_tells_which_server_a_client_is_on(ensemble, client):
     user = client()
+    states = []
+    user.add_listener(states.append)
     server = ensemble.server_of(user)
     server.kill()
-    wait_for(lambda: not user.connected, message='the end of it')
+    wait_for(lambda: KazooState.SUSPENDED in states, message='SUSPENDED')
     assert user.retry(user.exists, '/')
     assert ensemble.server_of(user) is not server
 

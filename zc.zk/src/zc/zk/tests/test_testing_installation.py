@@ -223,7 +223,8 @@ def test_failed_fetch_says_why_in_one_line_and_leaves_nothing(
                              'exit 100')
     with pytest.raises(Unavailable) as caught:
         obtain(tmp_path / 'parts')
-    assert str(caught.value) == 'apt-get download: E: no network'
+    assert str(caught.value) == ('apt-get update: E: no network;'
+                                 ' apt-get download: E: no network')
     assert os.listdir(tmp_path / 'parts') == []
 
 
