@@ -56,9 +56,13 @@ class Waker:
     def close(self) -> None:
         """Close both ends."""
         with self._lock:
-            self._closed = True
-            self._writer.close()
-            self.reader.close()
+            self.disown()
+
+    def disown(self) -> None:
+        """Close both ends, where nobody else can be using them."""
+        self._closed = True
+        self._writer.close()
+        self.reader.close()
 
 
 class Loop:
@@ -116,11 +120,7 @@ class Loop:
             self.release()
 
     def release(self) -> None:
-        """Close everything that is open.
-
-        Nothing is unregistered or shut down: in a forked child, which has
-        these sockets but not this thread, that would be felt in the parent.
-        """
+        """Close everything that is open."""
         self._bound.close()
         self.deaf.set()
         for session in list(self._sessions):
@@ -128,6 +128,19 @@ class Loop:
         self._sessions.clear()
         self._selector.close()
         self._waker.close()
+
+    def disown(self) -> None:
+        """Close everything in a forked child, which doesn't have our thread.
+
+        Nothing is unregistered, shut down or removed: the parent would feel
+        it. No lock is taken: a thread that the child doesn't have may have
+        held it.
+        """
+        self._bound.close()
+        self._selector.close()
+        self._waker.disown()
+        for session in self._sessions:
+            session.sock.close()
 
     # One turn.
 

@@ -1,6 +1,7 @@
 """Listeners: an address, served by a thread."""
 import contextlib
 import logging
+import os
 import threading
 import time
 from types import TracebackType
@@ -34,6 +35,7 @@ class Listener:
             self, address: AnyAddress, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._closed = False
+        self._pid = os.getpid()
         bound = listen(address)
         self.address = bound.address
         self._name = format_address(bound.address)
@@ -60,8 +62,12 @@ class Listener:
 
         Commands that are running get a second (the limits' ``grace``) for
         their answer. Any thread may call this, also a command (whose answer
-        is then sent after this has returned), and more than once.
+        is then sent after this has returned), and more than once. In a
+        forked child it only gives up what the child has inherited.
         """
+        if os.getpid() != self._pid:
+            self._loop.disown()
+            return
         deadline = time.monotonic() + self._limits.grace
         commands = self._loop.jobs.threads()
         self._loop.post(self._loop.stop)
@@ -69,7 +75,6 @@ class Listener:
             self._loop.deaf.wait(self._limits.grace)
             return
         self._thread.join()
-        self._loop.release()  # For a forked child, which had no thread.
         for thread in commands:
             thread.join(max(0.0, deadline - time.monotonic()))
         self._report()
