@@ -1,189 +1,158 @@
 """The zope.server adapter: bind, the true port, serve, drain.
 
-This is the only file that imports zope.server and asyncore.
+This is the only file that imports zope.server and asyncore.  zope.server's
+`WSGIHTTPServer` remains the shell: it makes the socket, binds, listens, and
+names the classes that do the work.  Those are in `http`.
 """
 from __future__ import annotations
 
-import asyncore
-import dataclasses
 import os
 import socket
-import threading
-import time
 from collections.abc import Callable
 from typing import Any
 
 from zope.server.adjustments import Adjustments
-from zope.server.http.httpserverchannel import HTTPServerChannel
-from zope.server.http.httptask import HTTPTask
 from zope.server.http.wsgihttpserver import WSGIHTTPServer
-from zope.server.taskthreads import ThreadedTaskDispatcher
 
-from zc.zkzopeserver.errors import ServerError
+from zc.zkzopeserver.http.accesslog import AccessLog
+from zc.zkzopeserver.http.channel import Channel
+from zc.zkzopeserver.http.context import Context
+from zc.zkzopeserver.http.engine import Engine
+from zc.zkzopeserver.http.engine import Statistics
+from zc.zkzopeserver.http.settings import Settings
+from zc.zkzopeserver.http.tracelog import TraceLog
 
-
-@dataclasses.dataclass(frozen=True)
-class Statistics:
-    """What a server is doing at the moment."""
-
-    started: float
-    requests: int
-    in_flight: int
-    queued: int
-    busy_threads: int
-    connections: int
+__all__ = ['Server', 'ServerError', 'Shell', 'Statistics']
 
 
-def bound_socket(host: str, port: int, backlog: int) -> socket.socket:
-    """A listening socket; ServerError says why there is none."""
-    where = f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
-    try:
-        found = socket.getaddrinfo(
-            host or '0.0.0.0', port, type=socket.SOCK_STREAM,
-            flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError) as error:
-        reason = getattr(error, 'strerror', None) or error
-        raise ServerError(f'cannot listen on {where}: {reason}') from None
-    family, kind, protocol, _, address = found[0]
-    sock = socket.socket(family, kind, protocol)
-    try:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
-        sock.listen(backlog)
-        sock.setblocking(False)
-    except OSError as error:
-        sock.close()
-        reason = os.strerror(error.errno) if error.errno else error
-        raise ServerError(f'cannot listen on {where}: {reason}') from None
-    return sock
-
-
-class Task(HTTPTask):
-    """A zope.server task that closes its connection while draining."""
-
-    def prepareResponseHeaders(self) -> None:
-        """Headers of the response, ``Connection: close`` while draining."""
-        super().prepareResponseHeaders()
-        if self.channel.server.is_draining:
-            self.close_on_finish = 1
-            self.response_headers['Connection'] = 'close'
-
-
-class Channel(HTTPServerChannel):
-    """A zope.server channel in its server's own asyncore map."""
-
-    task_class = Task
-    active_channels: dict[int, Any] = {}
-
-    def __init__(self, server: Shell, *args: Any) -> None:
-        self.home = server.home
-        super().__init__(server, *args)
-
-    def add_channel(self, map: dict | None = None) -> None:
-        """Enter the server's map, not the process's."""
-        super().add_channel(self.home)
-
-    def del_channel(self, map: dict | None = None) -> None:
-        """Leave the server's map."""
-        super().del_channel(self.home)
+class ServerError(OSError):
+    """The server cannot be; the text says what it cannot do, and why."""
 
 
 class Shell(WSGIHTTPServer):
-    """zope.server's WSGI server around a socket that listens already."""
+    """zope.server's WSGI server, bound and listening when constructed.
+
+    `channel_class` and, on that, `task_class` can be replaced in subclasses.
+    """
 
     channel_class = Channel
-    is_draining = False
 
-    def __init__(self, sock: socket.socket, application: Callable,
-                 name: str, dispatcher: ThreadedTaskDispatcher,
-                 adjustments: Adjustments) -> None:
+    def __init__(self, application: Callable, host: str, port: int,
+                 settings: Settings, backlog: int) -> None:
         self.home: dict[int, Any] = {}
-        asyncore.dispatcher.__init__(self, sock, self.home)
-        self.application = application
-        self.SERVER_IDENT = name
-        self.task_dispatcher = dispatcher
-        self.adj = adjustments
-        self.accepting = True
-        self.server_name = socket.gethostname()
-        self.port = sock.getsockname()[1]
-        self.verbose = 0
-        self.hit_log = None
+        self.SERVER_IDENT = settings.name
+        adjustments = Adjustments()
+        adjustments.backlog = backlog
+        adjustments.connection_limit = settings.connection_limit
+        adjustments.channel_timeout = settings.channel_timeout
+        self._host = host
+        super().__init__(application, None, host, port, adj=adjustments)
+        self.port = self.socket.getsockname()[1]
 
     def add_channel(self, map: dict | None = None) -> None:
-        """Enter this server's own map."""
+        """Stay out of the process's asyncore map."""
         super().add_channel(self.home)
 
-    def readable(self) -> bool:
-        """Whether there is room for one more connection."""
-        return len(self.home) <= self.adj.connection_limit
+    def del_channel(self, map: dict | None = None) -> None:
+        """As `add_channel`."""
+        super().del_channel(self.home)
+
+    def create_socket(self, family: int = socket.AF_INET,
+                      type: int = socket.SOCK_STREAM) -> None:
+        """Make a socket of the family that the host is of."""
+        found = socket.getaddrinfo(
+            self._host or '0.0.0.0', 0, type=type, flags=socket.AI_PASSIVE)
+        super().create_socket(found[0][0], type)
+        if found[0][0] == socket.AF_INET6:
+            # `::` means IPv4, too.
+            self.socket.setsockopt(
+                socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def computeServerName(self, ip: str = '') -> str:
+        """The host, without asking the DNS for it."""
+        return ip or socket.gethostname()
+
+
+def listening(application: Callable, host: str, port: int,
+              settings: Settings, backlog: int) -> Shell:
+    """A `Shell` that listens; ServerError says where it cannot, and why."""
+    try:
+        return Shell(application, host, port, settings, backlog)
+    except (OSError, UnicodeError, OverflowError) as error:
+        where = f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
+        reason = str(error)
+        if isinstance(error, socket.gaierror):
+            reason = error.strerror
+        elif isinstance(error, OSError) and error.errno:
+            reason = os.strerror(error.errno)
+        raise ServerError(f'cannot listen on {where}: {reason}') from None
+
+
+def opened(access_log: str | None) -> AccessLog | None:
+    """The access log; ServerError says why it cannot be written."""
+    if access_log is None:
+        return None
+    try:
+        return AccessLog(access_log)
+    except OSError as error:
+        raise ServerError(f'cannot write the access log {access_log}:'
+                          f' {error.strerror}') from None
 
 
 class Server:
-    """A WSGI server that is bound and listening when constructed."""
+    """A WSGI server that is bound and listening when constructed.
+
+    `address` is the host as given and the true port.  Keyword arguments
+    beyond `backlog` are those of `http.settings.Settings`.
+    """
 
     def __init__(self, application: Callable, *, host: str = '',
-                 port: int = 0, threads: int = 1,
-                 name: str = 'zc.zkzopeserver', connection_limit: int = 1000,
-                 channel_timeout: float = 120, backlog: int = 1024,
-                 max_request_header_size: int = 65536,
-                 max_request_body_size: int = 2 ** 30,
+                 port: int = 0, backlog: int = 1024,
                  zservertracelog: bool = False,
-                 access_log: Any = None) -> None:
-        sock = bound_socket(host, port, backlog)
-        self.address: tuple[str, int] = (host, sock.getsockname()[1])
-        self._threads = threads
-        self._dispatcher = ThreadedTaskDispatcher()
-        adjustments = Adjustments()
-        adjustments.connection_limit = connection_limit
-        adjustments.channel_timeout = channel_timeout
-        self._shell = Shell(sock, application, name, self._dispatcher,
-                            adjustments)
-        self._loop: threading.Thread | None = None
-        self._stopping = False
-        self._started = 0.0
+                 access_log: str | None = None, **settings: Any) -> None:
+        chosen = Settings(**settings)
+        self._access_log = opened(access_log)
+        try:
+            self._shell = listening(application, host, port, chosen, backlog)
+        except ServerError:
+            if self._access_log is not None:
+                self._access_log.close()
+            raise
+        self.address: tuple[str, int] = (host, self._shell.port)
+        context = Context(
+            application, (self._shell.server_name, self._shell.port), chosen,
+            TraceLog() if zservertracelog else None, self._access_log)
+        self._engine = Engine(
+            context, self._shell.socket,
+            lambda sock, peer: self._shell.channel_class(context, sock, peer),
+            f'zkzopeserver-{self._shell.port}')
 
     def start(self) -> None:
         """Start the loop and the threads, and return."""
-        self._started = time.time()
-        self._dispatcher.setThreadCount(self._threads)
-        self._loop = threading.Thread(target=self._run, name='zkzopeserver',
-                                      daemon=True)
-        self._loop.start()
-
-    def _run(self) -> None:
-        home = self._shell.home
-        while not self._stopping:
-            asyncore.poll(0.01, home)
+        if self._access_log is not None:
+            self._access_log.start()
+        self._engine.start()
 
     def drain(self, timeout: float) -> int:
-        """Stop accepting, finish what is in flight; how many were cut."""
-        self._shell.is_draining = True
-        self._shell.accepting = False
-        deadline = time.monotonic() + timeout
-        while self._busy() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        return len(self._busy())
+        """Accept no more and finish; how many requests had to be cut.
 
-    def _busy(self) -> list[Channel]:
-        return [channel for channel in list(self._shell.home.values())
-                if channel is not self._shell
-                and (channel.running_tasks or channel.outbuf)]
+        Everything that waits in the listen queue is still served.
+        """
+        return self._engine.drain(timeout, self._shell.close)
 
     def close(self) -> None:
         """Close every socket and end every thread; may be repeated."""
-        self._stopping = True
-        if self._loop is not None:
-            self._loop.join()
-        self._dispatcher.shutdown(timeout=1)
-        for channel in list(self._shell.home.values()):
-            channel.async_mode = True
-            channel.close()
+        self._engine.close()
         self._shell.close()
+        if self._access_log is not None:
+            self._access_log.close()
 
     def statistics(self) -> Statistics:
         """Counts of requests, threads and connections."""
-        busy = len(self._busy())
-        return Statistics(self._started, 0, busy,
-                          self._dispatcher.getPendingTasksEstimate(),
-                          min(busy, self._threads),
-                          max(0, len(self._shell.home) - 1))
+        return self._engine.statistics()
+
+    def reopen_logs(self) -> None:
+        """Go on in new log files: the old ones were moved."""
+        if self._access_log is not None:
+            self._access_log.reopen()

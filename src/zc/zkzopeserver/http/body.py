@@ -1,0 +1,139 @@
+"""Request bodies: received in memory, beyond a size in a file.
+
+All memory that waiting bodies use is counted: once a server's bodies have
+taken their share, further ones go to files whatever their size.
+"""
+from __future__ import annotations
+
+import io
+import logging
+import tempfile
+from typing import IO
+
+from zc.zkzopeserver.http.errors import Refusal
+from zc.zkzopeserver.http.parser import ChunkedParser
+from zc.zkzopeserver.http.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class Memory:
+    """What the bodies of a server have taken.
+
+    The count may be off by a little when threads meet here; it is a limit,
+    not an account.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+
+
+def empty() -> IO[bytes]:
+    """The ``wsgi.input`` of a request without a body."""
+    return io.BytesIO()
+
+
+class Store:
+    """Where the data of a body goes."""
+
+    def __init__(self, settings: Settings, memory: Memory) -> None:
+        self.size = 0
+        self._settings = settings
+        self._memory = memory
+        self._parts: list[bytes] = []
+        self._held = 0
+        self._file: IO[bytes] | None = None
+
+    def write(self, data: bytes) -> None:
+        """Keep some data; Refusal when it is too much, or has no place."""
+        self.size += len(data)
+        if self.size > self._settings.max_request_body_size:
+            raise Refusal(413, 'The body is too large.')
+        if self._file is None:
+            self._parts.append(data)
+            self._held += len(data)
+            self._memory.used += len(data)
+            if (self.size > self._settings.body_spool_size
+                    or self._memory.used > self._memory.limit):
+                self._spill()
+        else:
+            self._write(data)
+
+    def _spill(self) -> None:
+        try:
+            self._file = tempfile.TemporaryFile(buffering=0)
+        except OSError as error:
+            raise self._no_place(error) from None
+        parts = self._parts
+        self._forget()
+        for part in parts:
+            self._write(part)
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[self._file.write(view):]
+        except OSError as error:
+            raise self._no_place(error) from None
+
+    def _no_place(self, error: OSError) -> Refusal:
+        logger.error('a request body of at least %d bytes cannot be kept: %s',
+                     self.size, error)
+        return Refusal(503, 'The body cannot be stored.')
+
+    def stream(self) -> IO[bytes]:
+        """The whole body, as ``wsgi.input``; its memory stays counted."""
+        if self._file is None:
+            data = b''.join(self._parts)
+            self._parts = []
+            return io.BytesIO(data)
+        self._file.seek(0)
+        found, self._file = self._file, None
+        return io.BufferedReader(found, 65536)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self._forget()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _forget(self) -> None:
+        self._memory.used -= self._held
+        self._held = 0
+        self._parts = []
+
+
+class LengthBody:
+    """A body of a length that is known."""
+
+    def __init__(self, length: int, store: Store) -> None:
+        self.store = store
+        self._missing = length
+        self.is_complete = False
+
+    def feed(self, data: bytes) -> int:
+        """Take what belongs to the body; how much of `data` that was."""
+        if len(data) > self._missing:
+            data = data[:self._missing]
+        self.store.write(data)
+        self._missing -= len(data)
+        self.is_complete = not self._missing
+        return len(data)
+
+
+class ChunkedBody:
+    """A body in chunks."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self.store = store
+        self._parser = ChunkedParser(store.write, settings)
+        self.is_complete = False
+
+    def feed(self, data: bytes) -> int:
+        """Take what belongs to the body; how much of `data` that was."""
+        taken = self._parser.feed(data)
+        self.is_complete = self._parser.is_complete
+        return taken

@@ -1,0 +1,369 @@
+"""A connection, from its first byte to its last.
+
+A connection belongs to one thread at a time.  While `is_busy` it belongs to a
+worker, and whoever polls only notes in `events` that there is something to
+read; otherwise it belongs to whoever polls.  It changes hands under the
+context's lock.  Requests are answered one after the other, and the next one
+is read only then: who sends faster than is answered waits.
+"""
+from __future__ import annotations
+
+import socket
+import struct
+import time
+from typing import IO
+from typing import Any
+
+from zc.zkzopeserver.http.context import Context
+from zc.zkzopeserver.http.errors import Disconnected
+from zc.zkzopeserver.http.errors import Refusal
+from zc.zkzopeserver.http.output import Output
+from zc.zkzopeserver.http.polling import GONE
+from zc.zkzopeserver.http.polling import HALF_CLOSED
+from zc.zkzopeserver.http.polling import READ
+from zc.zkzopeserver.http.polling import WRITE
+from zc.zkzopeserver.http.receiver import Receiver
+from zc.zkzopeserver.http.task import Task
+
+RECV = 65536
+READS_A_TURN = 8
+READABLE = READ | HALF_CLOSED | GONE
+RESET = struct.pack('ii', 1, 0)
+# What a connection is doing.
+RECEIVING, ANSWERING, SENDING_FILE, ENDING, LINGERING, CLOSED = range(6)
+
+
+class Channel:
+    """A connection.
+
+    `handle`, `check` and `proceed` return whether a request is complete (or
+    a file has been sent): then the connection is busy, and a worker is to
+    call `serve` and `proceed`.
+    """
+
+    task_class = Task
+
+    __slots__ = ('context', 'sock', 'fd', 'environ', 'receiver', 'output',
+                 'task', 'state', 'is_busy', 'is_watched', 'events', 'since',
+                 'requests', 'keep_alive', 'must_linger', 'must_reset')
+
+    def __init__(self, context: Context, sock: socket.socket,
+                 address: Any) -> None:
+        self.context = context
+        self.sock = sock
+        self.fd = sock.fileno()
+        self.environ = environ = context.environ.copy()
+        host = address[0]
+        # An IPv4 client of an IPv6 socket.
+        environ['REMOTE_ADDR'] = host[7:] if host.startswith(
+            '::ffff:') else host
+        environ['REMOTE_PORT'] = str(address[1])
+        self.receiver = Receiver(context, environ)
+        self.output = Output(sock, context.settings)
+        self.task: Task | None = None
+        self.state = RECEIVING
+        self.is_busy = False
+        self.is_watched = False
+        self.events = 0
+        self.since = context.now
+        self.requests = 0
+        self.keep_alive = True
+        self.must_linger = False
+        self.must_reset = False
+
+    # For whoever polls.
+
+    def handle(self, events: int) -> bool:
+        """Do what can be done now that there are these events."""
+        if events & GONE:
+            self.output.abort()
+        if self.output:
+            self.events |= events & READABLE
+            self.advance()
+        elif self.state == RECEIVING:
+            if events & READABLE and self._receive(events):
+                return True
+        else:
+            self.events |= events & READABLE
+        return self._continue()
+
+    def advance(self) -> None:
+        """Send some of what is kept."""
+        if self.output.advance():
+            self.context.come_again(self)
+        elif self.output:
+            self.context.poller.arm(self.fd, WRITE)
+
+    def check(self, now: float) -> bool:
+        """End what has taken too long."""
+        settings = self.context.settings
+        state = self.state
+        if state == RECEIVING:
+            refusal = self.receiver.overdue(now)
+            if refusal is not None:
+                self._refuse(refusal)
+            elif self.is_idle and now - self.since > settings.channel_timeout:
+                self.close()
+        elif state == LINGERING:
+            if now - self.since > settings.linger_timeout:
+                self.close()
+        elif self.output.is_stalled(now):
+            self.output.abort()
+        return self._continue()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing of a request has come yet, nor is being sent."""
+        return (self.state == RECEIVING and not self.is_busy
+                and not self.receiver.has_begun)
+
+    # For workers.
+
+    def serve(self) -> None:
+        """Have the task run, or finished."""
+        task = self.task
+        if self.state == ANSWERING and not task.run():
+            self.state = SENDING_FILE
+            return
+        task.finish()
+        self.task = None
+        self.requests += 1
+        self.keep_alive = task.keep_alive
+        # The client does not expect the end of the connection, so it may
+        # have sent more; closing at once would take the response from it.
+        self.must_linger = task.request.keep_alive
+        self.must_reset = task.is_cut and not (
+            task.is_chunked or task.missing is not None)
+        self.state = ENDING
+
+    def proceed(self) -> bool:
+        """Go on after `serve`."""
+        return self._continue()
+
+    def send(self, data: bytes) -> None:
+        """Send, or keep and wait for room."""
+        self.output.send(data)
+        if self.output:
+            self._wait()
+
+    def send_pair(self, head: bytes, data: bytes) -> None:
+        """Send two pieces, as `send` does."""
+        self.output.send_pair(head, data)
+        if self.output:
+            self._wait()
+
+    def send_file(self, file: IO[bytes], offset: int, length: int) -> None:
+        """Send a stretch of a file, without waiting."""
+        self.output.send_file(file, offset, length)
+        if self.output:
+            self._have_sent()
+
+    def _wait(self) -> None:
+        self._have_sent()
+        self.output.wait()
+
+    def _have_sent(self) -> None:
+        self.watch()
+        self.context.poller.arm(self.fd, WRITE)
+
+    def has_more(self) -> bool:
+        """Whether the client has sent something after the request."""
+        if self.receiver.has_begun or self.events & READ:
+            return True
+        try:
+            return bool(self.sock.recv(1, socket.MSG_PEEK))
+        except OSError:
+            return False
+
+    # For whom it belongs to.
+
+    def watch(self) -> None:
+        """Have events told from now on."""
+        if not self.is_watched:
+            self.is_watched = True
+            self.context.poller.add(self.fd)
+
+    def _continue(self) -> bool:
+        """Go on until there is nothing to do but to wait."""
+        while True:
+            if self.state == ENDING and not self.output:
+                if self._next():
+                    return self._hand_over()
+            elif self.state == RECEIVING and self.events:
+                if self._receive(self._take_events()):
+                    return True
+            elif self.state == LINGERING and self.events:
+                self._take_events()
+                self._discard()
+            elif self.state == SENDING_FILE and not self.output:
+                self.is_busy = True
+                return True
+            if self.state == CLOSED:
+                return False
+            self.watch()
+            if self._release():
+                return False
+
+    def _release(self) -> bool:
+        """Give up the connection, unless there is something to do."""
+        with self.context.lock:
+            if self.state in (RECEIVING, LINGERING):
+                has_work = self.events
+            else:
+                has_work = not self.output
+            self.is_busy = bool(has_work)
+        return not has_work
+
+    def _take_events(self) -> int:
+        with self.context.lock:
+            events, self.events = self.events, 0
+        return events
+
+    def _hand_over(self) -> bool:
+        self.is_busy = True
+        self.state = ANSWERING
+        request, store = self.receiver.take_request()
+        self.task = self.task_class(self, request, store)
+        return True
+
+    def _receive(self, events: int) -> bool:
+        """Read; whether a request is complete."""
+        is_ending = events & (HALF_CLOSED | GONE)
+        for _ in range(READS_A_TURN):
+            try:
+                data = self.sock.recv(RECV)
+            except BlockingIOError:
+                self.context.poller.arm(self.fd, READ)
+                return False
+            except OSError:
+                self.close()
+                return False
+            if not data:
+                self.close()
+                return False
+            if self._feed(data):
+                self._note_rest(len(data), is_ending)
+                return self._hand_over()
+            if self.state != RECEIVING:
+                return False
+            if len(data) < RECV and not is_ending:
+                self.context.poller.arm(self.fd, READ)
+                return False
+        self.context.come_again(self)
+        return False
+
+    def _note_rest(self, size: int, is_ending: int) -> None:
+        if size == RECV or is_ending:
+            with self.context.lock:
+                self.events |= READ | is_ending
+        else:
+            self.context.poller.arm(self.fd, READ)
+
+    def _feed(self, data: bytes) -> bool:
+        try:
+            is_complete = self.receiver.feed(data)
+            if self.receiver.must_continue:
+                self.receiver.must_continue = False
+                self.output.send(b'HTTP/1.1 100 Continue\r\n\r\n')
+            return is_complete
+        except Refusal as refusal:
+            self._refuse(refusal)
+        except Disconnected:
+            self.close()
+        return False
+
+    def _refuse(self, refusal: Refusal) -> None:
+        """Answer a request that no application sees, and end."""
+        self.state = ENDING
+        self.keep_alive = False
+        self.must_linger = True
+        self.requests += 1
+        head, body = refusal.answer(self.context.tail)
+        if self.receiver.is_head_request:
+            body = b''
+        try:
+            self.output.send(head + body)
+        except Disconnected:
+            pass
+        if self.context.access_log is not None:
+            self.context.access_log.add_refusal(
+                self.environ, self.receiver.first_line, refusal.status,
+                len(body))
+        self.receiver.close()
+
+    def _next(self) -> bool:
+        """The response is out; whether the next request is complete."""
+        self.since = self.context.now
+        if self.keep_alive and not self.output.is_broken:
+            self.state = RECEIVING
+            return self.receiver.has_begun and self._feed(b'')
+        if self.output.is_broken or self.must_reset:
+            self.close()
+        elif self.must_linger or self.receiver.has_begun or self.events:
+            self._linger()
+        else:
+            self.close()
+        return False
+
+    def _linger(self) -> None:
+        # Data that nobody reads would make the kernel reset the connection,
+        # and the client lose the response.
+        self.state = LINGERING
+        self.events |= READ
+        try:
+            self.sock.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.close()
+
+    def _discard(self) -> None:
+        for _ in range(READS_A_TURN):
+            try:
+                if not self.sock.recv(RECV):
+                    break
+            except BlockingIOError:
+                self.context.poller.arm(self.fd, READ)
+                return
+            except OSError:
+                break
+        else:
+            self.context.come_again(self)
+            return
+        self.close()
+
+    @property
+    def age(self) -> float:
+        """Seconds since the request was complete, or since it is idle."""
+        if self.task is not None:
+            return time.perf_counter() - self.task.began
+        return time.monotonic() - self.since
+
+    def __str__(self) -> str:
+        """What it is doing, as logs show it."""
+        return str(self.task or
+                   f'a connection from {self.environ["REMOTE_ADDR"]}')
+
+    def cut(self) -> None:
+        """End a connection that a worker still has."""
+        self.output.abort()
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        """Close the connection, whatever it is doing."""
+        if self.state == CLOSED:
+            return
+        self.state = CLOSED
+        context = self.context
+        with context.lock:
+            context.channels.pop(self.fd, None)
+            context.past_requests += self.requests
+            self.is_busy = False
+        if self.is_watched:
+            context.poller.remove(self.fd)
+        if self.must_reset:
+            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        self.output.abort()
+        self.receiver.close()
+        self.sock.close()

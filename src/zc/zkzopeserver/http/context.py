@@ -1,0 +1,95 @@
+"""What the connections of a server have in common."""
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from typing import Any
+
+from zc.zkzopeserver.http.body import Memory
+from zc.zkzopeserver.http.polling import Poller
+from zc.zkzopeserver.http.polling import Waker
+from zc.zkzopeserver.http.response import http_date
+from zc.zkzopeserver.http.settings import Settings
+from zc.zkzopeserver.http.wrapper import FileWrapper
+
+if TYPE_CHECKING:
+    from zc.zkzopeserver.http.accesslog import AccessLog
+    from zc.zkzopeserver.http.channel import Channel
+    from zc.zkzopeserver.http.tracelog import TraceLog
+
+
+class Context:
+    """The state that connections share.
+
+    `lock` guards who owns a connection (see `channel`) and the counts;
+    `channels` has every open connection by its descriptor.
+    """
+
+    def __init__(self, application: Callable, address: tuple[str, int],
+                 settings: Settings, trace: TraceLog | None = None,
+                 access_log: AccessLog | None = None) -> None:
+        self.application = application
+        self.settings = settings
+        self.trace = trace
+        self.access_log = access_log
+        self.lock = threading.Lock()
+        self.channels: dict[int, Channel] = {}
+        # Those that want another turn although no event will come.
+        self.again: list[Channel] = []
+        self.memory = Memory(settings.body_memory)
+        self.is_draining = False
+        self.past_requests = 0
+        self.cut = 0
+        self.environ = self._environ(address)
+        self.poller: Any = None
+        self._second = 0
+        self.tick()
+
+    def open(self, poller_class: type = Poller) -> None:
+        """Have what a running server needs."""
+        self.environ['wsgi.errors'] = sys.stderr
+        self.poller = poller_class()
+        self.waker = Waker()
+        self.poller.add_source(self.waker.fd)
+
+    def close(self) -> None:
+        """Close the poller."""
+        if self.poller is not None:
+            self.waker.close()
+            self.poller.close()
+
+    def come_again(self, channel: Channel) -> None:
+        """Give a connection another turn although no event will come."""
+        self.again.append(channel)
+        self.waker.wake()
+
+    def tick(self) -> None:
+        """Look at the clock: once a turn is enough for everybody."""
+        self.now = time.monotonic()
+        seconds = time.time()
+        if int(seconds) != self._second:
+            self._second = int(seconds)
+            self.date = f'Date: {http_date(seconds)}\r\n'
+            self.server = f'Server: {self.settings.name}\r\n'
+            self.tail = f'{self.server}{self.date}\r\n'
+
+    def _environ(self, address: tuple[str, int]) -> dict[str, Any]:
+        settings = self.settings
+        return {
+            'GATEWAY_INTERFACE': 'CGI/1.1',
+            'SERVER_NAME': address[0],
+            'SERVER_PORT': str(address[1]),
+            'SERVER_SOFTWARE': settings.name,
+            'SCRIPT_NAME': '',
+            'wsgi.version': (1, 0),
+            'wsgi.url_scheme': 'http',
+            'wsgi.errors': sys.stderr,
+            'wsgi.multithread': settings.threads > 1,
+            'wsgi.multiprocess': settings.multiprocess,
+            'wsgi.run_once': False,
+            'wsgi.input_terminated': True,
+            'wsgi.file_wrapper': FileWrapper,
+        }

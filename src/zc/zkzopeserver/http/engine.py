@@ -1,0 +1,146 @@
+"""A whole server behind a listening socket."""
+from __future__ import annotations
+
+import dataclasses
+import logging
+import socket
+import time
+from collections.abc import Callable
+from typing import Any
+
+from zc.zkzopeserver.http.acceptor import Acceptor
+from zc.zkzopeserver.http.channel import LINGERING
+from zc.zkzopeserver.http.channel import Channel
+from zc.zkzopeserver.http.context import Context
+from zc.zkzopeserver.http.loop import Loop
+from zc.zkzopeserver.http.workers import Workers
+
+logger = logging.getLogger(__name__)
+
+# A client that has just sent a request must be heard before its connection
+# is closed for being idle.
+GRACE = 1.0
+STEP = 0.01
+JOIN = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Statistics:
+    """What a server is doing at the moment.
+
+    `started` is a time as of time.time(), 0 before `start`; `requests` counts
+    those answered; `in_flight` are those complete and not yet answered, of
+    which `queued` wait for one of the threads, of which `busy_threads` work.
+    """
+
+    started: float
+    requests: int
+    in_flight: int
+    queued: int
+    busy_threads: int
+    threads: int
+    connections: int
+
+
+class Engine:
+    """Serves on a listening socket, which stays its owner's to close."""
+
+    def __init__(self, context: Context, sock: socket.socket,
+                 make_channel: Callable[[Any, Any], Channel] | None = None,
+                 name: str = 'zkzopeserver') -> None:
+        self.context = context
+        self._acceptor = Acceptor(
+            context, sock,
+            make_channel or (lambda *args: Channel(context, *args)))
+        self._loop = Loop(context, self._acceptor)
+        self.workers = Workers(self._loop, context.settings.threads, name)
+        self._started = 0.0
+        self._is_closed = False
+
+    def start(self) -> None:
+        """Start the threads and return."""
+        self._started = time.time()
+        self.context.open()
+        self.workers.start()
+
+    def statistics(self) -> Statistics:
+        """Counts of requests, threads and connections."""
+        context = self.context
+        with context.lock:
+            channels = list(context.channels.values())
+            requests = context.past_requests
+        busy = sum(channel.is_busy for channel in channels)
+        queued = min(busy, self.workers.queued)
+        return Statistics(
+            started=self._started,
+            requests=requests + sum(found.requests for found in channels),
+            in_flight=busy,
+            queued=queued,
+            busy_threads=min(busy - queued, context.settings.threads),
+            threads=context.settings.threads,
+            connections=len(channels))
+
+    def drain(self, timeout: float, close_listener: Callable[[], None]) -> int:
+        """Stop accepting and finish; how many requests had to be cut.
+
+        `close_listener` is called once everything that waits in the listen
+        queue has been accepted.
+        """
+        if not self._started or self._is_closed:
+            close_listener()
+            return 0
+        began = time.monotonic()
+        deadline = began + timeout
+        self.context.is_draining = True
+        grace_ends = min(began + GRACE, deadline)
+        while time.monotonic() < deadline:
+            self._loop.call(lambda: self._stop_accepting(close_listener))
+            if time.monotonic() > grace_ends:
+                self._loop.call(self._close_idle)
+            if self._acceptor.is_closed and not self.context.channels:
+                return 0
+            time.sleep(STEP)
+        return self._cut()
+
+    def _stop_accepting(self, close_listener: Callable[[], None]) -> None:
+        if self._acceptor.is_closed:
+            return
+        self._loop.accept()
+        if self._acceptor.is_exhausted:
+            self._acceptor.close()
+            close_listener()
+
+    def _close_idle(self) -> None:
+        now = time.monotonic()
+        for channel in list(self.context.channels.values()):
+            if channel.is_idle and now - channel.since > GRACE:
+                channel.close()
+
+    def _cut(self) -> int:
+        cut = 0
+        for channel in list(self.context.channels.values()):
+            if channel.is_idle or channel.state == LINGERING:
+                continue
+            cut += 1
+            logger.warning('%s is cut off after %.1f s, as it has not ended'
+                           ' in time', channel, channel.age)
+            channel.output.abort()
+        return cut
+
+    def close(self) -> None:
+        """End the threads and close every connection; may be repeated."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        stuck = self.workers.stop(JOIN)
+        if stuck:
+            logger.warning('%d threads are still in the application', stuck)
+        left = self.workers.leftover()
+        for channel in list(self.context.channels.values()):
+            if channel.is_busy and stuck and channel not in left:
+                channel.cut()
+            else:
+                channel.close()
+        self._acceptor.close()
+        if self._started:
+            self.context.close()

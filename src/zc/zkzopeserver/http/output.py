@@ -1,0 +1,233 @@
+"""What is on its way to a client.
+
+Data goes straight to the socket.  What the socket does not take is kept: in
+memory at first, then in a temporary file, and at last the application's
+thread waits.  Whoever polls sends on meanwhile.
+"""
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+from collections import deque
+from typing import IO
+
+from zc.zkzopeserver.http.errors import Disconnected
+from zc.zkzopeserver.http.fileparts import TURN
+from zc.zkzopeserver.http.fileparts import FilePart
+from zc.zkzopeserver.http.fileparts import SpoolPart
+from zc.zkzopeserver.http.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+
+class Output:
+    """The sending side of a connection.
+
+    `send`, `send_pair`, `send_file` and `wait` are for the one thread that
+    answers a request; `advance` is for whoever polls.
+    """
+
+    __slots__ = ('_sock', '_settings', '_parts', '_size', '_sent', '_began',
+                 '_lock', '_gate', 'is_broken')
+
+    def __init__(self, sock: socket.socket, settings: Settings) -> None:
+        self._sock = sock
+        self._settings = settings
+        self._parts: deque[memoryview | FilePart] = deque()
+        self._size = 0
+        self._sent = 0
+        self._began = 0.0
+        self._lock = threading.Lock()
+        self._gate: threading.Lock | None = None
+        self.is_broken = False
+
+    def __bool__(self) -> bool:
+        """Whether something is kept."""
+        return bool(self._parts)
+
+    def send(self, data: bytes) -> None:
+        """Send, or keep; Disconnected when there is nobody to send to."""
+        self._check()
+        sent = 0
+        if not self._parts:
+            try:
+                sent = self._sock.send(data)
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                self._fail(error)
+            if sent == len(data):
+                return
+        self._keep(memoryview(data)[sent:])
+
+    def send_pair(self, head: bytes, data: bytes) -> None:
+        """Send two pieces without joining them."""
+        self._check()
+        sent = 0
+        if not self._parts:
+            try:
+                sent = self._sock.sendmsg((head, data))
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                self._fail(error)
+        if sent < len(head):
+            self._keep(memoryview(head)[sent:])
+            sent = len(head)
+        if sent < len(head) + len(data):
+            self._keep(memoryview(data)[sent - len(head):])
+
+    def send_file(self, file: IO[bytes], offset: int, length: int) -> None:
+        """Send a stretch of a file, which must stay open until it is sent."""
+        self._check()
+        with self._lock:
+            self._enter(FilePart(file, offset, length), length)
+            self._advance()
+
+    def _check(self) -> None:
+        if self.is_broken:
+            raise Disconnected('the client is gone')
+
+    def _fail(self, error: OSError) -> None:
+        self.is_broken = True
+        raise Disconnected(error.strerror) from None
+
+    def _keep(self, data: memoryview) -> None:
+        with self._lock:
+            self._store(data)
+            # Only a socket that has refused something tells when it takes
+            # more, so this must come after something is kept.
+            self._advance()
+
+    def _store(self, data: memoryview) -> None:
+        settings = self._settings
+        in_memory = self._size + len(data) <= settings.output_buffer_size
+        if in_memory and not self._spool():
+            self._enter(data, len(data))
+        elif len(data) > settings.output_spool_size:
+            # It is in memory already, and the thread will wait for it.
+            self._enter(data, len(data))
+        else:
+            self._spill(data)
+
+    def _enter(self, part: memoryview | FilePart, size: int) -> None:
+        if not self._parts:
+            self._began, self._sent = time.monotonic(), 0
+        self._parts.append(part)
+        self._size += size
+
+    def _spool(self) -> SpoolPart | None:
+        last = self._parts[-1] if self._parts else None
+        if (isinstance(last, SpoolPart)
+                and last.end < self._settings.output_spool_size):
+            return last
+        return None
+
+    def _spill(self, data: memoryview) -> None:
+        spool = self._spool()
+        try:
+            if spool is None:
+                self._enter(SpoolPart(data), len(data))
+            else:
+                spool.append(data)
+                self._size += len(data)
+        except OSError as error:
+            logger.error('a response cannot be kept in a temporary file,'
+                         ' memory keeps it: %s', error)
+            self._enter(data, len(data))
+
+    def advance(self) -> bool:
+        """Send what the socket takes; whether to come back at once.
+
+        For the sake of others it ends after a while even if the socket would
+        take more.
+        """
+        with self._lock:
+            return self._advance()
+
+    def _advance(self) -> bool:
+        left = TURN
+        try:
+            while self._parts and left > 0:
+                sent = self._send_first()
+                self._size -= sent
+                self._sent += sent
+                left -= sent
+        except BlockingIOError:
+            left = TURN
+        except OSError:
+            self._break()
+        if self._gate is not None and (
+                self.is_broken
+                or self._size <= self._settings.output_buffer_size):
+            self._open_gate()
+        return bool(self._parts) and left <= 0
+
+    def _send_first(self) -> int:
+        part = self._parts[0]
+        if isinstance(part, FilePart):
+            sent = part.send(self._sock)
+            if not sent:
+                raise OSError('the file has become shorter')
+            if not part.left:
+                self._parts.popleft()
+                part.close()
+            return sent
+        sent = self._sock.send(part)
+        if sent == len(part):
+            self._parts.popleft()
+        else:
+            self._parts[0] = self._trimmed(part[sent:])
+        return sent
+
+    def _trimmed(self, rest: memoryview) -> memoryview:
+        # A view keeps alive all of what it is a view of.
+        if len(rest) < 65536 and len(rest.obj) > 131072:
+            return memoryview(bytes(rest))
+        return rest
+
+    def wait(self) -> None:
+        """Return once there is room; Disconnected when there never is."""
+        settings = self._settings
+        room = settings.output_buffer_size + settings.output_spool_size
+        if self._size <= room:
+            return
+        while self._size > settings.output_buffer_size:
+            with self._lock:
+                if self._size <= settings.output_buffer_size:
+                    break
+                gate = self._gate = threading.Lock()
+                gate.acquire()
+            before = self._sent
+            if not gate.acquire(timeout=settings.send_timeout):
+                if self._sent == before or self.is_stalled(time.monotonic()):
+                    self.abort()
+            self._check()
+
+    def is_stalled(self, now: float) -> bool:
+        """Whether what is kept goes too slowly."""
+        settings = self._settings
+        return bool(self._parts) and now > (
+            self._began + settings.send_timeout
+            + self._sent / settings.minimum_rate)
+
+    def abort(self) -> None:
+        """Drop what is kept; whoever sends gets Disconnected."""
+        with self._lock:
+            self._break()
+
+    def _break(self) -> None:
+        self.is_broken = True
+        for part in self._parts:
+            if isinstance(part, FilePart):
+                part.close()
+        self._parts.clear()
+        self._size = 0
+        self._open_gate()
+
+    def _open_gate(self) -> None:
+        if self._gate is not None:
+            self._gate.release()
+            self._gate = None

@@ -1,0 +1,149 @@
+"""llhttp, through httptools, as two small objects.
+
+llhttp decides what is well formed.  It is always fed up to a place where a
+message can end, an empty line, and never beyond: so the end of a message is
+known exactly, although httptools does not tell how much it has consumed, and
+what belongs to the next message stays with the caller.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httptools
+
+from zc.zkzopeserver.http.errors import Refusal
+from zc.zkzopeserver.http.settings import Settings
+
+END = b'\r\n\r\n'
+PRELUDE = (b'POST / HTTP/1.1\r\n'
+           b'Host: x\r\n'
+           b'Transfer-Encoding: chunked\r\n\r\n')
+LIKELY_CHUNK_FRAMING = 24
+
+
+class HeadParser:
+    """Takes the heads of requests apart, one whole head at a time."""
+
+    def __init__(self) -> None:
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._heads = 0
+        self._parser: httptools.HttpRequestParser | None = None
+
+    def fields(self, head: bytes) -> list[tuple[bytes, bytes]]:
+        """The (name, value) pairs of a head; Refusal when it is not sound.
+
+        `head` ends with its first empty line.
+        """
+        parser = self._parser
+        if parser is None:
+            parser = self._parser = httptools.HttpRequestParser(self)
+        fields = self._fields = []
+        self._heads = 0
+        try:
+            parser.feed_data(head)
+        except httptools.HttpParserUpgrade:
+            # We do not upgrade, which HTTP allows: the request counts as it
+            # is.  llhttp would now take its body for another protocol.
+            self.forget()
+        except httptools.HttpParserError as error:
+            self.forget()
+            raise Refusal(400, f'The request is malformed: {error}.') from None
+        if self._heads != 1:
+            self.forget()
+            raise Refusal(400, 'The request is malformed.')
+        return fields
+
+    def forget(self) -> None:
+        """Have a new parser for the next head.
+
+        To be called after a head whose body follows: the body goes elsewhere
+        and llhttp would wait for it here.
+        """
+        self._parser = None
+
+    # What llhttp calls.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A field of the head."""
+        self._fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """The end of a head: exactly one in a head, if we agree with it."""
+        self._heads += 1
+
+
+class ChunkedParser:
+    """Takes a chunked body apart and hands its data to `write`.
+
+    What surrounds the data (sizes, extensions, trailers) is dropped, and
+    bounded.
+    """
+
+    def __init__(self, write: Callable[[bytes], None],
+                 settings: Settings) -> None:
+        self._write = write
+        self._settings = settings
+        self._framing = 0
+        self._allowed = settings.max_chunk_framing
+        self._trailers = 0
+        self._tail = b''
+        self._failure: Refusal | None = None
+        self.is_complete = False
+        self._parser = httptools.HttpRequestParser(self)
+        self._parser.feed_data(PRELUDE)
+
+    def feed(self, data: bytes) -> int:
+        """Take what belongs to the body; how much of `data` that was."""
+        start, view = 0, memoryview(data)
+        while start < len(data) and not self.is_complete:
+            end = self._possible_end(data, start)
+            self._framing += end - start
+            self._parse(view[start:end])
+            self._tail = (self._tail + data[max(start, end - 3):end])[-3:]
+            start = end
+        return start
+
+    def _possible_end(self, data: bytes, start: int) -> int:
+        # An empty line may have begun in what was fed before.
+        seam = (self._tail + data[start:start + 3]).find(END)
+        if seam >= 0:
+            return start + seam + len(END) - len(self._tail)
+        found = data.find(END, start)
+        return len(data) if found < 0 else found + len(END)
+
+    def _parse(self, piece: memoryview) -> None:
+        try:
+            self._parser.feed_data(piece)
+        except httptools.HttpParserError as error:
+            if self._failure is not None:
+                raise self._failure from None
+            raise Refusal(
+                400, f'The chunked body is malformed: {error}.') from None
+        if self._framing > self._allowed:
+            raise Refusal(400, 'Chunk extensions or trailers are too long.')
+
+    # What llhttp calls.
+
+    def on_chunk_header(self) -> None:
+        """The size of a chunk has been read."""
+        self._allowed += LIKELY_CHUNK_FRAMING
+
+    def on_body(self, data: bytes) -> None:
+        """Data of the body."""
+        self._framing -= len(data)
+        try:
+            self._write(data)
+        except Refusal as refusal:
+            self._failure = refusal
+            raise
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A trailer: dropped, since it must never pass for a header."""
+        self._trailers += 1
+        if self._trailers > self._settings.max_request_fields:
+            self._failure = Refusal(431, 'There are too many trailers.')
+            raise self._failure
+
+    def on_message_complete(self) -> None:
+        """The end of the body."""
+        self.is_complete = True
