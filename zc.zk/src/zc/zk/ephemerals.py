@@ -15,6 +15,7 @@ from kazoo.protocol.states import WatchedEvent
 from kazoo.protocol.states import ZnodeStat
 from zc.zk.encoding import decode
 from zc.zk.paths import split
+from zc.zk.reading import is_ephemeral
 
 Stats = dict[str, ZnodeStat | None]
 
@@ -61,7 +62,7 @@ class Ephemerals:
 
     def describe(self, path: str, stat: ZnodeStat) -> str:
         """Whose node it is, for messages."""
-        if not stat.ephemeralOwner:
+        if not is_ephemeral(stat.ephemeralOwner):
             return 'nobody in particular (it is not ephemeral)'
         try:
             data, _ = self._result(self._client.get_async(path))

@@ -14,6 +14,7 @@ from zc.zk.ephemerals import Ephemerals
 from zc.zk.ephemerals import Raced
 from zc.zk.ephemerals import Stats
 from zc.zk.paths import join
+from zc.zk.reading import is_ephemeral
 
 logger = logging.getLogger(__name__)
 
@@ -146,8 +147,8 @@ class Keeper:
         return stale, foreign
 
     def _is_stale(self, entry: Entry, stat: ZnodeStat) -> bool:
-        return stat.ephemeralOwner in self.sessions or bool(
-            stat.ephemeralOwner and entry.fresh)
+        return stat.ephemeralOwner in self.sessions or (
+            entry.fresh and is_ephemeral(stat.ephemeralOwner))
 
     def _displace(self, entry: Entry, foreign: dict[str, int],
                   stats: Stats) -> None:

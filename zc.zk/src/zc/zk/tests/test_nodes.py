@@ -1,0 +1,243 @@
+"""Single nodes and all below one: links, walking, deleting."""
+import logging
+
+import pytest
+import zc.zk
+from kazoo.exceptions import NoNodeError
+from zc.zk import paths
+from zc.zk.changes import Change
+from zc.zk.testing.waiting import wait_for
+
+
+@pytest.fixture
+def zk(zookeeper, no_leaks):
+    with zc.zk.ZooKeeper(zookeeper.connection_string, 5.) as zk:
+        yield zk
+
+
+def test_aliases(zk):
+    assert zk.create('/a', b'1', zc.zk.OPEN_ACL_UNSAFE) == '/a'
+    assert zk.exists('/a').version == 0
+    assert zk.exists('/b') is None
+    assert zk.get('/a')[0] == b'1'
+    assert zk.set('/a', b'2', 0).version == 1
+    assert zk.create('/a/n-', sequence=True) == '/a/n-0000000000'
+    names, stat = zk.get_children('/a', include_data=True)
+    assert names == ['n-0000000000']
+    assert stat.numChildren == 1
+    zk.delete('/a', recursive=True)
+    assert not zk.exists('/a')
+
+
+def test_get_properties(zk):
+    zk.create('/a', b'{"x": 1}')
+    zk.create('/b', b'text')
+    assert zk.get_properties('/a') == {'x': 1}
+    assert zk.get_properties('/b') == {'string_value': 'text'}
+    with pytest.raises(NoNodeError):
+        zk.get_properties('/c')
+
+
+def test_create_recursive(zk):
+    zk.create_recursive('/a/b/c', b'1', zc.zk.OPEN_ACL_UNSAFE)
+    zk.create_recursive('/a/b/c', b'2', zc.zk.OPEN_ACL_UNSAFE)
+    assert zk.get('/a/b/c')[0] == b'2'
+
+
+def test_is_ephemeral(zk):
+    zk.create('/a')
+    zk.create('/a/b', ephemeral=True)
+    assert zk.is_ephemeral('/a') is False
+    assert zk.is_ephemeral('/a/b') is True
+    with pytest.raises(NoNodeError):
+        zk.is_ephemeral('/c')
+
+
+# Links
+
+LINKS = """
+/top
+  /a
+    top -> /top
+    loop -> /top/a/b/loop
+    relative -> b/c
+    /b
+      top -> /top
+      loop -> /top/a/loop
+      up -> ../../a
+      /c
+        top -> /top
+        loop -> /top/a/b/c/loop
+        bad -> /nowhere
+"""
+
+
+@pytest.fixture
+def links(zk):
+    zk.import_tree(LINKS)
+
+
+@pytest.mark.parametrize(('path', 'real'), [
+    ('/', '/'),
+    ('/top/a/b/c', '/top/a/b/c'),
+    ('/top/a/b/c/', '/top/a/b/c'),
+    ('/top/a/top/a/b/top/a/b/c/top', '/top'),
+    ('/top/a/b/c/./../..', '/top/a'),
+    ('/../top', '/top'),
+    ('/top/a/relative', '/top/a/b/c'),
+    ('/top/a/b/up/b', '/top/a/b'),
+])
+def test_resolve(zk, links, path, real):
+    assert zk.resolve(path) == real
+
+
+@pytest.mark.parametrize('path', [
+    '/nowhere', '/top/a/top/a/b/top/x', '/top/a/b/c/bad',
+    '/top/a/b/c/bad/more', '/top/name/more'])
+def test_resolve_names_the_path_that_is_not_there(zk, links, path):
+    with pytest.raises(NoNodeError, match=f'^{path}$'):
+        zk.resolve(path)
+
+
+@pytest.mark.parametrize(('path', 'loop'), [
+    ('/top/a/b/c/loop', ('/top/a/b/c/loop', '/top/a/b/c/loop')),
+    ('/top/a/loop/b', ('/top/a/loop', '/top/a/b/loop', '/top/a/loop')),
+])
+def test_link_loops(zk, links, path, loop):
+    with pytest.raises(zc.zk.LinkLoop, match=f'circle: {loop[0]}') as info:
+        zk.resolve(path)
+    assert info.value.paths == loop
+
+
+def test_ln(zk):
+    for path in '/a', '/a/b', '/c', '/c/d':
+        zk.create(path)
+    zk.ln('/a', '/c/link')
+    assert zk.get_properties('/c') == {'link ->': '/a'}
+    assert zk.resolve('/c/link/b') == '/a/b'
+    zk.ln('/a/b', '/c/')
+    assert zk.get_properties('/c') == {'link ->': '/a', 'b ->': '/a/b'}
+    zk.ln('/c', '/a/b/other')
+    zk.ln('/a', '/c/link/linked')  # into what is itself behind a link
+    assert zk.get_properties('/a') == {'linked ->': '/a'}
+    with pytest.raises(NoNodeError, match='/nowhere'):
+        zk.ln('/a', '/nowhere/link')
+
+
+def test_ln_at_the_root(zk):
+    zk.create('/a')
+    zk.ln('/a', '/link')
+    assert zk.resolve('/link') == '/a'
+    zk.ln('/a/b', '/')
+    assert zk.get_properties('/') == {'link ->': '/a', 'b ->': '/a/b'}
+
+
+def test_path_functions():
+    assert zc.zk.join('/a', 'b', 'c') == '/a/b/c'
+    assert zc.zk.join('/', 'b') == '/b'
+    assert zc.zk.join('/') == '/'
+    assert paths.split('/a/b') == ('/a', 'b')
+    assert paths.split('/a') == ('/', 'a')
+    assert paths.normalize('//a/./b/../c/') == '/a/c'
+    assert paths.relative_to('/a', 'b') == '/a/b'
+    assert paths.relative_to('/a', '/b') == '/b'
+    assert paths.relative_to('/a', '..') == '/'
+
+
+# Walking
+
+TREE = """
+/a
+  /b
+    /c
+  /d
+"""
+
+
+def test_walk(zk):
+    zk.import_tree(TREE)
+    zk.create('/a/b/c/e', ephemeral=True)
+    assert list(zk.walk('/a')) == ['/a', '/a/b', '/a/b/c', '/a/b/c/e', '/a/d']
+    assert list(zk.walk()) == ['/', *zk.walk('/a')]
+    assert list(zk.walk('/nowhere')) == []
+
+
+def test_walk_without_ephemeral_nodes(zk):
+    zk.import_tree(TREE)
+    zk.create('/a/b/c/e', ephemeral=True)
+    assert list(zk.walk('/a', ephemeral=False)) == [
+        '/a', '/a/b', '/a/b/c', '/a/d']
+
+
+def test_walk_with_children(zk):
+    zk.import_tree(TREE)
+    assert list(zk.walk('/a', children=True)) == [
+        ('/a', ['b', 'd']), ('/a/b', ['c']), ('/a/b/c', []), ('/a/d', [])]
+    seen = []
+    for path, children in zk.walk('/a', children=True):
+        seen.append(path)
+        if path == '/a/b':
+            children.remove('c')
+    assert seen == ['/a', '/a/b', '/a/d']
+
+
+def test_walk_sees_what_is_deleted_meanwhile(zk):
+    zk.import_tree(TREE)
+    seen = []
+    for path in zk.walk('/a'):
+        seen.append(path)
+        if path == '/a':
+            zk.delete('/a/d')
+    assert seen == ['/a', '/a/b', '/a/b/c']
+
+
+# Deleting
+
+
+def test_delete_recursive(zk):
+    zk.import_tree(TREE)
+    expected = [Change('delete node', path)
+                for path in ('/a/b/c', '/a/b', '/a/d', '/a')]
+    assert zk.delete_recursive('/a', dry_run=True) == expected
+    assert list(zk.walk('/a')) == ['/a', '/a/b', '/a/b/c', '/a/d']
+    assert zk.delete_recursive('/a') == expected
+    assert list(zk.walk()) == ['/']
+    with pytest.raises(NoNodeError, match='/a'):
+        zk.delete_recursive('/a')
+    with pytest.raises(ValueError, match='root'):
+        zk.delete_recursive('/')
+
+
+def test_delete_recursive_leaves_ephemeral_nodes(zk, caplog):
+    zk.import_tree(TREE)
+    zk.register('/a/b', 'x:1')
+    with caplog.at_level(logging.WARNING, 'zc.zk'):
+        changes = zk.delete_recursive('/a')
+    assert [str(change) for change in changes if change.is_note] == [
+        'left alone, as it is ephemeral: /a/b/x:1',
+        'not deleted, as there are ephemeral nodes below: /a/b',
+        'not deleted, as there are ephemeral nodes below: /a']
+    assert caplog.messages == [str(change) for change in changes
+                               if change.is_note]
+    assert list(zk.walk('/a')) == ['/a', '/a/b', '/a/b/x:1']
+
+
+def test_delete_recursive_of_an_ephemeral_node(zk, caplog):
+    zk.create('/a')
+    zk.register('/a', 'x:1')
+    path = '/a/x:1'
+    assert zk.delete_recursive(path, ignore_if_ephemeral=True) == []
+    assert caplog.messages == []
+    assert zk.delete_recursive(path) == [Change('ephemeral node', path)]
+    assert zk.exists(path)
+    assert zk.delete_recursive(path, force=True) == [
+        Change('delete node', path)]
+    assert not zk.exists(path)
+
+
+def test_forced_deletion_withdraws_our_registrations(zk):
+    zk.import_tree(TREE)
+    registration = zk.register('/a/b', 'x:1')
+    zk.delete_recursive('/a', force=True)
+    wait_for(lambda: list(zk.walk()) == ['/'])
+    assert registration.state == 'withdrawn'
