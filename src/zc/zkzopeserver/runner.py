@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
+from zc.zkzopeserver import channel
 from zc.zkzopeserver import options as option_table
 from zc.zkzopeserver.service import Service
 
@@ -28,16 +29,35 @@ def run(application: Any, global_conf: Mapping[str, str] | None = None,
     as strings.  Raises OptionsError with all that is wrong in them, before a
     socket exists, and a StartError (see `zc.zkzopeserver.errors`) when the
     address, the monitor's address or ZooKeeper cannot be had.
+
+    With more than one of `workers` the process becomes their parent, and
+    `application` is not used; SystemExit when they end in failure.
     """
     options = option_table.parse(local_conf, where(global_conf))
+    if channel.is_parent(options.workers):
+        # Imported by those who want it alone.
+        from zc.zkzopeserver import workers
+        if status := workers.run_parent(options):
+            raise SystemExit(status)
+        return
     service = Service(options, application, event_for_testing.set)
     _running.append(service)
     try:
         with on_signals(STOP_SIGNALS, service.request_stop):
-            service.run()
+            run_service(service)
     finally:
         _running.remove(service)
         event_for_testing.clear()
+
+
+def run_service(service: Service) -> None:
+    """Run it; as a worker, when a parent started this process."""
+    link = channel.link()
+    if link is None:
+        service.run()
+    else:
+        from zc.zkzopeserver import working
+        working.run(service, link)
 
 
 def where(global_conf: Mapping[str, str] | None) -> str:

@@ -1,0 +1,189 @@
+"""A program with workers as tests run it: `standin.py` in a process."""
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+from zc.zk.testing import orphans
+from zc.zk.testing.waiting import wait_for
+
+PROGRAM = Path(__file__).with_name('standin.py')
+LIMITS = {'workers': 2, 'ready_timeout': 60, 'graceful_timeout': 0.2,
+          'deregister_wait': 0}
+
+
+class Program:
+    """A parent and its workers, with what they say."""
+
+    def __init__(self, folder: Path, plan: dict[str, Any],
+                 environment: dict[str, str], settings: dict[str, Any]
+                 ) -> None:
+        self.folder = folder
+        self.log_path = folder / 'log'
+        self.limits = LIMITS | {'workers': int(settings['workers'])}
+        self.plan(**plan)
+        (folder / 'settings').write_text(json.dumps(settings))
+        with self.log_path.open('wb') as log:
+            self.process = subprocess.Popen(
+                [sys.executable, '-W', 'error', PROGRAM, folder],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env=os.environ | environment)
+        orphans.guard(self.process.pid)
+
+    def plan(self, limits: dict[str, Any] | None = None,
+             **plan: Any) -> None:
+        """What workers do that start from now on."""
+        plan['limits'] = self.limits | (limits or {})
+        new = self.folder / 'plan.new'
+        new.write_text(json.dumps(plan))
+        new.rename(self.folder / 'plan')
+
+    def release(self) -> None:
+        """Let slow workers end."""
+        (self.folder / 'release').touch()
+
+    # What happened.
+
+    def events(self, event: str) -> list[int]:
+        """The workers to whom this happened, in their order."""
+        with contextlib.suppress(FileNotFoundError):
+            lines = (self.folder / 'events').read_text().splitlines()
+            return [int(line.split()[0]) for line in lines
+                    if line.split()[1] == event]
+        return []
+
+    def log(self) -> str:
+        """What was written to stderr."""
+        return self.log_path.read_text('utf-8', 'replace')
+
+    def find(self, pattern: str) -> list[str]:
+        """The matches of a pattern in the log."""
+        return re.findall(pattern, self.log())
+
+    def wait_log(self, pattern: str, count: int = 1,
+                 timeout: float = 10) -> list[str]:
+        """Until the pattern is found so often."""
+        return wait_for(lambda: len(self.find(pattern)) >= count
+                        and self.find(pattern), timeout,
+                        lambda: f'{pattern} in the log:\n{self.log()}')
+
+    def registered(self) -> list[int]:
+        """The workers that are registered and live, as they say."""
+        left = self.events('stopping')
+        return [pid for pid in self.events('registered')
+                if pid not in left and is_alive(pid)]
+
+    def wait_registered(self, count: int) -> list[int]:
+        """Until the parent knows of so many, and as many are there."""
+        def there() -> list[int]:
+            known = {int(pid) for pid in
+                     self.find(r'worker (\d+) at \S+ is registered')}
+            found = self.registered()
+            return found if len(found) == count and (
+                known.issuperset(found)) else []
+        return wait_for(there, 10,
+                        lambda: f'{count} registered workers; the log:\n'
+                        + self.log())
+
+    # What is done to it.
+
+    def send(self, number: int) -> None:
+        """Send the parent a signal."""
+        self.process.send_signal(number)
+
+    def wait(self, timeout: float = 15) -> int:
+        """Until the parent has ended; its status."""
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError('it runs on; the log:\n'
+                                 + self.log()) from None
+
+    def stop(self) -> int:
+        """SIGTERM; the parent's status."""
+        self.send(signal.SIGTERM)
+        return self.wait()
+
+    def close(self) -> None:
+        """End what is left, and fail when a worker was."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        orphans.release(self.process.pid)
+        self.release()
+        try:
+            wait_for(lambda: not self.alive(), 5,
+                     lambda: f'the workers {self.alive()} to end; the log:\n'
+                     + self.log())
+        finally:
+            for pid in self.alive():
+                os.kill(pid, signal.SIGKILL)
+
+    def alive(self) -> list[int]:
+        """The workers that have not ended, of all that ever were."""
+        return [pid for pid in self.events('started') if is_alive(pid)]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@contextlib.contextmanager
+def running(folder: Path, plan: dict[str, Any] | None = None,
+            environment: dict[str, str] | None = None,
+            **settings: Any) -> Iterator[Program]:
+    """A program, ended afterwards; `settings` are options as strings."""
+    settings = {'workers': '2', 'graceful_timeout': '0.2',
+                'deregister_wait': '0'} | settings
+    program = Program(folder, plan or {}, environment or {}, settings)
+    try:
+        yield program
+    finally:
+        program.close()
+
+
+class Systemd:
+    """A socket that receives what is meant for systemd."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = str(folder / 'notify')
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(self.path)
+        self._socket.setblocking(False)
+        self._states: list[str] = []
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What systemd sets for a service."""
+        return {'NOTIFY_SOCKET': self.path}
+
+    def states(self) -> list[str]:
+        """All that it was told."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._states.append(self._socket.recv(4096).decode())
+        return self._states
+
+    def told(self, start: str) -> list[str]:
+        """What it was told that starts so."""
+        return [state for state in self.states() if state.startswith(start)]
+
+    def __enter__(self) -> Systemd:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._socket.close()

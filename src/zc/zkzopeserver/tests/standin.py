@@ -1,0 +1,126 @@
+"""A program with a real parent and stand-ins for its workers.
+
+Run as ``standin.py FOLDER``.  The parent reads ``FOLDER/settings``, and each
+worker, as it would an ini, ``FOLDER/plan``; both are JSON.  A worker adds a
+line ``PID EVENT`` to ``FOLDER/events`` for what happens to it.
+"""
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+from zc.zkzopeserver import channel
+from zc.zkzopeserver import logconfig
+from zc.zkzopeserver import options
+from zc.zkzopeserver.wakeup import Wakeup
+
+REQUIRED = {'zookeeper': 'localhost:2181', 'path': '/providers'}
+
+
+def main(folder: Path) -> int:
+    """Be the parent, or a worker; the exit status."""
+    settings = json.loads((folder / 'settings').read_text())
+    for name, value in settings.pop('constants', {}).items():
+        module, _, constant = name.rpartition('.')
+        module = importlib.import_module('zc.zkzopeserver.' + module)
+        assert hasattr(module, constant)
+        setattr(module, constant, value)
+    if 'log' in settings:
+        import logging
+        logging.basicConfig(level=logging.INFO, filename=settings.pop('log'),
+                            format='%(levelname)s %(process)d %(message)s')
+    parsed = options.parse(REQUIRED | settings)
+    if channel.is_parent(parsed.workers):
+        from zc.zkzopeserver import workers
+        logconfig.configure_default()
+        return workers.run_parent(parsed)
+    return StandIn(folder).run()
+
+
+class StandIn:
+    """Does what the plan says and tells what happens."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.tell('started')
+        self.plan = json.loads((folder / 'plan').read_text())
+        self.link = channel.link()
+        self.parent_is_gone = threading.Event()
+        self.hangs = False
+
+    def tell(self, event: str) -> None:
+        """Add a line to the events."""
+        with open(self.folder / 'events', 'a') as events:
+            events.write(f'{os.getpid()} {event}\n')
+
+    def run(self) -> int:
+        """Follow the plan; the exit status."""
+        with Wakeup([signal.SIGTERM, signal.SIGUSR1]) as wakeup:
+            self.link.hello(channel.Limits(**self.plan['limits']))
+            self.link.attend(stop=self.gone, limit_s=60,
+                             reopen=self.reopen)
+            if 'exit' in self.plan:
+                return self.plan['exit']
+            if 'deaf' in self.plan:
+                self.link.close()
+            if 'silent' not in self.plan:
+                self.register()
+            self.loop(wakeup)
+            self.link.stopping()
+            self.tell('stopping')
+            status = self.linger(wakeup)
+        self.tell('ended')
+        self.link.close()
+        return status
+
+    def register(self) -> None:
+        """Say so, and do at once what the plan has for that moment."""
+        self.tell('registered')
+        self.link.registered(f'127.0.0.1:{os.getpid()}')
+        if 'crash' in self.plan:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if 'leave' in self.plan:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def reopen(self) -> None:
+        """Open the log files anew."""
+        logconfig.reopen()
+        self.tell('reopened')
+
+    def gone(self) -> None:
+        """The parent is."""
+        self.tell('orphaned')
+        self.parent_is_gone.set()
+
+    def loop(self, wakeup: Wakeup) -> None:
+        """Beat until SIGTERM; SIGUSR1 makes it hang."""
+        interval = self.link.beat_interval_s or 0.5
+        while not self.parent_is_gone.is_set():
+            if not self.hangs:
+                self.link.beat()
+            select.select([wakeup], [], [], min(interval / 2, 0.1))
+            signals = wakeup.read()
+            self.hangs |= signal.SIGUSR1 in signals
+            if signal.SIGTERM in signals:
+                return
+
+    def linger(self, wakeup: Wakeup) -> int:
+        """Take the time that the plan says; status 1 at a second SIGTERM."""
+        while ('slow' in self.plan
+               and not (self.folder / 'release').exists()):
+            if signal.SIGTERM in wakeup.read() and self.plan['slow'] == 1:
+                self.tell('hurried')
+                return 1
+            time.sleep(0.01)
+        return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(Path(sys.argv[1])))
