@@ -21,12 +21,11 @@ from kazoo.interfaces import IAsyncResult
 from kazoo.security import ACL
 from kazoo.security import OPEN_ACL_UNSAFE
 from zc.zk.changes import Change
-from zc.zk.operations import CREATE
-from zc.zk.operations import DELETE
-from zc.zk.operations import SET_ACL
+from zc.zk.operations import OVERHEAD
 from zc.zk.operations import Operation
 from zc.zk.operations import batches
 from zc.zk.operations import operations
+from zc.zk.operations import send
 
 #: What ZooKeeper takes in one request, unless its jute.maxbuffer says
 #: otherwise.
@@ -84,22 +83,23 @@ def apply(client: KazooClient, changes: Iterable[Change], *,
     Raises ApplyError. When properties cannot be stored, or an operation is
     larger than `max_request`, that is before anything is sent.
     """
-    todo = list(_checked(changes, acl or OPEN_ACL_UNSAFE, max_request))
+    todo = _checked(client, changes, acl or OPEN_ACL_UNSAFE, max_request)
     return _Applying(client, todo, progress).run()
 
 
-def _checked(changes: Iterable[Change], acl: list[ACL],
+def _checked(client: KazooClient, changes: Iterable[Change], acl: list[ACL],
              max_request: int) -> list[Operation]:
     changes = [change for change in changes if not change.is_note]
     try:
-        todo = list(operations(changes, acl))
+        todo = list(operations(changes, acl, client.chroot))
     except ValueError as error:
         raise ApplyError(f'{error}; nothing was changed',
                          left=changes) from error
+    most = max_request - OVERHEAD
     problems = [
-        f'{operation.path}: its data of {len(operation.data):,} bytes are'
-        f' more than ZooKeeper takes in a request of {max_request:,} bytes'
-        for operation in todo if operation.size > max_request]
+        f'{operation.path}: {len(operation.frame):,} bytes are more than'
+        f' ZooKeeper takes, which is {most:,}'
+        for operation in todo if len(operation.frame) > most]
     if problems:
         raise ApplyError('\n'.join(problems) + '; nothing was changed',
                          left=changes)
@@ -127,7 +127,7 @@ class _Applying:
             if self.cause is not None:
                 self.left += _changes(batch)
                 continue
-            flying.append((batch, self.send(batch)))
+            flying.append((batch, send(self.client, batch)))
             if len(flying) == WINDOW:
                 self.receive(*flying.popleft())
         while flying:
@@ -135,22 +135,6 @@ class _Applying:
         if self.cause is not None:
             raise self.error() from self.cause
         return self.done
-
-    def send(self, batch: list[Operation]) -> IAsyncResult:
-        """Send a transaction, or the change of an ACL."""
-        if batch[0].kind == SET_ACL:
-            return self.client.set_acls_async(batch[0].path, batch[0].acl)
-        transaction = self.client.transaction()
-        for operation in batch:
-            if operation.kind == CREATE:
-                transaction.create(
-                    operation.path, operation.data, operation.acl)
-            elif operation.kind == DELETE:
-                transaction.delete(operation.path, operation.version)
-            else:
-                transaction.set_data(
-                    operation.path, operation.data, operation.version)
-        return transaction.commit_async()
 
     def receive(self, batch: list[Operation], result: IAsyncResult) -> None:
         """Wait for an answer and note what became of the changes."""
@@ -178,7 +162,7 @@ class _Applying:
         failed = self.failed.changes if self.failed is not None else []
         why = type(self.cause).__name__
         if self.failed is not None:
-            what = f'{self.failed.path}: cannot {self.failed.kind}: {why}'
+            what = f'{self.failed.path}: cannot {self.failed.name}: {why}'
         else:
             what = f'the connection was lost: {why}'
         total = len(self.done) + len(self.unknown) + len(self.left)

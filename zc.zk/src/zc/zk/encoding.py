@@ -14,6 +14,8 @@ logger = logging.getLogger(__name__)
 # json.loads without what surrounds it, for objects without spaces around.
 _scan = json.JSONDecoder().scan_once
 
+_dump = json.JSONEncoder(separators=(',', ':')).encode
+
 _MARKS = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)|([][{}])', re.DOTALL)
 
 
@@ -65,8 +67,8 @@ def encode(properties: dict) -> bytes:
         data = _encode_string_value(properties['string_value'])
         if data is not None:
             return data
-    text = json.dumps(properties, separators=(',', ':'))
-    if not _is_shallow(text):
+    text = _dump(properties)
+    if len(text) > MAX_NESTING and not _is_shallow(text):
         raise ValueError(
             f'a value is nested more than {MAX_NESTING} levels deep')
     return text.encode('ascii')

@@ -45,11 +45,12 @@ _quoted_node = re.compile(
     r'/[ \t]+(' + STRING + r')(?:\s*:\s*(\S.*))?').fullmatch
 _quoted_property = re.compile(
     r'\[[ \t]+(acl|' + STRING + r')\s*\]\s*=\s*(\S.*)').fullmatch
-# What most lines are; the others are split step by step.
+# What most lines are; the others are looked at step by step.
 _common = re.compile(
-    r'/(?P<node>[A-Za-z0-9_.:-]+)$'
-    r'|(?P<name>[A-Za-z0-9_.][A-Za-z0-9_.-]*)'
-    r' (?:= (?P<property>[^\s>].*)|-> (?P<link>\S+))$', re.ASCII).match
+    r'( *)(?:/([A-Za-z0-9_.:-]+)'
+    r'|([A-Za-z0-9_.][A-Za-z0-9_.-]*)'
+    r" (?:= (?:u?'([ -&(-[\]-~]*)'|(0|-?[1-9][0-9]{0,17}))|-> ([!-~]+)))$"
+).match
 _space = re.compile(f'[{_SPACES}]+').search
 _OPERATORS = (
     # Operator, kind, what it adds to the name, the most words of the value.
@@ -307,44 +308,63 @@ class _Parser:
         self.root = node_class()
         # The indentations that are open, and at each of them the node whose
         # properties and children are further in, None after a property.
-        self.levels = [(-1, self.root)]
+        self.levels = [[-1, self.root]]
         self.problems: list[tuple[int, str]] = []
 
     def parse(self, text: str) -> Node:
         for number, line in enumerate(text.split('\n'), 1):
-            line = line.rstrip()
-            stripped = line.lstrip()
-            if not stripped or stripped[0] == '#':
-                continue
             try:
-                self.read_line(len(line) - len(stripped), stripped)
+                match = _common(line)
+                if match is not None:
+                    self.add_common(*match.groups())
+                elif line and not line.isspace():
+                    self.read_line(line)
             except ValueError as error:
                 self.problems.append(
-                    (number, f'{error}: {shortened(stripped)}'))
+                    (number, f'{error}: {shortened(line.strip())}'))
                 if len(self.problems) == MAX_PROBLEMS:
                     break
         if self.problems:
             raise TreeError(self.problems)
         return self.root
 
-    def read_line(self, indent: int, line: str) -> None:
-        parent = self.open_level(indent)
+    def read_line(self, line: str) -> None:
+        stripped = line.strip()
+        if stripped[0] == '#':
+            return
+        parent = self.open_level(len(line.rstrip()) - len(stripped))
         if len(line) > MAX_LINE:
             raise ValueError(f'longer than {MAX_LINE} characters')
         try:
-            kind, name, text = _recognised(line)
+            kind, name, text = _recognised(stripped)
         except ValueError:
             # What is further in is then no problem as well.
-            self.levels[-1] = indent, self.node_class()
+            self.levels[-1][1] = self.node_class()
             raise
         if kind == _NODE:
             self.add_node(parent, name, text)
-        elif parent is self.root:
-            raise ValueError('there is no node above this property')
+        elif kind == _LINK:
+            self.add_property(parent, name, text)
         elif kind == _ACL:
-            parent.acl = _read_acl(text)
+            self.add_acl(parent, text)
+        elif name == 'string_value':
+            self.add_property(parent, name, read_string_value(text))
         else:
-            self.add_property(parent, kind, name, text)
+            self.add_property(parent, name, read_literal(text))
+
+    def add_common(self, indent: str, node: str | None, name: str,
+                   string: str | None, number: str | None,
+                   link: str | None) -> None:
+        """Add what a line has that is common."""
+        parent = self.open_level(len(indent))
+        if node is not None:
+            self.add_node(parent, node, None)
+        elif string is not None:
+            self.add_property(parent, name, string)
+        elif number is not None:
+            self.add_property(parent, name, int(number))
+        else:
+            self.add_property(parent, name + ' ->', link)
 
     def open_level(self, indent: int) -> Node:
         """Note the indentation of a line; return the node it belongs to."""
@@ -354,19 +374,19 @@ class _Parser:
                 raise ValueError('nothing can be indented under a property')
             if len(levels) > MAX_DEPTH:
                 raise ValueError(f'more than {MAX_DEPTH} levels deep')
-            levels.append((indent, None))
+            levels.append([indent, None])
         else:
             while indent < levels[-1][0]:
                 levels.pop()
             if indent > levels[-1][0]:
                 raise ValueError(
                     f'indented by {indent}, which no line above is')
-            levels[-1] = indent, None
+            levels[-1][1] = None
         return levels[-2][1]
 
     def add_node(self, parent: Node, name: str, type_: str | None) -> None:
         node = self.node_class(name)
-        self.levels[-1] = self.levels[-1][0], node
+        self.levels[-1][1] = node
         problem = name_problem(name)
         if problem:
             raise ValueError(problem)
@@ -376,26 +396,24 @@ class _Parser:
             node.properties['type'] = type_
         parent.children[name] = node
 
-    def add_property(self, parent: Node, kind: str, name: str,
-                     text: str) -> None:
-        if name in parent.properties:
+    def add_property(self, parent: Node, name: str, value: object) -> None:
+        if parent is self.root:
+            raise ValueError('there is no node above this property')
+        properties = parent.properties
+        if name in properties:
             raise ValueError('duplicate property')
-        if kind == _LINK:
-            parent.properties[name] = text
-        elif name == 'string_value':
-            parent.properties[name] = read_string_value(text)
-        else:
-            parent.properties[name] = read_literal(text)
+        properties[name] = value
+
+    def add_acl(self, parent: Node, text: str) -> None:
+        if parent is self.root:
+            raise ValueError('there is no node above this ACL')
+        if parent.acl is not None:
+            raise ValueError('duplicate ACL')
+        parent.acl = _read_acl(text)
 
 
 def _recognised(line: str) -> tuple[str, str, str | None]:
-    match = _common(line)
-    if match is not None:
-        kind = match.lastgroup
-        if kind == 'node':
-            return _NODE, match['node'], None
-        name = match['name']
-        return kind, name + ' ->' if kind == _LINK else name, match[kind]
+    """Return the kind of a line, its name, and the text of its value."""
     if line[0] == '/':
         match = _quoted_node(line)
         if match is not None:

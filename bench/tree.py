@@ -1,0 +1,216 @@
+"""Export and import of large trees, beside zc.zk 2's way, in the same run.
+
+zc.zk 2 asked for one node after the other. Its way is done here with plain
+kazoo calls, the same calls that it made: for an export the children and the
+data of each node, for an import whether the node is there, its creation and
+its children.
+
+Usage: python bench/tree.py [--nodes 20000] [--large 200000] [--rounds 3]
+
+Starts a real ZooKeeper on a loopback port and removes it afterwards. The
+ways are measured in turns; figures are medians in seconds of wall clock.
+"""
+import argparse
+import contextlib
+import datetime
+import gc
+import json
+import os
+import platform
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+
+from zc.zk import changes
+from zc.zk.client import ZooKeeper
+from zc.zk.testing.apache import Apache
+from zc.zk.tree import Node
+from zc.zk.tree import format_tree
+from zc.zk.tree import parse_tree
+
+OPEN = None  # kazoo's default ACL, everything for everyone
+
+
+def make_tree(nodes: int) -> str:
+    """A text of services with 18 providers each, 20 nodes a service."""
+    top = Node()
+    for number in range(nodes // 20):
+        providers = {
+            name: Node(name, {'pid': 1000 + number, 'monitor': name})
+            for name in (f'10.0.{number % 250}.{host}:8080'
+                         for host in range(18))}
+        name = f'service{number:05}'
+        top.children[name] = Node(name, {
+            'type': 'web', 'threads': 4, 'favorite_color': 'red',
+            'database ->': f'/databases/{number}',
+        }, {'providers': Node('providers', {}, providers)})
+    return format_tree(top)
+
+
+def export_one_by_one(client, path: str) -> str:
+    """An export as zc.zk 2 made it."""
+    lines = []
+
+    def export(path: str, indent: str) -> None:
+        children = client.get_children(path)
+        data, _ = client.get(path)
+        properties = json.loads(data) if data else {}
+        kind = properties.pop('type', '')
+        lines.append(f'{indent}/{path.rpartition("/")[2]}'
+                     + (f' : {kind}' if kind else ''))
+        indent += '  '
+        for name, value in sorted(properties.items()):
+            lines.append(f'{indent}{name} {value}' if name.endswith(' ->')
+                         else f'{indent}{name} = {value!r}')
+        for name in sorted(children):
+            export(f'{path}/{name}', indent)
+
+    export(path, '')
+    return '\n'.join(lines)
+
+
+def import_one_by_one(client, text: str, path: str) -> None:
+    """An import as zc.zk 2 made it."""
+    def add(node: Node, path: str) -> None:
+        for name, child in sorted(node.children.items()):
+            child_path = f'{path}/{name}'
+            data = json.dumps(child.properties).encode()
+            if client.exists(child_path):
+                client.set(child_path, data)
+                client.get_acls(child_path)
+            else:
+                client.create(child_path, data, OPEN)
+            client.get_children(child_path)
+            add(child, child_path)
+
+    add(parse_tree(text), path)
+
+
+class Bench:
+    """Measures on one server; each import goes into a path of its own."""
+
+    def __init__(self, zk: ZooKeeper) -> None:
+        self.zk = zk
+        self.paths = 0
+
+    def new_path(self) -> str:
+        """Make an empty node."""
+        self.paths += 1
+        return self.zk.create(f'/tree{self.paths}', b'')
+
+    def ways(self, text: str, path: str) -> dict[str, Callable]:
+        """What is measured, and how; `path` already holds the tree."""
+        zk = self.zk
+        return {
+            'export': lambda: zk.export_tree(path),
+            'import': lambda: zk.import_tree(text, self.new_path()),
+            'import, no change': lambda: zk.import_tree(
+                text, path, trim=True),
+        }
+
+    def originals(self, text: str, path: str) -> dict[str, Callable]:
+        """The same as `ways`, one node after the other."""
+        client = self.zk.client
+        return {
+            'export': lambda: export_one_by_one(client, path),
+            'import': lambda: import_one_by_one(
+                client, text, self.new_path()),
+            'import, no change': lambda: import_one_by_one(
+                client, text, path),
+        }
+
+
+def measure(function: Callable) -> float:
+    """Seconds of wall clock."""
+    gc.collect()
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def compare(bench: Bench, nodes: int, rounds: int) -> None:
+    """Print our way beside the original's."""
+    text = make_tree(nodes)
+    path = bench.new_path()
+    bench.zk.import_tree(text, path)
+    ours = bench.ways(text, path)
+    theirs = bench.originals(text, path)
+    for name in ours:
+        mine, others = [], []
+        for _ in range(rounds):
+            mine += [measure(ours[name]) for _ in range(3)]
+            others.append(measure(theirs[name]))
+        row(nodes, name, statistics.median(mine), statistics.median(others))
+
+
+def large(bench: Bench, nodes: int) -> None:
+    """Print our way alone, and how much memory it took."""
+    text = make_tree(nodes)
+    path = bench.new_path()
+    before = peak()
+    bench.zk.import_tree(text, path)
+    for name, function in bench.ways(text, path).items():
+        row(nodes, name, measure(function))
+    wanted, live = parse_tree(text), parse_tree(text)
+    row(nodes, 'plan in memory, the same',
+        measure(lambda: changes.plan(wanted, live)))
+    for node in live.children.values():
+        node.properties['threads'] = 5
+    row(nodes, 'plan in memory, different',
+        measure(lambda: changes.plan(wanted, live)))
+    row(nodes, 'plan in memory, all to add',
+        measure(lambda: changes.plan(wanted, Node())))
+    print(f'memory: {(peak() - before) / 1e6:.0f} MB more at the peak, for'
+          f' {len(text) / 1e6:.0f} MB of text')
+
+
+def peak() -> int:
+    """The most memory that this process ever had, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def row(nodes: int, name: str, ours: float,
+        theirs: float | None = None) -> None:
+    """Print a line of the table."""
+    line = f'{nodes:8,}  {name:26}  {ours:8.3f}'
+    if theirs is not None:
+        line += f'  {theirs:13.2f}  {theirs / ours:6.0f} x'
+    print(line, flush=True)
+
+
+@contextlib.contextmanager
+def server() -> Iterator[ZooKeeper]:
+    """A connection to a ZooKeeper of our own."""
+    with tempfile.TemporaryDirectory() as folder:
+        apache = Apache(folder, settings={'tickTime': 2000},
+                        jvm=('-Xmx2g', '-XX:-UseSerialGC',
+                             '-XX:TieredStopAtLevel=4'))
+        with apache, ZooKeeper(apache.connection_string, 30) as zk:
+            yield zk
+
+
+def main() -> None:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--nodes', type=int, default=20000)
+    parser.add_argument('--large', type=int, default=200000,
+                        help='0: leave out')
+    parser.add_argument('--rounds', type=int, default=3)
+    options = parser.parse_args()
+    print(f'{datetime.date.today()}, Python {platform.python_version()},'
+          f' {platform.machine()}, {os.cpu_count()} cores, load'
+          f' {os.getloadavg()[0]:.1f}')
+    print(f'{"nodes":>8}  {"":26}  {"zc.zk 3":>8}  {"one by one":>13}')
+    with server() as zk:
+        bench = Bench(zk)
+        if options.nodes:
+            compare(bench, options.nodes, options.rounds)
+        if options.large:
+            large(bench, options.large)
+
+
+if __name__ == '__main__':
+    main()
