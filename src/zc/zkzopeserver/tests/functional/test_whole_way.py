@@ -1,5 +1,7 @@
 """From a buildout section to a node that comes and goes, in real processes.
 """
+import contextlib
+
 from zc.zkzopeserver.tests.functional.processes import Process
 from zc.zkzopeserver.tests.functional.processes import registered
 from zc.zkzopeserver.tests.recipe_sandbox import Sandbox
@@ -12,8 +14,9 @@ def test_the_whole_way(zookeeper, client, tmp_path):
     tree.ensure_path('/fooservice/providers')
     root = tmp_path / 'buildout'
     root.mkdir()
-    sandbox = Sandbox(root, Store(tmp_path / 'store'))
-    sandbox.built(f'''
+    with contextlib.closing(Store(tmp_path / 'store')) as store:
+        sandbox = Sandbox(root, store)
+        sandbox.built(f'''
 [web]
 recipe = zc.zkzopeserver
 eggs = zc.zkzopeserver[monitor]
