@@ -33,13 +33,6 @@ def test_configuration_it_refuses_is_reported_with_its_words(tmp_path):
         apache.start()
 
 
-def test_another_server_on_the_port_is_not_taken_for_it(apache, tmp_path):
-    with apache:
-        other = Apache(tmp_path / 'other', apache.installation)
-        other.port = apache.port
-        assert not other.is_ready()
-
-
 def test_no_answer_is_empty():
     with socket.create_server(('127.0.0.1', 0)) as silent:
         assert four_letter_word(silent.getsockname(), 'srvr', .05) == ''

@@ -164,9 +164,8 @@ def test_a_fault_replaces_the_one_before(connect, proxy):
 def test_target_that_is_away_is_a_reset(no_leaks):
     with socket.create_server(('127.0.0.1', 0)) as gone:
         target = '{}:{}'.format(*gone.getsockname())
-    with (Proxy(target) as proxy,
-          socket.create_connection(proxy.address, 5) as client,
-          pytest.raises(ConnectionResetError)):
+    with (Proxy(target) as proxy, pytest.raises(ConnectionResetError),
+          socket.create_connection(proxy.address, 5) as client):
         client.recv(1)
 
 
