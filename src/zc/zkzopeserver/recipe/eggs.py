@@ -9,6 +9,8 @@ from typing import Any
 
 import zc.recipe.egg
 
+from zc.zkzopeserver.recipe.buildout import network
+
 OURS = 'zc.zkzopeserver'
 START = 'zc.zkzopeserver.start:main'
 
@@ -69,7 +71,8 @@ class Scripts:
         made = zc.recipe.egg.Scripts(self._buildout, self._name,
                                      {**self._section, **extra})
         made.options['bin-directory'] = directory
-        return list(made.install())
+        with network(self._buildout):
+            return list(made.install())
 
 
 def distributions(uses: Iterable[str]) -> list[str]:

@@ -3,18 +3,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 
-import zc.buildout
-
-from zc.zkzopeserver.options import OptionsError
 from zc.zkzopeserver.recipe import eggs
 from zc.zkzopeserver.recipe import files
 from zc.zkzopeserver.recipe import layout
 from zc.zkzopeserver.recipe import secrecy
 from zc.zkzopeserver.recipe import section
+from zc.zkzopeserver.recipe.buildout import refuse
 from zc.zkzopeserver.recipe.output import Output
 from zc.zkzopeserver.recipe.relocation import Relocation
 from zc.zkzopeserver.recipe.server import Server
@@ -139,17 +136,9 @@ class Recipe:
         done = subprocess.run(command, shell=True, check=False,
                               cwd=self.layout.buildout)
         if done.returncode:
-            raise zc.buildout.UserError(
-                f"[{self.name}]: option 'on-change': {command!r} ended with"
-                f' exit status {done.returncode}; the files are as they were'
-                ' before')
-
-
-def refuse(name: str, problems: Iterable[str]) -> None:
-    """Raise one UserError for all the problems of a section, if any."""
-    problems = list(dict.fromkeys(problems))
-    if problems:
-        raise zc.buildout.UserError(str(OptionsError(problems, f'[{name}]')))
+            refuse(self.name, [
+                f"option 'on-change': {command!r} ended with exit status"
+                f' {done.returncode}; the files are as they were before'])
 
 
 def together(servers: list[Server]) -> Iterator[str]:

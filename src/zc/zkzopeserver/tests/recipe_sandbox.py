@@ -26,6 +26,15 @@ default = zc.zkzopeserver.recipe:Recipe
 default = zc.zkzopeserver.recipe:uninstall
 """
 
+# As published, without its requirements: buildout would read all of the
+# directory where those are in each run, to see whether they have changed.
+DEPLOYMENT_ENTRY_POINTS = """\
+[zc.buildout]
+default = zc.recipe.deployment:Install
+[zc.buildout.uninstall]
+default = zc.recipe.deployment:uninstall
+"""
+
 METADATA = """\
 Metadata-Version: 2.1
 Name: {name}
@@ -78,6 +87,9 @@ main = sandboxapp:serve
 hello = sandboxapp:hello
 """
 
+# A proxy that refuses: who goes to a network is told at once.
+NOWHERE = 'http://127.0.0.1:9'
+
 # buildout's imports take most of its time: they are done once, and each run
 # is a fork.
 RUNS = """\
@@ -119,6 +131,8 @@ class Store:
         self._link_installed()
         # Later than one that may be installed, and before it on the path.
         self._add('zc.zkzopeserver', '2.0.post1', ENTRY_POINTS)
+        self._add('zc.recipe.deployment', '1.3.0.post1',
+                  DEPLOYMENT_ENTRY_POINTS)
         self._add('sandboxapp', '1.0', APPLICATION_ENTRY_POINTS)
         (self.develop_eggs / 'sandboxapp.py').write_text(APPLICATION)
         source = Path(zc.zkzopeserver.recipe.__file__).parents[3]
@@ -132,7 +146,8 @@ class Store:
         return subprocess.Popen(
             [sys.executable, '-c', RUNS.format(path=path)], text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            env={**os.environ, 'HOME': str(self.home), 'LC_ALL': 'C.UTF-8'})
+            env={**os.environ, 'HOME': str(self.home), 'LC_ALL': 'C.UTF-8',
+                 'http_proxy': NOWHERE, 'https_proxy': NOWHERE})
 
     def run(self, directory: Path, *arguments: str) -> Run:
         """Run buildout in the directory."""
