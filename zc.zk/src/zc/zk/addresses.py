@@ -65,8 +65,11 @@ def node_names(addr: str | Iterable[object]) -> tuple[str, ...]:
         prefix = format_addr(host, '')
         if name.startswith(prefix):
             port = name[len(prefix):]
-            return tuple(format_addr(host, port)
-                         for host in interface_addresses(family))
+            hosts = interface_addresses(family)
+            if not hosts:
+                raise ValueError(f'{name!r}: this machine has no address of '
+                                 'that family')
+            return tuple(format_addr(host, port) for host in hosts)
     return (name,)
 
 

@@ -3,15 +3,12 @@
 Reconnecting: kazoo's own back-off grows until sessions are lost that could
 have been kept. Ours doubles from 0.1 s up to 1 s, each pause made up to half
 longer or shorter by chance, so that a thousand servers do not come back in
-step, and it never ends. An attempt to connect gets a share of the session's
-time-out and never more than `CONNECT_SECONDS`, so that a server that is
-silent does not keep us from the ones that answer.
+step, and it never ends.
 
 kazoo never says by itself that a session is lost while it is disconnected:
 only a server can, after the next connect.
 """
 import logging
-import socket
 import ssl
 import threading
 import time
@@ -24,18 +21,16 @@ from kazoo.exceptions import AuthFailedError
 from kazoo.exceptions import ConnectionLoss
 from kazoo.exceptions import SessionExpiredError
 from kazoo.handlers.threading import KazooTimeoutError
-from kazoo.handlers.threading import SequentialThreadingHandler
 from kazoo.protocol.states import KazooState
 from kazoo.protocol.states import KeeperState
 from zc.zk.addresses import format_addr
 from zc.zk.errors import FailedConnect
+from zc.zk.sockets import CONNECT_SECONDS
+from zc.zk.sockets import Handler
 
 logger = logging.getLogger(__name__)
 
 RETRY = dict(max_tries=-1, delay=.1, backoff=2, max_delay=1, max_jitter=.5)
-
-#: The most that one TCP connect may take.
-CONNECT_SECONDS = 3.0
 
 #: How long all servers may refuse us at once before we stop asking.
 REFUSED_SECONDS = 2.0
@@ -76,68 +71,6 @@ class Quiet(logging.LoggerAdapter):
         super().log(level, msg, *args, **kwargs)
 
 
-class Handler(SequentialThreadingHandler):
-    """kazoo's threads; connects in bounded time and can be cut off.
-
-    ``failures`` holds, for each server address that could not be connected
-    to last time, the exception.
-    """
-
-    def __init__(self, servers: int, tls: ssl.SSLContext | None) -> None:
-        super().__init__()
-        self.failures: dict[tuple[str, int], Exception] = {}
-        self._servers = servers
-        self._tls = tls
-        self._socket: socket.socket | None = None
-        self._aborted = False
-
-    def create_connection(self, address: tuple[str, int],
-                          hostname: str | None = None,
-                          timeout: float = CONNECT_SECONDS,
-                          **options: Any) -> socket.socket:
-        """Connect as kazoo would, but sooner give up."""
-        timeout = min(timeout / self._servers, CONNECT_SECONDS)
-        try:
-            connection = self._connect(address, hostname, timeout)
-        except Exception as error:
-            self.failures[address] = error
-            raise
-        self.failures.pop(address, None)
-        self._socket = connection
-        if self._aborted:
-            self.abort()
-        return connection
-
-    def _connect(self, address: tuple[str, int], hostname: str | None,
-                 timeout: float) -> socket.socket:
-        connection = socket.create_connection(address, timeout)
-        try:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._tls is None:
-                return connection
-            return self._tls.wrap_socket(connection,
-                                         server_hostname=hostname)
-        except BaseException:
-            connection.close()
-            raise
-
-    def is_refused(self) -> bool:
-        """Whether every server refuses connections."""
-        return len(self.failures) >= self._servers and all(
-            isinstance(error, ConnectionRefusedError)
-            for error in self.failures.values())
-
-    def abort(self) -> None:
-        """End the connection, and any made from now on, at once."""
-        self._aborted = True
-        connection = self._socket
-        if connection is not None:
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # closed already
-
-
 def make_client(connection_string: str, session_timeout: float, *,
                 auth: Iterable[tuple[str, str]] | None = None,
                 ca: str | None = None, cert: str | None = None,
@@ -150,8 +83,7 @@ def make_client(connection_string: str, session_timeout: float, *,
         connection_string,
         timeout=session_timeout,
         handler=Handler(servers, tls),
-        auth_data=[(scheme, Credential(credential))
-                   for scheme, credential in auth or ()],
+        auth_data=list(map(_checked, auth or ())),
         connection_retry=RETRY,
         command_retry=RETRY,
         use_ssl=tls is not None,
@@ -166,18 +98,35 @@ def make_client(connection_string: str, session_timeout: float, *,
     return client
 
 
+def _checked(pair: Any) -> tuple[str, Credential]:
+    if not (isinstance(pair, tuple | list) and len(pair) == 2
+            and all(isinstance(part, str) for part in pair)):
+        # Not shown: it may be somebody's password.
+        raise TypeError('auth: pairs of scheme and credential, both text, '
+                        'are needed')
+    return pair[0], Credential(pair[1])
+
+
 def tls_context(ca: str | None, cert: str | None,
                 key: str | None) -> ssl.SSLContext:
     """TLS that checks the server's certificate and its name.
 
     ``ca``, ``cert`` and ``key`` are names of PEM files; without ``ca`` the
-    system's authorities are trusted.
+    system's authorities are trusted. Raises ValueError for files that cannot
+    be used.
     """
-    context = ssl.create_default_context(cafile=ca)
-    if cert:
-        context.load_cert_chain(cert, key)
-    elif key:
-        raise ValueError('TLS: a key is of no use without its certificate')
+    if key and not cert:
+        raise ValueError(f'TLS: the key {key} is of no use without its '
+                         'certificate')
+    try:
+        what, path = 'certificates of authorities', ca
+        context = ssl.create_default_context(cafile=ca)
+        if cert:
+            what, path = 'certificate or its key', cert
+            context.load_cert_chain(cert, key)
+    except OSError as error:  # ssl.SSLError as well
+        raise ValueError(
+            f'TLS: the {what} {path}: {error}') from None
     return context
 
 
@@ -218,7 +167,7 @@ class Patience:
         """Raise FailedConnect when it is time to give up."""
         if self._client.client_state == KeeperState.AUTH_FAILED:
             raise AuthFailedError()
-        if self._wait is False:
+        if not self._wait:
             self._check_limit()
         elif callable(self._wait) and not self._wait():
             raise FailedConnect('gave up waiting for ZooKeeper at '

@@ -1,0 +1,86 @@
+"""kazoo's threads and sockets, made to give up sooner and to be cut off."""
+import socket
+import ssl
+from typing import Any
+
+from kazoo.handlers.threading import SequentialThreadingHandler
+
+#: The most that one TCP connect, or the TLS handshake after it, may take.
+CONNECT_SECONDS = 3.0
+
+
+class Handler(SequentialThreadingHandler):
+    """kazoo's handler; connects in bounded time and can be cut off.
+
+    An attempt to connect gets a share of the session's time-out and never
+    more than `CONNECT_SECONDS`, so that a server that is silent does not
+    keep us from the ones that answer. ``failures`` holds, for each server
+    address that could not be connected to last time, the exception.
+    """
+
+    def __init__(self, servers: int, tls: ssl.SSLContext | None) -> None:
+        super().__init__()
+        self.failures: dict[tuple[str, int], Exception] = {}
+        self._servers = servers
+        self._tls = tls
+        self._socket: socket.socket | None = None
+        self._aborted = False
+
+    def create_connection(self, address: tuple[str, int],
+                          hostname: str | None = None,
+                          timeout: float = CONNECT_SECONDS,
+                          **options: Any) -> socket.socket:
+        """Connect as kazoo would, but sooner give up."""
+        timeout = min(timeout / self._servers, CONNECT_SECONDS)
+        try:
+            connection = self._connect(address, hostname, timeout)
+        except Exception as error:
+            self.failures[address] = error
+            raise
+        self.failures.pop(address, None)
+        self._socket = connection
+        if self._aborted:
+            self.abort()
+        return connection
+
+    def _connect(self, address: tuple[str, int], hostname: str | None,
+                 timeout: float) -> socket.socket:
+        connection = socket.create_connection(address, timeout)
+        try:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._tls is None:
+                return connection
+            return self._tls.wrap_socket(connection,
+                                         server_hostname=hostname)
+        except BaseException:
+            connection.close()
+            raise
+
+    def select(self, rlist: Any, wlist: Any, xlist: Any,
+               timeout: float | None = None) -> Any:
+        """As select.select; knows of what TLS has read ahead.
+
+        kazoo reads one answer at a time; those behind it in the same record
+        would wait for the next packet from the server.
+        """
+        ready = [each for each in rlist
+                 if isinstance(each, ssl.SSLSocket) and each.pending()]
+        if ready:
+            return ready, [], []
+        return super().select(rlist, wlist, xlist, timeout)
+
+    def is_refused(self) -> bool:
+        """Whether every server refuses connections."""
+        return len(self.failures) >= self._servers and all(
+            isinstance(error, ConnectionRefusedError)
+            for error in self.failures.values())
+
+    def abort(self) -> None:
+        """End the connection, and any made from now on, at once."""
+        self._aborted = True
+        connection = self._socket
+        if connection is not None:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # closed already

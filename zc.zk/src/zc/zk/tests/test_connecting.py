@@ -1,0 +1,368 @@
+"""Connecting: what is tried, how long, and what is left afterwards."""
+import gc
+import logging
+import random
+import socket
+import ssl
+import subprocess
+import threading
+import time
+
+import pytest
+import zc.zk
+from kazoo.client import KazooClient
+from kazoo.exceptions import ConnectionClosedError
+from kazoo.exceptions import ConnectionLoss
+from zc.zk import connecting
+from zc.zk import sockets
+from zc.zk.testing.ports import free_port
+from zc.zk.testing.waiting import wait_for
+
+
+@pytest.fixture
+def silent():
+    """A server that accepts connections and never answers."""
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        yield f'127.0.0.1:{server.getsockname()[1]}'
+
+
+@pytest.fixture
+def nobody():
+    return f'127.0.0.1:{free_port()}'
+
+
+def fails(*args, **options):
+    started = time.monotonic()
+    with pytest.raises(zc.zk.FailedConnect) as info:
+        zc.zk.ZooKeeper(*args, **options)
+    gc.collect()  # what is left unclosed warns now
+    return str(info.value), time.monotonic() - started
+
+
+def test_the_default_is_in_the_environment(zookeeper, monkeypatch):
+    monkeypatch.setenv('ZC_ZK_CONNECTION_STRING', zookeeper.connection_string)
+    with zc.zk.ZooKeeper() as zk:
+        assert zk.exists('/')
+        assert zk.session_timeout == zk.recv_timeout() == 10
+        assert zookeeper.hosts in repr(zk)
+
+
+def test_the_default_of_the_default(monkeypatch):
+    monkeypatch.delenv('ZC_ZK_CONNECTION_STRING', raising=False)
+    asked = []
+    monkeypatch.setattr(connecting, 'make_client',
+                        lambda *args, **options: asked.append(args))
+    monkeypatch.setattr(connecting, 'start', lambda *args: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        zc.zk.ZooKeeper(session_timeout=3)
+    assert asked == [('127.0.0.1:2181', 3)]
+
+
+def test_a_kazoo_client_is_used_and_left_open(zookeeper, client):
+    kazoo = client()
+    with zc.zk.ZooKeeper(kazoo) as zk:
+        assert zk.client is kazoo
+        assert zk.exists('/')
+    assert kazoo.connected
+
+
+def test_session_timeout_is_in_seconds(zookeeper):
+    with zc.zk.ZK(zookeeper.connection_string, 2.5) as zk:
+        assert zk.client._session_timeout == 2500
+
+
+def test_nobody_there(nobody, no_leaks):
+    text, seconds = fails(nobody + ',localhost:1')
+    assert f'no ZooKeeper answered at {nobody}, localhost:1 within' in text
+    assert 'Connection refused' in text
+    assert 1.5 < seconds < 4
+
+
+def test_nobody_answers(silent, no_leaks):
+    text, seconds = fails(silent, .8)
+    assert silent in text
+    assert seconds < 4
+
+
+def test_one_server_is_silent(silent, zookeeper):
+    hosts, _, chroot = zookeeper.connection_string.partition('/')
+    for _ in range(5):  # whichever kazoo tries first
+        with zc.zk.ZooKeeper(f'{silent},{hosts}/{chroot}', 1.) as zk:
+            assert zk.exists('/')
+
+
+def test_an_unknown_name(no_leaks):
+    text, _ = fails('zookeeper.invalid:2181', .8)
+    assert 'zookeeper.invalid:2181' in text
+
+
+def test_wait_goes_on_and_says_so_once(nobody, no_leaks, caplog):
+    asked = []
+
+    def wait():
+        asked.append(time.monotonic())
+        return asked[-1] - asked[0] < 1
+
+    text, seconds = fails(nobody, .5, wait=wait)
+    assert text == f'gave up waiting for ZooKeeper at {nobody}'
+    assert seconds > 1
+    assert caplog.messages.count(f'Waiting for ZooKeeper at {nobody}') == 1
+
+
+def test_wait_ends_when_a_server_comes(zookeeper_server):
+    zookeeper_server.stop()
+    made = []
+    thread = threading.Thread(target=lambda: made.append(
+        zc.zk.ZooKeeper(zookeeper_server.connection_string, wait=True)))
+    thread.start()
+    zookeeper_server.start()
+    thread.join(20)
+    [zk] = made
+    assert zk.exists('/')
+    zk.close()
+
+
+def test_an_interrupted_start_leaves_nothing(nobody, no_leaks):
+    with pytest.raises(KeyboardInterrupt):
+        zc.zk.ZooKeeper(nobody, wait=interrupt)
+
+
+def interrupt():
+    raise KeyboardInterrupt
+
+
+def test_a_missing_chroot_is_told(zookeeper, caplog):
+    with zc.zk.ZooKeeper(zookeeper.connection_string + '/missing') as zk:
+        assert not zk.exists('/')
+    assert (f'has no node {zookeeper.chroot}/missing, the root of the '
+            'connection' in caplog.text)
+
+
+def test_trouble_is_not_told_every_second(nobody, caplog):
+    caplog.set_level(logging.INFO)
+    fails(nobody, wait=iter([True] * 15 + [False]).__next__)
+    said = [record for record in caplog.records if record.name.startswith(
+                'kazoo') and 'onnect' in record.message]
+    assert len(said) < 8
+
+
+def test_quiet_repeats_after_a_minute_and_after_a_reset(monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    now = [1000.]
+    monkeypatch.setattr(connecting.time, 'monotonic', lambda: now[0])
+    quiet = connecting.Quiet(logging.getLogger('quiet'))
+
+    def count():
+        quiet.warning('trouble %s', now[0])
+        return len(caplog.records)
+
+    assert [count(), count()] == [1, 1]
+    now[0] += 61
+    assert [count(), count()] == [2, 2]
+    quiet.reset()
+    assert [count(), count()] == [3, 3]
+
+
+def test_pauses_between_attempts(monkeypatch):
+    """They grow to 1 s, more or less by chance, and never end."""
+    def pauses():
+        slept = []
+        retry = connecting.make_client('localhost:1', 10)._conn_retry.copy()
+        retry.sleep_func = slept.append
+        retry.interrupt = None
+        tries = iter([True] * 40 + [False])
+
+        def connect():
+            if next(tries):
+                raise ConnectionLoss
+
+        retry(connect)
+        return slept
+
+    random.seed(1)
+    one, other = pauses(), pauses()
+    assert len(one) == 40
+    assert one != other
+    assert all(.05 <= pause <= 1.5 for pause in one)
+    assert max(one[-20:]) - min(one[-20:]) > .5
+    assert .7 < sum(one[-20:]) / 20 < 1.3
+
+
+def test_close_is_quick_when_the_server_hangs(zookeeper_server):
+    zk = zc.zk.ZooKeeper(zookeeper_server.connection_string, 10.)
+    zookeeper_server.pause()
+    started = time.monotonic()
+    zk.close()
+    assert time.monotonic() - started < 3
+
+
+def test_close_ends_calls_that_wait(zookeeper_server):
+    zk = zc.zk.ZooKeeper(zookeeper_server.connection_string, 10.)
+    zookeeper_server.pause()
+    raised = []
+
+    def read():
+        try:
+            zk.resolve('/')
+        except (ConnectionLoss, ConnectionClosedError) as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    wait_for(lambda: zk.client._pending or zk.client._queue)
+    zk.close()
+    thread.join(5)
+    assert raised
+
+
+# Credentials
+
+SECRET = 'opensesame'
+
+
+def test_credentials_are_used(zookeeper):
+    with zc.zk.ZooKeeper(zookeeper.connection_string,
+                         auth=[('digest', f'me:{SECRET}')]) as zk:
+        zk.create('/mine', b'', zc.zk.creator_acl())
+        acl, _ = zk.client.get_acls('/mine')
+        assert [entry.id.scheme for entry in acl] == ['digest', 'world']
+        assert acl[0].id.id.startswith('me:')
+        zk.set('/mine', b'1')
+
+
+def test_credentials_are_not_shown(zookeeper, caplog, no_leaks):
+    caplog.set_level(1)
+    with zc.zk.ZooKeeper(zookeeper.connection_string,
+                         auth=[('digest', f'me:{SECRET}')]) as zk:
+        zk.exists('/')
+        shown = repr([zk, zk.client.auth_data, vars(zk), vars(zk.client)])
+    assert 'Sending request' in caplog.text
+    assert "'digest', '<hidden>'" in shown
+    assert SECRET not in shown + caplog.text
+
+
+def test_refused_credentials(zookeeper, no_leaks):
+    text, _ = fails(zookeeper.connection_string, 1., wait=True,
+                    auth=[('unknown', SECRET)])
+    assert text == f'ZooKeeper at {zookeeper.hosts} refused the credentials'
+
+
+@pytest.mark.parametrize('auth', ['digest', [SECRET], [('digest', 1)]])
+def test_malformed_credentials(auth, nobody):
+    with pytest.raises(TypeError, match='pairs of scheme and') as info:
+        zc.zk.ZooKeeper(nobody, auth=auth)
+    assert SECRET not in str(info.value)
+
+
+# TLS
+
+
+@pytest.fixture(scope='module')
+def certificate(tmp_path_factory):
+    """A certificate for localhost, and its key."""
+    folder = tmp_path_factory.mktemp('tls')
+    cert, key = folder / 'cert.pem', folder / 'key.pem'
+    try:
+        subprocess.run(
+            ['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
+             'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key,
+             '-out', cert, '-days', '2', '-subj', '/CN=localhost',
+             '-addext', 'subjectAltName=DNS:localhost'],
+            check=True, capture_output=True)
+    except FileNotFoundError:
+        pytest.skip('no openssl to make a certificate with')
+    return str(cert), str(key)
+
+
+@pytest.fixture
+def tls_port(certificate, zookeeper):
+    """The port of a TLS server before ZooKeeper."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH,
+                                         cafile=certificate[0])
+    context.load_cert_chain(*certificate)
+    context.verify_mode = ssl.CERT_REQUIRED
+    host, _, port = zookeeper.hosts.partition(':')
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        thread = threading.Thread(target=forward_all,
+                                  args=[server, context, (host, int(port))])
+        thread.start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def forward_all(server, context, target):
+    while True:
+        try:
+            plain, _ = server.accept()
+        except OSError:
+            return
+        try:
+            front = context.wrap_socket(plain, server_side=True)
+        except OSError:
+            plain.close()
+            continue
+        with front, socket.create_connection(target) as back:
+            forward(front, back)
+
+
+def forward(front, back):
+    back_thread = threading.Thread(target=copy, args=[back, front])
+    back_thread.start()
+    copy(front, back)
+    back_thread.join()
+
+
+def copy(source, target):
+    try:
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+    except OSError:
+        pass
+    finally:
+        for side in source, target:
+            try:
+                side.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+def test_tls(certificate, tls_port, zookeeper):
+    cert, key = certificate
+    with zc.zk.ZooKeeper(f'localhost:{tls_port}{zookeeper.chroot}',
+                         ca=cert, cert=cert, key=key) as zk:
+        zk.create('/a', b'x' * 100000)
+        assert zk.get('/a')[0] == b'x' * 100000
+        registration = zk.register('/', 'a:1')
+        assert registration.state == 'registered'
+
+
+def test_tls_with_a_certificate_for_another_name(certificate, tls_port,
+                                                 no_leaks):
+    cert, key = certificate
+    text, _ = fails(f'127.0.0.1:{tls_port}', .8, ca=cert, cert=cert, key=key)
+    assert 'certificate verify failed' in text
+
+
+def test_tls_with_an_unknown_authority(certificate, tls_port, no_leaks):
+    text, _ = fails(f'localhost:{tls_port}', .8, cert=certificate[0],
+                    key=certificate[1])
+    assert 'certificate verify failed' in text
+
+
+@pytest.mark.parametrize('options', [
+    {'ca': '/nowhere/ca.pem'}, {'cert': '/nowhere/cert.pem'},
+    {'key': '/nowhere/key.pem'}])
+def test_tls_files_are_read_at_once(nobody, options):
+    [path] = options.values()
+    with pytest.raises((OSError, ValueError), match=path):
+        zc.zk.ZooKeeper(nobody, **options)
+
+
+def test_our_handler_serves_a_plain_client(zookeeper):
+    client = KazooClient(zookeeper.hosts,
+                         handler=sockets.Handler(1, None))
+    client.start()
+    assert client.command(b'ruok') == 'imok'
+    connecting.stop(client)
+    connecting.stop(client)
