@@ -1,0 +1,131 @@
+"""Run the shell examples of a text: ``$ COMMAND`` and its output.
+
+A literal block that begins with a line ``$ COMMAND`` is an example.  Each
+command runs in bash, in one folder; what it writes must match the lines that
+follow it, in which ``...`` stands for anything.  A literal block after a line
+that ends with ``FILE::`` in double backquotes, as in ````buildout.cfg````::, is
+written to that file first.
+"""
+from __future__ import annotations
+
+import dataclasses
+import doctest
+import re
+import subprocess
+from collections.abc import Iterator
+from collections.abc import Mapping
+from pathlib import Path
+
+FILE = re.compile(r'``([\w./-]+)``::$')
+
+
+@dataclasses.dataclass
+class Block:
+    """A literal block: its lines, the line before it, where it is."""
+
+    intro: str
+    line: int
+    text: str
+
+
+@dataclasses.dataclass
+class Example:
+    """A command and what it is to write."""
+
+    command: str
+    expected: str
+    line: int
+
+
+def blocks(text: str) -> Iterator[Block]:
+    """The literal blocks of reStructuredText."""
+    lines = text.splitlines()
+    number = 0
+    while number < len(lines):
+        intro = lines[number]
+        number += 1
+        if not intro.endswith('::') or intro.startswith('..'):
+            continue
+        start = number
+        while number < len(lines) and (not lines[number].strip()
+                                       or lines[number].startswith(' ')):
+            number += 1
+        body = lines[start:number]
+        while body and not body[0].strip():
+            body.pop(0)
+            start += 1
+        indent = min((len(line) - len(line.lstrip())
+                      for line in body if line.strip()), default=0)
+        yield Block(intro, start + 1, '\n'.join(
+            line[indent:] for line in body).rstrip() + '\n')
+
+
+def examples(block: Block) -> Iterator[Example]:
+    """The commands of a block, each with its expected output."""
+    found: Example | None = None
+    for offset, line in enumerate(block.text.splitlines()):
+        if line.startswith('$ '):
+            if found:
+                yield found
+            found = Example(line[2:], '', block.line + offset)
+        elif found and found.command.endswith('\\') and not found.expected:
+            found.command = found.command[:-1] + line.strip()
+        elif found:
+            found.expected += line + '\n'
+    if found:
+        yield found
+
+
+class Session:
+    """Runs the blocks of a text in a folder."""
+
+    def __init__(self, folder: Path, environ: Mapping[str, str],
+                 hidden: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.environ = dict(environ)
+        # What differs from run to run, by what the text says instead.
+        self.hidden = dict(hidden)
+
+    def run(self, text: str, skipped: tuple[str, ...] = ()) -> int:
+        """Run a text's examples; how many there were.
+
+        A command that begins with one of `skipped` is not run.
+        """
+        count = 0
+        for block in blocks(text):
+            name = FILE.search(block.intro)
+            if name:
+                path = self.folder / name[1]
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(self.shown(block.text))
+            elif block.text.startswith('$ '):
+                for example in examples(block):
+                    if not example.command.startswith(skipped):
+                        self.check(example)
+                        count += 1
+        return count
+
+    def shown(self, text: str) -> str:
+        """A text with what stands for this run's values put in."""
+        for shown, real in self.hidden.items():
+            text = text.replace(shown, real)
+        return text
+
+    def check(self, example: Example) -> None:
+        """Run an example; AssertionError when its output differs."""
+        done = subprocess.run(
+            ['bash', '-c', self.shown(example.command)], cwd=self.folder,
+            env=self.environ, stdin=subprocess.DEVNULL, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
+        expected = self.shown(example.expected)
+        got = re.sub(r'[ \t]+$', '', done.stdout, flags=re.MULTILINE)
+        flags = doctest.ELLIPSIS
+        if not doctest.OutputChecker().check_output(expected.rstrip() + '\n'
+                                                    if expected.strip()
+                                                    else '',
+                                                    got.rstrip() + '\n'
+                                                    if got.strip() else '',
+                                                    flags):
+            raise AssertionError(
+                f'line {example.line}: $ {example.command}\n'
+                f'expected:\n{expected}\ngot:\n{got}')
