@@ -76,7 +76,10 @@ class Database:
         if self._journal is None:
             return
         try:
-            self._journal.write(transaction)
+            if self._journal.write(transaction):
+                # Rewriting a large file takes time, in which nobody
+                # was listened to.
+                self.sessions.renew()
         except OSError as error:
             logger.error(
                 '%s: cannot be written: %s', self._journal.path,

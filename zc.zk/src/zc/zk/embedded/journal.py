@@ -40,6 +40,8 @@ class Journal:
         self.zxid = 0
         try:
             self._file = self._open()
+        except DataError:
+            raise
         except OSError as error:
             raise DataError(f'{path}: {error.strerror}') from error
         try:
@@ -48,16 +50,21 @@ class Journal:
             self._file.close()
             raise
 
-    def write(self, transaction: Transaction) -> None:
-        """Add a record; OSError when it could not be added."""
+    def write(self, transaction: Transaction) -> bool:
+        """Add a record; OSError when it could not be added.
+
+        Returns whether the whole file was written anew on the occasion.
+        """
         entries = self._entries(transaction)
         if not entries:
-            return
+            return False
         record = records.frame(transaction.zxid, entries)
         self._append(record)
         self.zxid = transaction.zxid
-        if self._size > self._limit:
-            self._compact()
+        if self._size <= self._limit:
+            return False
+        self._compact()
+        return True
 
     def close(self) -> None:
         """Let go of the file."""
@@ -165,11 +172,13 @@ class Journal:
         """Replace the file by one that has the nodes and no history."""
         new_path = self._target + '.new'
         try:
-            new = open(new_path, 'w+b', buffering=0)
+            # To append, so that what follows a cut is written at the end.
+            new = open(new_path, 'a+b', buffering=0)
         except OSError as error:
             self._postpone(error)
             return
         try:
+            new.truncate(0)  # a killed process may have left it behind
             fcntl.flock(new, fcntl.LOCK_EX | fcntl.LOCK_NB)
             size = new.write(records.MAGIC)
             for record in records.snapshot(self.tree, self.zxid):

@@ -115,6 +115,8 @@ class Service:
                     self._run_call(*self._calls.get())
                 else:
                     self._step()
+        except Exception:
+            logger.exception('the server has stopped')
         finally:
             self._is_running = False
             self._close()
@@ -122,25 +124,35 @@ class Service:
     def _step(self) -> None:
         waits = self.connections or len(self.database.sessions)
         timeout = self.tick / 1000 if waits else None
-        for key, events in self._selector.select(timeout):
+        ready = self._selector.select(timeout)
+        # The clock first: who was not heard while the process hung is
+        # gone, although what was sent in that time is there to be read.
+        self._look_at_clock()
+        for key, events in ready:
             if key.fileobj is self._wakened:
                 self._take_calls()
+            elif self._is_paused:
+                break  # one of the calls just made asked for that
             elif key.fileobj is self._listener:
                 self._accept()
-            else:
+            elif isinstance(key.fileobj, Connection):
                 self._serve(key.fileobj, events)
-        if not self._is_paused:
-            self._look_at_clock()
         self._settle()
 
     def _serve(self, connection: Connection, events: int) -> None:
-        if connection.is_closed or self._is_paused:
+        if events & selectors.EVENT_READ:
+            self._try(connection, connection.read)
+        if events & selectors.EVENT_WRITE:
+            self._dirty.add(connection)
+
+    def _try(
+        self, connection: Connection, step: 'Callable[[], None]',
+    ) -> None:
+        """A mistake of ours costs one connection, not the server."""
+        if connection.is_closed:
             return
         try:
-            if events & selectors.EVENT_READ:
-                connection.read()
-            if events & selectors.EVENT_WRITE:
-                self._dirty.add(connection)
+            step()
         except Exception:
             logger.exception('%s: closed', connection)
             connection.close()
@@ -149,8 +161,7 @@ class Service:
         """Send what is to be sent, and wait for what is to be awaited."""
         while self._dirty:
             connection = self._dirty.pop()
-            if not connection.is_closed:
-                connection.write()
+            self._try(connection, connection.write)
             if connection.is_closed:
                 self._forget(connection)
             elif connection in self.connections:

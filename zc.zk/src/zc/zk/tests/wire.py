@@ -56,8 +56,19 @@ class Wire:
         timeout: int = 4000, seen: int = 0, tail: bytes = b'\0',
     ) -> 'Wire':
         """Ask for a session; ``timeout`` is 0 when it was refused."""
+        self.hello(session, password, timeout, seen, tail)
+        return self.welcome()
+
+    def hello(
+        self, session: int = 0, password: bytes = bytes(16),
+        timeout: int = 4000, seen: int = 0, tail: bytes = b'\0',
+    ) -> None:
+        """The first half of ``start``."""
         self.send(struct.pack('>iqiq', 0, seen, timeout, session)
                   + buffer(password) + tail)
+
+    def welcome(self) -> 'Wire':
+        """The second half of ``start``."""
         answer = self.receive()
         self.timeout, self.session = struct.unpack_from('>iq', answer, 4)
         self.password = answer[20:36]

@@ -1,0 +1,186 @@
+"""Sessions: how they begin, go on, come back and end."""
+import time
+
+import pytest
+from kazoo.client import KazooState
+from zc.zk.testing.waiting import wait_for
+from zc.zk.tests import wire
+from zc.zk.tests.wire import Event
+from zc.zk.tests.wire import Wire
+
+DELETED = 2
+TICK = .2
+
+
+@pytest.fixture
+def connect(zookeeper):
+    """Make connections, closed at the end."""
+    made = []
+
+    def connect(*arguments, **options):
+        made.append(Wire(zookeeper.hosts).start(*arguments, **options))
+        return made[-1]
+
+    yield connect
+    for connection in made:
+        connection.socket.close()
+
+
+def ephemeral(connection, path):
+    body = wire.creation(path, flags=wire.EPHEMERAL)
+    assert connection.request(wire.CREATE, body).code == 0
+
+
+def exists(connection, path):
+    return connection.request(wire.EXISTS, wire.watched(path)).code == 0
+
+
+def test_timeouts_are_negotiated(connect):
+    assert connect(timeout=1).timeout == 400
+    assert connect(timeout=-5).timeout == 400
+    assert connect(timeout=3000).timeout == 3000
+    assert connect(timeout=2**31 - 1).timeout in (4000, 60000)
+
+
+def test_each_session_has_a_number_and_a_password(connect):
+    first, second = connect(), connect()
+    assert first.session != second.session
+    assert first.password != second.password
+    assert len(first.password) == 16 and any(first.password)
+
+
+def test_old_clients_are_not_told_of_read_only_servers(connect):
+    assert connect().rest == b'\0'
+    assert connect(tail=b'').rest == b''
+
+
+def test_a_session_outlives_its_connection(connect, zookeeper):
+    path = f'{zookeeper.chroot}/mine'
+    first = connect()
+    ephemeral(first, path)
+    first.socket.close()
+    again = connect(first.session, first.password)
+    assert (again.session, again.password) == (first.session, first.password)
+    assert exists(again, path)
+    again.request(wire.CLOSE)
+    assert not exists(connect(), path)
+
+
+def test_a_session_can_be_taken_from_a_living_connection(connect):
+    first = connect()
+    second = connect(first.session, first.password)
+    assert second.request(wire.SYNC, wire.text('/')).code == 0
+    assert first.is_closed()
+
+
+def test_a_wrong_password_is_refused_and_the_session_stays(
+        connect, zookeeper):
+    path = f'{zookeeper.chroot}/mine'
+    first = connect()
+    ephemeral(first, path)
+    thief = connect(first.session, bytes(16))
+    assert (thief.timeout, thief.session) == (0, 0)
+    assert thief.is_closed()
+    again = connect(first.session, first.password)
+    assert again.session == first.session
+    assert exists(again, path)
+
+
+def test_an_unknown_session_is_expired(connect):
+    connection = connect(12345, bytes(16))
+    assert (connection.timeout, connection.session) == (0, 0)
+    assert connection.is_closed()
+
+
+def test_silence_ends_a_session_in_time(connect, zookeeper):
+    path = f'{zookeeper.chroot}/mine'
+    silent = connect(timeout=600)
+    watcher = connect()
+    ephemeral(silent, path)
+    began = time.monotonic()
+    watcher.request(wire.EXISTS, wire.watched(path, True))
+    assert watcher.event() == Event(DELETED, path)
+    lasted = time.monotonic() - began
+    assert .6 - .05 <= lasted <= .6 + TICK + 1  # the machine may be slow
+    assert silent.is_closed()
+    assert connect(silent.session, silent.password).timeout == 0
+
+
+def test_pings_keep_a_session(connect, zookeeper):
+    path = f'{zookeeper.chroot}/mine'
+    busy = connect(timeout=600)
+    ephemeral(busy, path)
+    deadline = time.monotonic() + 1.5
+    while time.monotonic() < deadline:
+        assert busy.request(wire.PING, xid=-2).code == 0
+        time.sleep(.05)
+    assert exists(busy, path)
+
+
+def test_a_session_without_connection_ends_too(connect, zookeeper):
+    path = f'{zookeeper.chroot}/mine'
+    lost = connect(timeout=400)
+    ephemeral(lost, path)
+    lost.socket.close()
+    other = connect()
+    other.request(wire.EXISTS, wire.watched(path, True))
+    assert other.event() == Event(DELETED, path)
+
+
+def test_closing_a_session_removes_its_ephemerals_at_once(
+        connect, zookeeper):
+    root = zookeeper.chroot
+    first, other = connect(), connect()
+    for name in ('a', 'b'):
+        ephemeral(first, f'{root}/{name}')
+    first.request(wire.CREATE, wire.creation(f'{root}/kept'))
+    ephemeral(other, f'{root}/others')
+    assert first.request(wire.CLOSE).code == 0
+    assert first.is_closed()
+    reply = other.request(wire.GET_CHILDREN, wire.watched(root))
+    assert reply.body in (
+        wire.texts('kept', 'others'), wire.texts('others', 'kept'))
+
+
+def test_who_has_seen_the_future_is_turned_away(zookeeper):
+    with Wire(zookeeper.hosts) as connection:
+        with pytest.raises(ConnectionError):
+            connection.start(seen=2**62)
+
+
+def test_kazoo_learns_of_its_end(zookeeper, client):
+    kazoo = client()
+    states = []
+    kazoo.add_listener(states.append)
+    kazoo.create('/mine', ephemeral=True)
+    zookeeper.expire(kazoo)
+    wait_for(lambda: KazooState.LOST in states)
+    wait_for(lambda: kazoo.connected)
+    assert not kazoo.exists('/mine')
+
+
+def test_a_restart_lets_clients_that_saw_more_come_back(
+        zookeeper_server, client):
+    kazoo = client()
+    kazoo.create('/kept', b'data')
+    for number in range(20):
+        kazoo.create(f'/mine-{number}', ephemeral=True)
+    zookeeper_server.restart()
+    wait_for(lambda: kazoo.connected)
+    assert kazoo.retry(kazoo.get, '/kept')[0] == b'data'
+    later = kazoo.retry(kazoo.create, '/later', include_data=True)[1]
+    assert later.czxid > kazoo.get('/kept')[1].czxid
+
+
+def test_a_hung_server_ends_the_sessions_it_did_not_hear(
+        zookeeper_server, client):
+    kazoo = client(timeout=.6)
+    other = client()
+    kazoo.create('/mine', ephemeral=True)
+    states = []
+    kazoo.add_listener(states.append)
+    zookeeper_server.pause()
+    time.sleep(1.2)  # longer than the session may be silent
+    zookeeper_server.resume()
+    wait_for(lambda: not other.retry(other.exists, '/mine'))
+    wait_for(lambda: KazooState.LOST in states)
