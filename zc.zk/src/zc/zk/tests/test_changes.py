@@ -4,7 +4,6 @@ import time
 
 import pytest
 from hypothesis import given
-
 from zc.zk.changes import Change
 from zc.zk.changes import difference
 from zc.zk.changes import plan

@@ -4,7 +4,6 @@ import logging
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from zc.zk.encoding import decode
 from zc.zk.encoding import encode
 from zc.zk.tests import trees

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
-
 from zc.zk.encoding import decode
 from zc.zk.encoding import encode
 from zc.zk.tests import trees
@@ -225,7 +224,7 @@ def test_hostile_values(value):
         parse_tree('/a\n  b = ' + value)
 
 
-@settings(max_examples=500)
+@settings(max_examples=300)
 @given(trees.nodes())
 def test_round_trip(tree):
     text = format_tree(tree)
@@ -234,7 +233,7 @@ def test_round_trip(tree):
     assert trees.comparable(again) == trees.comparable(tree)
 
 
-@settings(max_examples=500)
+@settings(max_examples=300)
 @given(trees.data())
 def test_any_data_comes_back(data):
     before = decode(data)
@@ -246,7 +245,7 @@ def test_any_data_comes_back(data):
     assert repr(decode(encode(after))) == repr(after)
 
 
-@settings(max_examples=500)
+@settings(max_examples=300)
 @given(st.text())
 def test_any_text_is_a_tree_or_a_tree_error(text):
     try:
@@ -256,7 +255,7 @@ def test_any_text_is_a_tree_or_a_tree_error(text):
     assert same(format_tree(tree)) == format_tree(tree)
 
 
-@settings(max_examples=500)
+@settings(max_examples=300)
 @given(st.text('ab \t/:=->#\'"[]\\\n10{},uL', max_size=60))
 def test_text_of_the_format_s_own_characters(text):
     try:

@@ -2,7 +2,6 @@
 import json
 
 from hypothesis import strategies as st
-
 from zc.zk.encoding import decode
 from zc.zk.tree import Node
 from zc.zk.tree import name_problem

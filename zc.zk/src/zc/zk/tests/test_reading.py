@@ -1,0 +1,251 @@
+"""Live trees, read in bulk or one by one."""
+import pytest
+from kazoo.exceptions import ConnectionLoss
+from kazoo.exceptions import NoAuthError
+from kazoo.exceptions import NoNodeError
+from kazoo.security import OPEN_ACL_UNSAFE
+from kazoo.security import make_digest_acl
+from zc.zk import reading
+from zc.zk.encoding import encode
+from zc.zk.multiread import MultiRead
+from zc.zk.reading import read_tree
+from zc.zk.tests.frames import Frames
+from zc.zk.tree import Node
+from zc.zk.tree import format_tree
+from zc.zk.tree import parse_tree
+
+TREE = """\
+/a : t
+  x = 1
+  /b
+    string_value = 'text'
+  /c
+    l -> /a
+/d
+"""
+
+WIDE = 700
+
+
+@pytest.fixture(params=['bulk', 'one by one'])
+def way(request):
+    """The types of requests that the server does not know."""
+    return () if request.param == 'bulk' else (MultiRead.type,)
+
+
+@pytest.fixture
+def server(zookeeper, way):
+    """The server, as new or as old as `way` says."""
+    with Frames(zookeeper.connection_string, way) as frames:
+        yield frames
+
+
+@pytest.fixture
+def made(zookeeper, client):
+    """A direct client and the tree that it made."""
+    connection = client()
+    make(connection, TREE)
+    return connection
+
+
+def make(client, text, path=''):
+    for name, node in parse_tree(text).children.items():
+        make_node(client, f'{path}/{name}', node)
+
+
+def make_node(client, path, node):
+    client.create(path, encode(node.properties))
+    for name, child in node.children.items():
+        make_node(client, f'{path}/{name}', child)
+
+
+def test_a_tree(made, server, client):
+    assert format_tree(read_tree(client(server))) == TREE
+    assert (MultiRead.type in server.seen) and (
+        (4 in server.seen) == bool(server.refused))
+
+
+def test_a_part_of_a_tree(made, server, client):
+    connection = client(server)
+    assert format_tree(read_tree(connection, '/a/c')) == (
+        '/c\n  l -> /a\n')
+    assert format_tree(read_tree(connection, '/d/')) == '/d\n'
+
+
+def test_what_nodes_know(made, server, client):
+    made.set('/d', b'{}')
+    made.create('/d/e', b'', ephemeral=True)
+    tree = read_tree(client(server))
+    d = tree.children['d']
+    assert (d.name, d.version, d.ephemeral, d.acl) == ('d', 1, False, None)
+    assert d.children['e'].ephemeral
+    assert tree.children['a'].children['b'].properties == {
+        'string_value': 'text'}
+
+
+def test_many_children(zookeeper, made, server, client):
+    transaction = made.transaction()
+    for number in range(WIDE):
+        transaction.create(f'/d/{number}', b'x' * 100)
+    transaction.commit()
+    seen = []
+    tree = read_tree(client(server), progress=seen.append)
+    assert len(tree.children['d'].children) == WIDE
+    assert seen == sorted(seen)
+    assert seen[-1] == WIDE + 5
+
+
+def test_children_are_only_asked_for_where_there_are_some(
+        made, server, client):
+    connection = client(server)
+    read_tree(connection)
+    if server.refused:
+        # The chroot and its four nodes, of which two have children, and
+        # with kazoo's own look at the chroot.
+        assert server.seen.count(4) == 5
+        assert server.seen.count(8) == 2
+
+
+def test_no_node(made, server, client):
+    with pytest.raises(NoNodeError, match='/a/x'):
+        read_tree(client(server), '/a/x')
+    with pytest.raises(NoNodeError, match='/x'):
+        read_tree(client(server), '/x', acl=True)
+
+
+def test_a_node_that_must_not_be_read(made, server, client):
+    secret = make_digest_acl('user', 'secret', all=True)
+    made.create('/d/e', b'', [secret])
+    with pytest.raises(NoAuthError, match='^/d/e$'):
+        read_tree(client(server))
+    with pytest.raises(NoAuthError, match='^/d/e$'):
+        read_tree(client(server), '/d/e')
+    reader = client(server, auth_data=[('digest', 'user:secret')])
+    assert 'e' in read_tree(reader).children['d'].children
+    reader.delete('/d/e')  # or the chroot could not be removed
+
+
+@pytest.mark.parametrize('types', [(4, 22), (8, 22)])
+def test_nodes_that_vanish_are_left_out(made, server, client, types):
+    gone = []
+
+    def remove(type_):
+        # The root, then its children, then what is below /a.
+        if type_ in types:
+            gone.append(type_)
+            if len(gone) == 3 and made.exists('/a/c'):
+                made.delete('/a/c')
+                made.delete('/a/b')
+                made.delete('/a')
+
+    connection = client(server)
+    server.on_request = remove
+    text = format_tree(read_tree(connection))
+    assert not made.exists('/a')
+    assert text.endswith('/d\n')
+    assert parse_tree(text)
+
+
+def test_access_control_lists(made, server, client):
+    reading_only = make_digest_acl('user', 'secret', read=True)
+    made.set_acls('/d', [reading_only, *OPEN_ACL_UNSAFE])
+    tree = read_tree(client(server), acl=True)
+    assert tree.children['a'].children['b'].acl == ('world:anyone:cdrwa',)
+    assert sorted(tree.children['d'].acl) == [
+        f'digest:{reading_only.id.id}:r', 'world:anyone:cdrwa']
+
+
+def test_only_what_is_like_another_tree(made, server, client):
+    connection = client(server)
+    like = parse_tree('/a\n  /b\n')
+    for path in ('/a/c/f', '/a/b/g', '/d/h'):
+        made.ensure_path(path)
+
+    def read(extras):
+        return format_tree(read_tree(connection, like=like, extras=extras))
+
+    assert read(True) == """\
+/a : t
+  x = 1
+  /b
+    string_value = 'text'
+    /g
+  /c
+    l -> /a
+    /f
+"""
+    assert read(None) == read(True).replace('    /f\n', '')
+    assert '/c' not in read(False) and '/g' not in read(False)
+
+
+def test_the_servers_own_nodes_are_left_out(zookeeper, client):
+    connection = client(zookeeper.hosts)
+    assert connection.exists('/zookeeper')
+    like = Node(children={'zookeeper': Node('zookeeper')})
+    assert read_tree(connection, like=like).children == {}
+    # Below a chroot it is a node like others.
+    connection = client()
+    connection.create('/zookeeper')
+    assert 'zookeeper' in read_tree(connection).children
+
+
+def test_data_that_is_no_json(zookeeper, client, way):
+    connection = client()
+    data = [b'', b' ', b'\xff\xfe', b'{', b'{"a":', b'[]', b'x' * 1000]
+    for number, value in enumerate(data):
+        connection.create(f'/{number}', value)
+    with Frames(zookeeper.connection_string, way) as frames:
+        tree = read_tree(client(frames))
+    for number, value in enumerate(data):
+        properties = tree.children[str(number)].properties
+        assert encode(properties) == value or (
+            value == b'' and properties == {})
+
+
+def test_answers_that_are_too_long_are_asked_for_in_parts(
+        zookeeper, client, monkeypatch):
+    connection = client()
+    for number in range(40):
+        connection.create(f'/{number}', b'x' * 10000)
+    with Frames(zookeeper.connection_string, most=25000) as frames:
+        tree = read_tree(client(frames))
+        assert len(tree.children) == 40
+        assert 4 not in frames.seen
+    # One alone is too long: that is told, not tried without end.
+    with Frames(zookeeper.connection_string, most=5000) as frames:
+        reader = client(frames)
+        monkeypatch.setattr(reading, 'MAX_LOSSES', 7)
+        with pytest.raises(ConnectionLoss, match=r'/\d+: the connection was'):
+            read_tree(reader)
+
+
+def test_a_connection_that_is_lost_meanwhile(made, server, client):
+    reader = client(server)
+    lost = []
+
+    def lose(type_):
+        if type_ in (4, 22) and len(lost) < 3:
+            lost.append(type_)
+            raise ConnectionError('lost')
+
+    server.on_request = lose
+    assert format_tree(read_tree(reader)) == TREE
+    assert len(lost) == 3
+
+
+def test_long_paths(zookeeper, client, monkeypatch):
+    connection = client()
+    names = [str(number) + 'x' * 300 for number in range(20)]
+    for name in names:
+        connection.create('/' + name)
+    monkeypatch.setattr(reading, 'MAX_REQUEST', 1000)
+    with Frames(zookeeper.connection_string) as frames:
+        tree = read_tree(client(frames))
+        assert sorted(tree.children) == sorted(names)
+        assert frames.seen.count(MultiRead.type) > 6
+
+
+def test_names_that_are_not_ascii(made, server, client):
+    made.ensure_path('/d/\xe9 \u4e2d/\xfc')
+    assert format_tree(read_tree(client(server), '/d')) == (
+        "/d\n  / 'é 中'\n    /ü\n")
