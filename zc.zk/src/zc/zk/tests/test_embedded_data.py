@@ -1,4 +1,5 @@
 """The data file: what is kept, through what, and what is said."""
+import itertools
 import logging
 import os
 import random
@@ -132,37 +133,49 @@ def test_sessions_of_a_former_run_have_expired(path):
         stop_client(again)
 
 
+LIVES = 6
+
+
 def test_nothing_confirmed_is_lost_when_the_process_is_killed(tmp_path):
-    """Killed at any moment, several times, while clients write."""
+    """Killed at any moment, several times, while a client writes."""
     source = random.Random(7)
     confirmed = {}
-    server = Embedded(tmp_path)
-    with server:
-        for number in range(6):
+    with Embedded(tmp_path) as server:
+        for life in range(LIVES):
             client = start_client(
                 server.hosts, command_retry={'max_tries': 0})
             client.ensure_path('/kept')
-            stop = threading.Timer(.1 + source.random() / 5, server.kill)
-            stop.start()
-            name = f'/kept/{number}-'
-            try:
-                for count in range(100_000):
-                    client.create(f'{name}{count}', b'%d' % count)
-                    confirmed[f'{name}{count}'] = b'%d' % count
-            except KazooException:
-                pass
-            stop.join()
+            killer = threading.Timer(
+                .1 + source.random() / 5, lambda: _kill(server))
+            killer.start()
+            _write(client, f'/kept/{life}-', confirmed)
+            killer.join()
             stop_client(client)
-            server.start()
         client = start_client(server.hosts)
         kept = {f'/kept/{name}' for name in client.get_children('/kept')}
-        # One more may have been written in each life, not yet confirmed.
+        # In each life one more may have been written, not yet confirmed.
         assert confirmed.keys() <= kept
-        assert len(kept) <= len(confirmed) + 6
+        assert len(kept) <= len(confirmed) + LIVES
         for name in source.sample(sorted(confirmed), 20):
             assert client.get(name)[0] == confirmed[name]
         stop_client(client)
-    assert len(confirmed) > 100
+    assert len(confirmed) > 20 * LIVES
+
+
+def _kill(server):
+    server.kill()
+    server.start()
+
+
+def _write(client, prefix, confirmed):
+    """Create nodes until one cannot be confirmed."""
+    for number in itertools.count():
+        data = b'%d' % number
+        try:
+            client.create(f'{prefix}{number}', data)
+        except KazooException:
+            return
+        confirmed[f'{prefix}{number}'] = data
 
 
 def test_each_way_of_cutting_off_the_last_record_is_survived(
