@@ -33,9 +33,13 @@ class Layout:
         """The name where those of other deployments are, too."""
         return self.prefix + name
 
+    def path(self, name: str) -> str:
+        """A file of the configuration directory."""
+        return os.path.join(self.configuration, name)
+
     def file(self, name: str, kind: str) -> str:
         """A file of the configuration directory: ``NAME.KIND``."""
-        return os.path.join(self.configuration, f'{name}.{kind}')
+        return self.path(f'{name}.{kind}')
 
     def script(self, name: str) -> str:
         """The start script."""

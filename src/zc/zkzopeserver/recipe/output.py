@@ -107,6 +107,15 @@ class Output:
             found['start_timeout'] = repr(timeout)
         return found
 
+    def tree_arguments(self, path: str) -> str:
+        """The arguments of the call in the script for the tree."""
+        said = self._relocation.expression
+        options = ', '.join(
+            f'{name!r}: {said(value)}'
+            for name, value in self._server.options.items()
+            if name.startswith('zookeeper') or name == 'path')
+        return f'{said(path)}, {{{options}}}'
+
     @property
     def initialization(self) -> str:
         """What the start script does before it imports."""

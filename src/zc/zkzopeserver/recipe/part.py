@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,6 +44,7 @@ class Recipe:
             for each in self.values['instances'] or [name]]
         problems += together(self.servers)
         problems += collisions(self.servers)
+        self.tree = self._tree(problems)
         refuse(name, problems)
         self.scripts = eggs.Scripts(
             buildout, name, self.raw, self._requirements(), movable)
@@ -50,7 +52,7 @@ class Recipe:
         refuse(name, [problem for output in self.outputs
                       for problem in output.problems])
         self._tell(options)
-        _planned.update(self._paths())
+        plan(self._paths())
 
     def _layout(self, problems: list[str]) -> layout.Layout:
         directories = self.buildout['buildout']
@@ -79,6 +81,15 @@ class Recipe:
             [directory, self.layout.configuration]) == directory
         return directory if wanted == 'true' and inside else ''
 
+    def _tree(self, problems: list[str]) -> str:
+        if not self.values['tree']:
+            return ''
+        # Imported when there is a tree: zc.zk takes its time.
+        from zc.zkzopeserver.recipe import trees
+        text, wrong = trees.read(self.values['tree'], self.layout.buildout)
+        problems += wrong
+        return text
+
     def _requirements(self) -> list[str]:
         return eggs.requirements(
             self.values['eggs'],
@@ -105,6 +116,20 @@ class Recipe:
         for output in self.outputs:
             yield output.script
             yield from (file.path for file in output.files)
+        if self.tree:
+            yield self._tree_path
+            yield self._tree_script
+
+    @property
+    def _tree_path(self) -> str:
+        return self.layout.file(self.name, 'tree.txt'
+                                ) if self.layout.run else self.layout.path(
+                                    'tree.txt')
+
+    @property
+    def _tree_script(self) -> str:
+        return os.path.join(self.buildout['buildout']['bin-directory'],
+                            self.name + '-tree')
 
     def install(self) -> list[str]:
         """Write what is not there as it should be; all paths."""
@@ -113,6 +138,9 @@ class Recipe:
             for output in self.outputs:
                 writing.write(*output.files)
                 written += [file.path for file in output.files]
+            if self.tree:
+                writing.write(files.File(self._tree_path, self.tree))
+                written.append(self._tree_path)
             if writing.changed and self.values['on-change']:
                 self._run(self.values['on-change'])
         return list(dict.fromkeys(written))
@@ -129,6 +157,12 @@ class Recipe:
             writing.restrict(output.script, output.script_mode, output.owner)
             writing.note([output.script])
             interpreter = ''
+        if self.tree and self.servers[0].is_ours:
+            writing.keep(self._tree_script)
+            yield from self.scripts.start(
+                self._tree_script, eggs.TREE,
+                self.outputs[0].tree_arguments(self._tree_path), '')
+            writing.note([self._tree_script])
         yield from self.scripts.others(
             self.buildout['buildout']['bin-directory'], self.values)
 
@@ -139,6 +173,11 @@ class Recipe:
             refuse(self.name, [
                 f"option 'on-change': {command!r} ended with exit status"
                 f' {done.returncode}; the files are as they were before'])
+
+
+def plan(paths: Iterable[str]) -> None:
+    """Tell `uninstall` what this run of buildout is about to write."""
+    _planned.update(paths)
 
 
 def together(servers: list[Server]) -> Iterator[str]:

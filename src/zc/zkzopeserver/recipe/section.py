@@ -161,9 +161,15 @@ def unknown(names: Iterable[str], instances: Iterable[str]) -> list[str]:
         elif dot and key in KNOWN:
             problems.append(f"option {name!r}: there is no {owner!r} in"
                             " 'instances'")
-        elif name not in KNOWN and (near := _nearest(name)):
-            problems.append(server_options.unknown(name, {near: None}))
+        else:
+            problems += near_misses([name], KNOWN)
     return problems
+
+
+def near_misses(names: Iterable[str], known: Mapping[str, Any]) -> list[str]:
+    """Problems of the names that are nearly those known."""
+    return [server_options.unknown(name, {near: None}) for name in names
+            if name not in known and (near := _nearest(name, known))]
 
 
 def _of_instance(name: str, key: str) -> Iterable[str]:
@@ -172,14 +178,14 @@ def _of_instance(name: str, key: str) -> Iterable[str]:
     elif key not in KNOWN:
         yield server_options.unknown(
             name, {name.removesuffix(key) + near: None}
-            if (near := _nearest(key)) else KNOWN)
+            if (near := _nearest(key, KNOWN)) else KNOWN)
 
 
-def _nearest(name: str) -> str:
-    for other in KNOWN:
+def _nearest(name: str, known: Mapping[str, Any]) -> str:
+    for other in known:
         if _flat(other) == _flat(name):
             return other
-    near = difflib.get_close_matches(name, KNOWN, 1, NEAR)
+    near = difflib.get_close_matches(name, known, 1, NEAR)
     return near[0] if near else ''
 
 

@@ -22,8 +22,10 @@ ENTRY_POINTS = """\
 main = zc.zkzopeserver:run
 [zc.buildout]
 default = zc.zkzopeserver.recipe:Recipe
+tree = zc.zkzopeserver.recipe:tree
 [zc.buildout.uninstall]
 default = zc.zkzopeserver.recipe:uninstall
+tree = zc.zkzopeserver.recipe:uninstall
 """
 
 # As published, without its requirements: buildout would read all of the

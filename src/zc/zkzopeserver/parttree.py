@@ -1,0 +1,102 @@
+"""``bin/NAME-tree``: the part of the ZooKeeper tree that a server needs.
+
+Only this part is looked at: the top nodes of the file and what is below them.
+"""
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from collections.abc import Sequence
+
+import zc.zk
+from kazoo.exceptions import KazooException
+from zc.zk.applying import ApplyError
+from zc.zk.tree import TreeError
+from zc.zk.tree import parse_tree
+
+from zc.zkzopeserver import options as server_options
+from zc.zkzopeserver import registration
+from zc.zkzopeserver.errors import StartError
+
+STATUSES = """\
+exit status: 0 done, or no difference; 1 there are differences; 2 trouble, such
+as a ZooKeeper that cannot be reached."""
+
+
+def main(tree: str, options: Mapping[str, str],
+         argv: Sequence[str] | None = None) -> int:
+    """Compare, import or export the tree in the file `tree`; exit status.
+
+    `options` are those of the server that say where its ZooKeeper is.
+    """
+    arguments = parser().parse_args(argv)
+    try:
+        with open(tree, encoding='utf-8') as file:
+            text = file.read()
+        with connected(options) as zk:
+            return arguments.verb(zk, text, arguments)
+    except (OSError, StartError, server_options.OptionsError, TreeError,
+            zc.zk.FailedConnect, ApplyError, KazooException) as reason:
+        for line in (str(reason) or repr(reason)).splitlines():
+            print(f'{tree}: {line}', file=sys.stderr)
+        return 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        epilog=STATUSES, description='The part of the ZooKeeper tree that a'
+        ' server needs, as its buildout has it.',
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    verbs = made.add_subparsers(required=True, metavar='VERB')
+    differ = verbs.add_parser('diff', help='what an import would change')
+    differ.set_defaults(verb=show)
+    bring = verbs.add_parser('import', help='bring the nodes and properties'
+                             ' of the file about')
+    bring.add_argument('--dry-run', action='store_true',
+                       help='only say what would be changed')
+    bring.set_defaults(verb=apply)
+    give = verbs.add_parser('export', help='print the nodes as they are')
+    give.add_argument('--ephemeral', action='store_true',
+                      help='with those of running servers')
+    give.set_defaults(verb=export)
+    return made
+
+
+def connected(options: Mapping[str, str]) -> zc.zk.ZooKeeper:
+    """The server's ZooKeeper, as the server itself would connect to it."""
+    parsed = server_options.parse(options)
+    return zc.zk.ZooKeeper(
+        parsed.zookeeper,
+        auth=registration.read_auth_file(parsed.zookeeper_auth_file),
+        ca=parsed.zookeeper_ca, cert=parsed.zookeeper_cert,
+        key=parsed.zookeeper_key)
+
+
+def show(zk: zc.zk.ZooKeeper, text: str, _: argparse.Namespace) -> int:
+    """Print what an import would change."""
+    changes = [change for change in zk.plan(text, trim=False)
+               if not change.is_note]
+    for change in changes:
+        print(change)
+    return 1 if changes else 0
+
+
+def apply(zk: zc.zk.ZooKeeper, text: str,
+          arguments: argparse.Namespace) -> int:
+    """Import the text, and print what that changed."""
+    for change in zk.import_tree(text, trim=False,
+                                 dry_run=arguments.dry_run):
+        if not change.is_note:
+            print(change)
+    return 0
+
+
+def export(zk: zc.zk.ZooKeeper, text: str,
+           arguments: argparse.Namespace) -> int:
+    """Print those of the top nodes that are there."""
+    for name in parse_tree(text).children:
+        if zk.exists(f'/{name}'):
+            print(zk.export_tree(f'/{name}', arguments.ephemeral), end='')
+    return 0

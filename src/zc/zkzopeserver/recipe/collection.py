@@ -1,0 +1,66 @@
+"""The recipe `zc.zkzopeserver:tree`: all trees of a buildout in one file."""
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from zc.zkzopeserver.recipe import files
+from zc.zkzopeserver.recipe import layout
+from zc.zkzopeserver.recipe import section
+from zc.zkzopeserver.recipe import trees
+from zc.zkzopeserver.recipe.buildout import refuse
+from zc.zkzopeserver.recipe.part import Recipe
+from zc.zkzopeserver.recipe.part import plan
+
+OPTIONS = {'recipe': None, 'parts': None, 'file': None, 'location': None}
+
+
+class Collection:
+    """The trees of the server parts, for operators to import.
+
+    `parts` names the parts, by default all of the buildout; `file` is where
+    the tree is written, by default ``parts/NAME/tree.txt``.
+    """
+
+    def __init__(self, buildout: Any, name: str, options: Any) -> None:
+        self.name = name
+        directories = buildout['buildout']
+        own = layout.plain(directories['directory'],
+                           directories['parts-directory'],
+                           directories['bin-directory'], name)
+        self.path = os.path.join(
+            own.buildout,
+            options.get('file') or own.path('tree.txt'))
+        options['location'] = os.path.dirname(self.path)
+        problems = section.near_misses(options.keys(), OPTIONS)
+        texts = self._texts(buildout, options.get('parts'), problems)
+        self.text, conflicts = trees.together(texts)
+        refuse(name, problems + conflicts)
+        plan([self.path])
+
+    def _texts(self, buildout: Any, names: str | None,
+               problems: list[str]) -> dict[str, str]:
+        found = {}
+        for name in (names or buildout['buildout']['parts']).split():
+            if name == self.name:
+                continue
+            if name not in buildout:
+                problems.append(f"option 'parts': {name!r} is not a section"
+                                ' of the buildout')
+                continue
+            recipe = getattr(buildout[name], 'recipe', None)
+            if isinstance(recipe, Recipe):
+                if recipe.tree:
+                    found[name] = recipe.tree
+            elif names:
+                problems.append(f"option 'parts': {name!r} is not a server"
+                                ' of zc.zkzopeserver')
+        return found
+
+    def install(self) -> list[str]:
+        """Write the file if it is not as it should be."""
+        with files.Writing() as writing:
+            writing.write(files.File(self.path, self.text))
+        return [self.path]
+
+    update = install

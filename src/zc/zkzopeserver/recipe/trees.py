@@ -1,0 +1,71 @@
+"""Trees of ZooKeeper nodes in sections: read, checked, put together."""
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from zc.zk import tree
+
+Node = tree.Node
+
+
+def read(value: str, directory: str) -> tuple[str, list[str]]:
+    """(text, problems) of an option that is a tree or the name of a file.
+
+    The name of a file is relative to `directory`.
+    """
+    value = value.strip('\n')
+    where = ''
+    path = os.path.join(directory, value)
+    if '\n' not in value and os.path.isfile(path):
+        with open(path, encoding='utf-8') as file:
+            value = file.read()
+        where = f' of {path}'
+    try:
+        tree.parse_tree(value)
+    except tree.TreeError as error:
+        if '\n' not in value and not where:
+            return '', [f"option 'tree': {value!r} is neither a file nor a"
+                        f' tree ({error})']
+        return '', [f"option 'tree': line {number}{where}: {message}"
+                    for number, message in error.problems]
+    except UnicodeDecodeError:
+        return '', [f"option 'tree': {path} is not UTF-8 text"]
+    return value.rstrip('\n') + '\n', []
+
+
+def together(texts: Mapping[str, str]) -> tuple[str, list[str]]:
+    """(text, problems) of the trees of several parts as one tree."""
+    whole = _Whole()
+    for part, text in texts.items():
+        whole.add(tree.parse_tree(text), whole.root, '', part)
+    if whole.problems:
+        return '', whole.problems
+    return tree.format_tree(whole.root), []
+
+
+class _Whole:
+    """A tree that others are added to, which remembers who said what."""
+
+    def __init__(self) -> None:
+        self.root = Node()
+        self.problems: list[str] = []
+        self._said: dict[tuple[str, str], str] = {}
+
+    def add(self, node: Node, to: Node, path: str, part: str) -> None:
+        """Add what `part` says of a node and of those below it."""
+        for name, value in node.properties.items():
+            present = to.properties.setdefault(name, value)
+            self._agree(path, name, present == value, part)
+        if node.acl is not None:
+            to.acl = to.acl or node.acl
+            self._agree(path, 'acl', to.acl == node.acl, part)
+        for name, child in node.children.items():
+            self.add(child, to.children.setdefault(name, Node(name)),
+                     f'{path}/{name}', part)
+
+    def _agree(self, path: str, name: str, agrees: bool, part: str) -> None:
+        first = self._said.setdefault((path, name), part)
+        if not agrees:
+            self.problems.append(f'the parts {first!r} and {part!r} do not'
+                                 f' agree on {name!r} of {path}')
