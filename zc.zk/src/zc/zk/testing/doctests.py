@@ -1,0 +1,138 @@
+"""`setUp` and `tearDown` for tests that reach ZooKeeper under a made-up name.
+
+A doctest connects to ``zookeeper.example.com:2181`` and reaches a server that
+it has alone. The name works for kazoo clients made in this process between
+setUp and tearDown; nothing is resolved or listens there.
+"""
+import contextlib
+import os
+import uuid
+import weakref
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+from kazoo.client import KazooClient
+from zc.zk.client import ZooKeeper
+from zc.zk.embedded import Server
+from zc.zk.testing.waiting import wait_for
+
+#: The environment variable that names a real server to use instead.
+REAL_VARIABLE = 'TEST_ZOOKEEPER_CONNECTION'
+
+CONNECTION_STRING = 'zookeeper.example.com:2181'
+
+TREE = """
+/fooservice
+  /providers
+  database = '/databases/foomain'
+  threads = 1
+  favorite_color = 'red'
+"""
+
+# Where a test keeps what is to be undone.
+_STACK = '__zc_zk_testing__'
+
+
+def setUp(test: Any, tree: str | None = None,
+          connection_string: str = CONNECTION_STRING) -> None:
+    """Give a test a ZooKeeper server of its own.
+
+    ``test``
+        A doctest or a ``unittest.TestCase``.
+    ``tree``
+        The tree, as text, that is in the server when the test begins. By
+        default it is that of the examples of zc.zk.
+    ``connection_string``
+        What the test passes to ``zc.zk.ZooKeeper`` or ``KazooClient``. A
+        path may follow there.
+
+    The test gets these as global variables (a TestCase as attributes):
+
+    ``ZooKeeper``
+        The embedded server, or None for a real one.
+    ``wait_until``
+        A function that waits until a function returns something true.
+    ``assert_``
+        A function that raises AssertionError unless its argument is true.
+
+    When the environment variable TEST_ZOOKEEPER_CONNECTION is set to the
+    connection string of a real server, that is used, below a node that is
+    made for the test and removed by `tearDown`.
+    """
+    globs = _globs(test)
+    stack = globs.setdefault(_STACK, contextlib.ExitStack())
+    try:
+        real = os.environ.get(REAL_VARIABLE)
+        server = None
+        if real:
+            target = stack.enter_context(_node(real))
+        else:
+            server = stack.enter_context(Server())
+            target = server.connection_string
+        with ZooKeeper(target) as zk:
+            zk.import_tree(TREE if tree is None else tree)
+        stack.enter_context(redirected(connection_string, target))
+    except BaseException:
+        tearDown(test)
+        raise
+    globs['ZooKeeper'] = server
+    globs['wait_until'] = wait_for
+    globs.setdefault('assert_', assert_)
+
+
+def tearDown(test: Any) -> None:
+    """Undo `setUp`; clients that the test left open are closed."""
+    stack = _globs(test).pop(_STACK, None)
+    if stack is not None:
+        stack.close()
+
+
+def assert_(condition: object, message: str = '') -> None:
+    """Raise AssertionError with the message unless the condition is true."""
+    if not condition:
+        raise AssertionError(message)
+
+
+@contextlib.contextmanager
+def redirected(connection_string: str, target: str) -> Iterator[None]:
+    """Have kazoo clients that connect to a string reach another one."""
+    # The one place where kazoo learns what to connect to, whoever makes the
+    # client: sockets and name resolution stay as they are.
+    set_hosts = KazooClient.set_hosts
+    clients: weakref.WeakSet[KazooClient] = weakref.WeakSet()
+
+    def redirect(client: KazooClient, hosts: Any, *args: Any,
+                 **options: Any) -> None:
+        servers, slash, chroot = (
+            hosts if isinstance(hosts, str) else ','.join(hosts)
+        ).partition('/')
+        if servers == connection_string:
+            hosts = target + slash + chroot
+            clients.add(client)
+        set_hosts(client, hosts, *args, **options)
+
+    with mock.patch.object(KazooClient, 'set_hosts', redirect):
+        try:
+            yield
+        finally:
+            for client in list(clients):
+                client.stop()
+                client.close()
+
+
+@contextlib.contextmanager
+def _node(connection_string: str) -> Iterator[str]:
+    """A node that is removed afterwards, as a connection string."""
+    path = f'/zc.zk.testing-{uuid.uuid4().hex}'
+    with ZooKeeper(connection_string) as zk:
+        zk.create(path)
+    try:
+        yield connection_string.rstrip('/') + path
+    finally:
+        with ZooKeeper(connection_string) as zk:
+            zk.delete_recursive(path, force=True)
+
+
+def _globs(test: Any) -> dict[str, Any]:
+    return test.globs if hasattr(test, 'globs') else vars(test)
