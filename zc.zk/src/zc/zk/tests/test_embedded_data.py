@@ -133,7 +133,7 @@ def test_sessions_of_a_former_run_have_expired(path):
         stop_client(again)
 
 
-LIVES = 6
+LIVES = 4
 
 
 def test_nothing_confirmed_is_lost_when_the_process_is_killed(tmp_path):
@@ -232,12 +232,12 @@ def test_what_is_no_data_file_stays_as_it_is(path):
 
 
 def test_one_server_at_a_time_uses_a_file(path):
-    with Session(path):
+    with Server(data=path):
         with nothing_left(), pytest.raises(DataError) as raised:
             Server(data=path).start()
         assert str(raised.value) == (
             f'{path}: another server uses this file')
-    with Session(path):
+    with Server(data=path):
         pass
 
 
