@@ -41,6 +41,7 @@ class Entry:
         self.written = 0  # the serial that the nodes have
         self.fresh = True  # the nodes have not yet been ours
         self.session: int | None = None  # in which we saw them
+        self.expected = False  # the nodes should be there already
         self.displaced: dict[str, int] = {}  # path -> the other's session
         self.reregistered = 0
         self.last_error: str | None = None
@@ -109,6 +110,7 @@ class Keeper:
             (Change(path, delete=-1) for path, stat in stats.items()
              if stat and stat.ephemeralOwner in self.sessions), entry.acl)
         entry.session = None
+        entry.expected = False
         entry.displaced = {}
         return True
 
@@ -128,6 +130,7 @@ class Keeper:
             _created(entry, missing, is_deleted)
         entry.session = session
         entry.fresh = False
+        entry.expected = True
         entry.written = serial
         return not foreign
 
@@ -182,7 +185,7 @@ def _changes(entry: Entry, stats: Stats, stale: Iterable[str],
 
 def _created(entry: Entry, missing: list[str], is_deleted: bool) -> None:
     names = ', '.join(entry.paths)
-    if entry.fresh:
+    if not entry.expected:
         logger.info('Registered %s', names)
         return
     entry.reregistered += 1

@@ -217,6 +217,7 @@ def test_withdraw_and_restore(zk):
     assert registration.restore()
     assert zk.get_properties(NODE)['a'] == 1
     assert registration.state == 'registered'
+    assert registration.reregistered == 0
 
 
 def test_withdrawn_stays_away(zk, zookeeper):
