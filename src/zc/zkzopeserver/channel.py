@@ -23,7 +23,6 @@ import logging
 import os
 import socket
 import threading
-import time
 from collections.abc import Callable
 
 from zc.zkzopeserver.errors import ConfigurationError
@@ -108,14 +107,14 @@ class Link:
     `stop` is called, in a thread of the link's, when the parent is gone and
     the worker has not begun to stop; `reopen` when log files are to be opened
     anew.  A worker that has not ended `limit_s` seconds after its parent is
-    ended: nobody else is there to do that.
+    ended: nobody else is there to do that.  `beat_interval_s` is how often
+    the parent wants to hear a beat; None for not at all.
     """
 
     def __init__(self, sock: socket.socket,
                  beat_interval_s: float | None = None) -> None:
         self.beat_interval_s = beat_interval_s
         self._sock = sock
-        self._next_beat = 0.0
         self._is_stopping = False
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
@@ -134,11 +133,8 @@ class Link:
         send(self._sock, 'stopping')
 
     def beat(self) -> None:
-        """Tell the parent, not more often than it asked, that we live."""
-        now = time.monotonic()
-        if self.beat_interval_s is not None and now >= self._next_beat:
-            self._next_beat = now + self.beat_interval_s
-            send(self._sock, 'beat')
+        """Tell the parent that the serving loop goes round."""
+        send(self._sock, 'beat')
 
     def attend(self, *, stop: Callable[[], None], reopen: Callable[[], None],
                limit_s: float) -> None:

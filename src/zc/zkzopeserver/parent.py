@@ -172,15 +172,12 @@ class Parent:
     def _begin_roll(self, now: float) -> None:
         self._is_roll_wanted = False
         self._crew.backoff.forget()
-        if self._crew.registered:
+        if self._crew.staying:
             self._announce('RELOADING=1\nMONOTONIC_USEC='
                            f'{time.monotonic_ns() // 1000}')
             self._roll = Roll(self._crew, now)
         else:
-            logger.info('none of the workers is registered yet: starting all'
-                        ' of them afresh')
-            for worker in self._crew.staying:
-                self._crew.stop(worker, now)
+            logger.info('no worker runs: starting them now')
 
     # Deaths.
 

@@ -32,16 +32,16 @@ class Roll:
         # Before the new generation: `old` is all that there are now.
         crew.generation += 1
         logger.info('rolling restart of %d workers', len(self.old))
-        for worker in self.old:
-            if not worker.is_registered:
-                # Nobody misses it, and its successor reads the ini anew.
-                crew.stop(worker, now)
 
     @property
     def old(self) -> list[Worker]:
-        """Those that are still to be replaced."""
-        return [worker for worker in self._crew.staying
-                if worker.generation < self._crew.generation]
+        """Those that are still to be replaced, in this order.
+
+        First those that clients do not find, then the oldest.
+        """
+        return sorted((worker for worker in self._crew.staying
+                       if worker.generation < self._crew.generation),
+                      key=lambda worker: worker.is_registered)
 
     def step(self, now: float) -> None:
         """Do what can be done now."""

@@ -32,8 +32,8 @@ def run(service: Service, link: Link) -> None:
         link.registered(address)
 
     service.on_registered = on_registered
-    link.attend(stop=service.request_stop, reopen=logconfig.reopen,
-                limit_s=limits.stop_s)
+    link.attend(stop=service.request_stop, limit_s=limits.stop_s,
+                reopen=lambda: reopen_logs(service))
     try:
         with ignored(IGNORED):
             run_telling(service, link)
@@ -48,10 +48,36 @@ def run_telling(service: Service, link: Link) -> None:
     """
     try:
         service.start()
+        begin_beating(service, link)
         service.wait()
         link.stopping()
     finally:
         service.stop()
+
+
+def begin_beating(service: Service, link: Link) -> None:
+    """Let the serving loop be heard by the parent, when that asked for it.
+
+    The beat is sent by whoever polls the connections; this thread only asks
+    for it, and ends with the process.
+    """
+    call = getattr(service.server, 'call', None)
+    if link.beat_interval_s is None or call is None:
+        return
+
+    def ask() -> None:
+        while not service.stopped.wait(link.beat_interval_s):
+            call(link.beat)
+
+    threading.Thread(target=ask, name='zc.zkzopeserver.beat',
+                     daemon=True).start()
+
+
+def reopen_logs(service: Service) -> None:
+    """Open the log files anew, that of requests, too."""
+    logconfig.reopen()
+    if service.server is not None:
+        service.server.reopen_logs()
 
 
 def node_names(service: Service) -> str:

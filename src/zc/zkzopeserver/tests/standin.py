@@ -105,7 +105,7 @@ class StandIn:
         while not self.parent_is_gone.is_set():
             if not self.hangs:
                 self.link.beat()
-            select.select([wakeup], [], [], min(interval / 2, 0.1))
+            select.select([wakeup], [], [], min(interval, 0.1))
             signals = wakeup.read()
             self.hangs |= signal.SIGUSR1 in signals
             if signal.SIGTERM in signals:

@@ -382,13 +382,14 @@ def test_roll_has_the_number_that_the_new_ini_says(tmp_path):
         assert program.stop() == 0
 
 
-def test_roll_before_any_is_registered_starts_afresh(tmp_path):
+def test_roll_before_any_is_registered(tmp_path):
     with running(tmp_path, {'silent': True}) as program:
-        wait_for(lambda: len(program.events('started')) == 2)
+        old = wait_for(lambda: len(program.events('started')) == 2
+                       and program.events('started'))
         program.plan()
         program.send(signal.SIGHUP)
-        program.wait_log('none of the workers is registered yet: starting all')
-        program.wait_registered(2)
+        program.wait_log('rolling restart done: 2 workers')
+        assert not set(old) & set(program.wait_registered(2))
         assert program.stop() == 0
 
 
@@ -410,6 +411,7 @@ def test_mended_by_hand_after_deaths(tmp_path):
         program.wait_log('starting another in', 2)
         program.plan()
         program.send(signal.SIGHUP)
+        program.wait_log('no worker runs: starting them now')
         program.wait_registered(2)
         assert program.stop() == 0
 

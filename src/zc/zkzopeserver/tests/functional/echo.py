@@ -1,0 +1,33 @@
+"""An application that tells which process answered, and slowly at times."""
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Callable
+from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
+
+
+def make_echo(global_conf: Mapping[str, str] | None = None,
+              greeting: str = 'echo', slow_every: str = '50',
+              slow_s: str = '0.2') -> Callable[..., Any]:
+    """A ``paste.app_factory``: answers ``GREETING PID BODY``.
+
+    Every so many requests one takes its time.
+    """
+    numbers = itertools.count(1)
+    begin = f'{greeting} {os.getpid()} '.encode()
+
+    def echo(environ: dict[str, Any],
+             start_response: Callable[..., Any]) -> Iterable[bytes]:
+        length = int(environ.get('CONTENT_LENGTH') or 0)
+        body = begin + environ['wsgi.input'].read(length)
+        if next(numbers) % int(slow_every) == 0:
+            time.sleep(float(slow_s))
+        start_response('200 OK', [('Content-Type', 'text/plain'),
+                                  ('Content-Length', str(len(body)))])
+        return [body]
+
+    return echo

@@ -1,0 +1,213 @@
+"""Several processes behind bin/NAME, with a ZooKeeper and with clients."""
+from __future__ import annotations
+
+import os
+import signal
+
+import psutil
+import pytest
+from zc.zk.testing.clients import own_chroot
+from zc.zk.testing.waiting import wait_for
+
+from zc.zkzopeserver.tests.functional import processes
+from zc.zkzopeserver.tests.functional.traffic import Traffic
+from zc.zkzopeserver.tests.program import Systemd
+from zc.zkzopeserver.tests.program import is_alive
+from zc.zkzopeserver.tests.running import get
+
+PATH = '/fooservice/providers'
+ECHO = 'call:zc.zkzopeserver.tests.functional.echo:make_echo'
+
+
+@pytest.fixture
+def tree(client):
+    """A ZooKeeper client, and the path for providers in the tree."""
+    made = client()
+    made.ensure_path(PATH)
+    return made
+
+
+@pytest.fixture
+def embedded(zookeeper_pool):
+    """A ZooKeeper for tests of which it is not the point."""
+    with own_chroot(zookeeper_pool.get('embedded')) as chroot:
+        yield chroot
+
+
+@pytest.fixture
+def embedded_tree(embedded, client):
+    """As `tree`."""
+    made = client(embedded)
+    made.ensure_path(PATH)
+    return made
+
+
+def write_ini(folder, zookeeper, app=ECHO, **options):
+    return processes.write_ini(folder, zookeeper.connection_string, app,
+                               **{'workers': '2', **options})
+
+
+def pids(nodes):
+    return sorted(data['pid'] for data in nodes.values())
+
+
+def family(process):
+    """The parent's and the workers' numbers."""
+    return [process.pid, *(child.pid for child in
+                           psutil.Process(process.pid).children())]
+
+
+def all_gone(numbers, timeout=15):
+    wait_for(lambda: not any(map(is_alive, numbers)), timeout)
+
+
+def test_each_worker_has_a_port_and_a_node_and_a_monitor(
+        zookeeper, tree, tmp_path):
+    ini = write_ini(tmp_path, zookeeper, workers='3',
+                    monitor_server='127.0.0.1:0')
+    with processes.started(ini) as process:
+        nodes = processes.registered(tree, process, count=3)
+        assert len({data['monitor'] for data in nodes.values()}) == 3
+        parent, *workers = family(process)
+        assert pids(nodes) == sorted(workers)
+        for address, data in nodes.items():
+            assert get(address) == (200, f'echo {data["pid"]} ')
+        # The parent has neither a socket that listens nor a session.
+        assert not psutil.Process(parent).net_connections('inet')
+        assert process.stopped() == 0
+        assert tree.get_children(PATH) == []
+        all_gone(workers)
+
+
+def test_rolling_restart_loses_no_request(zookeeper, tree, tmp_path):
+    ini = write_ini(tmp_path, zookeeper, deregister_wait='0.3')
+    with processes.started(ini) as process:
+        old = processes.registered(tree, process, count=2)
+        with Traffic(lambda: tree.get_children(PATH), 8, 0.01) as traffic:
+            write_ini(tmp_path, zookeeper, ECHO + '\ngreeting = changed',
+                      deregister_wait='0.3')
+            process.signal(signal.SIGHUP)
+            wait_for(lambda: 'rolling restart done' in process.output, 60,
+                     lambda: process.output)
+            new = processes.registered(tree, process, count=2)
+            answers = {f'changed {pid}' for pid in pids(new)}
+            wait_for(lambda: answers <= set(traffic.answers))
+        assert not old.keys() & new.keys()
+        assert traffic.failures == []
+        assert {f'echo {pid}' for pid in pids(old)} <= set(traffic.answers)
+        assert process.stopped() == 0
+
+
+def test_killed_worker_is_replaced(zookeeper, tree, tmp_path):
+    ini = write_ini(tmp_path, zookeeper, session_timeout='1000')
+    with processes.started(ini) as process:
+        killed, other = pids(processes.registered(tree, process, count=2))
+        os.kill(killed, signal.SIGKILL)
+
+        def replaced():
+            found = pids(processes.registered(tree, process, count=2))
+            return killed not in found and found
+
+        assert other in wait_for(replaced, 20)
+        assert process.stopped() == 0
+
+
+def test_ini_that_was_broken_leaves_the_old_workers(
+        embedded, embedded_tree, tmp_path):
+    ini = write_ini(tmp_path, embedded)
+    with processes.started(ini) as process:
+        nodes = processes.registered(embedded_tree, process, count=2)
+        write_ini(tmp_path, embedded, threads='none')
+        process.signal(signal.SIGHUP)
+        wait_for(lambda: '; 2 old workers stay' in process.output, 30,
+                 lambda: process.output)
+        assert "option 'threads': 'none' is not a whole number" in (
+            process.output)
+        assert processes.registered(embedded_tree, process, count=2) == nodes
+        assert process.stopped() == 0
+
+
+def test_workers_of_a_killed_parent_leave_in_order(
+        embedded, embedded_tree, tmp_path):
+    ini = write_ini(tmp_path, embedded)
+    with processes.started(ini) as process:
+        processes.registered(embedded_tree, process, count=2)
+        _, *workers = family(process)
+        process.signal(signal.SIGKILL)
+        assert process.ended() == -signal.SIGKILL
+        processes.gone(embedded_tree)
+        all_gone(workers)
+        assert process.output.count('the parent process is gone') == 2
+
+
+def test_option_errors_are_told_once(embedded, tmp_path):
+    ini = write_ini(tmp_path, embedded, port='8080', workers='4')
+    with processes.started(ini) as process:
+        assert process.ended() == 2
+        lines = process.output.splitlines()
+        assert len(lines) == 1
+        assert "option 'port'" in lines[0]
+
+
+def test_no_zookeeper(tmp_path):
+    ini = processes.write_ini(tmp_path, '127.0.0.1:1', workers='2',
+                              session_timeout='500')
+    with processes.started(ini) as process:
+        assert process.ended() == 3
+        assert 'ended with status 3 before it was registered' in (
+            process.output)
+
+
+def test_log_files_are_opened_anew(embedded, embedded_tree, tmp_path):
+    access_log = tmp_path / 'access.log'
+    ini = write_ini(tmp_path, embedded, access_log=str(access_log))
+    with processes.started(ini) as process:
+        nodes = processes.registered(embedded_tree, process, count=2)
+        access_log.rename(tmp_path / 'access.log.1')
+        process.signal(signal.SIGUSR2)
+        wait_for(lambda: process.output.count('log files opened anew') == 3,
+                 message=lambda: process.output)
+        for address in nodes:
+            assert get(address)[0] == 200
+        wait_for(lambda: access_log.exists()
+                 and access_log.read_text().count('GET / ') == 2)
+        assert process.stopped() == 0
+
+
+def test_signals_for_the_parent_do_not_harm_a_worker(
+        embedded, embedded_tree, tmp_path):
+    ini = write_ini(tmp_path, embedded)
+    with processes.started(ini) as process:
+        nodes = processes.registered(embedded_tree, process, count=2)
+        for pid in pids(nodes):
+            for number in signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU:
+                os.kill(pid, number)
+        for address in nodes:
+            assert get(address)[0] == 200
+        assert processes.registered(embedded_tree, process, count=2) == nodes
+        assert process.stopped() == 0
+
+
+def test_titles_say_where_a_worker_is(embedded, embedded_tree, tmp_path):
+    pytest.importorskip('setproctitle')
+    with processes.started(write_ini(tmp_path, embedded)) as process:
+        nodes = processes.registered(embedded_tree, process, count=2)
+        assert psutil.Process(process.pid).cmdline()[0].endswith(': parent')
+        for address, data in nodes.items():
+            wait_for(lambda address=address, pid=data['pid']: (
+                psutil.Process(pid).cmdline()[0].endswith(
+                    f': worker {address}')))
+        assert process.stopped() == 0
+
+
+def test_systemd_is_told_by_the_parent_alone(
+        embedded, embedded_tree, tmp_path):
+    with Systemd(tmp_path) as systemd, processes.started(
+            write_ini(tmp_path, embedded),
+            **systemd.environment) as process:
+        processes.registered(embedded_tree, process, count=2)
+        wait_for(lambda: 'READY=1' in systemd.states())
+        assert process.stopped() == 0
+        assert [state for state in systemd.states()
+                if not state.startswith('STATUS=')] == ['READY=1',
+                                                        'STOPPING=1']
