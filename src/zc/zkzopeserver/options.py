@@ -14,6 +14,7 @@ import dataclasses
 import difflib
 import re
 import socket
+import textwrap
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
@@ -478,6 +479,24 @@ def conflicts(values: Mapping[str, Any]) -> list[str]:
         problems.append(
             "options 'zookeeper_cert' and 'zookeeper_key' go together")
     return problems
+
+
+def reference() -> str:
+    """The table as documents have it: a definition list, a row an option."""
+    entries = []
+    for option in TABLE:
+        unit = f' ({option.unit})' if option.unit else ''
+        default = option.default_text
+        if default == 'none':
+            default = 'optional'
+        elif default != 'required':
+            default = f'default {default}'
+        meaning = textwrap.fill(
+            option.meaning.replace('`', '``'), 75, initial_indent='    ',
+            subsequent_indent='    ', break_long_words=False,
+            break_on_hyphens=False)
+        entries.append(f'``{option.name}``{unit}, {default}\n{meaning}\n')
+    return '\n'.join(entries)
 
 
 def unknown(name: str, known: Mapping[str, Any]) -> str:
