@@ -35,7 +35,7 @@ def plan(client: KazooClient, wanted: str | Node, path: str = '/',
     if isinstance(wanted, str):
         wanted = parse_tree(wanted)
     texts = from_acl(acl) if acl else None
-    live = read_tree(client, path, acl=bool(acl) or _has_acl(wanted),
+    live = read_tree(client, path, acl=bool(acl) or has_acl(wanted),
                      like=wanted, extras=trim, progress=progress)
     return changes.plan(wanted, live, path, trim=trim, acl=texts, force=force)
 
@@ -57,7 +57,8 @@ def import_tree(client: KazooClient, wanted: str | Node, path: str = '/',
     return planned
 
 
-def _has_acl(tree: Node) -> bool:
+def has_acl(tree: Node) -> bool:
+    """Does any node of the tree say what its ACL is?"""
     stack = [tree]
     while stack:
         node = stack.pop()

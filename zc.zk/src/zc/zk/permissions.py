@@ -30,6 +30,11 @@ def from_acl(acl: Iterable[ACL]) -> tuple[str, ...]:
         for entry in acl)
 
 
+def world(permissions: int) -> list[ACL]:
+    """Return the list that allows everyone what the bits say."""
+    return [ACL(permissions, Id('world', 'anyone'))]
+
+
 def _read(text: str) -> ACL:
     scheme, colon, rest = text.partition(':')
     id_, other, letters = rest.rpartition(':')

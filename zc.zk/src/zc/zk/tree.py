@@ -155,6 +155,21 @@ def format_tree(node: Node, name: str | None = None,
     return '\n'.join(lines) if len(lines) > 1 else '\n'
 
 
+def without_ephemeral(tree: Node) -> Node:
+    """Return a tree without the ephemeral nodes below its top."""
+    top = Node()
+    stack = [(tree, top)]
+    while stack:
+        node, copy = stack.pop()
+        copy.name, copy.properties = node.name, node.properties
+        copy.acl, copy.version = node.acl, node.version
+        for name, child in node.children.items():
+            if not child.ephemeral:
+                copy.children[name] = below = Node()
+                stack.append((child, below))
+    return top
+
+
 def name_problem(name: str) -> str | None:
     """Say why ZooKeeper has no node with this name, or None."""
     if name in ('', '.', '..'):

@@ -22,7 +22,6 @@ from zc.zk.tests import trees
 from zc.zk.tests.frames import Frames
 from zc.zk.tree import Node
 from zc.zk.tree import format_tree
-from zc.zk.tree import parse_tree
 
 TREE = '/a\n  x = 1\n  /b\n    /c\n/d\n  y = 2\n'
 

@@ -1,0 +1,45 @@
+"""Trees of nodes as JSON."""
+import json
+from collections.abc import Iterator
+
+from zc.zk.tree import Node
+
+
+def tree_as_json(tree: Node) -> str:
+    """Return a JSON object for a node and all that is below it.
+
+    It has ``name``, ``properties`` and ``children``, the latter an object
+    from names to objects like this one, and ``acl`` and ``ephemeral`` where
+    they are known and true.
+    """
+    return ''.join(_lines(tree))
+
+
+def _lines(tree: Node) -> Iterator[str]:
+    # Not one call of json.dumps, for which trees may be too deep.
+    yield '{' + _fields(tree)
+    stack = [iter(sorted(tree.children.items()))]
+    is_first = True
+    while stack:
+        name, node = next(stack[-1], (None, None))
+        indent = ' ' * len(stack)
+        if node is None:
+            stack.pop()
+            yield '}}' if is_first else f'\n{indent[1:]}}}}}'
+            is_first = False
+            continue
+        yield (f'{"" if is_first else ","}\n{indent}{json.dumps(name)}: {{'
+               + _fields(node))
+        stack.append(iter(sorted(node.children.items())))
+        is_first = True
+    yield '\n'
+
+
+def _fields(node: Node) -> str:
+    fields = {'name': node.name}
+    if node.acl is not None:
+        fields['acl'] = list(node.acl)
+    if node.ephemeral:
+        fields['ephemeral'] = True
+    fields['properties'] = node.properties
+    return json.dumps(fields)[1:-1] + ', "children": {'

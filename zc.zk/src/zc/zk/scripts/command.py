@@ -1,0 +1,137 @@
+"""What all command lines have in common: options, connection, errors."""
+import argparse
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+
+from kazoo.exceptions import KazooException
+from kazoo.exceptions import NoAuthError
+from kazoo.exceptions import NoNodeError
+from kazoo.handlers.threading import KazooTimeoutError
+from zc.zk.applying import ApplyError
+from zc.zk.client import ZooKeeper
+from zc.zk.errors import FailedConnect
+from zc.zk.errors import LinkLoop
+from zc.zk.scripts.credentials import read_auth_file
+from zc.zk.tree import TreeError
+
+TROUBLE = 2
+INTERRUPTED = 130
+
+
+class Failure(Exception):
+    """Something is wrong; the text is for the user."""
+
+
+Main = Callable[[argparse.Namespace], int | None]
+
+
+def run(parser: argparse.ArgumentParser, main: Main,
+        args: Sequence[str] | None) -> int | None:
+    """Parse the arguments, call `main`, tell errors as lines, and exit.
+
+    Returns what `main` returns: the exit status, None when all is well.
+    """
+    options = parser.parse_args(args)
+    _log()
+    try:
+        status = main(options)
+        sys.stdout.flush()
+        return status
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough.
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(TROUBLE)
+    except _ERRORS as error:
+        for line in _text(error).splitlines():
+            print(f'{parser.prog}: {line}', file=sys.stderr)
+        sys.exit(TROUBLE)
+
+
+def make_parser(name: str, description: str) -> argparse.ArgumentParser:
+    """A parser for the command of this name."""
+    return argparse.ArgumentParser(
+        prog=name, description=description,
+        epilog='Exit status 2 means trouble.')
+
+
+def add_connection(parser: argparse.ArgumentParser) -> None:
+    """Add what says where ZooKeeper is, and how to connect."""
+    parser.add_argument(
+        'connection', metavar='CONNECTION',
+        help='HOST:PORT[,HOST:PORT...][/CHROOT]')
+    group = parser.add_argument_group('connection')
+    group.add_argument(
+        '--auth-file', metavar='FILE',
+        help='file with lines "digest USER:PASSWORD", which nobody else may'
+             ' read')
+    group.add_argument(
+        '--ca', metavar='FILE', help='use TLS; certificates to trust (PEM)')
+    group.add_argument(
+        '--cert', metavar='FILE', help='use TLS; our certificate (PEM)')
+    group.add_argument(
+        '--key', metavar='FILE', help='the key of our certificate (PEM)')
+    group.add_argument(
+        '--session-timeout', metavar='SECONDS', type=_seconds, default=10.0,
+        help='of the ZooKeeper session (default: 10)')
+
+
+@contextlib.contextmanager
+def connected(options: argparse.Namespace) -> Iterator[ZooKeeper]:
+    """A connection as the options of `add_connection` say."""
+    auth = read_auth_file(options.auth_file) if options.auth_file else None
+    zk = ZooKeeper(options.connection, options.session_timeout, auth=auth,
+                   ca=options.ca, cert=options.cert, key=options.key)
+    with zk:
+        yield zk
+
+
+def node_path(text: str) -> str:
+    """For argparse: the absolute path of a node."""
+    if not text.startswith('/'):
+        raise argparse.ArgumentTypeError(
+            f'{text!r}: the path of a node begins with /')
+    return text.rstrip('/') or '/'
+
+
+def _log() -> None:
+    """Show warnings, but not kazoo's: what fails is told as an error."""
+    handler = logging.StreamHandler()
+    handler.addFilter(lambda record: record.levelno >= logging.ERROR
+                      or not record.name.startswith('kazoo'))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler],
+                        format='%(levelname)s %(message)s')
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 86400:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a number of seconds up to 86400')
+    return seconds
+
+
+def _text(error: Exception) -> str:
+    if isinstance(error, NoNodeError):
+        return f'there is no node {error}'
+    if isinstance(error, NoAuthError):
+        return f'not allowed: {error}'
+    if isinstance(error, OSError) and error.filename:
+        return f'{error.filename}: {error.strerror}'
+    if isinstance(error, (KazooException, KazooTimeoutError)):
+        return f'{type(error).__name__} {error}'.strip()
+    return str(error) or type(error).__name__
+
+
+_ERRORS = (Failure, TreeError, ApplyError, FailedConnect, LinkLoop,
+           KazooException, KazooTimeoutError, OSError, ValueError)

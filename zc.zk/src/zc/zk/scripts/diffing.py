@@ -1,0 +1,94 @@
+"""``zookeeper_diff``: a file beside a live tree, or two live trees."""
+import argparse
+import json
+from collections.abc import Sequence
+
+from zc.zk.changes import Change
+from zc.zk.changes import difference
+from zc.zk.client import ZooKeeper
+from zc.zk.importing import has_acl
+from zc.zk.reading import read_tree
+from zc.zk.scripts.command import Failure
+from zc.zk.scripts.command import add_connection
+from zc.zk.scripts.command import connected
+from zc.zk.scripts.command import make_parser
+from zc.zk.scripts.command import node_path
+from zc.zk.scripts.command import run
+from zc.zk.scripts.files import read_file_tree
+from zc.zk.scripts.files import write_stdout
+from zc.zk.scripts.progress import progress
+
+DIFFERENT = 1
+
+
+def diff(args: Sequence[str] | None = None) -> int | None:
+    """Show the differences; return 1 when there are some."""
+    parser = make_parser(
+        'zookeeper_diff',
+        'Show what would have to change in a live tree for it to be like a'
+        ' file, or like another live tree. The exit status is 0 when they are'
+        ' the same, 1 when they differ.')
+    add_connection(parser)
+    parser.add_argument(
+        'wanted', metavar='FILE',
+        help='the tree, - for standard input; with --live the path of a node')
+    parser.add_argument(
+        'path', metavar='PATH', nargs='?', default='/', type=node_path,
+        help='the node below which the tree would be imported; with --live'
+             ' the other node (default: /)')
+    parser.add_argument(
+        '-l', '--live', action='store_true',
+        help='compare two nodes, and all that is below them')
+    parser.add_argument(
+        '-a', '--all', action='store_true',
+        help='nodes below PATH that the file does not name at its top are'
+             ' differences as well')
+    parser.add_argument(
+        '-e', '--ephemeral', action='store_true',
+        help='ephemeral nodes count as well')
+    parser.add_argument(
+        '--acl', action='store_true',
+        help='with --live, compare access control lists; those in a file'
+             ' always are')
+    parser.add_argument(
+        '--json', action='store_true', help='write a JSON list')
+    return run(parser, _main, args)
+
+
+def _main(options: argparse.Namespace) -> int | None:
+    if options.live:
+        if not options.wanted.startswith('/'):
+            raise Failure(f'{options.wanted!r}: the path of a node begins'
+                          ' with /')
+        compare = _live
+    else:
+        options.tree = read_file_tree(options.wanted)
+        compare = _file
+    with connected(options) as zk:
+        changes = compare(zk, options)
+    if options.json:
+        told = [change.as_json() for change in changes]
+        write_stdout(json.dumps(told, indent=1) + '\n')
+    else:
+        write_stdout(''.join(f'{change}\n' for change in changes))
+    return DIFFERENT if changes else None
+
+
+def _live(zk: ZooKeeper, options: argparse.Namespace) -> list[Change]:
+    with progress('reading') as told:
+        wanted, live = (
+            read_tree(zk.client, path, acl=options.acl, progress=told)
+            for path in (options.wanted, options.path))
+    return difference(wanted, live, options.path,
+                      ephemeral=options.ephemeral)
+
+
+def _file(zk: ZooKeeper, options: argparse.Namespace) -> list[Change]:
+    wanted = options.tree
+    with progress('reading') as told:
+        live = read_tree(
+            zk.client, options.path, acl=has_acl(wanted),
+            like=None if options.all else wanted, progress=told)
+    wanted.properties = live.properties  # which no file tells
+    return difference(wanted, live, options.path,
+                      ephemeral=options.ephemeral)

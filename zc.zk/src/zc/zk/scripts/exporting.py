@@ -1,0 +1,61 @@
+"""``zookeeper_export``: a tree as text, as JSON, or as a graph."""
+import argparse
+from collections.abc import Callable
+from collections.abc import Sequence
+
+from zc.zk.graphvis import dot
+from zc.zk.jsontree import tree_as_json
+from zc.zk.reading import read_tree
+from zc.zk.scripts.command import add_connection
+from zc.zk.scripts.command import connected
+from zc.zk.scripts.command import make_parser
+from zc.zk.scripts.command import node_path
+from zc.zk.scripts.command import run
+from zc.zk.scripts.files import write_output
+from zc.zk.scripts.progress import progress
+from zc.zk.tree import Node
+from zc.zk.tree import format_tree
+from zc.zk.tree import without_ephemeral
+
+
+def export(args: Sequence[str] | None = None) -> int | None:
+    """Write a tree to standard output or to a file."""
+    parser = make_parser('zookeeper_export', 'Export a tree.')
+    add_connection(parser)
+    parser.add_argument(
+        'path', metavar='PATH', nargs='?', default='/', type=node_path,
+        help='the top of the tree (default: /)')
+    parser.add_argument(
+        '-e', '--ephemeral', action='store_true',
+        help='with ephemeral nodes')
+    parser.add_argument(
+        '-o', '--output', metavar='FILE',
+        help='the file to write, when all has been read (default: standard'
+             ' output)')
+    parser.add_argument(
+        '--format', choices=_FORMATS, default='text',
+        help='text, which can be imported (the default); json; or dot, the'
+             ' services and their links as a graph')
+    parser.add_argument(
+        '--acl', action='store_true', help='with access control lists')
+    parser.add_argument(
+        '--name', help='another name for the top node')
+    return run(parser, _main, args)
+
+
+def _main(options: argparse.Namespace) -> None:
+    with connected(options) as zk, progress('reading') as told:
+        tree = read_tree(
+            zk.client, options.path, acl=options.acl, progress=told)
+    if not options.ephemeral:
+        tree = without_ephemeral(tree)
+    if options.name:
+        tree.name = options.name
+    write_output(_FORMATS[options.format](tree), options.output)
+
+
+_FORMATS: dict[str, Callable[[Node], str]] = {
+    'text': format_tree,
+    'json': tree_as_json,
+    'dot': dot,
+}

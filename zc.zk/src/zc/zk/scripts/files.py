@@ -1,0 +1,96 @@
+"""Trees in files, and standard input and output."""
+import os
+import sys
+import tempfile
+
+from zc.zk.tree import MAX_TEXT
+from zc.zk.tree import Node
+from zc.zk.tree import TreeError
+from zc.zk.tree import parse_tree
+
+
+def read_file_tree(path: str) -> Node:
+    """Return the tree in a file, ``-`` for standard input.
+
+    Raises ValueError, with a line for each problem.
+    """
+    name = 'standard input' if path == '-' else path
+    try:
+        return parse_tree(_read(path))
+    except TreeError as error:
+        raise ValueError('\n'.join(
+            f'{name}: {line}' for line in str(error).splitlines())) from None
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f'{name}: not UTF-8 text: {error.reason} at byte {error.start}'
+        ) from None
+
+
+def write_output(text: str, path: str | None) -> None:
+    """Write to a file, all or nothing, or to standard output.
+
+    Both get UTF-8, whatever the locale.
+    """
+    if path is None or path == '-':
+        write_stdout(text)
+    else:
+        write_atomically(text, path)
+
+
+def write_stdout(text: str) -> None:
+    """Write to standard output, in UTF-8 where its encoding is too small."""
+    try:
+        text.encode(getattr(sys.stdout, 'encoding', None) or 'utf-8')
+    except UnicodeEncodeError:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text.encode('utf-8', 'backslashreplace'))
+    else:
+        sys.stdout.write(text)
+
+
+def write_atomically(text: str, path: str, mode: int | None = None) -> None:
+    """Replace a file, or make it; `mode` is by default that of any file."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        # Such as /dev/stdout or a pipe, which must not be replaced.
+        with open(path, 'w', encoding='utf-8', newline='') as file:
+            file.write(text)
+        return
+    path = os.path.realpath(path)
+    if mode is None:
+        mode = _mode(path)
+    folder, name = os.path.split(path)
+    handle, temporary = tempfile.mkstemp(
+        prefix=f'.{name[:100]}.', suffix='.new', dir=folder)
+    try:
+        with open(handle, 'w', encoding='utf-8', newline='') as file:
+            file.write(text)
+            file.flush()
+            os.fchmod(handle, mode)
+            os.fsync(handle)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def _mode(path: str) -> int:
+    """The mode of a file that is there, or of a new one."""
+    try:
+        return os.stat(path).st_mode & 0o7777
+    except FileNotFoundError:
+        umask = os.umask(0o077)
+        os.umask(umask)
+        return 0o666 & ~umask
+
+
+def _read(path: str) -> str:
+    # One character more than is read, for the parser to say so.
+    if path == '-':
+        stdin = getattr(sys.stdin, 'buffer', None)
+        if stdin is None:
+            return sys.stdin.read(MAX_TEXT + 1)
+        data = stdin.read(MAX_TEXT + 1)
+    else:
+        with open(path, 'rb') as file:
+            data = file.read(MAX_TEXT + 1)
+    return data.decode('utf-8-sig')

@@ -1,0 +1,172 @@
+"""``zookeeper_import``: make a live tree what a file says."""
+import argparse
+import sys
+from collections.abc import Sequence
+
+from kazoo.security import ACL
+from zc.zk import importing
+from zc.zk.applying import apply
+from zc.zk.changes import CHANGE_ACL
+from zc.zk.changes import DELETE_NODE
+from zc.zk.changes import Change
+from zc.zk.client import ZooKeeper
+from zc.zk.permissions import check_permission
+from zc.zk.permissions import to_acl
+from zc.zk.permissions import world
+from zc.zk.reading import read_tree
+from zc.zk.scripts.command import Failure
+from zc.zk.scripts.command import add_connection
+from zc.zk.scripts.command import connected
+from zc.zk.scripts.command import make_parser
+from zc.zk.scripts.command import node_path
+from zc.zk.scripts.command import run
+from zc.zk.scripts.files import read_file_tree
+from zc.zk.scripts.files import write_atomically
+from zc.zk.scripts.files import write_stdout
+from zc.zk.scripts.progress import progress
+from zc.zk.tree import Node
+from zc.zk.tree import format_tree
+from zc.zk.tree import without_ephemeral
+
+MAX_DELETES = 50
+
+
+def import_(args: Sequence[str] | None = None) -> int | None:
+    """Import a tree from a file or from standard input."""
+    return run(_parser(), _main, args)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = make_parser(
+        'zookeeper_import',
+        'Make the nodes below a path what a tree file says. What is going to'
+        ' be changed is shown first. A second run finishes what a first one'
+        ' could not.')
+    add_connection(parser)
+    parser.add_argument(
+        'file', metavar='FILE', nargs='?', default='-',
+        help='the tree, - for standard input (the default)')
+    parser.add_argument(
+        'path', metavar='PATH', nargs='?', default='/', type=node_path,
+        help='the node below which the tree is put (default: /)')
+    parser.add_argument(
+        '-d', '--dry-run', action='store_true',
+        help='only show what would be changed')
+    parser.add_argument(
+        '-t', '--trim', action=argparse.BooleanOptionalAction,
+        help='delete, or with --no-trim do not mention, nodes that are not in'
+             ' the file; top nodes are never deleted')
+    parser.add_argument(
+        '--backup', metavar='FILE',
+        help='first write there the export of the nodes that the file names'
+             ' at its top')
+    parser.add_argument(
+        '--max-deletes', metavar='N', type=_count, default=MAX_DELETES,
+        help='ask before more nodes are deleted, or give up where there is'
+             f' nobody to ask (default: {MAX_DELETES})')
+    parser.add_argument(
+        '--force', action='store_true',
+        help='change and delete ephemeral nodes as well')
+    parser.add_argument(
+        '-q', '--quiet', action='store_true', help='do not show the changes')
+    _add_acl(parser)
+    return parser
+
+
+def _add_acl(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        'access', 'By default nodes that are there keep their access control'
+        ' lists, and new ones are open to everyone. An ACL in the file goes'
+        ' before these options.')
+    either = group.add_mutually_exclusive_group()
+    either.add_argument(
+        '-p', '--permission', metavar='BITS', type=_permission,
+        help='what everyone may do with the nodes of the file, as a number:'
+             ' 1 read, 2 write, 4 create, 8 delete, 16 admin')
+    either.add_argument(
+        '--acl', metavar='SCHEME:ID:PERMISSIONS', action='append',
+        type=_acl_entry,
+        help='an entry of the access control list for the nodes of the file,'
+             ' as world:anyone:r; can be repeated')
+
+
+def _main(options: argparse.Namespace) -> None:
+    wanted = read_file_tree(options.file)
+    acl = _acl(options)
+    with connected(options) as zk:
+        with progress('reading') as told:
+            changes = importing.plan(
+                zk.client, wanted, options.path, options.trim, acl,
+                force=options.force, progress=told)
+        if not options.quiet or options.dry_run:
+            write_stdout(''.join(f'{change}\n' for change in changes))
+        todo = [change for change in changes if not change.is_note]
+        if todo and not options.dry_run:
+            _check_deletes(todo, options)
+            if options.backup:
+                _back_up(zk, wanted, todo, options)
+            sys.stdout.flush()
+            with progress('changing', len(todo)) as told:
+                apply(zk.client, todo, acl=acl, progress=told)
+    if not options.quiet and not options.dry_run:
+        write_stdout(f'{_counted(len(todo), "change")} made\n')
+
+
+def _acl(options: argparse.Namespace) -> list[ACL] | None:
+    if options.permission is not None:
+        return world(options.permission)
+    return to_acl(options.acl) if options.acl else None
+
+
+def _check_deletes(todo: list[Change], options: argparse.Namespace) -> None:
+    count = sum(change.kind == DELETE_NODE for change in todo)
+    if count <= options.max_deletes:
+        return
+    nodes = _counted(count, 'node')
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise Failure(
+            f'{nodes} would be deleted, more than --max-deletes'
+            f' {options.max_deletes}; nothing was changed')
+    sys.stdout.flush()
+    print(f'{nodes} will be deleted. Go on? [y/N] ', end='',
+          file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ('y', 'yes'):
+        raise Failure('nothing was changed')
+
+
+def _back_up(zk: ZooKeeper, wanted: Node, todo: list[Change],
+             options: argparse.Namespace) -> None:
+    """Write what is there, in a form that can be imported at the path."""
+    live = read_tree(zk.client, options.path, like=wanted, acl=any(
+        change.kind == CHANGE_ACL for change in todo))
+    top = Node(children=without_ephemeral(live).children)
+    text = (f'# {options.path} of {options.connection} before the import of'
+            f' {options.file!r}\n' + format_tree(top))
+    # The nodes may hold what not everybody should read.
+    write_atomically(text, options.backup, 0o600)
+
+
+def _counted(count: int, thing: str) -> str:
+    return f'{count} {thing}{"" if count == 1 else "s"}'
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f'{text!r} is not a number')
+    return int(text)
+
+
+def _permission(text: str) -> int:
+    bits = int(text) if text.isdecimal() else -1
+    if not 0 <= bits <= 31:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a number from 0 to 31')
+    return bits
+
+
+def _acl_entry(text: str) -> str:
+    try:
+        check_permission(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text

@@ -1,0 +1,38 @@
+"""``zookeeper_validate``: is a file a tree that can be imported?"""
+import argparse
+from collections.abc import Sequence
+
+from zc.zk.applying import MAX_REQUEST
+from zc.zk.changes import plan
+from zc.zk.operations import OVERHEAD
+from zc.zk.operations import operations
+from zc.zk.scripts.command import Failure
+from zc.zk.scripts.command import make_parser
+from zc.zk.scripts.command import run
+from zc.zk.scripts.files import read_file_tree
+from zc.zk.tree import Node
+
+
+def validate(args: Sequence[str] | None = None) -> int | None:
+    """Say what is wrong with a tree file; say nothing when it is right."""
+    parser = make_parser(
+        'zookeeper_validate',
+        'Check a tree file. Nothing is said when it can be imported.')
+    parser.add_argument(
+        'file', metavar='FILE', nargs='?', default='-',
+        help='the tree, - for standard input (the default)')
+    return run(parser, _main, args)
+
+
+def _main(options: argparse.Namespace) -> None:
+    tree = read_file_tree(options.file)
+    try:
+        large = [operation.path
+                 for operation in operations(plan(tree, Node()), [])
+                 if len(operation.frame) > MAX_REQUEST - OVERHEAD]
+    except ValueError as error:
+        raise Failure(f'{options.file}: {error}') from None
+    if large:
+        raise Failure('\n'.join(
+            f'{options.file}: {path}: more than ZooKeeper takes'
+            for path in large))
