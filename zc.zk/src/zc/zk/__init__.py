@@ -2,6 +2,9 @@
 
 `ZooKeeper` is where to begin; ``ZK`` is the same class.
 """
+from importlib import import_module
+from typing import Any
+
 from kazoo.exceptions import NoNodeError
 from kazoo.security import OPEN_ACL_UNSAFE
 from kazoo.security import READ_ACL_UNSAFE
@@ -26,8 +29,10 @@ __all__ = [
     'OPEN_ACL_UNSAFE',
     'READ_ACL_UNSAFE',
     'ZK',
+    'ApplyError',
     'BadPropertyLink',
     'CancelWatch',
+    'Change',
     'Children',
     'FailedConnect',
     'LinkLoop',
@@ -35,6 +40,7 @@ __all__ = [
     'Properties',
     'RegisteringServer',
     'Registration',
+    'TreeError',
     'ZooKeeper',
     'creator_acl',
     'decode',
@@ -42,4 +48,19 @@ __all__ = [
     'event',
     'join',
     'parse_addr',
+    'parse_tree',
 ]
+
+#: Where names come from that servers, which only register, do not need.
+_LATER = {
+    'ApplyError': 'zc.zk.applying',
+    'Change': 'zc.zk.changes',
+    'TreeError': 'zc.zk.tree',
+    'parse_tree': 'zc.zk.tree',
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(import_module(_LATER[name]), name)

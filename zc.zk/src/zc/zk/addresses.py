@@ -2,8 +2,6 @@
 import socket
 from collections.abc import Iterable
 
-import psutil
-
 #: Hosts that mean every interface, with the family that they mean.
 WILDCARDS = {
     '': socket.AF_INET,
@@ -40,6 +38,7 @@ def interface_addresses(family: int = socket.AF_INET) -> list[str]:
 
     Link-local IPv6 addresses are left out: they mean nothing elsewhere.
     """
+    import psutil  # as costly as much of the rest, and rarely needed
     found = {
         address.address
         for addresses in psutil.net_if_addrs().values()

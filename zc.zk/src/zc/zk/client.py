@@ -1,7 +1,10 @@
 """`ZooKeeper`: services, their data and their trees over one kazoo client."""
+from __future__ import annotations
+
 import os
 from collections.abc import Callable
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 from typing import Any
 
 from kazoo.client import KazooClient
@@ -12,10 +15,8 @@ from kazoo.security import READ_ACL_UNSAFE
 from kazoo.security import Permissions
 from zc.zk import connecting
 from zc.zk import event
-from zc.zk import importing
 from zc.zk.addresses import format_addr
 from zc.zk.addresses import node_names
-from zc.zk.changes import Change
 from zc.zk.encoding import encode
 from zc.zk.keeping import Entry
 from zc.zk.nodes import Nodes
@@ -25,6 +26,9 @@ from zc.zk.registering import make_event
 from zc.zk.registrar import Registrar
 from zc.zk.watching import Children
 from zc.zk.watching import Hub
+
+if TYPE_CHECKING:
+    from zc.zk.changes import Change
 
 #: The environment variable that names the servers to use by default.
 DEFAULT_VARIABLE = 'ZC_ZK_CONNECTION_STRING'
@@ -103,7 +107,7 @@ class ZooKeeper(Nodes):
         self._registrar.join()
         self._hub.join(CALLBACK_SECONDS)
 
-    def __enter__(self) -> 'ZooKeeper':
+    def __enter__(self) -> ZooKeeper:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -155,7 +159,8 @@ class ZooKeeper(Nodes):
         return Properties(self._hub, path, watch, self.set)
 
     # Trees: only delegations. The work is done in reading.py, changes.py
-    # and applying.py.
+    # and applying.py, which are imported here because servers, which only
+    # register, have no use for them.
 
     def export_tree(self, path: str = '/', ephemeral: bool = False,
                     name: str | None = None) -> str:
@@ -164,6 +169,7 @@ class ZooKeeper(Nodes):
         Ephemeral nodes are part of it if ``ephemeral`` is true. ``name`` is
         that of the top node; the root has no line unless it is given one.
         """
+        from zc.zk import importing
         return importing.export_tree(self.client, path, ephemeral, name)
 
     def print_tree(self, path: str = '/') -> None:
@@ -174,6 +180,7 @@ class ZooKeeper(Nodes):
              acl: list[ACL] | None = None, *,
              force: bool = False) -> list[Change]:
         """What `import_tree` would change; see there."""
+        from zc.zk import importing
         return importing.plan(self.client, text, path, trim, acl,
                               force=force)
 
@@ -197,6 +204,7 @@ class ZooKeeper(Nodes):
         Returns the changes. Raises `TreeError` when the text is not a tree,
         and `ApplyError` when not everything could be changed.
         """
+        from zc.zk import importing
         return importing.import_tree(self.client, text, path, trim, acl,
                                      dry_run, force=force)
 

@@ -1,8 +1,8 @@
 """The nodes of registrations: looked at together, changed in one go."""
 from collections.abc import Callable
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
+from typing import NamedTuple
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import BadVersionError
@@ -15,17 +15,23 @@ from kazoo.protocol.states import WatchedEvent
 from kazoo.protocol.states import ZnodeStat
 from zc.zk.encoding import decode
 from zc.zk.paths import split
-from zc.zk.reading import is_ephemeral
 
 Stats = dict[str, ZnodeStat | None]
+
+#: The owner of a container node, which is no session.
+CONTAINER = -1 << 63
+
+
+def is_ephemeral(stat: ZnodeStat) -> bool:
+    """Whether a node lives only as long as somebody's session."""
+    return stat.ephemeralOwner not in (0, CONTAINER)
 
 
 class Raced(Exception):
     """Somebody else changed a node after we had looked."""
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(NamedTuple):
     """What has to become of the node at ``path``.
 
     ``delete`` is the version of the node to delete first, if any; ``data``
@@ -62,7 +68,7 @@ class Ephemerals:
 
     def describe(self, path: str, stat: ZnodeStat) -> str:
         """Whose node it is, for messages."""
-        if not is_ephemeral(stat.ephemeralOwner):
+        if not is_ephemeral(stat):
             return 'nobody in particular (it is not ephemeral)'
         try:
             data, _ = self._result(self._client.get_async(path))

@@ -13,8 +13,8 @@ from zc.zk.ephemerals import Change
 from zc.zk.ephemerals import Ephemerals
 from zc.zk.ephemerals import Raced
 from zc.zk.ephemerals import Stats
+from zc.zk.ephemerals import is_ephemeral
 from zc.zk.paths import join
-from zc.zk.reading import is_ephemeral
 
 logger = logging.getLogger(__name__)
 
@@ -151,7 +151,7 @@ class Keeper:
 
     def _is_stale(self, entry: Entry, stat: ZnodeStat) -> bool:
         return stat.ephemeralOwner in self.sessions or (
-            entry.fresh and is_ephemeral(stat.ephemeralOwner))
+            entry.fresh and is_ephemeral(stat))
 
     def _displace(self, entry: Entry, foreign: dict[str, int],
                   stats: Stats) -> None:

@@ -1,6 +1,8 @@
 """What `ZooKeeper` objects do with single nodes and with all below one."""
-import logging
+from __future__ import annotations
+
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 from typing import Any
 
 from kazoo.client import KazooClient
@@ -9,19 +11,14 @@ from kazoo.exceptions import NoNodeError
 from kazoo.protocol.states import ZnodeStat
 from kazoo.security import ACL
 from zc.zk import paths
-from zc.zk import reading
-from zc.zk.applying import apply
-from zc.zk.changes import DELETE_NODE
-from zc.zk.changes import EPHEMERAL_NODE
-from zc.zk.changes import Change
-from zc.zk.changes import plan
 from zc.zk.encoding import decode
 from zc.zk.encoding import encode
+from zc.zk.ephemerals import is_ephemeral
 from zc.zk.registrar import Registrar
-from zc.zk.tree import Node
 from zc.zk.watching import Hub
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from zc.zk.changes import Change
 
 
 class Nodes:
@@ -82,7 +79,7 @@ class Nodes:
 
     def is_ephemeral(self, path: str) -> bool:
         """Whether the node lives only as long as somebody's session."""
-        return reading.is_ephemeral(self.client.get(path)[1].ephemeralOwner)
+        return is_ephemeral(self.client.get(path)[1])
 
     def ln(self, source: str, destination: str) -> None:
         """Make ``destination`` a symbolic link to ``source``.
@@ -123,7 +120,8 @@ class Nodes:
 
     def delete_recursive(self, path: str, dry_run: bool = False,
                          force: bool = False,
-                         ignore_if_ephemeral: bool = False) -> list[Change]:
+                         ignore_if_ephemeral: bool = False
+                         ) -> list[Change]:
         """Delete a node and all that is below it.
 
         ``dry_run``
@@ -137,28 +135,12 @@ class Nodes:
         Returns the deletions, and notes about what is not deleted, which are
         logged as well. Raises NoNodeError, or `ApplyError`.
         """
-        path = paths.normalize(path)
-        planned = self._plan_deletion(path, force, ignore_if_ephemeral)
-        if dry_run:
-            return planned
-        for change in planned:
-            if change.is_note:
-                logger.warning('%s', change)
-            elif change.kind == DELETE_NODE:
-                self._registrar.forget(change.path)
-        apply(self.client, planned)
+        from zc.zk import deleting  # trees are much code, for few programs
+        planned = deleting.plan_deletion(self.client, path, force,
+                                         ignore_if_ephemeral)
+        if not dry_run:
+            for change in planned:
+                if not change.is_note:
+                    self._registrar.forget(change.path)
+            deleting.delete(self.client, planned)
         return planned
-
-    def _plan_deletion(self, path: str, force: bool,
-                       ignore_if_ephemeral: bool) -> list[Change]:
-        if path == '/':
-            raise ValueError('the root cannot be deleted')
-        live = reading.read_tree(self.client, path)
-        if live.ephemeral and not force:
-            return ([] if ignore_if_ephemeral
-                    else [Change(EPHEMERAL_NODE, path)])
-        parent, name = paths.split(path)
-        # Whatever the nodes have become meanwhile, they are to go.
-        return [change._replace(version=-1) for change in plan(
-            Node(), Node(children={name: live}), parent, trim=True,
-            trim_top=True, force=force)]
