@@ -74,6 +74,8 @@ def digest(credential: bytes) -> Id:
 
 def resolve(acl: Acl, ids: 'Iterable[Id]') -> Acl:
     """The list to store: ``auth`` stands for who made the request."""
+    if acl is OPEN:
+        return acl
     resolved: dict[Entry, None] = {}
     for entry in acl:
         if entry.id.scheme == 'auth':

@@ -16,7 +16,7 @@ from zc.zk.embedded.sessions import Session
 logger = logging.getLogger(__name__)
 
 ACCEPT_AT_ONCE = 100
-GREETING_SECONDS = 10  # for a connection to ask for a session
+GREETING_TICKS = 50  # for a connection to ask for a session
 
 
 class Stopped(Exception):
@@ -39,6 +39,7 @@ class Service:
         self._selector = selectors.DefaultSelector()
         self._listener: socket.socket | None = None
         self._is_accepting = False
+        self._is_full = False
         self._calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._waker, self._wakened = socket.socketpair()
         self._wakened.setblocking(False)
@@ -122,8 +123,10 @@ class Service:
             self._close()
 
     def _step(self) -> None:
-        waits = self.connections or len(self.database.sessions)
-        timeout = self.tick / 1000 if waits else None
+        is_idle = (
+            not self.connections and not len(self.database.sessions)
+            and self._is_accepting)
+        timeout = None if is_idle else self.tick / 1000
         ready = self._selector.select(timeout)
         # The clock first: who was not heard while the process hung is
         # gone, although what was sent in that time is there to be read.
@@ -194,15 +197,22 @@ class Service:
             try:
                 sock, address = self._listener.accept()
             except BlockingIOError:
+                self._is_full = False
                 return
             except OSError as error:
-                # Typically out of file descriptors: some get free when
-                # connections close, so try again after a tick.
-                logger.warning('cannot accept: %s', error.strerror)
-                self._selector.unregister(self._listener)
-                self._is_accepting = False
+                self._stop_accepting(error)
                 return
             self._admit(sock, address)
+
+    def _stop_accepting(self, error: OSError) -> None:
+        # Typically out of file descriptors: some get free when
+        # connections close, so it is tried again after a tick.
+        if not self._is_full:
+            logger.warning(
+                'no more connections for now: %s', error.strerror)
+        self._is_full = True
+        self._selector.unregister(self._listener)
+        self._is_accepting = False
 
     def _admit(self, sock: socket.socket, address) -> None:
         if len(self.connections) >= self.most_connections:
@@ -215,7 +225,8 @@ class Service:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = Connection(sock, address, self)
         self.connections.add(connection)
-        self._strangers[connection] = time.monotonic() + GREETING_SECONDS
+        self._strangers[connection] = (
+            time.monotonic() + GREETING_TICKS * self.tick / 1000)
         self._dirty.add(connection)
 
     def _look_at_clock(self) -> None:

@@ -8,6 +8,8 @@ from zc.zk.embedded import Server
 from zc.zk.testing.clients import start_client
 from zc.zk.testing.clients import stop_client
 from zc.zk.testing.waiting import wait_for
+from zc.zk.tests import wire
+from zc.zk.tests.wire import Wire
 
 FIRST_LINE = (
     'ZooKeeper for development, on one machine; production is an Apache'
@@ -103,3 +105,24 @@ def test_ticks_set_the_limits_of_sessions(command):
     wait_for(lambda: client.connected)
     assert 'minSessionTimeout=100\n' in client.command(b'conf')
     stop_client(client)
+
+
+def test_it_survives_a_lack_of_file_descriptors(command):
+    resource = pytest.importorskip('resource')
+    if not hasattr(resource, 'prlimit'):
+        pytest.skip('limits of other processes cannot be set here')
+    process = command('--port', '0')
+    process.stdout.readline()
+    hosts = process.stdout.readline().strip()
+    with Wire(hosts) as first:
+        first.start()
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (40, 40))
+        others = [Wire(hosts) for _ in range(100)]
+        assert first.request(wire.SYNC, wire.text('/')).code == 0
+        for other in others:
+            other.socket.close()
+        with Wire(hosts) as later:
+            assert later.start().timeout
+    process.terminate()
+    assert process.communicate() == (
+        '', 'WARNING no more connections for now: Too many open files\n')

@@ -2,6 +2,7 @@
 import logging
 import socket
 import threading
+from contextlib import ExitStack
 
 import pytest
 from kazoo.client import KazooState
@@ -231,3 +232,48 @@ def test_the_log_says_who_sent_what(server, caplog):
         f'{host}:{port}: a frame of 2130706432 bytes: closed']
     assert {record.levelno for record in caplog.records} == {
         logging.WARNING}
+
+
+def test_who_never_asks_for_a_session_is_sent_away():
+    with Server(tick=5) as server:
+        with Wire(server.connection_string) as stranger:
+            assert stranger.is_closed()
+
+
+def test_who_does_not_read_its_events_is_given_up(server, caplog):
+    path = '/' + 'x' * 1000
+    with Wire(server.connection_string) as deaf:
+        host, port = deaf.socket.getsockname()
+        deaf.start()
+        deaf.request(wire.ADD_WATCH, wire.text(path) + bytes(4))
+        with Wire(server.connection_string) as busy:
+            busy.start()
+            busy.request(wire.CREATE, wire.creation(path))
+            changes = wire.parts(
+                *[(wire.SET_DATA, wire.setting(path, b''))] * 800)
+            for _ in range(40):  # some 32 MB of events
+                assert busy.request(wire.MULTI, changes).code == 0
+            wait_for(lambda: caplog.records)
+            assert busy.request(wire.SYNC, wire.text('/')).code == 0
+    assert [record.getMessage() for record in caplog.records] == [
+        f'{host}:{port} does not read its events: closed']
+
+
+def test_a_hung_reader_holds_no_more_than_a_few_replies(server):
+    psutil = pytest.importorskip('psutil')
+    with Wire(server.connection_string) as writer:
+        writer.start()
+        writer.request(wire.CREATE, wire.creation('/big', bytes(900_000)))
+    with ExitStack() as stack:
+        deaf = [stack.enter_context(Wire(server.connection_string))
+                for _ in range(10)]
+        before = psutil.Process().memory_info().rss
+        for connection in deaf:
+            connection.start()
+            for _ in range(100):
+                connection.put(wire.GET_DATA, wire.watched('/big'))
+        with Wire(server.connection_string) as other:
+            other.start()
+            assert other.request(wire.SYNC, wire.text('/')).code == 0
+        grown = psutil.Process().memory_info().rss - before
+    assert grown < 10 * 5_000_000  # of the 900 MB that were asked for

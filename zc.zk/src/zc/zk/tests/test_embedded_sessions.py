@@ -174,13 +174,12 @@ def test_a_restart_lets_clients_that_saw_more_come_back(
 
 def test_a_hung_server_ends_the_sessions_it_did_not_hear(
         zookeeper_server, client):
-    kazoo = client(timeout=.6)
-    other = client()
-    kazoo.create('/mine', ephemeral=True)
-    states = []
-    kazoo.add_listener(states.append)
-    zookeeper_server.pause()
-    time.sleep(1.2)  # longer than the session may be silent
-    zookeeper_server.resume()
-    wait_for(lambda: not other.retry(other.exists, '/mine'))
-    wait_for(lambda: KazooState.LOST in states)
+    kazoo = client()
+    with Wire(zookeeper_server.hosts) as silent:
+        silent.start(timeout=600)
+        ephemeral(silent, '/mine')
+        zookeeper_server.pause()
+        time.sleep(.8)  # longer than the session may be silent
+        zookeeper_server.resume()
+        wait_for(lambda: not kazoo.retry(kazoo.exists, '/mine'))
+        assert silent.is_closed()
