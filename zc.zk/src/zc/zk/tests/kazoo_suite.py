@@ -2,7 +2,8 @@
 
 ::
 
-    python -m zc.zk.tests.kazoo_suite [--runs N] [ARGUMENT OF PYTEST ...]
+    python -m zc.zk.tests.kazoo_suite [--runs N] [--only MODULE]
+        [ARGUMENT OF PYTEST ...]
 
 kazoo's package has its tests in it. Their harness starts Apache ZooKeeper
 from Java; here it is given the embedded server in its place: one server
@@ -135,25 +136,32 @@ def _in_child(
     sys.modules[common.__name__] = common
     os.environ['ZOOKEEPER_VERSION'] = '3.8.0'
     sys.exit(pytest.main(
-        ['--pyargs', 'kazoo.tests', '-p', 'no:cacheprovider',
-         '-c', os.devnull, '-q', *_without_missing(), *arguments],
+        ['-p', 'no:cacheprovider', '-c', os.devnull, '-q',
+         *_without_missing(), *arguments],
         plugins=[Selection()]))
 
 
 def _without_missing() -> 'list[str]':
     if importlib.util.find_spec('objgraph'):
         return []
-    return ['--ignore-glob=*/test_cache.py']
+    folder = importlib.util.find_spec('kazoo').submodule_search_locations[0]
+    return [f'--ignore={folder}/tests/test_cache.py']
 
 
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog='python -m zc.zk.tests.kazoo_suite',
-        description="Run kazoo's tests on the embedded server.")
+        description="Run kazoo's tests on the embedded server.",
+        epilog='Other arguments are for pytest.')
     parser.add_argument('--runs', type=int, default=2)
+    parser.add_argument(
+        '--only', metavar='MODULE', help='of kazoo.tests, as test_client')
     options, arguments = parser.parse_known_args()
-    sys.exit(run(options.runs, arguments))
+    tests = 'kazoo.tests'
+    if options.only:
+        tests += '.' + options.only
+    sys.exit(run(options.runs, ['--pyargs', tests, *arguments]))
 
 
 if __name__ == '__main__':
