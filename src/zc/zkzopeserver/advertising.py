@@ -1,13 +1,12 @@
 """What to register: the address that clients are to use.
 
 By default the address that is listened on; the option `advertise` says
-otherwise.  Only this module imports psutil.
+otherwise.  Only this module imports psutil, for an interface's addresses,
+and only then, because it takes a while to import.
 """
 from __future__ import annotations
 
 import socket
-
-import psutil
 
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.options import split_address
@@ -53,6 +52,7 @@ def interface_host(advertise: str) -> str:
     A link-local IPv6 address means nothing on another machine and is passed
     over.
     """
+    import psutil
     name = advertise.partition(':')[2]
     interfaces = psutil.net_if_addrs()
     if name not in interfaces:

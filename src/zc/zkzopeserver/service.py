@@ -14,7 +14,6 @@ from collections.abc import Callable
 from typing import Any
 
 from zc.zkzopeserver import logconfig
-from zc.zkzopeserver import readiness
 from zc.zkzopeserver import systemd
 from zc.zkzopeserver.commands import commands
 from zc.zkzopeserver.monitoring import Monitoring
@@ -108,7 +107,11 @@ class Service:
 
     def _is_ready(self) -> bool:
         options = self.options
-        return options.ready is None or readiness.wait_until_ready(
+        if options.ready is None:
+            return True
+        # Imported by those who ask: an HTTP client is not a small thing.
+        from zc.zkzopeserver import readiness
+        return readiness.wait_until_ready(
             self.server.address, options.ready, options.ready_timeout,
             self._stopping)
 
