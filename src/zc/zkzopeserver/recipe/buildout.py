@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
+import os
 from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
@@ -31,9 +31,8 @@ def network(buildout: Any) -> Iterator[None]:
         yield
         return
     before = easy_install.default_index_url
-    with tempfile.TemporaryDirectory() as empty:
-        easy_install.default_index_url = f'file://{empty}'
-        try:
-            yield
-        finally:
-            easy_install.default_index_url = before
+    easy_install.default_index_url = f'file://{os.devnull}'
+    try:
+        yield
+    finally:
+        easy_install.default_index_url = before

@@ -98,6 +98,15 @@ class Writing:
         self.changed.clear()
 
 
+def has(path: str, text: str) -> bool:
+    """Whether there is a file with this text that we can read."""
+    try:
+        with open(path, 'rb') as file:
+            return file.read() == text.encode('utf-8')
+    except OSError:
+        return False
+
+
 def remove(paths: Iterable[str]) -> None:
     """Remove the files, those that are there."""
     for path in paths:
@@ -152,14 +161,12 @@ def _stage(file: File) -> str:
 
 def _stage_bytes(path: str, content: bytes, mode: int,
                  owner: Owner | None) -> str:
-    """A file beside `path`, complete and on disk; its name."""
+    """A complete file beside `path`; its name."""
     directory, base = os.path.split(path)
     descriptor, name = tempfile.mkstemp(prefix=f'.{base}.', dir=directory)
     try:
         with open(descriptor, 'wb') as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
         _own(name, owner)
         os.chmod(name, mode)
     except BaseException:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 from paste.deploy import loadwsgi
 
+SCRATCH = '-scratch.ini'
+
 Sections = dict[str, dict[str, str]]
 
 
@@ -34,21 +36,21 @@ def problems(text: str, directory: str,
 
 def load(text: str, directory: str) -> loadwsgi.ConfigLoader:
     """PasteDeploy's loader with the text, as if it were in `directory`."""
-    with tempfile.TemporaryDirectory() as scratch:
-        path = os.path.join(scratch, 'the.ini')
-        with open(path, 'w', encoding='utf-8') as file:
-            file.write(text)
-        loader = loadwsgi.ConfigLoader(path)
+    with tempfile.NamedTemporaryFile('w', suffix=SCRATCH,
+                                     encoding='utf-8') as file:
+        file.write(text)
+        file.flush()
+        loader = loadwsgi.ConfigLoader(file.name)
     loader.update_defaults({'here': directory,
-                            '__file__': os.path.join(directory, 'the.ini')})
+                            '__file__': os.path.join(directory, SCRATCH)})
     return loader
 
 
 def _one_line(error: Exception) -> str:
     """The error's text without the name of the scratch file."""
-    words = [os.path.basename(word) if 'the.ini' in word else word
+    words = ['the ini' if SCRATCH in word else word
              for word in str(error).split()]
-    return ' '.join(words)
+    return ' '.join(words).removeprefix('Error in file the ini ')
 
 
 def _changed(found: Sections, shared: Mapping[str, str],

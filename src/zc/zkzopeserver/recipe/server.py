@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 
 from zc.zkzopeserver import options as server_options
+from zc.zkzopeserver.recipe import files
 from zc.zkzopeserver.recipe import ini
 from zc.zkzopeserver.recipe import loading
 from zc.zkzopeserver.recipe import secrecy
@@ -176,6 +177,8 @@ class Server:
         sections = self.sections()
         self.text = relocation.in_ini(
             ini.render(sections, self.values['ini'] or ''), here)
+        if files.has(self.layout.file(self.name, 'ini'), self.text):
+            return  # PasteDeploy has read it before it was written.
         self.problems += loading.problems(self.text, here, [
             (name, {key: relocation.read_back(value, here)
                     for key, value in values.items()})

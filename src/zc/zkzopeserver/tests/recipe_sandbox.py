@@ -12,6 +12,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ tree = zc.zkzopeserver.recipe:tree
 default = zc.zkzopeserver.recipe:uninstall
 tree = zc.zkzopeserver.recipe:uninstall
 """
+
+REQUIRES = ('PasteDeploy', 'zc.buildout', 'zc.recipe.egg', 'kazoo',
+            'zope.server')
 
 # As published, without its requirements: buildout would read all of the
 # directory where those are in each run, to see whether they have changed.
@@ -124,7 +128,8 @@ class Run:
 class Store:
     """Distributions that sandboxes find without a network."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, requires: bool = False) -> None:
+        """`requires` says whether ours has its requirements."""
         self.develop_eggs = root / 'develop-eggs'
         self.eggs = root / 'eggs'
         self.home = root / 'home'
@@ -132,7 +137,8 @@ class Store:
             directory.mkdir(parents=True)
         self._link_installed()
         # Later than one that may be installed, and before it on the path.
-        self._add('zc.zkzopeserver', '2.0.post1', ENTRY_POINTS)
+        self._add('zc.zkzopeserver', '2.0.post1', ENTRY_POINTS,
+                  REQUIRES if requires else ())
         self._add('zc.recipe.deployment', '1.3.0.post1',
                   DEPLOYMENT_ENTRY_POINTS)
         self._add('sandboxapp', '1.0', APPLICATION_ENTRY_POINTS)
@@ -172,12 +178,14 @@ class Store:
             (self.develop_eggs / f'installed-{number}.egg-link').write_text(
                 location + '\n')
 
-    def _add(self, name: str, version: str, entry_points: str) -> None:
+    def _add(self, name: str, version: str, entry_points: str,
+             requires: Iterable[str] = ()) -> None:
         info = self.develop_eggs / (
             f'{name.replace(".", "_")}-{version}.dist-info')
         info.mkdir()
-        (info / 'METADATA').write_text(METADATA.format(name=name,
-                                                       version=version))
+        (info / 'METADATA').write_text(
+            METADATA.format(name=name, version=version)
+            + ''.join(f'Requires-Dist: {each}\n' for each in requires))
         (info / 'entry_points.txt').write_text(entry_points)
 
 

@@ -1,0 +1,151 @@
+"""What a hundred server parts cost a buildout, beside plain scripts.
+
+Buildouts with the same eggs, with parts of this recipe and with parts of
+zc.recipe.egg that make a script each, are run from scratch and again with
+nothing changed, in turns.  The figures are CPU seconds, the least of all
+turns; below those of whole runs stands what the further parts cost once there is one: buildout
+looks for the distributions that a recipe itself requires once in a run.
+
+    bin/py bench/buildout_parts.py [--parts 100] [--turns 5]
+
+Distributions come from where this script runs; there is no network.
+"""
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from zc.zkzopeserver.tests.recipe_sandbox import Store
+
+OURS = """
+[part-{number}]
+recipe = zc.zkzopeserver
+eggs =
+    {eggs}
+app = egg:sandboxapp
+zookeeper = 127.0.0.1:2181
+path = /service-{number}/providers
+"""
+
+THEIRS = """
+[part-{number}]
+recipe = zc.recipe.egg
+eggs =
+    {eggs}
+entry-points = part-{number}=zc.zkzopeserver.start:main
+scripts = part-{number}
+arguments = '/part-{number}.ini', 'part-{number}'
+"""
+
+BUILDOUT = """
+[buildout]
+parts = {parts}
+offline = true
+newest = false
+develop-eggs-directory = {store.develop_eggs}
+eggs-directory = {store.eggs}
+"""
+
+RUN = """\
+import sys
+sys.path[:0] = {path!r}
+import zc.buildout.buildout
+zc.buildout.buildout.main(['-U', '-q'])
+"""
+
+
+class Case:
+    """A buildout with `count` parts of a kind."""
+
+    def __init__(self, root: Path, store: Store, text: str, count: int,
+                 eggs: str) -> None:
+        self.root = root
+        self.store = store
+        root.mkdir()
+        names = [f'part-{number}' for number in range(count)]
+        (root / 'buildout.cfg').write_text(
+            BUILDOUT.format(parts=' '.join(names), store=store)
+            + ''.join(text.format(number=number, eggs=eggs)
+                      for number in range(count)))
+
+    def scratch(self) -> None:
+        """Remove what a run made."""
+        for name in 'bin', 'parts':
+            shutil.rmtree(self.root / name, ignore_errors=True)
+        (self.root / '.installed.cfg').unlink(missing_ok=True)
+
+    def run(self) -> float:
+        """Run buildout; the CPU seconds that it took."""
+        path = [str(self.store.develop_eggs),
+                *(path for path in sys.path if os.path.isdir(path))]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, '-c', RUN.format(path=path)],
+                       cwd=self.root, check=True,
+                       env={**os.environ, 'HOME': str(self.store.home)})
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return (after.ru_utime + after.ru_stime
+                - before.ru_utime - before.ru_stime)
+
+
+def measure(cases: dict[str, Case], turns: int,
+            ) -> dict[str, dict[str, float]]:
+    """The least of each case, ``from scratch`` and ``unchanged``.
+
+    Other work on the machine only ever adds.
+    """
+    taken: dict[str, dict[str, list[float]]] = {
+        name: {'from scratch': [], 'unchanged': []} for name in cases}
+    for _ in range(turns):
+        for name, case in cases.items():
+            case.scratch()
+            taken[name]['from scratch'].append(case.run())
+        for name, case in cases.items():
+            taken[name]['unchanged'].append(case.run())
+    return {name: {kind: min(seconds)
+                   for kind, seconds in kinds.items()}
+            for name, kinds in taken.items()}
+
+
+def report(found: dict[str, dict[str, float]], parts: int) -> None:
+    """Print a table."""
+    print(f'{parts} parts, CPU seconds    zc.recipe.egg  zc.zkzopeserver'
+          '  ratio')
+    for kind in 'from scratch', 'unchanged':
+        theirs, ours = (found[f'{name}, all'][kind]
+                        for name in ('theirs', 'ours'))
+        one_of_theirs, one_of_ours = (found[f'{name}, one'][kind]
+                                      for name in ('theirs', 'ours'))
+        print(f'{kind:<26}{theirs:15.2f}{ours:17.2f}{ours / theirs:7.2f}')
+        theirs -= one_of_theirs
+        ours -= one_of_ours
+        print(f'{"  after the first part":<26}{theirs:15.2f}{ours:17.2f}'
+              f'{ours / theirs:7.2f}')
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--parts', type=int, default=100)
+    parser.add_argument('--turns', type=int, default=5)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        store = Store(root / 'store', requires=True)
+        store.close()
+        eggs = 'sandboxapp\n    zc.zkzopeserver'
+        cases = {
+            f'{name}, {size}': Case(root / f'{name}-{size}', store, text,
+                                    count, eggs)
+            for name, text in (('theirs', THEIRS), ('ours', OURS))
+            for size, count in (('one', 1), ('all', arguments.parts))}
+        report(measure(cases, arguments.turns), arguments.parts)
+
+
+if __name__ == '__main__':
+    main()
