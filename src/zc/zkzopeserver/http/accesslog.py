@@ -58,14 +58,14 @@ class AccessLog:
 
     def add(self, task: Task) -> None:
         """A request has been answered."""
-        environ = task.request.environ
+        environ = task.environ
         get = environ.get
         self._add((
-            time.time(), time.perf_counter() - task.began,
+            time.time(), time.monotonic() - task.began,
             environ['REMOTE_ADDR'], get('REMOTE_USER'),
-            f'{task.request.method} {environ["REQUEST_URI"]}'
-            f' HTTP/1.{task.request.minor}',
-            task.head.code if task.head is not None else 0, task.sent,
+            f'{task.method} {environ["REQUEST_URI"]}'
+            f' HTTP/1.{task.minor}',
+            task.code, task.sent,
             get('HTTP_REFERER'), get('HTTP_USER_AGENT')))
 
     def add_refusal(self, environ: dict[str, Any], line: bytes, status: int,

@@ -26,7 +26,7 @@ from zc.zkzopeserver.http.receiver import Receiver
 from zc.zkzopeserver.http.task import Task
 
 RECV = 65536
-READS_A_TURN = 8
+READS = range(8)
 READABLE = READ | HALF_CLOSED | GONE
 RESET = struct.pack('ii', 1, 0)
 # What a connection is doing.
@@ -58,7 +58,7 @@ class Channel:
         environ['REMOTE_ADDR'] = host[7:] if host.startswith(
             '::ffff:') else host
         environ['REMOTE_PORT'] = str(address[1])
-        self.receiver = Receiver(context, environ)
+        self.receiver = Receiver(context, environ, self.task_class)
         self.output = Output(sock, context.settings)
         self.task: Task | None = None
         self.state = RECEIVING
@@ -75,23 +75,23 @@ class Channel:
 
     def handle(self, events: int) -> bool:
         """Do what can be done now that there are these events."""
-        if events & GONE:
-            self.output.abort()
-        if self.output:
-            self.events |= events & READABLE
-            self.advance()
-        elif self.state == RECEIVING:
-            if events & READABLE and self._receive(events):
+        if (self.state == RECEIVING and not self.output.parts
+                and events & READABLE):
+            if self.receive(events):
                 return True
         else:
             self.events |= events & READABLE
+            if events & GONE:
+                self.output.abort()
+            elif self.output.parts:
+                self.advance()
         return self._continue()
 
     def advance(self) -> None:
         """Send some of what is kept."""
         if self.output.advance():
             self.context.come_again(self)
-        elif self.output:
+        elif self.output.parts and self.context.must_arm:
             self.context.poller.arm(self.fd, WRITE)
 
     def check(self, now: float) -> bool:
@@ -115,7 +115,7 @@ class Channel:
     def is_idle(self) -> bool:
         """Whether nothing of a request has come yet, nor is being sent."""
         return (self.state == RECEIVING and not self.is_busy
-                and not self.receiver.has_begun)
+                and not self.receiver.has_begun())
 
     # For workers.
 
@@ -129,33 +129,41 @@ class Channel:
         self.task = None
         self.requests += 1
         self.keep_alive = task.keep_alive
-        # The client does not expect the end of the connection, so it may
-        # have sent more; closing at once would take the response from it.
-        self.must_linger = task.request.keep_alive
-        self.must_reset = task.is_cut and not (
-            task.is_chunked or task.missing is not None)
+        if task.is_cut and not task.is_chunked and task.missing is None:
+            # Nothing but a reset can tell the client.
+            self.must_reset = True
         self.state = ENDING
 
     def proceed(self) -> bool:
         """Go on after `serve`."""
+        context = self.context
+        if (self.keep_alive and self.is_watched and self.state == ENDING
+                and not self.output.parts and not self.receiver.has_begun()):
+            # What _continue does, at the least expense.
+            self.state = RECEIVING
+            self.since = context.now
+            with context.lock:
+                if not self.events:
+                    self.is_busy = False
+                    return False
         return self._continue()
 
     def send(self, data: bytes) -> None:
         """Send, or keep and wait for room."""
         self.output.send(data)
-        if self.output:
+        if self.output.parts:
             self._wait()
 
     def send_pair(self, head: bytes, data: bytes) -> None:
         """Send two pieces, as `send` does."""
         self.output.send_pair(head, data)
-        if self.output:
+        if self.output.parts:
             self._wait()
 
     def send_file(self, file: IO[bytes], offset: int, length: int) -> None:
         """Send a stretch of a file, without waiting."""
         self.output.send_file(file, offset, length)
-        if self.output:
+        if self.output.parts:
             self._have_sent()
 
     def _wait(self) -> None:
@@ -164,11 +172,12 @@ class Channel:
 
     def _have_sent(self) -> None:
         self.watch()
-        self.context.poller.arm(self.fd, WRITE)
+        if self.context.must_arm:
+            self.context.poller.arm(self.fd, WRITE)
 
     def has_more(self) -> bool:
         """Whether the client has sent something after the request."""
-        if self.receiver.has_begun or self.events & READ:
+        if self.receiver.has_begun() or self.events & READ:
             return True
         try:
             return bool(self.sock.recv(1, socket.MSG_PEEK))
@@ -186,21 +195,22 @@ class Channel:
     def _continue(self) -> bool:
         """Go on until there is nothing to do but to wait."""
         while True:
-            if self.state == ENDING and not self.output:
+            if self.state == ENDING and not self.output.parts:
                 if self._next():
                     return self._hand_over()
             elif self.state == RECEIVING and self.events:
-                if self._receive(self._take_events()):
+                if self.receive(self._take_events()):
                     return True
             elif self.state == LINGERING and self.events:
                 self._take_events()
                 self._discard()
-            elif self.state == SENDING_FILE and not self.output:
+            elif self.state == SENDING_FILE and not self.output.parts:
                 self.is_busy = True
                 return True
             if self.state == CLOSED:
                 return False
-            self.watch()
+            if not self.is_watched:
+                self.watch()
             if self._release():
                 return False
 
@@ -210,7 +220,7 @@ class Channel:
             if self.state in (RECEIVING, LINGERING):
                 has_work = self.events
             else:
-                has_work = not self.output
+                has_work = not self.output.parts
             self.is_busy = bool(has_work)
         return not has_work
 
@@ -222,18 +232,24 @@ class Channel:
     def _hand_over(self) -> bool:
         self.is_busy = True
         self.state = ANSWERING
-        request, store = self.receiver.take_request()
-        self.task = self.task_class(self, request, store)
+        self.task = task = self.receiver.take()
+        task.channel = self
+        task.context = self.context
+        task.began = self.context.now
+        # A client that does not expect the end of the connection may have
+        # sent more; closing at once would then take the response from it.
+        self.must_linger = task.keep_alive
         return True
 
-    def _receive(self, events: int) -> bool:
+    def receive(self, events: int) -> bool:
         """Read; whether a request is complete."""
         is_ending = events & (HALF_CLOSED | GONE)
-        for _ in range(READS_A_TURN):
+        for _ in READS:
             try:
                 data = self.sock.recv(RECV)
             except BlockingIOError:
-                self.context.poller.arm(self.fd, READ)
+                if self.context.must_arm:
+                    self.context.poller.arm(self.fd, READ)
                 return False
             except OSError:
                 self.close()
@@ -241,31 +257,27 @@ class Channel:
             if not data:
                 self.close()
                 return False
-            if self._feed(data):
-                self._note_rest(len(data), is_ending)
+            is_complete = self._feed(data)
+            if len(data) < RECV and not is_ending:
+                if self.context.must_arm:
+                    self.context.poller.arm(self.fd, READ)
+                return is_complete and self._hand_over()
+            if is_complete:
+                with self.context.lock:
+                    self.events |= READ | is_ending
                 return self._hand_over()
             if self.state != RECEIVING:
-                return False
-            if len(data) < RECV and not is_ending:
-                self.context.poller.arm(self.fd, READ)
                 return False
         self.context.come_again(self)
         return False
 
-    def _note_rest(self, size: int, is_ending: int) -> None:
-        if size == RECV or is_ending:
-            with self.context.lock:
-                self.events |= READ | is_ending
-        else:
-            self.context.poller.arm(self.fd, READ)
-
     def _feed(self, data: bytes) -> bool:
         try:
-            is_complete = self.receiver.feed(data)
+            if self.receiver.feed(data):
+                return True
             if self.receiver.must_continue:
                 self.receiver.must_continue = False
                 self.output.send(b'HTTP/1.1 100 Continue\r\n\r\n')
-            return is_complete
         except Refusal as refusal:
             self._refuse(refusal)
         except Disconnected:
@@ -279,7 +291,7 @@ class Channel:
         self.must_linger = True
         self.requests += 1
         head, body = refusal.answer(self.context.tail)
-        if self.receiver.is_head_request:
+        if self.receiver.first_line.startswith(b'HEAD '):
             body = b''
         try:
             self.output.send(head + body)
@@ -296,10 +308,10 @@ class Channel:
         self.since = self.context.now
         if self.keep_alive and not self.output.is_broken:
             self.state = RECEIVING
-            return self.receiver.has_begun and self._feed(b'')
+            return self.receiver.has_begun() and self._feed(b'')
         if self.output.is_broken or self.must_reset:
             self.close()
-        elif self.must_linger or self.receiver.has_begun or self.events:
+        elif self.must_linger or self.receiver.has_begun() or self.events:
             self._linger()
         else:
             self.close()
@@ -316,12 +328,13 @@ class Channel:
             self.close()
 
     def _discard(self) -> None:
-        for _ in range(READS_A_TURN):
+        for _ in READS:
             try:
                 if not self.sock.recv(RECV):
                     break
             except BlockingIOError:
-                self.context.poller.arm(self.fd, READ)
+                if self.context.must_arm:
+                    self.context.poller.arm(self.fd, READ)
                 return
             except OSError:
                 break
@@ -334,7 +347,7 @@ class Channel:
     def age(self) -> float:
         """Seconds since the request was complete, or since it is idle."""
         if self.task is not None:
-            return time.perf_counter() - self.task.began
+            return time.monotonic() - self.task.began
         return time.monotonic() - self.since
 
     def __str__(self) -> str:

@@ -45,6 +45,7 @@ class Context:
         self.cut = 0
         self.environ = self._environ(address)
         self.poller: Any = None
+        self.must_arm = False
         self._second = 0
         self.tick()
 
@@ -52,6 +53,7 @@ class Context:
         """Have what a running server needs."""
         self.environ['wsgi.errors'] = sys.stderr
         self.poller = poller_class()
+        self.must_arm = self.poller.must_arm
         self.waker = Waker()
         self.poller.add_source(self.waker.fd)
 
@@ -92,4 +94,14 @@ class Context:
             'wsgi.run_once': False,
             'wsgi.input_terminated': True,
             'wsgi.file_wrapper': FileWrapper,
+            # These are here only to have their place in each copy: a dict
+            # that has not to grow is made faster.
+            'wsgi.input': None,
+            'REQUEST_METHOD': '',
+            'REQUEST_URI': '',
+            'PATH_INFO': '',
+            'QUERY_STRING': '',
+            'REMOTE_ADDR': '',
+            'REMOTE_PORT': '',
+            'SERVER_PROTOCOL': 'HTTP/1.1',
         }

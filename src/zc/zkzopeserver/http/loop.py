@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 SWEEP = 1.0
 WHILE_PAUSED = 0.05
+CLOSED = '%s is closed: this must not happen'
 
 
 class Loop:
@@ -45,18 +46,21 @@ class Loop:
             WHILE_PAUSED if self.acceptor.is_paused else SWEEP)
         found = context.poller.poll(wait)
         context.tick()
-        channels, lock = context.channels, context.lock
+        channels, ready = context.channels, self.ready
         for fd, events in found:
             channel = channels.get(fd)
             if channel is None:
                 self._source(fd)
                 continue
-            with lock:
-                is_busy = channel.is_busy
-                if is_busy:
-                    channel.events |= events & READABLE
-            if not is_busy or self._is_released(channel, events):
-                self._handle(channel, events)
+            # Only we make a connection busy, so the lock can wait.
+            if channel.is_busy and not self._is_released(channel, events):
+                continue
+            try:
+                if channel.handle(events):
+                    ready.append(channel)
+            except Exception:
+                logger.exception(CLOSED, channel)
+                channel.close()
         if context.again:
             self._again()
         if context.now >= self._next_sweep:
@@ -65,10 +69,14 @@ class Loop:
             self.acceptor.resume()
 
     def _is_released(self, channel: Channel, events: int) -> bool:
-        """Send for a busy connection; whether it has become ours by that."""
+        """Leave a busy connection a note; whether it has become ours."""
+        with self.context.lock:
+            if not channel.is_busy:
+                return True
+            channel.events |= events & READABLE
         if events & GONE:
             channel.output.abort()
-        if not (events & WRITE and channel.output):
+        if not (events & WRITE and channel.output.parts):
             return False
         channel.advance()
         # Its worker may have left the rest to us, and this was the rest.
@@ -80,7 +88,7 @@ class Loop:
             if channel.handle(events):
                 self.ready.append(channel)
         except Exception:
-            logger.exception('a connection is closed: this must not happen')
+            logger.exception(CLOSED, channel)
             channel.close()
 
     def _source(self, fd: int) -> None:
@@ -100,11 +108,8 @@ class Loop:
     def _again(self) -> None:
         again, self.context.again = self.context.again, []
         for channel in again:
-            with self.context.lock:
-                is_busy = channel.is_busy
-                if is_busy:
-                    channel.events |= READ
-            if not is_busy or self._is_released(channel, WRITE):
+            if (not channel.is_busy
+                    or self._is_released(channel, READ | WRITE)):
                 self._handle(channel, READ | WRITE)
 
     def _sweep(self) -> None:
@@ -116,8 +121,7 @@ class Loop:
                     if channel.check(context.now):
                         self.ready.append(channel)
                 except Exception:
-                    logger.exception(
-                        'a connection is closed: this must not happen')
+                    logger.exception(CLOSED, channel)
                     channel.close()
         if self.acceptor.is_paused:
             self.acceptor.resume()

@@ -26,16 +26,17 @@ class Output:
     """The sending side of a connection.
 
     `send`, `send_pair`, `send_file` and `wait` are for the one thread that
-    answers a request; `advance` is for whoever polls.
+    answers a request; `advance` is for whoever polls.  `parts` is what is
+    kept.
     """
 
-    __slots__ = ('_sock', '_settings', '_parts', '_size', '_sent', '_began',
+    __slots__ = ('_sock', '_settings', 'parts', '_size', '_sent', '_began',
                  '_lock', '_gate', 'is_broken')
 
     def __init__(self, sock: socket.socket, settings: Settings) -> None:
         self._sock = sock
         self._settings = settings
-        self._parts: deque[memoryview | FilePart] = deque()
+        self.parts: deque[memoryview | FilePart] = deque()
         self._size = 0
         self._sent = 0
         self._began = 0.0
@@ -43,15 +44,11 @@ class Output:
         self._gate: threading.Lock | None = None
         self.is_broken = False
 
-    def __bool__(self) -> bool:
-        """Whether something is kept."""
-        return bool(self._parts)
-
     def send(self, data: bytes) -> None:
         """Send, or keep; Disconnected when there is nobody to send to."""
         self._check()
         sent = 0
-        if not self._parts:
+        if not self.parts:
             try:
                 sent = self._sock.send(data)
             except BlockingIOError:
@@ -66,7 +63,7 @@ class Output:
         """Send two pieces without joining them."""
         self._check()
         sent = 0
-        if not self._parts:
+        if not self.parts:
             try:
                 sent = self._sock.sendmsg((head, data))
             except BlockingIOError:
@@ -113,13 +110,13 @@ class Output:
             self._spill(data)
 
     def _enter(self, part: memoryview | FilePart, size: int) -> None:
-        if not self._parts:
+        if not self.parts:
             self._began, self._sent = time.monotonic(), 0
-        self._parts.append(part)
+        self.parts.append(part)
         self._size += size
 
     def _spool(self) -> SpoolPart | None:
-        last = self._parts[-1] if self._parts else None
+        last = self.parts[-1] if self.parts else None
         if (isinstance(last, SpoolPart)
                 and last.end < self._settings.output_spool_size):
             return last
@@ -150,7 +147,7 @@ class Output:
     def _advance(self) -> bool:
         left = TURN
         try:
-            while self._parts and left > 0:
+            while self.parts and left > 0:
                 sent = self._send_first()
                 self._size -= sent
                 self._sent += sent
@@ -163,23 +160,23 @@ class Output:
                 self.is_broken
                 or self._size <= self._settings.output_buffer_size):
             self._open_gate()
-        return bool(self._parts) and left <= 0
+        return bool(self.parts) and left <= 0
 
     def _send_first(self) -> int:
-        part = self._parts[0]
+        part = self.parts[0]
         if isinstance(part, FilePart):
             sent = part.send(self._sock)
             if not sent:
                 raise OSError('the file has become shorter')
             if not part.left:
-                self._parts.popleft()
+                self.parts.popleft()
                 part.close()
             return sent
         sent = self._sock.send(part)
         if sent == len(part):
-            self._parts.popleft()
+            self.parts.popleft()
         else:
-            self._parts[0] = self._trimmed(part[sent:])
+            self.parts[0] = self._trimmed(part[sent:])
         return sent
 
     def _trimmed(self, rest: memoryview) -> memoryview:
@@ -209,7 +206,7 @@ class Output:
     def is_stalled(self, now: float) -> bool:
         """Whether what is kept goes too slowly."""
         settings = self._settings
-        return bool(self._parts) and now > (
+        return bool(self.parts) and now > (
             self._began + settings.send_timeout
             + self._sent / settings.minimum_rate)
 
@@ -220,10 +217,10 @@ class Output:
 
     def _break(self) -> None:
         self.is_broken = True
-        for part in self._parts:
+        for part in self.parts:
             if isinstance(part, FilePart):
                 part.close()
-        self._parts.clear()
+        self.parts.clear()
         self._size = 0
         self._open_gate()
 

@@ -26,7 +26,6 @@ class HeadParser:
 
     def __init__(self) -> None:
         self._fields: list[tuple[bytes, bytes]] = []
-        self._heads = 0
         self._parser: httptools.HttpRequestParser | None = None
 
     def fields(self, head: bytes) -> list[tuple[bytes, bytes]]:
@@ -38,7 +37,6 @@ class HeadParser:
         if parser is None:
             parser = self._parser = httptools.HttpRequestParser(self)
         fields = self._fields = []
-        self._heads = 0
         try:
             parser.feed_data(head)
         except httptools.HttpParserUpgrade:
@@ -48,7 +46,8 @@ class HeadParser:
         except httptools.HttpParserError as error:
             self.forget()
             raise Refusal(400, f'The request is malformed: {error}.') from None
-        if self._heads != 1:
+        if len(fields) != head.count(b'\r\n') - 2:
+            # llhttp does not agree where lines end, or the head.
             self.forget()
             raise Refusal(400, 'The request is malformed.')
         return fields
@@ -61,15 +60,9 @@ class HeadParser:
         """
         self._parser = None
 
-    # What llhttp calls.
-
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A field of the head."""
+        """llhttp has found a field."""
         self._fields.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        """The end of a head: exactly one in a head, if we agree with it."""
-        self._heads += 1
 
 
 class ChunkedParser:

@@ -1,10 +1,10 @@
 """Which sockets have something to do: epoll, or poll where there is none.
 
 Both behave alike.  An event of a connection is told once; whoever has read
-until nothing was left, or written until nothing went, calls `arm`, and is
-then told of what comes later.  epoll does that by itself (it is used
-edge-triggered, so that a connection costs one system call in its life), poll
-by leaving out what has been told.
+until nothing was left, or written until nothing went, is then told of what
+comes later.  epoll does that by itself (it is used edge-triggered, so that a
+connection costs one system call in its life); poll has to be told by `arm`,
+which is what `must_arm` says.
 """
 from __future__ import annotations
 
@@ -54,6 +54,8 @@ class Waker:
 class EpollPoller:
     """epoll, edge-triggered for connections."""
 
+    must_arm = False
+
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._mask = (select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP
@@ -66,9 +68,6 @@ class EpollPoller:
     def add(self, fd: int) -> None:
         """Tell the events of a connection from now on."""
         self._epoll.register(fd, self._mask)
-
-    def arm(self, fd: int, events: int) -> None:
-        """Nothing more can be read, or written: tell when it can."""
 
     def remove(self, fd: int) -> None:
         """A connection is about to be closed, which is all epoll needs."""
@@ -88,6 +87,8 @@ class EpollPoller:
 
 class PollPoller:
     """poll, for systems without epoll."""
+
+    must_arm = True
 
     def __init__(self) -> None:
         self._poll = select.poll()

@@ -12,14 +12,15 @@ from zc.zkzopeserver.http.body import empty
 from zc.zkzopeserver.http.errors import Refusal
 from zc.zkzopeserver.http.parser import END
 from zc.zkzopeserver.http.parser import HeadParser
-from zc.zkzopeserver.http.request import Request
 from zc.zkzopeserver.http.request import read
 from zc.zkzopeserver.http.tracelog import ENVIRON_KEY
 
 if TYPE_CHECKING:
     from zc.zkzopeserver.http.context import Context
+    from zc.zkzopeserver.http.task import Task
 
 CR = 13
+LINE = 1000
 EMPTY_LINES = re.compile(rb'(?:\r\n)*').match
 
 
@@ -30,43 +31,43 @@ class Receiver:
     next is asked for with ``feed(b'')``.
     """
 
-    __slots__ = ('context', 'environ', 'must_continue', 'first_line',
+    __slots__ = ('context', 'environ', 'must_continue', '_head',
                  '_parser', '_buffer', '_scanned', '_request', '_body',
-                 '_began', '_trace')
+                 '_began', '_trace', '_make',
+                 '_settings')
 
-    def __init__(self, context: Context, environ: dict[str, Any]) -> None:
+    def __init__(self, context: Context, environ: dict[str, Any],
+                 make: type[Task]) -> None:
+        self._make = make
+        self._settings = context.settings
         self.context = context
         self.environ = environ
         self.must_continue = False
-        self.first_line = b''
+        self._head = b''
         self._parser = HeadParser()
         self._buffer: bytes | bytearray = b''
         self._scanned = 0
-        self._request: Request | None = None
+        self._request: Task | None = None
         self._body: LengthBody | ChunkedBody | None = None
         self._began = 0.0
         self._trace: Any = None
 
-    @property
     def has_begun(self) -> bool:
         """Whether something of a further request is here."""
         return bool(self._buffer) or self._request is not None
 
     @property
-    def is_head_request(self) -> bool:
-        """Whether the answer must not have a body."""
-        return self.first_line.startswith(b'HEAD ')
+    def first_line(self) -> bytes:
+        """The request line, as far as it has come."""
+        return (self._head or self._buffer).partition(b'\r\n')[0][:LINE]
 
     def feed(self, data: bytes) -> bool:
         """Take data; whether a request is complete.
 
         Refusal when what has come is not a request that can be answered.
         """
-        if self._request is None:
-            return self._feed_head(data)
-        return self._feed_body(data)
-
-    def _feed_head(self, data: bytes) -> bool:
+        if self._request is not None:
+            return self._feed_body(data)
         if self._trace is None and self.context.trace is not None:
             self._trace = self.context.trace.begin()
         if self._buffer:
@@ -76,49 +77,53 @@ class Receiver:
             # Empty lines before a request are to be ignored.
             data = data[EMPTY_LINES(data).end():]
             self._scanned = 0
-        end = data.find(END, max(0, self._scanned - 3))
-        settings = self.context.settings
+        end = data.find(END, self._scanned)
         if end < 0:
             self._keep(data)
             return False
         end += 4
-        self.first_line = bytes(data[:data.find(b'\r\n')])
+        rest: bytes | bytearray = b''
+        if end < len(data):
+            data, rest = data[:end], data[end:]
+        self._buffer = b''
+        self._scanned = 0
+        self._head = head = bytes(data)
+        settings = self._settings
         if end > settings.max_request_header_size:
             raise Refusal(431, 'The header is too long.')
-        head = bytes(data[:end]) if end < len(data) else bytes(data)
-        rest = bytes(data[end:])
-        self._buffer, self._scanned = b'', 0
-        request = read(head, self._parser, self.environ, settings)
-        return self._begin_body(request, rest)
+        request = self._request = read(head, self._parser, self.environ,
+                                       settings, self._make)
+        if request.body_length == 0:
+            self._buffer = rest
+            request.environ['wsgi.input'] = empty()
+            if self._trace is not None:
+                self._complete(0)
+            return True
+        return self._begin_body(bytes(rest))
 
     def _keep(self, data: bytes | bytearray) -> None:
         """Keep the beginning of a head, as long as it can become one."""
-        settings = self.context.settings
+        settings = self._settings
         if not self._buffer:
             self._began = self.context.now
             data = bytearray(data)
-        self._buffer, self._scanned = data, len(data)
+        self._buffer, self._scanned = data, max(0, len(data) - 3)
         if len(data) > settings.max_request_line + 100:
-            line = data.find(b'\r\n')
-            self.first_line = bytes(data[:max(line, 0) or 1000])
-            if line < 0:
+            self._head = bytes(data)
+            if b'\r\n' not in data:
                 raise Refusal(414, 'The request line is too long.')
-        if len(data) > settings.max_request_header_size:
-            raise Refusal(431, 'The header is too long.')
+            if len(data) > settings.max_request_header_size:
+                raise Refusal(431, 'The header is too long.')
 
-    def _begin_body(self, request: Request, rest: bytes) -> bool:
-        self._request = request
-        if request.length == 0:
-            request.environ['wsgi.input'] = empty()
-            self._buffer = rest
-            return self._complete()
+    def _begin_body(self, rest: bytes) -> bool:
+        request = self._request
         self._parser.forget()
-        settings = self.context.settings
+        settings = self._settings
         store = Store(settings, self.context.memory)
-        if request.length is None:
+        if request.body_length is None:
             self._body = ChunkedBody(store, settings)
         else:
-            self._body = LengthBody(request.length, store)
+            self._body = LengthBody(request.body_length, store)
         self._began = self.context.now
         if rest:
             return self._feed_body(rest)
@@ -134,28 +139,27 @@ class Receiver:
         environ = self._request.environ
         environ['CONTENT_LENGTH'] = str(body.store.size)
         environ['wsgi.input'] = body.store.stream()
-        return self._complete()
-
-    def _complete(self) -> bool:
         if self._trace is not None:
-            request, trace = self._request, self._trace
-            body = self._body
-            request.trace, self._trace = trace, None
-            request.environ[ENVIRON_KEY] = trace
-            trace.request_complete(
-                request.method, request.environ['REQUEST_URI'],
-                body.store.size if body is not None else 0)
+            self._complete(body.store.size)
         return True
 
-    def take_request(self) -> tuple[Request, Store | None]:
-        """The complete request, and where its body is kept."""
-        request, self._request = self._request, None
-        body, self._body = self._body, None
-        return request, body.store if body is not None else None
+    def _complete(self, size: int) -> None:
+        request, trace = self._request, self._trace
+        request.trace, self._trace = trace, None
+        request.environ[ENVIRON_KEY] = trace
+        trace.request_complete(
+            request.method, request.environ['REQUEST_URI'], size)
+
+    def take(self) -> Task:
+        """The complete request, which now owns its body."""
+        task, self._request = self._request, None
+        if self._body is not None:
+            task.store, self._body = self._body.store, None
+        return task
 
     def overdue(self, now: float) -> Refusal | None:
         """Why what has begun is not waited for any longer, if so."""
-        settings = self.context.settings
+        settings = self._settings
         if self._body is not None:
             limit = settings.body_timeout
             size = self._body.store.size

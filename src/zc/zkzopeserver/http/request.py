@@ -3,10 +3,12 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from typing import TypeVar
 
 from zc.zkzopeserver.http.errors import Refusal
 from zc.zkzopeserver.http.parser import HeadParser
 from zc.zkzopeserver.http.settings import Settings
+from zc.zkzopeserver.http.target import hosts
 from zc.zkzopeserver.http.target import is_host
 from zc.zkzopeserver.http.target import split
 
@@ -18,11 +20,14 @@ OTHER_METHOD = re.compile(
     rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/1\.[01]\r\n").match
 # The methods that llhttp knows, but for CONNECT and PRI, which no
 # application can answer.
-METHODS = frozenset(
+METHODS = {method: method.decode() for method in (
     b'ACL BIND CHECKOUT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY'
     b' MKCALENDAR MKCOL MOVE M-SEARCH NOTIFY OPTIONS PATCH POST PROPFIND'
     b' PROPPATCH PURGE PUT QUERY REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE'
-    b' UNBIND UNLINK UNLOCK UNSUBSCRIBE'.split())
+    b' UNBIND UNLINK UNLOCK UNSUBSCRIBE'.split())}
+VERSIONS = {b'0': 0, b'1': 1}
+
+T = TypeVar('T', bound='Request')
 
 KEYS_KEPT = 1000
 # Which name goes where, filled as names are met; None: the field is dropped.
@@ -33,6 +38,7 @@ keys: dict[bytes, str | None] = {
     b'Content-Length': 'CONTENT_LENGTH',
     b'Proxy': None,
 }
+# RFC 9110 has one value for these; two make a request ambiguous.
 ONCE = {'HTTP_HOST', 'CONTENT_TYPE', 'CONTENT_LENGTH',
         'HTTP_TRANSFER_ENCODING'}
 tokens = re.compile(r'[\s,]+').split
@@ -41,11 +47,12 @@ tokens = re.compile(r'[\s,]+').split
 class Request:
     """A request whose head has been read.
 
-    `length` is that of the body, None when it is chunked.
+    `body_length` is None when the body comes in chunks.
     """
 
-    __slots__ = ('environ', 'method', 'minor', 'keep_alive', 'length',
-                 'expects_continue', 'trace')
+    body_length: int | None = 0
+    expects_continue = False
+    trace: Any = None
 
     def __init__(self, environ: dict[str, Any], method: str,
                  minor: int) -> None:
@@ -53,34 +60,48 @@ class Request:
         self.method = method
         self.minor = minor
         self.keep_alive = minor == 1
-        self.length: int | None = 0
-        self.expects_continue = False
-        self.trace: Any = None
 
 
 def read(head: bytes, parser: HeadParser, base: dict[str, Any],
-         settings: Settings) -> Request:
+         settings: Settings, make: type[T]) -> T:
     """The request of a head, which ends with its empty line.
 
-    `base` is what the environments of its connection have in common.
+    `base` is what the environments of its connection have in common; `make`
+    is the class to make, `Request` or one derived from it.
     """
     match = REQUEST_LINE(head)
     if match is None:
         raise bad_request_line(head)
     method, target, minor = match.groups()
-    if len(target) > settings.max_request_line:
-        raise Refusal(414, 'The target is too long.')
     if method not in METHODS:
         raise Refusal(501, 'The method is not supported.')
+    if len(target) > settings.max_request_line:
+        raise Refusal(414, 'The target is too long.')
     fields = parser.fields(head)
     if len(fields) > settings.max_request_fields:
         raise Refusal(431, 'There are too many header fields.')
     environ = base.copy()
-    collect(fields, environ)
-    request = Request(environ, method.decode(), 1 if minor == b'1' else 0)
+    is_padded = b' \r\n' in head or b'\t\r\n' in head
+    for name, raw in fields:
+        if is_padded:
+            raw = raw.rstrip(b' \t')
+        key = keys[name] if name in keys else environ_key(name)
+        if key is None:
+            continue
+        if key in environ:
+            join(key, raw, environ)
+        else:
+            environ[key] = raw.decode('latin-1')
+    request = make(environ, METHODS[method], VERSIONS[minor])
+    if not request.minor:
+        environ['SERVER_PROTOCOL'] = 'HTTP/1.0'
     locate(request, target.decode())
-    frame(request, settings)
-    connect(request)
+    if 'CONTENT_LENGTH' in environ or 'HTTP_TRANSFER_ENCODING' in environ:
+        frame(request, settings)
+    if 'HTTP_CONNECTION' in environ:
+        connect(request)
+    if 'HTTP_EXPECT' in environ:
+        expect(request)
     return request
 
 
@@ -110,43 +131,34 @@ def environ_key(name: bytes) -> str | None:
     return key
 
 
-def collect(fields: list[tuple[bytes, bytes]],
-            environ: dict[str, Any]) -> None:
-    """Put the fields into the environment; repeated ones are joined."""
-    for name, raw in fields:
-        try:
-            key = keys[name]
-        except KeyError:
-            key = environ_key(name)
-        if key is None:
-            continue
-        value = raw.decode('latin-1').rstrip(' \t')
-        if key in environ:
-            if key in ONCE:
-                raise Refusal(400, 'A header field must not be repeated.')
-            joint = '; ' if key == 'HTTP_COOKIE' else ', '
-            value = environ[key] + joint + value
-        environ[key] = value
+def join(key: str, raw: bytes, environ: dict[str, Any]) -> None:
+    """Add a repeated field."""
+    if key in ONCE:
+        raise Refusal(400, 'A header field must not be repeated.')
+    joint = '; ' if key == 'HTTP_COOKIE' else ', '
+    environ[key] += joint + raw.decode('latin-1')
 
 
 def locate(request: Request, target: str) -> None:
     """What is asked for, from which host."""
     environ = request.environ
-    path, query, host = split(target, request.method)
-    found = environ.get('HTTP_HOST')
-    if found is None:
-        if request.minor:
-            raise Refusal(400, 'The Host field is missing.')
-    elif not is_host(found):
-        raise Refusal(400, 'The Host field is malformed.')
+    environ['REQUEST_METHOD'] = request.method
+    environ['REQUEST_URI'] = target
+    if 'HTTP_HOST' in environ:
+        host = environ['HTTP_HOST']
+        if host not in hosts and not is_host(host):
+            raise Refusal(400, 'The Host field is malformed.')
+    elif request.minor:
+        raise Refusal(400, 'The Host field is missing.')
+    if target[0] == '/' and '%' not in target and '#' not in target:
+        environ['PATH_INFO'], _, environ['QUERY_STRING'] = (
+            target.partition('?'))
+        return
+    environ['PATH_INFO'], environ['QUERY_STRING'], host = split(
+        target, request.method)
     if host is not None:
         # RFC 9112, 3.2.2: the target's host counts, not the field's.
         environ['HTTP_HOST'] = host
-    environ['REQUEST_METHOD'] = request.method
-    environ['REQUEST_URI'] = target
-    environ['PATH_INFO'] = path
-    environ['QUERY_STRING'] = query
-    environ['SERVER_PROTOCOL'] = 'HTTP/1.1' if request.minor else 'HTTP/1.0'
 
 
 def frame(request: Request, settings: Settings) -> None:
@@ -159,27 +171,28 @@ def frame(request: Request, settings: Settings) -> None:
             raise Refusal(400, 'Transfer-Encoding has no place here.')
         if coding.lower() != 'chunked':
             raise Refusal(501, 'The only transfer coding is chunked.')
-        request.length = None
+        request.body_length = None
     elif length is not None:
         if not (length.isascii() and length.isdigit()):
             raise Refusal(400, 'The Content-Length is malformed.')
         digits = length.lstrip('0') or '0'
         if len(digits) > 19 or int(digits) > settings.max_request_body_size:
             raise Refusal(413, 'The body is too large.')
-        request.length = int(digits)
+        request.body_length = int(digits)
 
 
 def connect(request: Request) -> None:
-    """What becomes of the connection, and whether to answer before."""
-    connection = request.environ.get('HTTP_CONNECTION')
-    if connection is not None:
-        found = tokens(connection.lower())
-        if 'close' in found:
-            request.keep_alive = False
-        elif 'keep-alive' in found:
-            request.keep_alive = True
-    expect = request.environ.get('HTTP_EXPECT')
-    if expect is not None and request.minor:
-        if expect.lower() != '100-continue':
+    """What becomes of the connection."""
+    found = tokens(request.environ['HTTP_CONNECTION'].lower())
+    if 'close' in found:
+        request.keep_alive = False
+    elif 'keep-alive' in found:
+        request.keep_alive = True
+
+
+def expect(request: Request) -> None:
+    """Whether to answer before the body."""
+    if request.minor:
+        if request.environ['HTTP_EXPECT'].lower() != '100-continue':
             raise Refusal(417, 'The only expectation is 100-continue.')
-        request.expects_continue = request.length != 0
+        request.expects_continue = request.body_length != 0

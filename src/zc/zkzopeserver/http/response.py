@@ -1,4 +1,4 @@
-"""The head of a response: what is allowed in it, and its bytes."""
+"""Status and header fields of a response: what is allowed, as text."""
 from __future__ import annotations
 
 import re
@@ -7,14 +7,17 @@ from typing import Any
 
 from zc.zkzopeserver.http.errors import ResponseError
 
-PLAIN, LENGTH, DATE, SERVER = range(4)
+# What a header is; the values of DATE and SERVER can be added up.
+PLAIN, DATE, SERVER, LENGTH = 0, 1, 2, 4
 KINDS = {'content-length': LENGTH, 'date': DATE, 'server': SERVER}
 # PEP 3333 keeps these for the server.
 HOP_BY_HOP = frozenset((
     'connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization',
     'te', 'trailer', 'trailers', 'transfer-encoding', 'upgrade',
     'proxy-connection'))
-KINDS_KEPT = 1000
+KEPT = 1000
+# Statuses and names of headers that were found to be right.
+statuses: dict[str, tuple[int, str]] = {}
 kinds: dict[str, int] = {}
 
 is_status = re.compile(r'[2-9][0-9][0-9](?: [\t -~\x80-\xff]*)?').fullmatch
@@ -34,69 +37,62 @@ def http_date(seconds: float) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value of the application's as a message quotes it."""
+    """A value of the application's, or of a client's, as messages have it."""
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + '...'
 
 
-class ResponseHead:
-    """Status and header fields of an application, checked.
+def check_status(status: str) -> tuple[int, str]:
+    """A status -> (code, line), or ResponseError."""
+    if type(status) is not str or not is_status(status):
+        raise ResponseError('the status must be a string such as "200 OK",'
+                            f' not {shown(status)}')
+    # A line has the second space even if there is no reason.
+    found = int(status[:3]), f'{status}\r\n' if ' ' in status else (
+        f'{status} \r\n')
+    if len(statuses) < KEPT:
+        statuses[status] = found
+    return found
 
-    ResponseError says what is wrong with them.
+
+def check_headers(headers: list[tuple[str, str]]) -> tuple[
+        int | None, int, str]:
+    """Headers -> (Content-Length, DATE and SERVER, lines), or ResponseError.
+
+    The lines are without the Content-Length.
     """
+    length: int | None = None
+    special, lines = 0, ''
+    try:
+        for name, value in headers:
+            kind = kinds[name] if name in kinds else kind_of(name)
+            if not (value.isascii() and value.isprintable()
+                    or is_value(value)):
+                raise ResponseError(
+                    f'the value of the header {name} has characters that are'
+                    f' not allowed: {shown(value)}')
+            if kind:
+                if kind == LENGTH:
+                    length = length_of(value, length)
+                    continue
+                special |= kind
+            lines += f'{name}: {value}\r\n'
+    except (TypeError, ValueError, AttributeError):
+        raise ResponseError('the headers must be a list of pairs of strings,'
+                            f' not {shown(headers)}') from None
+    return length, special, lines
 
-    __slots__ = ('status', 'code', 'lines', 'length', 'has_date',
-                 'has_server')
 
-    def __init__(self, status: str, headers: list[tuple[str, str]]) -> None:
-        if type(status) is not str or not is_status(status):
-            raise ResponseError(f'the status must be a string such as'
-                                f' "200 OK", not {shown(status)}')
-        self.status = status
-        self.code = int(status[:3])
-        self.length: int | None = None
-        self.has_date = self.has_server = False
-        self.lines: list[str] = []
-        try:
-            for name, value in headers:
-                self._add(name, value)
-        except (TypeError, ValueError, AttributeError):
-            raise ResponseError(f'the headers must be a list of pairs of'
-                                f' strings, not {shown(headers)}') from None
-
-    def _add(self, name: str, value: str) -> None:
-        try:
-            kind = kinds[name]
-        except KeyError:
-            kind = kind_of(name)
-        if not (value.isascii() and value.isprintable() or is_value(value)):
-            raise ResponseError(
-                f'the value of the header {name} has characters that are not'
-                f' allowed: {shown(value)}')
-        if kind:
-            if kind == LENGTH:
-                self._set_length(value)
-                return
-            if kind == DATE:
-                self.has_date = True
-            else:
-                self.has_server = True
-        self.lines.append(f'{name}: {value}\r\n')
-
-    def _set_length(self, value: str) -> None:
-        value = value.strip(' ')
-        if not (value.isascii() and value.isdigit() and len(value) < 20):
-            raise ResponseError(
-                f'the Content-Length must be a number, not {shown(value)}')
-        if self.length not in (None, int(value)):
-            raise ResponseError('there are two lengths: Content-Length'
-                                f' {self.length} and {int(value)}')
-        self.length = int(value)
-
-    @property
-    def has_body(self) -> bool:
-        """Whether a response with this status has a body at all."""
-        return self.code not in (204, 304)
+def length_of(value: str, before: int | None) -> int:
+    """A Content-Length, `before` the one that was there before."""
+    if not (value.isdigit() and value.isascii() and len(value) < 20):
+        raise ResponseError(
+            f'the Content-Length must be a number, not {shown(value)}')
+    length = int(value)
+    if before is not None and before != length:
+        raise ResponseError(
+            f'there are two lengths: Content-Length {before} and {length}')
+    return length
 
 
 def kind_of(name: str) -> int:
@@ -108,6 +104,6 @@ def kind_of(name: str) -> int:
     if lower in HOP_BY_HOP:
         raise ResponseError(f'the header {name} is for the server to set')
     kind = KINDS.get(lower, PLAIN)
-    if len(kinds) < KINDS_KEPT:
+    if len(kinds) < KEPT:
         kinds[name] = kind
     return kind

@@ -18,7 +18,10 @@ from __future__ import annotations
 import datetime
 import itertools
 import logging
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zc.zkzopeserver.http.writer import Writer
 
 logger = logging.getLogger('zc.tracelog')
 
@@ -70,15 +73,11 @@ class Trace:
         """C."""
         self.log(code='C')
 
-    def application_ends(self, head: Any) -> None:
+    def application_ends(self, response: Writer) -> None:
         """A."""
         self._has_answered = True
-        status = length = '?'
-        if head is not None:
-            status = str(head.code)
-            if head.length is not None:
-                length = str(head.length)
-        self.log(f'{status} {length}', 'A')
+        length = '?' if response.length is None else response.length
+        self.log(f'{response.code or "?"} {length}', 'A')
 
     def failed(self, error: BaseException) -> None:
         """A, if that has not been written, else a word for E."""

@@ -108,7 +108,9 @@ class Workers:
                 if self._picks_up():
                     self._hold()
             else:
+                began = time.perf_counter()
                 self._serve(item)
+                self._note(time.perf_counter() - began, 1)
                 self._pass_on(item)
 
     def _picks_up(self) -> bool:
@@ -120,15 +122,17 @@ class Workers:
         return True
 
     def _serve(self, channel: Channel) -> None:
-        began = time.perf_counter()
         try:
             channel.serve()
         except Exception:
-            logger.exception('a connection is closed: this must not happen')
+            logger.exception('%s is closed: this must not happen', channel)
             channel.close()
-        took = time.perf_counter() - began
-        self._average += (took - self._average) * WEIGHT
-        self._served += 1
+
+    def _note(self, seconds: float, count: int) -> None:
+        """So many requests took so long in all."""
+        weight = min(1, count * WEIGHT)
+        self._average += (seconds / count - self._average) * weight
+        self._served += count
 
     def _pass_on(self, channel: Channel) -> None:
         """Leave a connection, or its next request, to others."""
@@ -136,7 +140,7 @@ class Workers:
             if channel.proceed():
                 self._queue.put(channel)
         except Exception:
-            logger.exception('a connection is closed: this must not happen')
+            logger.exception('%s is closed: this must not happen', channel)
             channel.close()
 
     def _hold(self) -> None:
@@ -145,9 +149,13 @@ class Workers:
         try:
             while not self._is_stopping and self._average < QUICK:
                 loop.turn()
-                for _ in range(len(loop.ready)):
+                count = len(loop.ready)
+                began = time.perf_counter()
+                for _ in range(count):
                     if not self._run_ready():
                         return
+                if count:
+                    self._note(time.perf_counter() - began, count)
         except Exception:
             logger.exception('the polling goes on: this must not happen')
         self._is_given_back = True
@@ -164,6 +172,7 @@ class Workers:
             self._rouse.put(None)
         self._serve(channel)
         if not self._picks_up():
+            self._note(2 * TICK, 1)
             self._pass_on(channel)
             return False
         if channel.proceed():

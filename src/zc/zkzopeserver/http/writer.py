@@ -1,0 +1,166 @@
+"""The response on the wire: head, framing, and no byte too many."""
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from zc.zkzopeserver.http.errors import ResponseError
+from zc.zkzopeserver.http.request import Request
+from zc.zkzopeserver.http.response import DATE
+from zc.zkzopeserver.http.response import SERVER
+from zc.zkzopeserver.http.response import shown
+from zc.zkzopeserver.http.wrapper import FileWrapper
+
+if TYPE_CHECKING:
+    from zc.zkzopeserver.http.channel import Channel
+    from zc.zkzopeserver.http.context import Context
+
+logger = logging.getLogger(__name__)
+
+# Smaller bodies are joined with the head.
+JOINED = 32768
+
+
+class Writer(Request):
+    """A request and the response to it.
+
+    `code` is 0 until the application has called ``start_response``; `length`
+    is then what it has declared.  `missing` is how much of the body is still
+    to come, None while nobody knows.  `is_cut` says that the response could
+    not be finished.
+    """
+
+    channel: Channel
+    context: Context
+    code = 0
+    status_line = lines = ''
+    length: int | None = None
+    special = 0
+    is_head_sent = is_chunked = is_cut = False
+    missing: int | None = None
+    sent = 0
+
+    def __str__(self) -> str:
+        """The request as logs show it: its text is quoted."""
+        environ = self.environ
+        return (f'{self.method} {shown(environ["REQUEST_URI"])} from'
+                f' {environ["REMOTE_ADDR"]}')
+
+    def has_body(self) -> bool:
+        """Whether the response may have one."""
+        return self.method != 'HEAD' and self.code not in (204, 304)
+
+    def send_whole(self, data: bytes) -> None:
+        """Send a response of which this is the whole body."""
+        if not self.code:
+            raise ResponseError('start_response was not called')
+        head = self._head(len(data))
+        if not self.has_body():
+            self.channel.send(head)
+            return
+        if self.missing != len(data):
+            data = self._measured(data)
+            if self.missing:
+                self.fall_short()
+        if len(data) < JOINED:
+            self.channel.send(head + data)
+        else:
+            self.channel.send_pair(head, data)
+        self.sent = len(data)
+
+    def send_some(self, data: bytes) -> None:
+        """Send some of the body, after the head."""
+        head = b''
+        if not self.is_head_sent:
+            if not self.code:
+                raise ResponseError('start_response was not called')
+            head = self._head(None)
+        if not self.has_body():
+            data = b''
+        elif self.missing is not None:
+            data = self._measured(data)
+        size = len(data)
+        if self.is_chunked:
+            data = b'%x\r\n%b\r\n' % (size, data)
+        if head or data:
+            self.channel.send(head + data)
+        self.sent += size
+
+    def send_end(self) -> None:
+        """End the response after `send_some`, or with an empty body."""
+        if not self.is_head_sent:
+            self.send_whole(b'')
+        elif self.is_chunked:
+            self.channel.send(b'0\r\n\r\n')
+        elif self.missing and self.has_body():
+            self.fall_short()
+
+    def send_file(self, wrapper: FileWrapper) -> bool:
+        """Send a plain file; False when it is not one."""
+        stretch = wrapper.stretch()
+        if stretch is None or self.is_head_sent or not self.code:
+            return False
+        offset, left = stretch
+        if self.length is not None:
+            left = min(left, self.length)
+        self.channel.send(self._head(left))
+        if self.has_body():
+            self.missing -= left
+            self.sent += left
+            if left:
+                self.channel.send_file(wrapper.file, offset, left)
+            if self.missing:
+                self.fall_short()
+        return True
+
+    def _head(self, total: int | None) -> bytes:
+        """The head, after which `total` bytes come if it is known."""
+        context, minor = self.context, self.minor
+        length = total if self.length is None else self.length
+        if length is not None and self.code != 204 and (
+                self.code != 304 or self.length is not None):
+            self.missing = length
+            framing = f'Content-Length: {length}\r\n'
+        else:
+            framing = self._unknown_length()
+        if context.is_draining and not self.channel.has_more():
+            self.keep_alive = False
+        if not self.keep_alive:
+            framing += 'Connection: close\r\n'
+        elif not minor:
+            framing += 'Connection: keep-alive\r\n'
+        tail = context.tail
+        if self.special:
+            tail = (('' if self.special & SERVER else context.server)
+                    + ('' if self.special & DATE else context.date) + '\r\n')
+        self.is_head_sent = True
+        return (f'HTTP/1.{minor} {self.status_line}{self.lines}{framing}'
+                f'{tail}').encode('latin-1')
+
+    def _unknown_length(self) -> str:
+        if not self.has_body():
+            return ''
+        if self.minor:
+            self.is_chunked = True
+            return 'Transfer-Encoding: chunked\r\n'
+        # The end of the connection is the end of the body.
+        self.keep_alive = False
+        return ''
+
+    def _measured(self, data: bytes) -> bytes:
+        """Some data, cut at the length that was announced."""
+        self.missing -= len(data)
+        if self.missing < 0:
+            logger.error('%s: the body is longer than its Content-Length;'
+                         ' the rest is dropped', self)
+            data = data[:self.missing]
+            self.missing = 0
+            self.keep_alive = False
+        return data
+
+    def fall_short(self) -> None:
+        """The application has not sent what it has announced."""
+        logger.error('%s: the body is shorter than its Content-Length; the'
+                     ' connection is closed', self)
+        self.keep_alive = False
+        self.is_cut = True
