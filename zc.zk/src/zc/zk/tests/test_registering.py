@@ -44,7 +44,7 @@ def connect(request):
 
 
 @pytest.fixture
-def zk(zookeeper, no_leaks, connect):
+def zk(zookeeper, connect):
     return connect()
 
 
@@ -57,7 +57,7 @@ def session(zk):
     return zk.client.client_id[0]
 
 
-def test_register_makes_an_ephemeral_node(zk):
+def test_register_makes_an_ephemeral_node(zookeeper, no_leaks, zk):
     registration = zk.register(PATH, ADDRESS, color='red')
     data, stat = zk.get(NODE)
     assert zc.zk.decode(data) == {'color': 'red', 'pid': os.getpid()}
@@ -271,7 +271,7 @@ def test_close_removes_the_node(zk, connect):
 # Faults
 
 
-def test_session_expired(zk, zookeeper, client, caplog):
+def test_session_expired(zookeeper, no_leaks, zk, client, caplog):
     witness = client()
     registration = zk.register(PATH, ADDRESS, a=1)
     before = session(zk)

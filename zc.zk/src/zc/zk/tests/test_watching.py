@@ -11,7 +11,7 @@ from zc.zk.testing.waiting import wait_for
 
 
 @pytest.fixture
-def zk(zookeeper, no_leaks):
+def zk(zookeeper):
     with zc.zk.ZooKeeper(zookeeper.connection_string, 5.) as zk:
         yield zk
 
@@ -127,7 +127,7 @@ def test_a_slow_callback_keeps_no_registration_waiting(zk):
     assert list(children) == ['a:1']
 
 
-def test_a_callback_may_use_zookeeper(zk):
+def test_a_callback_may_use_zookeeper(zookeeper, no_leaks, zk):
     zk.create('/test')
     zk.create('/other')
 
@@ -204,7 +204,7 @@ def test_a_node_that_comes_back_is_shown_again(zk):
     assert not properties.deleted
 
 
-def test_links_are_followed_when_a_node_is_moved(zk):
+def test_links_are_followed_when_a_node_is_moved(zookeeper, no_leaks, zk):
     for path in '/cms', '/cms/main', '/databases', '/databases/cms':
         zk.create(path)
     children = zk.children('/cms/main')
