@@ -52,6 +52,8 @@ _common = re.compile(
     r" (?:= (?:u?'([ -&(-[\]-~]*)'|(0|-?[1-9][0-9]{0,17}))|-> ([!-~]+)))$"
 ).match
 _space = re.compile(f'[{_SPACES}]+').search
+# An operator further on in the line is within the string: NAME='...=...'
+_string_begins = re.compile(r"""(?<=.)=[uU[({]*['"]""").search
 _OPERATORS = (
     # Operator, kind, what it adds to the name, the most words of the value.
     ('=>', _LINK, ' =>', 2),
@@ -269,6 +271,12 @@ def _operands(word: str, rest: str, line: str, operator: str
               ) -> Iterator[tuple[str, str]]:
     """The names and values that may be meant, the longest name first."""
     size = len(operator)
+    within = _string_begins(word)
+    if within is not None:
+        if operator == '=':
+            at = within.start()
+            yield word[:at], line[at + 1:].strip(_SPACES)
+        return
     if rest.startswith(operator):
         yield word, rest[size:].strip(_SPACES)
     end = len(word)
@@ -276,11 +284,6 @@ def _operands(word: str, rest: str, line: str, operator: str
         at = word.rfind(operator, 1, end)
         if at < 1:
             return
-        if "'" in word[:at] or '"' in word[:at]:
-            # Within a string: NAME='...=...'
-            at = word.find('=')
-            if operator != '=' or at < 1:
-                return
         yield word[:at], line[at + size:].strip(_SPACES)
         end = at + size - 1
 

@@ -8,6 +8,8 @@ from zc.zk.tree import Node
 from zc.zk.tree import TreeError
 from zc.zk.tree import parse_tree
 
+PIECE = 2 ** 16
+
 
 def read_file_tree(path: str) -> Node:
     """Return the tree in a file, ``-`` for standard input.
@@ -45,7 +47,10 @@ def write_stdout(text: str) -> None:
         sys.stdout.flush()
         sys.stdout.buffer.write(text.encode('utf-8', 'backslashreplace'))
     else:
-        sys.stdout.write(text)
+        # In pieces: without a buffer, the rest of a piece that a pipe does
+        # not take is lost silently.
+        for start in range(0, len(text), PIECE):
+            sys.stdout.write(text[start:start + PIECE])
 
 
 def write_atomically(text: str, path: str, mode: int | None = None) -> None:

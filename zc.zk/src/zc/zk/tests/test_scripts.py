@@ -1,11 +1,14 @@
 """The command lines, called as functions and as processes."""
+import fcntl
 import json
 import os
 import pty
 import signal
 import stat
+import struct
 import subprocess
 import sys
+import termios
 import threading
 
 import pytest
@@ -319,7 +322,7 @@ def test_diff_of_access_control_lists(where, file, run):
 
 
 def test_authentication(where, file, run, client):
-    secret = file('# ours\ndigest user:secret\n', mode=0o600)
+    secret = file('# ours\ndigest user:secret\n', 'secret', 0o600)
     tree = file('/a\n')
     run(import_, '-q', '--auth-file', secret, '--acl=auth::cdrwa', where,
         tree)
@@ -433,6 +436,7 @@ def test_progress_is_shown_on_a_terminal():
             'with progress.progress("reading", 10) as told:\n'
             '    for done in range(11): told(done)\n')
     main, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack('4H', 25, 80, 0, 0))
     try:
         child = subprocess.Popen(
             [sys.executable, '-c', code], stderr=terminal, env={

@@ -82,7 +82,8 @@ def test_spaces_may_be_missing():
     assert properties('a=>/x') == {'a =>': '/x'}
     assert properties('a=>/x  y') == {'a =>': '/x  y'}
     assert properties("url='http://x/?a=b->c'") == {'url': 'http://x/?a=b->c'}
-    assert properties("a='x=>y'") == {'a': 'x=>y'}
+    for value in ("'x=>y'", "'x => y'", "u'x = y'", "['x -> y']", '"=>"'):
+        assert properties(f'a={value}') == properties(f'a = {value}')
 
 
 def test_names_are_as_long_as_they_can_be():
