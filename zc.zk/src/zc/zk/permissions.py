@@ -30,6 +30,11 @@ def from_acl(acl: Iterable[ACL]) -> tuple[str, ...]:
         for entry in acl)
 
 
+def is_hidden(id_: str) -> bool:
+    """Is this what ZooKeeper shows of a digest to who may not know it?"""
+    return id_.endswith(':x')
+
+
 def world(permissions: int) -> list[ACL]:
     """Return the list that allows everyone what the bits say."""
     return [ACL(permissions, Id('world', 'anyone'))]
@@ -42,6 +47,9 @@ def _read(text: str) -> ACL:
         raise ValueError(
             f'{text!r} is not SCHEME:ID:PERMISSIONS,'
             f' with permissions of {_ORDER}')
+    if scheme == 'digest' and is_hidden(id_):
+        raise ValueError(
+            f'{text!r}: the hash is not x, it was hidden from who exported')
     perms = 0
     for letter in letters:
         perms |= _BITS[letter]

@@ -3,6 +3,7 @@
 Many nodes are asked for in one request where the server can answer that
 (ZooKeeper 3.6), else in many requests that are under way at once.
 """
+import logging
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -20,7 +21,10 @@ from zc.zk.encoding import decode_plain
 from zc.zk.multiread import GET_CHILDREN
 from zc.zk.multiread import GET_DATA
 from zc.zk.permissions import from_acl
+from zc.zk.permissions import is_hidden
 from zc.zk.tree import Node
+
+logger = logging.getLogger(__name__)
 
 #: The most reads in one request, and how many bytes they may be.
 MAX_READS = 512
@@ -263,7 +267,11 @@ def _read_acls(client: KazooClient, tree: Node, path: str) -> None:
                         for name, child in node.children.items())
         path, parent, node, result = flying.popleft()
         try:
-            node.acl = from_acl(result.get(timeout=ANSWER_SECONDS)[0])
+            acl = result.get(timeout=ANSWER_SECONDS)[0]
+            node.acl = from_acl(acl)
+            if any(entry.id.scheme == 'digest' and is_hidden(entry.id.id)
+                   for entry in acl):
+                logger.warning('%s: we may not see its whole ACL', path)
         except NoNodeError:
             if parent is above:
                 raise NoNodeError(path) from None

@@ -8,9 +8,11 @@ from kazoo.security import make_digest_acl
 from zc.zk import reading
 from zc.zk.encoding import encode
 from zc.zk.multiread import MultiRead
+from zc.zk.permissions import world
 from zc.zk.reading import read_tree
 from zc.zk.tests.frames import Frames
 from zc.zk.tree import Node
+from zc.zk.tree import TreeError
 from zc.zk.tree import format_tree
 from zc.zk.tree import parse_tree
 
@@ -153,6 +155,20 @@ def test_access_control_lists(made, server, client):
     assert tree.children['a'].children['b'].acl == ('world:anyone:cdrwa',)
     assert sorted(tree.children['d'].acl) == [
         f'digest:{reading_only.id.id}:r', 'world:anyone:cdrwa']
+
+
+def test_hashes_that_are_hidden_are_warned_of(
+        made, server, client, caplog):
+    made.set_acls('/d', [make_digest_acl('user', 'secret', all=True),
+                         *world(1)])
+    tree = read_tree(client(server), acl=True)
+    assert [record.getMessage() for record in caplog.records
+            if record.name == 'zc.zk.reading'] == [
+        '/d: we may not see its whole ACL']
+    with pytest.raises(TreeError, match='line 11: .* the hash is not x'):
+        parse_tree(format_tree(tree))
+    reader = client(server, auth_data=[('digest', 'user:secret')])
+    assert parse_tree(format_tree(read_tree(reader, acl=True)))
 
 
 def test_only_what_is_like_another_tree(made, server, client):
