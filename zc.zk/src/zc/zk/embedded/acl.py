@@ -72,7 +72,7 @@ def digest(credential: bytes) -> Id:
     return Id('digest', f'{user}:{hashed}')
 
 
-def resolve(acl: Acl, ids: 'Iterable[Id]') -> Acl:
+def resolve(acl: Acl, ids: Iterable[Id]) -> Acl:
     """The list to store: ``auth`` stands for who made the request."""
     if acl is OPEN:
         return acl
@@ -93,13 +93,13 @@ def resolve(acl: Acl, ids: 'Iterable[Id]') -> Acl:
     return _shared(tuple(resolved))
 
 
-def check(acl: Acl, permissions: int, ids: 'Iterable[Id]') -> None:
+def check(acl: Acl, permissions: int, ids: Iterable[Id]) -> None:
     """Refuse (no auth) who has none of the permissions."""
     if acl is not OPEN and not is_allowed(acl, permissions, ids):
         raise Refused(Code.NO_AUTH)
 
 
-def is_allowed(acl: Acl, permissions: int, ids: 'Iterable[Id]') -> bool:
+def is_allowed(acl: Acl, permissions: int, ids: Iterable[Id]) -> bool:
     """Whether one of the ids has one of the permissions."""
     return any(
         entry.id == ANYONE or any(_matches(entry.id, one) for one in ids)
@@ -133,7 +133,7 @@ def _matches(wanted: Id, shown: Id) -> bool:
     return wanted.id == shown.id
 
 
-def _network(text: str) -> 'ipaddress.IPv4Network | None':
+def _network(text: str) -> ipaddress.IPv4Network | None:
     # Of IPv6 addresses Apache ZooKeeper 3.8 refuses every one here.
     try:
         return ipaddress.IPv4Network(text, strict=False)

@@ -99,7 +99,7 @@ def _creation(reader: jute.Reader):
     return path, data, access, reader.integer()
 
 
-def _plain(path: str, data: 'bytes | None', access: acl.Acl, flags: int):
+def _plain(path: str, data: bytes | None, access: acl.Acl, flags: int):
     if flags == CONTAINER or flags in TTL_FLAGS:
         raise Refused(Code.UNIMPLEMENTED)
     if not 0 <= flags <= LAST_FLAG:
@@ -109,7 +109,7 @@ def _plain(path: str, data: 'bytes | None', access: acl.Acl, flags: int):
 
 # What a multi may hold. Apache ZooKeeper answers a create2 in it as if it
 # were a create, and clients are made for that.
-PARTS: 'dict[int, Callable[[jute.Reader], Step]]' = {
+PARTS: dict[int, Callable[[jute.Reader], Step]] = {
     Op.CREATE: create,
     Op.CREATE2: create,
     Op.CREATE_CONTAINER: special,

@@ -119,7 +119,7 @@ class Client:
             session = sessions.open(timeout)
         self._welcome(session, is_old)
 
-    def _welcome(self, session: 'Session | None', is_old: bool) -> None:
+    def _welcome(self, session: Session | None, is_old: bool) -> None:
         if session is not None:
             if session.connection is not None:
                 session.connection.dismiss()

@@ -134,7 +134,7 @@ class Connection:
             self.client.receive(frame)
         del self._input[:start]
 
-    def _end_of_frame(self, start: int) -> 'int | None':
+    def _end_of_frame(self, start: int) -> int | None:
         if len(self._input) < start + INT.size:
             return None
         size, = INT.unpack_from(self._input, start)

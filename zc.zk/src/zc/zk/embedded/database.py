@@ -30,7 +30,7 @@ class Database:
     """
 
     def __init__(
-        self, sessions: Sessions, journal: 'Journal | None' = None,
+        self, sessions: Sessions, journal: Journal | None = None,
     ) -> None:
         self.sessions = sessions
         self.watches = Watches()
@@ -41,9 +41,9 @@ class Database:
 
     def change(
         self,
-        steps: 'Callable[[Transaction], Result]',
+        steps: Callable[[Transaction], Result],
         session: int = 0,
-        ids: 'Iterable[Id]' = (),
+        ids: Iterable[Id] = (),
     ) -> Result:
         """Make changes, write them down, tell watchers: all or nothing."""
         transaction = Transaction(

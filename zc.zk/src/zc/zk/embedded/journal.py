@@ -72,7 +72,7 @@ class Journal:
             os.fsync(self._file.fileno())
         self._file.close()
 
-    def _entries(self, transaction: Transaction) -> 'list[bytes]':
+    def _entries(self, transaction: Transaction) -> list[bytes]:
         entries = []
         for path in transaction.touched:
             node = self.tree.nodes.get(path)

@@ -31,7 +31,7 @@ class Reader:
         """One byte, false when it is 0."""
         return self.take(1) != b'\0'
 
-    def buffer(self) -> 'bytes | None':
+    def buffer(self) -> bytes | None:
         """Counted bytes; None (a count of -1) differs from empty."""
         size = self.integer()
         if size == -1:
@@ -47,7 +47,7 @@ class Reader:
         """
         return (self.buffer() or b'').decode('utf-8', 'replace')
 
-    def strings(self) -> 'list[str]':
+    def strings(self) -> list[str]:
         """A vector of strings; a null vector is empty."""
         return [self.string() for _ in range(self.count())]
 
@@ -82,7 +82,7 @@ class Reader:
         return value
 
 
-def buffer(value: 'bytes | None') -> bytes:
+def buffer(value: bytes | None) -> bytes:
     """Counted bytes."""
     if value is None:
         return INT.pack(-1)
@@ -95,7 +95,7 @@ def string(value: str) -> bytes:
     return INT.pack(len(encoded)) + encoded
 
 
-def strings(values: 'Iterable[str]') -> bytes:
+def strings(values: Iterable[str]) -> bytes:
     """A vector of strings."""
     parts = [string(value) for value in values]
     return INT.pack(len(parts)) + b''.join(parts)

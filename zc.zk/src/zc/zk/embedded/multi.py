@@ -60,7 +60,7 @@ def multi_read(database: Database, client, reader: jute.Reader) -> bytes:
     return b''.join(results) + END
 
 
-def _headers(reader: jute.Reader) -> 'Iterator[int]':
+def _headers(reader: jute.Reader) -> Iterator[int]:
     while True:
         op = reader.integer()
         done = reader.boolean()

@@ -26,7 +26,7 @@ def validate(path: str) -> None:
         raise Refused(Code.BAD_ARGUMENTS)
 
 
-def split(path: str) -> 'tuple[str, str]':
+def split(path: str) -> tuple[str, str]:
     """The path of the parent, and the name in it."""
     parent, slash, name = path.rpartition('/')
     if not slash or '\0' in path:
@@ -34,7 +34,7 @@ def split(path: str) -> 'tuple[str, str]':
     return parent or '/', name
 
 
-def ancestors(path: str) -> 'Iterator[str]':
+def ancestors(path: str) -> Iterator[str]:
     """The paths above a path, from the nearest to the root."""
     while path != '/':
         path = path.rpartition('/')[0] or '/'

@@ -32,7 +32,7 @@ class Torn(Exception):
     """The last record was not written to its end."""
 
 
-def frame(zxid: int, entries: 'Iterable[bytes]') -> bytes:
+def frame(zxid: int, entries: Iterable[bytes]) -> bytes:
     """A record: entries that count together or not at all."""
     body = jute.LONG.pack(zxid) + b''.join(entries)
     size = SIZE.pack(len(body))
@@ -97,7 +97,7 @@ def apply(body: bytes, tree: Tree) -> int:
     return zxid
 
 
-def snapshot(tree: Tree, zxid: int, size: int = 1 << 20) -> 'Iterator[bytes]':
+def snapshot(tree: Tree, zxid: int, size: int = 1 << 20) -> Iterator[bytes]:
     """Records of about a size that hold all persistent nodes."""
     entries: list[bytes] = []
     length = 0

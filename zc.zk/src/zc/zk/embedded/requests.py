@@ -31,7 +31,7 @@ def _ping(database, client, reader) -> bytes:
     return b''
 
 
-HANDLERS: 'dict[int, Handler]' = {
+HANDLERS: dict[int, Handler] = {
     **{op: _changing(parse) for op, parse in CHANGES.items()},
     Op.EXISTS: reads.exists,
     Op.GET_DATA: reads.get_data,

@@ -13,7 +13,7 @@ FIRST_LINE = (
     ' ZooKeeper ensemble.')
 
 
-def main(arguments: 'Sequence[str] | None' = None) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT, then exit with status 0."""
     options = _parse(arguments)
     logging.basicConfig(
@@ -34,7 +34,7 @@ def main(arguments: 'Sequence[str] | None' = None) -> None:
     server.close()
 
 
-def _parse(arguments: 'Sequence[str] | None') -> argparse.Namespace:
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='zookeeper_embedded',
         description=FIRST_LINE + ' Without --data everything is forgotten'

@@ -1,4 +1,5 @@
 """The development server, as an object that starts and stops."""
+import contextlib
 import os
 import socket
 import threading
@@ -31,9 +32,9 @@ class Server:
         self,
         port: int = 0,
         host: str = '127.0.0.1',
-        data: 'str | os.PathLike | None' = None,
+        data: str | os.PathLike | None = None,
         tick: int = 200,
-        max_session_timeout: 'int | None' = None,
+        max_session_timeout: int | None = None,
     ) -> None:
         if not isinstance(tick, int) or tick < 1:
             raise ValueError(
@@ -74,7 +75,8 @@ class Server:
         """Stop; nothing when it has stopped already."""
         if self._thread is None:
             return
-        self._service.stop()
+        with contextlib.suppress(ServerError):
+            self._service.stop()
         self._thread.join()
         if self._listener is not None:
             self._listener.close()
@@ -122,7 +124,7 @@ class Server:
 
         def pause() -> None:
             service.pause()
-            if refuse:
+            if refuse and self._listener is not None:
                 service.listen(None)
                 service.drop_connections()
                 self._listener.close()

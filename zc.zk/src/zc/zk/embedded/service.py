@@ -1,14 +1,12 @@
 """The loop: one thread that waits for every socket and the clock."""
 import logging
-import queue
 import selectors
 import socket
 import time
 from collections.abc import Callable
-from collections.abc import Iterator
-from concurrent.futures import Future
 from typing import Any
 
+from zc.zk.embedded.calls import Calls
 from zc.zk.embedded.connection import Connection
 from zc.zk.embedded.database import Database
 from zc.zk.embedded.sessions import Session
@@ -17,10 +15,6 @@ logger = logging.getLogger(__name__)
 
 ACCEPT_AT_ONCE = 100
 GREETING_TICKS = 50  # for a connection to ask for a session
-
-
-class Stopped(Exception):
-    """The loop runs no longer and can be asked for nothing."""
 
 
 class Service:
@@ -40,11 +34,8 @@ class Service:
         self._listener: socket.socket | None = None
         self._is_accepting = False
         self._is_full = False
-        self._calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        self._waker, self._wakened = socket.socketpair()
-        self._wakened.setblocking(False)
-        self._waker.setblocking(False)
-        self._selector.register(self._wakened, selectors.EVENT_READ)
+        self._calls = Calls()
+        self._selector.register(self._calls, selectors.EVENT_READ)
         self._is_running = True
         self._is_paused = False
 
@@ -57,14 +48,9 @@ class Service:
 
     # What other threads may call.
 
-    def call(self, function: 'Callable[[], Any]') -> Any:
+    def call(self, function: Callable[[], Any]) -> Any:
         """Have the loop's thread call a function; its result."""
-        future: Future[Any] = Future()
-        self._calls.put((function, future))
-        self._wake()
-        if not self._is_running:
-            self._refuse_calls()
-        return future.result()
+        return self._calls.call(function)
 
     def stop(self) -> None:
         """Have the loop end."""
@@ -74,7 +60,7 @@ class Service:
 
     # What the loop's thread calls.
 
-    def listen(self, listener: 'socket.socket | None') -> None:
+    def listen(self, listener: socket.socket | None) -> None:
         """Accept the connections of a socket, or none any more."""
         if self._is_accepting:
             self._selector.unregister(self._listener)
@@ -113,7 +99,7 @@ class Service:
         try:
             while self._is_running:
                 if self._is_paused:
-                    self._run_call(*self._calls.get())
+                    self._calls.answer_next()
                 else:
                     self._step()
         except Exception:
@@ -132,8 +118,8 @@ class Service:
         # gone, although what was sent in that time is there to be read.
         self._look_at_clock()
         for key, events in ready:
-            if key.fileobj is self._wakened:
-                self._take_calls()
+            if key.fileobj is self._calls:
+                self._calls.answer()
             elif self._is_paused:
                 break  # one of the calls just made asked for that
             elif key.fileobj is self._listener:
@@ -149,7 +135,7 @@ class Service:
             self._dirty.add(connection)
 
     def _try(
-        self, connection: Connection, step: 'Callable[[], None]',
+        self, connection: Connection, step: Callable[[], None],
     ) -> None:
         """A mistake of ours costs one connection, not the server."""
         if connection.is_closed:
@@ -242,41 +228,7 @@ class Service:
         if self._listener is not None and not self._is_accepting:
             self.listen(self._listener)
 
-    def _take_calls(self) -> None:
-        try:
-            self._wakened.recv(1024)
-        except BlockingIOError:
-            pass
-        for function, future in self._waiting_calls():
-            self._run_call(function, future)
-
-    def _waiting_calls(self) -> 'Iterator[tuple[Any, Any]]':
-        while True:
-            try:
-                yield self._calls.get_nowait()
-            except queue.Empty:
-                return
-
-    def _run_call(self, function, future) -> None:
-        # The caller gets whatever it raises.
-        try:
-            future.set_result(function())
-        except Exception as error:  # noqa: BLE001
-            future.set_exception(error)
-
-    def _refuse_calls(self) -> None:
-        for _, future in self._waiting_calls():
-            future.set_exception(Stopped('the server does not run'))
-
-    def _wake(self) -> None:
-        try:
-            self._waker.send(b'\0')
-        except OSError:
-            pass  # it is awake, or has ended
-
     def _close(self) -> None:
         self.drop_connections()
         self._selector.close()
-        self._refuse_calls()
-        self._wakened.close()
-        self._waker.close()
+        self._calls.close()

@@ -39,10 +39,10 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._sessions)
 
-    def __iter__(self) -> 'Iterator[Session]':
+    def __iter__(self) -> Iterator[Session]:
         return iter(list(self._sessions.values()))
 
-    def get(self, number: int) -> 'Session | None':
+    def get(self, number: int) -> Session | None:
         """The living session of a number."""
         return self._sessions.get(number)
 
@@ -53,8 +53,8 @@ class Sessions:
         return session
 
     def resume(
-        self, number: int, password: 'bytes | None', timeout: int,
-    ) -> 'Session | None':
+        self, number: int, password: bytes | None, timeout: int,
+    ) -> Session | None:
         """The session that a client comes back for with its password."""
         session = self._sessions.get(number)
         if session is None or not hmac.compare_digest(
@@ -69,7 +69,7 @@ class Sessions:
         """The session has ended."""
         self._sessions.pop(session.id, None)
 
-    def overdue(self) -> 'list[Session]':
+    def overdue(self) -> list[Session]:
         """The sessions whose clients were not heard in time."""
         now = time.monotonic()
         return [session for session in self._sessions.values()

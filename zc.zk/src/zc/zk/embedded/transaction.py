@@ -9,6 +9,7 @@ from zc.zk.embedded.protocol import Event
 from zc.zk.embedded.protocol import Refused
 from zc.zk.embedded.tree import Node
 from zc.zk.embedded.tree import Tree
+from zc.zk.embedded.watches import Happening
 
 EPHEMERAL = 1
 SEQUENTIAL = 2
@@ -29,7 +30,7 @@ class Transaction:
         zxid: int,
         time: int,
         session: int = 0,
-        ids: 'Iterable[acl.Id]' = (),
+        ids: Iterable[acl.Id] = (),
     ) -> None:
         self._tree = tree
         self.zxid = zxid
@@ -37,13 +38,13 @@ class Transaction:
         self._session = session
         self._ids = ids
         self._undo: list[Callable[[], None]] = []
-        self.events: list[tuple[int, str]] = []
+        self.events: list[Happening] = []
         self.touched: dict[str, None] = {}
         self.counted: dict[str, None] = {}
 
     def create(
-        self, path: str, data: 'bytes | None', access: acl.Acl, flags: int,
-    ) -> 'tuple[str, Node]':
+        self, path: str, data: bytes | None, access: acl.Acl, flags: int,
+    ) -> tuple[str, Node]:
         """A new node; its path, which a sequential one gets here."""
         parent_path = paths.split(path)[0]
         access = acl.resolve(access, self._ids)
@@ -63,7 +64,7 @@ class Transaction:
         self._undo.append(lambda: self._tree.discard(path))
         parent.creations += 1
         parent.pzxid = self.zxid
-        self._note(path, parent_path, Event.CREATED)
+        self._note(Event.CREATED, path, node, parent_path, parent)
         return path, node
 
     def delete(self, path: str, version: int = -1) -> None:
@@ -87,10 +88,10 @@ class Transaction:
         self._tree.discard(path)
         self._undo.append(lambda: self._tree.insert(path, node))
         parent.pzxid = self.zxid
-        self._note(path, parent_path, Event.DELETED)
+        self._note(Event.DELETED, path, node, parent_path, parent)
 
     def set_data(
-        self, path: str, data: 'bytes | None', version: int,
+        self, path: str, data: bytes | None, version: int,
     ) -> Node:
         """Other data."""
         paths.validate(path)
@@ -102,7 +103,7 @@ class Transaction:
         node.version += 1
         node.mzxid = self.zxid
         node.mtime = self._time
-        self.events.append((Event.CHANGED, path))
+        self.events.append(Happening(Event.CHANGED, path, node.acl))
         self.touched[path] = None
         return node
 
@@ -131,11 +132,15 @@ class Transaction:
         while self._undo:
             self._undo.pop()()
 
-    def _note(self, path: str, parent: str, event: int) -> None:
-        self.events.append((event, path))
-        self.events.append((Event.CHILDREN, parent))
+    def _note(
+        self, event: int, path: str, node: Node, parent_path: str,
+        parent: Node,
+    ) -> None:
+        self.events.append(Happening(event, path, node.acl))
+        self.events.append(
+            Happening(Event.CHILDREN, parent_path, parent.acl))
         self.touched[path] = None
-        self.counted[parent] = None
+        self.counted[parent_path] = None
 
     def _keep(self, node: Node, *names: str) -> None:
         values = [(name, getattr(node, name)) for name in names]

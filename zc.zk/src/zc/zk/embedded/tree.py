@@ -21,7 +21,7 @@ class Node:
 
     def __init__(
         self,
-        data: 'bytes | None' = b'',
+        data: bytes | None = b'',
         access: acl.Acl = acl.OPEN,
         zxid: int = 0,
         time: int = 0,
@@ -117,7 +117,7 @@ class Tree:
         for node in self.nodes.values():
             node.children = None
 
-    def below(self, path: str) -> 'Iterator[str]':
+    def below(self, path: str) -> Iterator[str]:
         """The paths of all nodes under a path."""
         waiting = [path or '/']
         while waiting:

@@ -1,7 +1,9 @@
 """Watches: who wants to hear of what."""
 from collections.abc import Iterable
+from typing import NamedTuple
 from typing import Protocol
 
+from zc.zk.embedded import acl
 from zc.zk.embedded import paths
 from zc.zk.embedded.protocol import Event
 
@@ -11,10 +13,19 @@ PERSISTENT = 'persistent'
 RECURSIVE = 'recursive'
 
 
+class Happening(NamedTuple):
+    """An event at a path, and who may read the node there."""
+
+    event: int
+    path: str
+    acl: acl.Acl
+
+
 class Watcher(Protocol):
     """Who has watches: a connection."""
 
-    watching: 'set[tuple[str, str]]'
+    ids: list[acl.Id]
+    watching: set[tuple[str, str]]
 
     def notify(self, event: int, path: str) -> None:
         """Something has happened."""
@@ -57,14 +68,20 @@ class Watches:
         for kind, path in list(watcher.watching):
             self.remove(kind, path, watcher)
 
-    def fire(self, events: 'Iterable[tuple[int, str]]') -> None:
-        """Tell who is concerned, each of them once for an event."""
-        if self._watchers:
-            for event, path in events:
-                for watcher in self._concerned(event, path):
+    def fire(self, happenings: Iterable[Happening]) -> None:
+        """Tell who is concerned, each of them once for an event.
+
+        Who may not read the node is told nothing; a watch for one event
+        is used up all the same.
+        """
+        if not self._watchers:
+            return
+        for event, path, access in happenings:
+            for watcher in self._concerned(event, path):
+                if acl.is_allowed(access, acl.READ, watcher.ids):
                     watcher.notify(event, path)
 
-    def _concerned(self, event: int, path: str) -> 'set[Watcher]':
+    def _concerned(self, event: int, path: str) -> set[Watcher]:
         found = set(self._watchers.get((PERSISTENT, path), ()))
         if event != Event.CHILDREN:
             found |= self._spend(DATA, path)
@@ -75,7 +92,7 @@ class Watches:
             found |= self._spend(CHILD, path)
         return found
 
-    def _spend(self, kind: str, path: str) -> 'set[Watcher]':
+    def _spend(self, kind: str, path: str) -> set[Watcher]:
         key = kind, path
         watchers = self._watchers.pop(key, set())
         for watcher in watchers:

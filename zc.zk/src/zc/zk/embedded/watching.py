@@ -72,7 +72,7 @@ def remove_watches(
     return b''
 
 
-def _named(client, reader: jute.Reader) -> 'list[tuple[str, str]]':
+def _named(client, reader: jute.Reader) -> list[tuple[str, str]]:
     path = reader.string()
     kinds = KINDS.get(reader.integer())
     if kinds is None:

@@ -5,7 +5,7 @@ VERSION = '3.8.0-embedded'
 SIZE = 4
 
 
-def answer(word: bytes, service) -> 'bytes | None':
+def answer(word: bytes, service) -> bytes | None:
     """The answer to a word, or None where it is not one."""
     if word in WORDS:
         return WORDS[word](service).encode()

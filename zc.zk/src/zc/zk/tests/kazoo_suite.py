@@ -95,7 +95,7 @@ class Selection:
         items[:] = kept
 
 
-def run(runs: int, arguments: 'Sequence[str]') -> int:
+def run(runs: int, arguments: Sequence[str]) -> int:
     """Run the suite as often as told; pytest's exit status."""
     with Server(max_session_timeout=MAX_SESSION_TIMEOUT) as server:
         for _ in range(runs):
@@ -105,7 +105,7 @@ def run(runs: int, arguments: 'Sequence[str]') -> int:
     return 0
 
 
-def _run_once(server: Server, arguments: 'Sequence[str]') -> int:
+def _run_once(server: Server, arguments: Sequence[str]) -> int:
     context = multiprocessing.get_context('spawn')
     ours, theirs = context.Pipe()
     process = context.Process(
@@ -128,7 +128,7 @@ def _run_once(server: Server, arguments: 'Sequence[str]') -> int:
 
 
 def _in_child(
-    address: str, control: Connection, arguments: 'Sequence[str]',
+    address: str, control: Connection, arguments: Sequence[str],
 ) -> None:
     common = types.ModuleType('kazoo.testing.common')
     common.ZookeeperCluster = lambda **options: Cluster(
@@ -141,7 +141,7 @@ def _in_child(
         plugins=[Selection()]))
 
 
-def _without_missing() -> 'list[str]':
+def _without_missing() -> list[str]:
     if importlib.util.find_spec('objgraph'):
         return []
     folder = importlib.util.find_spec('kazoo').submodule_search_locations[0]

@@ -154,3 +154,13 @@ def test_who_am_i(raw):
            for scheme, name in (('ip', '127.0.0.1'), ('digest', 'u'))]
     count = struct.pack('>i', 2)
     assert mine in (count + b''.join(ids), count + b''.join(ids[::-1]))
+
+
+def test_who_may_not_read_a_node_is_not_told_of_it(raw):
+    hidden, open_ = f'{raw.root}/hidden', f'{raw.root}/open'
+    for path in (hidden, open_):
+        raw.request(wire.EXISTS, wire.watched(path, True))
+    raw.request(wire.CREATE, wire.creation(
+        hidden, acl=[(30, 'world', 'anyone')]))
+    raw.request(wire.CREATE, wire.creation(open_))
+    assert raw.events == [wire.Event(1, open_)]

@@ -127,7 +127,7 @@ class Wire:
         return data
 
 
-def buffer(data: 'bytes | None') -> bytes:
+def buffer(data: bytes | None) -> bytes:
     """Counted bytes."""
     if data is None:
         return struct.pack('>i', -1)
@@ -152,7 +152,7 @@ def access(acl) -> bytes:
 
 
 def creation(
-    path: str, data: 'bytes | None' = b'', acl=OPEN, flags: int = 0,
+    path: str, data: bytes | None = b'', acl=OPEN, flags: int = 0,
 ) -> bytes:
     """The body of a create or create2."""
     return text(path) + buffer(data) + access(acl) + struct.pack('>i', flags)
@@ -163,7 +163,7 @@ def versioned(path: str, version: int = -1) -> bytes:
     return text(path) + struct.pack('>i', version)
 
 
-def setting(path: str, data: 'bytes | None', version: int = -1) -> bytes:
+def setting(path: str, data: bytes | None, version: int = -1) -> bytes:
     """The body of a setData."""
     return text(path) + buffer(data) + struct.pack('>i', version)
 
@@ -173,7 +173,7 @@ def watched(path: str, watch: bool = False) -> bytes:
     return text(path) + bytes([watch])
 
 
-def parts(*operations: 'tuple[int, bytes]') -> bytes:
+def parts(*operations: tuple[int, bytes]) -> bytes:
     """The body of a multi or a MultiRead."""
     return b''.join(
         struct.pack('>i?i', op, False, -1) + body
