@@ -17,12 +17,16 @@ What a registration does when something happens to its nodes:
 All of it happens in one thread (registrar.py); kazoo's threads only tell it.
 """
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from zc.zk.encoding import decode
 from zc.zk.encoding import encode
 from zc.zk.keeping import Entry
 from zc.zk.registrar import Registrar
+
+#: How long changes wait for ZooKeeper, unless told otherwise.
+WAIT_SECONDS = 1.0
 
 
 class RegisteringServer:
@@ -92,19 +96,20 @@ class Registration:
         """The last thing that went wrong, be it mended or not."""
         return self._entry.last_error
 
-    def update(self, *, timeout: float | None = 1.0,
+    def update(self, data: Mapping[str, Any] | None = None, /,
                **properties: Any) -> bool:
         """Change properties; the others keep their values.
 
-        Returns False when that is not done after ``timeout`` seconds; it
-        then will be, as soon as possible.
+        Returns False when that is not done after `WAIT_SECONDS`; it then
+        will be, as soon as possible.
         """
+        changes = dict(data or {}) | properties
         self._entry.put({
-            name: encode(decode(data) | properties)
+            name: encode(decode(data) | changes)
             for name, data in self._entry.data.items()})
-        return self._registrar.request(self._entry, timeout)
+        return self._registrar.request(self._entry, WAIT_SECONDS)
 
-    def withdraw(self, timeout: float | None = 1.0) -> bool:
+    def withdraw(self, timeout: float | None = WAIT_SECONDS) -> bool:
         """Remove the nodes, and keep them away.
 
         Returns True when they are gone. When ZooKeeper cannot be reached
@@ -114,7 +119,7 @@ class Registration:
         self._entry.wanted = False
         return self._registrar.request(self._entry, timeout)
 
-    def restore(self, timeout: float | None = 1.0) -> bool:
+    def restore(self, timeout: float | None = WAIT_SECONDS) -> bool:
         """Put the nodes back after a `withdraw`.
 
         Returns False when that is not done after ``timeout`` seconds; it

@@ -174,8 +174,9 @@ def test_subscribers_add_properties(zk):
 
 def test_update(zk):
     registration = zk.register(PATH, ADDRESS, a=1, b=2)
-    assert registration.update(b=3, c=4)
-    expected = {'a': 1, 'b': 3, 'c': 4, 'pid': os.getpid()}
+    assert registration.update({'b': 2.5}, b=3, c=4, timeout=5)
+    expected = {'a': 1, 'b': 3, 'c': 4, 'timeout': 5,
+                'pid': os.getpid()}
     assert zk.get_properties(NODE) == registration.properties == expected
     assert registration.state == 'registered'
     assert registration.reregistered == 0
@@ -529,10 +530,10 @@ def test_server_paused_longer_than_the_session(zookeeper_server, connect):
     zookeeper_server.pause()
     wait_for(lambda: registration.state == 'lost')
     started = time.monotonic()
-    assert not registration.update(timeout=.2, a=1)
+    assert not registration.update(a=1)
     assert not registration.withdraw(.2)
     assert not registration.restore(.2)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 3
     zookeeper_server.resume()
     wait_for(lambda: registration.state == 'registered')
     wait_for(lambda: zk.get_properties(NODE).get('a') == 1)
