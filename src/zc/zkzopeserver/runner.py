@@ -18,7 +18,7 @@ STOP_SIGNALS = signal.SIGTERM, signal.SIGINT
 
 # For tests: set while a server of this process is registered.
 event_for_testing = threading.Event()
-_running: list[Service] = []
+_running: dict[Service, threading.Thread] = {}
 
 
 def run(application: Any, global_conf: Mapping[str, str] | None = None,
@@ -41,12 +41,12 @@ def run(application: Any, global_conf: Mapping[str, str] | None = None,
             raise SystemExit(status)
         return
     service = Service(options, application, event_for_testing.set)
-    _running.append(service)
+    _running[service] = threading.current_thread()
     try:
         with on_signals(STOP_SIGNALS, service.request_stop):
             run_service(service)
     finally:
-        _running.remove(service)
+        del _running[service]
         event_for_testing.clear()
 
 
@@ -86,11 +86,12 @@ def on_signals(numbers: tuple[signal.Signals, ...],
 def stop_for_testing(thread: threading.Thread | None = None) -> None:
     """Stop what `run` runs in this process, and wait until it has stopped.
 
-    `thread` is the thread that called `run`; it is joined when given.
-    Another `run` may follow.
+    With `thread`, only what was run in that thread is stopped, and the thread
+    is joined.  Another `run` may follow.
     """
-    for service in list(_running):
-        service.request_stop()
-        service.stopped.wait()
+    for service, its_thread in list(_running.items()):
+        if thread in (None, its_thread):
+            service.request_stop()
+            service.stopped.wait()
     if thread is not None:
         thread.join()

@@ -1,11 +1,8 @@
 """Run a server in this process, as users' own tests do."""
 import contextlib
 import http.client
-import threading
 
-from zc.zk.testing.waiting import wait_for
-
-import zc.zkzopeserver
+from zc.zkzopeserver import testing
 
 PATH = '/fooservice/providers'
 
@@ -18,33 +15,13 @@ def application(environ, start_response):
     return [body]
 
 
-class Failed(Exception):
-    """`run` ended instead of serving; ``__cause__`` says why."""
-
-
 @contextlib.contextmanager
 def running(zookeeper, app=application, **options):
-    """`run` in a thread, registered; stopped at the end."""
+    """`run` in a thread, on the test's ZooKeeper; stopped at the end."""
     options = {'zookeeper': zookeeper.connection_string, 'path': PATH,
                'host': '127.0.0.1', 'deregister_wait': '0', **options}
-    ends = []
-
-    def target():
-        try:
-            ends.append(zc.zkzopeserver.run(app, {}, **options))
-        except Exception as reason:
-            ends.append(reason)
-
-    thread = threading.Thread(target=target, name='running')
-    thread.start()
-    try:
-        wait_for(lambda: ends or zc.zkzopeserver.event_for_testing.is_set(),
-                 30, 'the server to be registered')
-        if ends:
-            raise Failed(repr(ends[0])) from ends[0]
+    with testing.running(app, options) as thread:
         yield thread
-    finally:
-        zc.zkzopeserver.stop_for_testing(thread)
 
 
 def make_path(client, path=PATH):

@@ -16,8 +16,8 @@ from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.errors import RegistrationError
 from zc.zkzopeserver.errors import ServerError
 from zc.zkzopeserver.options import OptionsError
+from zc.zkzopeserver.testing import NotServing
 from zc.zkzopeserver.tests.running import PATH
-from zc.zkzopeserver.tests.running import Failed
 from zc.zkzopeserver.tests.running import application
 from zc.zkzopeserver.tests.running import get
 from zc.zkzopeserver.tests.running import make_path
@@ -222,7 +222,7 @@ def test_ready(zookeeper, tree):
 def failure(zookeeper, **options):
     """The exception that `run` ends with."""
     with no_leaks():
-        with pytest.raises(Failed) as caught:
+        with pytest.raises(NotServing) as caught:
             with running(zookeeper, **options):
                 pass
         cause = caught.value.__cause__
