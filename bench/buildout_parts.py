@@ -3,8 +3,8 @@
 Buildouts with the same eggs, with parts of this recipe and with parts of
 zc.recipe.egg that make a script each, are run from scratch and again with
 nothing changed, in turns.  The figures are CPU seconds, the least of all
-turns; below those of whole runs stands what the further parts cost once there is one: buildout
-looks for the distributions that a recipe itself requires once in a run.
+turns; below those of whole runs stands what the further parts cost once there
+is one: buildout looks for what a recipe itself requires once in a run.
 
     bin/py bench/buildout_parts.py [--parts 100] [--turns 5]
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 
 import zc.zk
-from kazoo.exceptions import KazooException
 from zc.zk.applying import ApplyError
 from zc.zk.tree import TreeError
 from zc.zk.tree import parse_tree
@@ -37,8 +36,8 @@ def main(tree: str, options: Mapping[str, str],
         with connected(options) as zk:
             return arguments.verb(zk, text, arguments)
     except (OSError, StartError, server_options.OptionsError, TreeError,
-            zc.zk.FailedConnect, ApplyError, KazooException) as reason:
-        for line in (str(reason) or repr(reason)).splitlines():
+            zc.zk.FailedConnect, ApplyError) as reason:
+        for line in str(reason).splitlines():
             print(f'{tree}: {line}', file=sys.stderr)
         return 2
 

@@ -26,19 +26,23 @@ def factory(value: str) -> str:
 def filters(value: str) -> list[tuple[str, str]]:
     """Filters in order, as pairs of factory and section, either may be ''.
 
-    ``egg:DIST#NAME``, with the name of a section for its options behind it,
-    or the name of a section that has a `use`.
+    Lines of ``egg:DIST#NAME``, with the name of a section for its options
+    behind it, or of the name of a section that has a `use`.
     """
     found: list[tuple[str, str]] = []
-    for word in value.split():
-        if re.fullmatch(FACTORY, word):
-            found.append((word, ''))
-        elif re.match('(egg|call):', word):
-            raise Bad(f'`egg:DIST#NAME [SECTION]` lines, not {word!r}')
-        elif found and found[-1][0] and not found[-1][1]:
-            found[-1] = found[-1][0], word
-        else:
-            found.append(('', word))
+    for line in value.split('\n'):
+        may_follow = False
+        for word in line.split():
+            if re.fullmatch(FACTORY, word):
+                found.append((word, ''))
+                may_follow = True
+            elif re.match('(egg|call):', word):
+                raise Bad(f'`egg:DIST#NAME [SECTION]` lines, not {word!r}')
+            elif may_follow:
+                found[-1] = found[-1][0], word
+                may_follow = False
+            else:
+                found.append(('', word))
     return found
 
 

@@ -137,11 +137,11 @@ class Store:
             directory.mkdir(parents=True)
         self._link_installed()
         # Later than one that may be installed, and before it on the path.
-        self._add('zc.zkzopeserver', '2.0.post1', ENTRY_POINTS,
+        self.add('zc.zkzopeserver', '2.0.post1', ENTRY_POINTS,
                   REQUIRES if requires else ())
-        self._add('zc.recipe.deployment', '1.3.0.post1',
+        self.add('zc.recipe.deployment', '1.3.0.post1',
                   DEPLOYMENT_ENTRY_POINTS)
-        self._add('sandboxapp', '1.0', APPLICATION_ENTRY_POINTS)
+        self.add('sandboxapp', '1.0', APPLICATION_ENTRY_POINTS)
         (self.develop_eggs / 'sandboxapp.py').write_text(APPLICATION)
         source = Path(zc.zkzopeserver.recipe.__file__).parents[3]
         (self.develop_eggs / 'source.pth').write_text(f'{source}\n')
@@ -178,8 +178,9 @@ class Store:
             (self.develop_eggs / f'installed-{number}.egg-link').write_text(
                 location + '\n')
 
-    def _add(self, name: str, version: str, entry_points: str,
-             requires: Iterable[str] = ()) -> None:
+    def add(self, name: str, version: str, entry_points: str,
+            requires: Iterable[str] = ()) -> None:
+        """Add a distribution's metadata."""
         info = self.develop_eggs / (
             f'{name.replace(".", "_")}-{version}.dist-info')
         info.mkdir()

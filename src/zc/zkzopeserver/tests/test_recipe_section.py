@@ -31,6 +31,26 @@ def test_pairs_refuse(text):
         values.pairs(text)
 
 
+@pytest.mark.parametrize('text, found', [
+    ('egg:a', [('egg:a', '')]),
+    ('egg:a#x one\negg:b\ntwo', [('egg:a#x', 'one'), ('egg:b', ''),
+                                  ('', 'two')]),
+    ('egg:a egg:b', [('egg:a', ''), ('egg:b', '')]),
+    ('call:a:b c\n\nd e', [('call:a:b', 'c'), ('', 'd'), ('', 'e')]),
+])
+def test_filters(text, found):
+    assert values.filters(text) == found
+
+
+@pytest.mark.parametrize('text, found', [
+    ('A b', {'A': 'b'}), ('A=b c', {'A': 'b c'}), ('A = b=c', {'A': 'b=c'}),
+    ('A=', {'A': ''}), ('A', {'A': ''}), ('# no\n\nA b\n_B2 c',
+                                          {'A': 'b', '_B2': 'c'}),
+])
+def test_environment(text, found):
+    assert values.environment(text) == found
+
+
 @pytest.mark.parametrize('text', ['egg:dist', 'egg:my.dist#name', ' egg:a#b ',
                                   'call:module:factory', 'call:a.b:c.d'])
 def test_factories(text):
