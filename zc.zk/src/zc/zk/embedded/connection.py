@@ -46,6 +46,11 @@ class Connection:
         return not self._is_finishing and len(self._output) < CROWDED
 
     @property
+    def is_passing(self) -> bool:
+        """Whether it has no session, not yet or no more."""
+        return self._is_finishing or self.client.session is None
+
+    @property
     def is_writing(self) -> bool:
         """Whether there is output that waits."""
         return bool(self._output)
@@ -68,6 +73,7 @@ class Connection:
         self._is_finishing = True
         self._input.clear()
         self._service.has_output(self)
+        self._service.set_deadline(self)
 
     def close(self) -> None:
         """Close now."""
@@ -95,8 +101,12 @@ class Connection:
         """Send what can be sent; then perhaps go on answering."""
         try:
             if self._output:
+                is_crowded = not self.is_reading
                 sent = self._socket.send(self._output)
                 del self._output[:sent]
+                if is_crowded and self.client.session is not None:
+                    # Its pings are not read now, but it reads.
+                    self.client.session.touch()
         except BlockingIOError:
             return
         except OSError:

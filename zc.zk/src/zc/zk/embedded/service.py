@@ -14,7 +14,7 @@ from zc.zk.embedded.sessions import Session
 logger = logging.getLogger(__name__)
 
 ACCEPT_AT_ONCE = 100
-GREETING_TICKS = 50  # for a connection to ask for a session
+PATIENCE_TICKS = 50  # for the first and the last frame of a connection
 
 
 class Service:
@@ -28,7 +28,7 @@ class Service:
         self.connections: set[Connection] = set()
         self.received = self.sent = 0
         self.most_connections = most_connections
-        self._strangers: dict[Connection, float] = {}
+        self._deadlines: dict[Connection, float] = {}
         self._dirty: set[Connection] = set()
         self._selector = selectors.DefaultSelector()
         self._listener: socket.socket | None = None
@@ -93,6 +93,11 @@ class Service:
     def has_output(self, connection: Connection) -> None:
         """The connection is to be looked at before the next wait."""
         self._dirty.add(connection)
+
+    def set_deadline(self, connection: Connection) -> None:
+        """Close the connection if it is still passing after some time."""
+        self._deadlines[connection] = (
+            time.monotonic() + PATIENCE_TICKS * self.tick / 1000)
 
     def run(self) -> None:
         """Serve until stopped."""
@@ -173,7 +178,7 @@ class Service:
     def _forget(self, connection: Connection) -> None:
         if connection in self.connections:
             self.connections.discard(connection)
-            self._strangers.pop(connection, None)
+            self._deadlines.pop(connection, None)
             if connection.awaited:
                 self._selector.unregister(connection)
             connection.release()
@@ -211,8 +216,7 @@ class Service:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = Connection(sock, address, self)
         self.connections.add(connection)
-        self._strangers[connection] = (
-            time.monotonic() + GREETING_TICKS * self.tick / 1000)
+        self.set_deadline(connection)
         self._dirty.add(connection)
 
     def _look_at_clock(self) -> None:
@@ -220,10 +224,11 @@ class Service:
             logger.info('session %#x has expired', session.id)
             self.expire(session)
         now = time.monotonic()
-        for connection, deadline in list(self._strangers.items()):
-            if connection.client.session is not None:
-                del self._strangers[connection]
+        for connection, deadline in list(self._deadlines.items()):
+            if not connection.is_passing:
+                del self._deadlines[connection]
             elif deadline <= now:
+                del self._deadlines[connection]
                 connection.close()
         if self._listener is not None and not self._is_accepting:
             self.listen(self._listener)

@@ -72,8 +72,8 @@ def test_a_server_starts_again_on_its_port_and_empty():
     try:
         with server:
             assert server.port == port
-            wait_for(lambda: kazoo.connected)
-            assert kazoo.client_id != session
+            wait_for(lambda: kazoo.connected
+                     and kazoo.client_id != session)
             with pytest.raises(NoNodeError):
                 kazoo.retry(kazoo.get, '/a')
             stop_client(kazoo)
@@ -240,8 +240,29 @@ def test_who_never_asks_for_a_session_is_sent_away():
             assert stranger.is_closed()
 
 
+def test_who_does_not_read_the_end_is_closed_all_the_same():
+    with Server(tick=5) as server:
+        with Wire(server.connection_string) as deaf:
+            deaf.start()
+            deaf.request(wire.CREATE, wire.creation('/big', bytes(900_000)))
+            for _ in range(20):
+                deaf.put(wire.GET_DATA, wire.watched('/big'))
+            wait_for(lambda: _connections(server) == 0)
+
+
+def _connections(server):
+    """How many connections there are beside the one that asks."""
+    with Wire(server.connection_string) as connection:
+        connection.socket.sendall(b'mntr')
+        told = b''
+        while chunk := connection.socket.recv(4096):
+            told += chunk
+    figures = dict(line.split('\t') for line in told.decode().splitlines())
+    return int(figures['zk_num_alive_connections']) - 1
+
+
 def test_who_does_not_read_its_events_is_given_up(server, caplog):
-    path = '/' + 'x' * 1000
+    path = '/' + 'x' * 10_000
     with Wire(server.connection_string) as deaf:
         host, port = deaf.socket.getsockname()
         deaf.start()
@@ -250,7 +271,7 @@ def test_who_does_not_read_its_events_is_given_up(server, caplog):
             busy.start()
             busy.request(wire.CREATE, wire.creation(path))
             changes = wire.parts(
-                *[(wire.SET_DATA, wire.setting(path, b''))] * 800)
+                *[(wire.SET_DATA, wire.setting(path, b''))] * 80)
             for _ in range(40):  # some 32 MB of events
                 assert busy.request(wire.MULTI, changes).code == 0
             wait_for(lambda: caplog.records)
