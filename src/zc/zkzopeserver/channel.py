@@ -7,8 +7,14 @@ The worker says::
     stopping                    it has begun to stop
     beat                        its serving loop goes round
 
-and the parent ``reopen``: open the log files anew.  The end of the file, at
-either end, means that the other process is gone.
+and the parent::
+
+    reopen                      open the log files anew
+    hurry                       stop, and wait for nothing
+
+It tells a worker to stop by SIGTERM, which also reaches those that do not yet
+listen.  The end of the file, at either end, means that the other process is
+gone.
 
 A worker learns that it is one, and of its end of the socketpair, from an
 environment variable, which it removes: its own children are no workers.
@@ -24,8 +30,11 @@ import os
 import socket
 import threading
 from collections.abc import Callable
+from collections.abc import Mapping
 
 from zc.zkzopeserver.errors import ConfigurationError
+from zc.zkzopeserver.options import BY_NAME
+from zc.zkzopeserver.options import Bad
 from zc.zkzopeserver.options import Options
 
 logger = logging.getLogger(__name__)
@@ -104,18 +113,14 @@ def send(sock: socket.socket, line: str) -> None:
 class Link:
     """A worker's end of its channel.
 
-    `stop` is called, in a thread of the link's, when the parent is gone and
-    the worker has not begun to stop; `reopen` when log files are to be opened
-    anew.  A worker that has not ended `limit_s` seconds after its parent is
-    ended: nobody else is there to do that.  `beat_interval_s` is how often
-    the parent wants to hear a beat; None for not at all.
+    `beat_interval_s` is how often the parent wants to hear a beat; None for
+    not at all.
     """
 
     def __init__(self, sock: socket.socket,
                  beat_interval_s: float | None = None) -> None:
         self.beat_interval_s = beat_interval_s
         self._sock = sock
-        self._is_stopping = False
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -129,46 +134,45 @@ class Link:
 
     def stopping(self) -> None:
         """Tell the parent that no more is to be expected."""
-        self._is_stopping = True
         send(self._sock, 'stopping')
 
     def beat(self) -> None:
         """Tell the parent that the serving loop goes round."""
         send(self._sock, 'beat')
 
-    def attend(self, *, stop: Callable[[], None], reopen: Callable[[], None],
-               limit_s: float) -> None:
-        """Begin to listen to the parent."""
+    def attend(self, orders: Mapping[str, Callable[[], None]],
+               on_gone: Callable[[], None], limit_s: float) -> None:
+        """Begin to listen to the parent, in a thread.
+
+        `orders` has what to call for each message, and `on_gone` is called
+        when the parent is gone.  A worker that has not ended `limit_s` seconds
+        later is ended: nobody else is there to do that.
+        """
         self._thread = threading.Thread(
-            target=self._listen, args=(stop, reopen, limit_s),
+            target=self._listen, args=(orders, on_gone, limit_s),
             name='zc.zkzopeserver.parent', daemon=True)
         self._thread.start()
 
-    def _listen(self, stop: Callable[[], None], reopen: Callable[[], None],
-                limit_s: float) -> None:
+    def _listen(self, orders: Mapping[str, Callable[[], None]],
+                on_gone: Callable[[], None], limit_s: float) -> None:
         lines = Lines()
         while data := self._receive():
-            if 'reopen' in lines.feed(data):
-                reopen()
-                logger.info('log files opened anew')
-        if not self._closed.is_set():
-            self._outlived(stop, limit_s)
+            for line in lines.feed(data):
+                if line in orders:
+                    orders[line]()
+        if self._closed.is_set():
+            return
+        logger.warning('the parent process is gone: stopping')
+        on_gone()
+        if not self._closed.wait(limit_s):
+            logger.critical('not stopped in %g s: ending at once', limit_s)
+            os._exit(1)
 
     def _receive(self) -> bytes:
         try:
             return self._sock.recv(LINE_LIMIT)
         except OSError:
             return b''
-
-    def _outlived(self, stop: Callable[[], None], limit_s: float) -> None:
-        logger.warning('the parent process is gone: stopping')
-        if not self._is_stopping:
-            # Asked a second time, a service would cut what is in flight.
-            self._is_stopping = True
-            stop()
-        if not self._closed.wait(limit_s):
-            logger.critical('not stopped in %g s: ending at once', limit_s)
-            os._exit(1)
 
     def close(self) -> None:
         """End the channel; the parent takes it for our end."""
@@ -207,3 +211,14 @@ def is_parent(workers: int) -> bool:
     A parent serves nothing, so it needs no application.
     """
     return workers > 1 and link() is None
+
+
+def is_parent_by(section: Mapping[str, str]) -> bool:
+    """`is_parent`, by the strings of a server section.
+
+    False when they are wrong; whoever parses them says so.
+    """
+    try:
+        return is_parent(BY_NAME['workers'].parse(section.get('workers', '')))
+    except Bad:
+        return False

@@ -128,7 +128,8 @@ class Parent:
             logger.warning('%s again: stopping at once', why)
             self._status = 1
             for worker in self._crew.members:
-                worker.stop(now + HURRY_S)
+                worker.tell('hurry')
+                worker.leave(now + HURRY_S)
 
     def _stop(self, status: int, now: float) -> None:
         self._is_stopping = True

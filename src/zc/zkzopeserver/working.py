@@ -2,9 +2,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import posixpath
 import signal
 import threading
+from collections.abc import Callable
 from collections.abc import Iterator
 
 from zc.zkzopeserver import logconfig
@@ -13,16 +15,55 @@ from zc.zkzopeserver.channel import Limits
 from zc.zkzopeserver.channel import Link
 from zc.zkzopeserver.service import Service
 
-# They are the parent's; by default they would end or halt a worker that
-# somebody sends them to.
-IGNORED = signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU
+logger = logging.getLogger('zc.zkzopeserver.workers')
+
+STOPPING = signal.SIGTERM, signal.SIGINT
+
+# They are the parent's.  Who sends them to all processes of a service (as
+# systemd does) must not end or halt workers, as they would by default.
+IGNORED = signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR2
 
 
 def run(service: Service, link: Link) -> None:
-    """`service.run`, with the parent told and heeded."""
+    """`service.run`, with the parent told and obeyed."""
     limits = Limits.of(service.options)
     title.set_title('worker')
     link.hello(limits)
+    tell_when_registered(service, link)
+    stop = once(service.request_stop)
+
+    def hurry() -> None:
+        stop()
+        # Asked a second time, a service waits for nothing.
+        service.request_stop()
+
+    link.attend({'reopen': lambda: reopen_logs(service), 'hurry': hurry},
+                stop, limits.stop_s)
+    try:
+        with signals(stop):
+            run_telling(service, link)
+    finally:
+        link.close()
+
+
+def once(call: Callable[[], None]) -> Callable[[], None]:
+    """`call`, the first time; safe in signal handlers and threads.
+
+    A worker is told to stop by its parent, and at the same time perhaps by
+    systemd, which tells all processes of a service; and then its parent may
+    be gone.  That is one request.
+    """
+    left = [call]
+
+    def call_once() -> None:
+        with contextlib.suppress(IndexError):
+            left.pop()()
+
+    return call_once
+
+
+def tell_when_registered(service: Service, link: Link) -> None:
+    """Have the parent, and `ps`, told of the address."""
     announce = service.on_registered
 
     def on_registered() -> None:
@@ -32,13 +73,6 @@ def run(service: Service, link: Link) -> None:
         link.registered(address)
 
     service.on_registered = on_registered
-    link.attend(stop=service.request_stop, limit_s=limits.stop_s,
-                reopen=lambda: reopen_logs(service))
-    try:
-        with ignored(IGNORED):
-            run_telling(service, link)
-    finally:
-        link.close()
 
 
 def run_telling(service: Service, link: Link) -> None:
@@ -78,6 +112,7 @@ def reopen_logs(service: Service) -> None:
     logconfig.reopen()
     if service.server is not None:
         service.server.reopen_logs()
+    logger.info('log files opened anew')
 
 
 def node_names(service: Service) -> str:
@@ -86,15 +121,19 @@ def node_names(service: Service) -> str:
 
 
 @contextlib.contextmanager
-def ignored(numbers: tuple[signal.Signals, ...]) -> Iterator[None]:
-    """Ignore these signals; restores the handlers."""
+def signals(stop: Callable[[], None]) -> Iterator[None]:
+    """`stop` at its signals, the parent's ignored; restores the handlers."""
     if threading.current_thread() is not threading.main_thread():
+        # Python takes signal handlers from the main thread only.
         yield
         return
-    old = {number: signal.signal(number, signal.SIG_IGN)
-           for number in numbers}
+    handlers = dict.fromkeys(STOPPING, lambda *_: stop())
+    handlers |= dict.fromkeys(IGNORED, signal.SIG_IGN)
+    old = {number: signal.signal(number, handler)
+           for number, handler in handlers.items()}
     try:
         yield
     finally:
         for number, handler in old.items():
+            # None: set by something that is not Python.
             signal.signal(number, handler or signal.SIG_DFL)

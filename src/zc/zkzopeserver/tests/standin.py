@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import os
 import select
 import signal
@@ -33,7 +34,6 @@ def main(folder: Path) -> int:
         assert hasattr(module, constant)
         setattr(module, constant, value)
     if 'log' in settings:
-        import logging
         logging.basicConfig(level=logging.INFO, filename=settings.pop('log'),
                             format='%(levelname)s %(process)d %(message)s')
     parsed = options.parse(REQUIRED | settings)
@@ -53,6 +53,7 @@ class StandIn:
         self.plan = json.loads((folder / 'plan').read_text())
         self.link = channel.link()
         self.parent_is_gone = threading.Event()
+        self.hurry = threading.Event()
         self.hangs = False
 
     def tell(self, event: str) -> None:
@@ -64,8 +65,8 @@ class StandIn:
         """Follow the plan; the exit status."""
         with Wakeup([signal.SIGTERM, signal.SIGUSR1]) as wakeup:
             self.link.hello(channel.Limits(**self.plan['limits']))
-            self.link.attend(stop=self.gone, limit_s=60,
-                             reopen=self.reopen)
+            self.link.attend({'reopen': self.reopen,
+                              'hurry': self.hurry.set}, self.gone, 60)
             if 'exit' in self.plan:
                 return self.plan['exit']
             if 'deaf' in self.plan:
@@ -75,7 +76,7 @@ class StandIn:
             self.loop(wakeup)
             self.link.stopping()
             self.tell('stopping')
-            status = self.linger(wakeup)
+            status = self.linger()
         self.tell('ended')
         self.link.close()
         return status
@@ -92,6 +93,7 @@ class StandIn:
     def reopen(self) -> None:
         """Open the log files anew."""
         logconfig.reopen()
+        logging.info('log files opened anew')
         self.tell('reopened')
 
     def gone(self) -> None:
@@ -111,11 +113,11 @@ class StandIn:
             if signal.SIGTERM in signals:
                 return
 
-    def linger(self, wakeup: Wakeup) -> int:
-        """Take the time that the plan says; status 1 at a second SIGTERM."""
+    def linger(self) -> int:
+        """Take the time that the plan says; status 1 when told to hurry."""
         while ('slow' in self.plan
                and not (self.folder / 'release').exists()):
-            if signal.SIGTERM in wakeup.read() and self.plan['slow'] == 1:
+            if self.plan['slow'] == 1 and self.hurry.is_set():
                 self.tell('hurried')
                 return 1
             time.sleep(0.01)

@@ -3,12 +3,14 @@ from __future__ import annotations
 
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
 from zc.zk.testing.clients import own_chroot
 from zc.zk.testing.waiting import wait_for
 
+from zc.zkzopeserver.server import Server
 from zc.zkzopeserver.tests.functional import processes
 from zc.zkzopeserver.tests.functional.traffic import Traffic
 from zc.zkzopeserver.tests.program import Systemd
@@ -47,6 +49,13 @@ def write_ini(folder, zookeeper, app=ECHO, **options):
                                **{'workers': '2', **options})
 
 
+def registered(tree, process, count):
+    """The data of the providers, once the parent knows of so many."""
+    wait_for(lambda: f'all {count} workers are registered' in process.output,
+             30, lambda: process.output)
+    return processes.registered(tree, process, count=count)
+
+
 def pids(nodes):
     return sorted(data['pid'] for data in nodes.values())
 
@@ -66,7 +75,7 @@ def test_each_worker_has_a_port_and_a_node_and_a_monitor(
     ini = write_ini(tmp_path, zookeeper, workers='3',
                     monitor_server='127.0.0.1:0')
     with processes.started(ini) as process:
-        nodes = processes.registered(tree, process, count=3)
+        nodes = registered(tree, process, count=3)
         assert len({data['monitor'] for data in nodes.values()}) == 3
         parent, *workers = family(process)
         assert pids(nodes) == sorted(workers)
@@ -82,14 +91,14 @@ def test_each_worker_has_a_port_and_a_node_and_a_monitor(
 def test_rolling_restart_loses_no_request(zookeeper, tree, tmp_path):
     ini = write_ini(tmp_path, zookeeper, deregister_wait='0.3')
     with processes.started(ini) as process:
-        old = processes.registered(tree, process, count=2)
+        old = registered(tree, process, count=2)
         with Traffic(lambda: tree.get_children(PATH), 8, 0.01) as traffic:
             write_ini(tmp_path, zookeeper, ECHO + '\ngreeting = changed',
                       deregister_wait='0.3')
             process.signal(signal.SIGHUP)
             wait_for(lambda: 'rolling restart done' in process.output, 60,
                      lambda: process.output)
-            new = processes.registered(tree, process, count=2)
+            new = registered(tree, process, count=2)
             answers = {f'changed {pid}' for pid in pids(new)}
             wait_for(lambda: answers <= set(traffic.answers))
         assert not old.keys() & new.keys()
@@ -101,14 +110,15 @@ def test_rolling_restart_loses_no_request(zookeeper, tree, tmp_path):
 def test_killed_worker_is_replaced(zookeeper, tree, tmp_path):
     ini = write_ini(tmp_path, zookeeper, session_timeout='1000')
     with processes.started(ini) as process:
-        killed, other = pids(processes.registered(tree, process, count=2))
+        killed, other = pids(registered(tree, process, count=2))
         os.kill(killed, signal.SIGKILL)
 
-        def replaced():
-            found = pids(processes.registered(tree, process, count=2))
-            return killed not in found and found
-
-        assert other in wait_for(replaced, 20)
+        # Its node stays until its session expires.
+        wait_for(lambda: process.output.count('is registered') == 3, 20,
+                 lambda: process.output)
+        wait_for(lambda: len(tree.get_children(PATH)) == 2, 20)
+        found = pids(registered(tree, process, count=2))
+        assert other in found and killed not in found
         assert process.stopped() == 0
 
 
@@ -116,14 +126,14 @@ def test_ini_that_was_broken_leaves_the_old_workers(
         embedded, embedded_tree, tmp_path):
     ini = write_ini(tmp_path, embedded)
     with processes.started(ini) as process:
-        nodes = processes.registered(embedded_tree, process, count=2)
+        nodes = registered(embedded_tree, process, count=2)
         write_ini(tmp_path, embedded, threads='none')
         process.signal(signal.SIGHUP)
         wait_for(lambda: '; 2 old workers stay' in process.output, 30,
                  lambda: process.output)
         assert "option 'threads': 'none' is not a whole number" in (
             process.output)
-        assert processes.registered(embedded_tree, process, count=2) == nodes
+        assert registered(embedded_tree, process, count=2) == nodes
         assert process.stopped() == 0
 
 
@@ -131,7 +141,7 @@ def test_workers_of_a_killed_parent_leave_in_order(
         embedded, embedded_tree, tmp_path):
     ini = write_ini(tmp_path, embedded)
     with processes.started(ini) as process:
-        processes.registered(embedded_tree, process, count=2)
+        registered(embedded_tree, process, count=2)
         _, *workers = family(process)
         process.signal(signal.SIGKILL)
         assert process.ended() == -signal.SIGKILL
@@ -162,7 +172,7 @@ def test_log_files_are_opened_anew(embedded, embedded_tree, tmp_path):
     access_log = tmp_path / 'access.log'
     ini = write_ini(tmp_path, embedded, access_log=str(access_log))
     with processes.started(ini) as process:
-        nodes = processes.registered(embedded_tree, process, count=2)
+        nodes = registered(embedded_tree, process, count=2)
         access_log.rename(tmp_path / 'access.log.1')
         process.signal(signal.SIGUSR2)
         wait_for(lambda: process.output.count('log files opened anew') == 3,
@@ -178,20 +188,50 @@ def test_signals_for_the_parent_do_not_harm_a_worker(
         embedded, embedded_tree, tmp_path):
     ini = write_ini(tmp_path, embedded)
     with processes.started(ini) as process:
-        nodes = processes.registered(embedded_tree, process, count=2)
+        nodes = registered(embedded_tree, process, count=2)
         for pid in pids(nodes):
-            for number in signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU:
+            for number in (signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU,
+                           signal.SIGUSR2):
                 os.kill(pid, number)
         for address in nodes:
             assert get(address)[0] == 200
-        assert processes.registered(embedded_tree, process, count=2) == nodes
+        assert registered(embedded_tree, process, count=2) == nodes
         assert process.stopped() == 0
+
+
+def test_sigterm_to_all_processes_is_one_request_to_stop(
+        embedded, embedded_tree, tmp_path):
+    ini = write_ini(tmp_path, embedded,
+                    ECHO + '\nslow_every = 1\nslow_s = 1')
+    with processes.started(ini) as process:
+        nodes = registered(embedded_tree, process, count=2)
+        everybody = family(process)
+        with ThreadPoolExecutor() as executor:
+            answers = [executor.submit(get, address) for address in nodes]
+            wait_for(lambda: all(map(is_busy, everybody[1:])))
+            # As systemd does; and the parent tells its workers, too.
+            for pid in reversed(everybody):
+                os.kill(pid, signal.SIGTERM)
+            assert [answer.result()[0] for answer in answers] == [200, 200]
+        assert process.ended() == 0
+        assert ' again: ' not in process.output
+        all_gone(everybody)
+
+
+def is_busy(pid):
+    """Whether a client is connected to the process."""
+    return any(found.status == psutil.CONN_ESTABLISHED
+               and found.laddr.port in [
+                   listening.laddr.port for listening in
+                   psutil.Process(pid).net_connections('inet')
+                   if listening.status == psutil.CONN_LISTEN]
+               for found in psutil.Process(pid).net_connections('inet'))
 
 
 def test_titles_say_where_a_worker_is(embedded, embedded_tree, tmp_path):
     pytest.importorskip('setproctitle')
     with processes.started(write_ini(tmp_path, embedded)) as process:
-        nodes = processes.registered(embedded_tree, process, count=2)
+        nodes = registered(embedded_tree, process, count=2)
         assert psutil.Process(process.pid).cmdline()[0].endswith(': parent')
         for address, data in nodes.items():
             wait_for(lambda address=address, pid=data['pid']: (
@@ -205,9 +245,27 @@ def test_systemd_is_told_by_the_parent_alone(
     with Systemd(tmp_path) as systemd, processes.started(
             write_ini(tmp_path, embedded),
             **systemd.environment) as process:
-        processes.registered(embedded_tree, process, count=2)
+        registered(embedded_tree, process, count=2)
         wait_for(lambda: 'READY=1' in systemd.states())
         assert process.stopped() == 0
         assert [state for state in systemd.states()
                 if not state.startswith('STATUS=')] == ['READY=1',
                                                         'STOPPING=1']
+
+
+@pytest.mark.skipif(not hasattr(Server, 'call'),
+                    reason='the serving loop cannot be asked to beat')
+def test_worker_whose_loop_hangs_is_replaced(
+        embedded, embedded_tree, tmp_path):
+    ini = write_ini(tmp_path, embedded, session_timeout='1000')
+    with Systemd(tmp_path) as systemd, processes.started(
+            ini, **systemd.environment, WATCHDOG_USEC='2000000') as process:
+        hung, other = pids(registered(
+            embedded_tree, process, count=2))
+        wait_for(lambda: len(systemd.told('WATCHDOG=1')) > 3)
+        os.kill(hung, signal.SIGSTOP)
+        wait_for(lambda: 'hangs, its serving loop' in process.output, 20)
+        all_gone([hung])
+        wait_for(lambda: pids(registered(
+            embedded_tree, process, count=2)) != sorted([hung, other]))
+        assert process.stopped() == 0

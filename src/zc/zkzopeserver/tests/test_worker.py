@@ -1,0 +1,107 @@
+"""A worker's process and channel, as its parent has them."""
+from __future__ import annotations
+
+import signal
+import sys
+import time
+
+import pytest
+from zc.zk.testing.leaks import no_leaks
+from zc.zk.testing.waiting import wait_for
+
+from zc.zkzopeserver.channel import Limits
+from zc.zkzopeserver.worker import Worker
+from zc.zkzopeserver.worker import describe
+from zc.zkzopeserver.worker import environment
+
+LIMITS = Limits(2, 60, 30, 1)
+
+
+@pytest.mark.parametrize('status, text', [
+    (0, 'ended with status 0'), (3, 'ended with status 3'),
+    (-9, 'was killed by SIGKILL'), (-99, 'was killed by signal 99')])
+def test_how_it_ended(status, text):
+    assert describe(status) == text
+
+
+def test_environment():
+    ours = {'PATH': '/bin', 'NOTIFY_SOCKET': '/s', 'WATCHDOG_PID': '1',
+            'WATCHDOG_USEC': '5'}
+    assert environment(ours, 7, None) == {
+        'PATH': '/bin', 'ZC_ZKZOPESERVER_WORKER': '7'}
+    assert environment(ours, 7, 2.5)['ZC_ZKZOPESERVER_WORKER'] == '7:2.5'
+
+
+def speaking(words):
+    """A worker that says this, and ends when it hears something."""
+    code = ('import os, socket\n'
+            'fd = os.environ["ZC_ZKZOPESERVER_WORKER"]\n'
+            'sock = socket.socket(fileno=int(fd))\n'
+            f'sock.sendall({words!r})\n'
+            'sock.recv(100)\n')
+    return Worker([sys.executable, '-I', '-S', '-c', code], LIMITS)
+
+
+def heard(worker, count=1):
+    """The news of a worker, so many."""
+    news = []
+
+    def listen():
+        news.extend(worker.receive(time.monotonic()))
+        return len(news) >= count
+    wait_for(listen)
+    return news
+
+
+def ended(worker):
+    worker.tell('end')
+    wait_for(lambda: worker.status() is not None)
+    worker.close()
+    return worker.status()
+
+
+def test_what_it_says():
+    with no_leaks():
+        worker = speaking(
+            b'hello ' + Limits(3, 5, 7, 9).encode().encode() + b'\n'
+            b'beat\nregistered [::1]:8080\nbeat\nregistered again\n'
+            b'stopping\nstopping\n')
+        assert worker.is_starting
+        assert str(worker) == f'worker {worker.pid}'
+        assert heard(worker, 3) == ['hello', 'registered', 'stopping']
+        assert worker.limits == Limits(3, 5, 7, 9)
+        assert str(worker) == f'worker {worker.pid} at [::1]:8080'
+        assert worker.is_leaving and not worker.was_told
+        assert worker.beat_at is not None
+        assert worker.kill_at > time.monotonic()
+        assert ended(worker) == 0
+
+
+def test_what_is_none_of_its_words():
+    worker = speaking(b'\n\0\xff\xfe\nhello\nhello {"workers": -1}\n'
+                      b'unregistered x\nregistered \x1b[2J\n')
+    assert heard(worker) == ['registered']
+    assert worker.limits == LIMITS
+    # Nothing for a terminal to obey gets into the log.
+    assert str(worker) == f'worker {worker.pid}'
+    assert worker.beat_at is None
+    assert ended(worker) == 0
+
+
+def test_end_of_its_channel():
+    worker = speaking(b'')
+    worker.stop(0, signal.SIGKILL)
+    wait_for(lambda: worker.receive(5.0) or worker.deaf_since)
+    assert worker.deaf_since == 5.0
+    assert worker.receive(6.0) == []
+    wait_for(lambda: worker.status() is not None)
+    assert worker.status() == -signal.SIGKILL
+    # Nobody is hit by signals for one that has ended.
+    worker.kill()
+    worker.stop(0)
+    worker.close()
+
+
+def test_command_that_is_not_there():
+    with no_leaks(), pytest.raises(FileNotFoundError):
+        Worker(['/no/such/program'], LIMITS)
