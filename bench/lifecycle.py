@@ -82,9 +82,10 @@ def write_ini(folder: Path, connection: str, **options: str) -> Path:
 @contextlib.contextmanager
 def process(command: list[str]):
     """A process, which is gone afterwards."""
-    running = subprocess.Popen(
-        command, env={**os.environ, 'PYTHONPATH': os.pathsep.join(
-            filter(None, sys.path))})
+    environ = dict(os.environ)
+    if command[0] == sys.executable:
+        environ['PYTHONPATH'] = os.pathsep.join(filter(None, sys.path))
+    running = subprocess.Popen(command, env=environ)
     try:
         yield running
     finally:

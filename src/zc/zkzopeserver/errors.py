@@ -12,6 +12,10 @@ class StartError(Exception):
     exit_status = 1
 
 
+class StoppedAtOnce(StartError):
+    """A second request to stop ended what was in flight (exit status 1)."""
+
+
 class ServerError(StartError):
     """The address cannot be listened on (exit status 2)."""
 

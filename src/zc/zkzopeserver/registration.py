@@ -102,7 +102,6 @@ class Registration:
             # The stop came while ZooKeeper was answering.
             node.withdraw()
             return False
-        logger.info('registered %s', ', '.join(node.paths))
         return True
 
     def _no_path(self, deadline: float) -> None:

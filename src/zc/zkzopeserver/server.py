@@ -14,6 +14,7 @@ from typing import Any
 from zope.server.adjustments import Adjustments
 from zope.server.http.wsgihttpserver import WSGIHTTPServer
 
+from zc.zkzopeserver.errors import ServerError
 from zc.zkzopeserver.http.accesslog import AccessLog
 from zc.zkzopeserver.http.channel import Channel
 from zc.zkzopeserver.http.context import Context
@@ -23,10 +24,6 @@ from zc.zkzopeserver.http.settings import Settings
 from zc.zkzopeserver.http.tracelog import TraceLog
 
 __all__ = ['Server', 'ServerError', 'Shell', 'Statistics']
-
-
-class ServerError(OSError):
-    """The server cannot be; the text says what it cannot do, and why."""
 
 
 class Shell(WSGIHTTPServer):
@@ -134,12 +131,14 @@ class Server:
             self._access_log.start()
         self._engine.start()
 
-    def drain(self, timeout: float) -> int:
+    def drain(self, timeout: float,
+              is_hurried: Callable[[], bool] = lambda: False) -> int:
         """Accept no more and finish; how many requests had to be cut.
 
-        Everything that waits in the listen queue is still served.
+        Everything that waits in the listen queue is still served.  The time
+        is over as soon as `is_hurried` says so.
         """
-        return self._engine.drain(timeout, self._shell.close)
+        return self._engine.drain(timeout, self._shell.close, is_hurried)
 
     def close(self) -> None:
         """Close every socket and end every thread; may be repeated."""

@@ -19,6 +19,7 @@ from typing import Any
 from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import systemd
 from zc.zkzopeserver.commands import commands
+from zc.zkzopeserver.errors import StoppedAtOnce
 from zc.zkzopeserver.monitoring import Monitoring
 from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.registration import Registration
@@ -58,12 +59,17 @@ class Service:
             queue.SimpleQueue())
 
     def run(self) -> None:
-        """Start, wait for a request to stop, and stop."""
+        """Start, wait for a request to stop, and stop.
+
+        Raises StoppedAtOnce after a second request, when it has stopped.
+        """
         try:
             self.start()
             self.wait()
         finally:
             self.stop()
+        if self._hurrying.is_set():
+            raise StoppedAtOnce('stopped at once, as asked a second time')
 
     # Start.
 
@@ -196,10 +202,10 @@ class Service:
     def _drain(self) -> None:
         if self.server is None:
             return
-        cut = self.server.drain(self.options.graceful_timeout)
+        cut = self.server.drain(self.options.graceful_timeout,
+                                self._hurrying.is_set)
         if cut:
-            logger.warning('%d requests cut after %g s', cut,
-                           self.options.graceful_timeout)
+            logger.warning('%d requests were cut off', cut)
 
     def _close_monitoring(self) -> None:
         if self.monitoring is not None:

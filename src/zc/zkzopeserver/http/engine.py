@@ -80,11 +80,13 @@ class Engine:
             threads=context.settings.threads,
             connections=len(channels))
 
-    def drain(self, timeout: float, close_listener: Callable[[], None]) -> int:
+    def drain(self, timeout: float, close_listener: Callable[[], None],
+              is_hurried: Callable[[], bool] = lambda: False) -> int:
         """Stop accepting and finish; how many requests had to be cut.
 
         `close_listener` is called once everything that waits in the listen
-        queue has been accepted.
+        queue has been accepted.  The time is over as soon as `is_hurried`
+        says so.
         """
         if not self._started or self._is_closed:
             close_listener()
@@ -93,7 +95,7 @@ class Engine:
         deadline = began + timeout
         self.context.is_draining = True
         grace_ends = min(began + GRACE, deadline)
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not is_hurried():
             self._loop.call(lambda: self._stop_accepting(close_listener))
             if time.monotonic() > grace_ends:
                 self._loop.call(self._close_idle)

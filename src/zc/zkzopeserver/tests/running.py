@@ -1,6 +1,7 @@
 """Run a server in this process, as users' own tests do."""
 import contextlib
 import http.client
+import time
 
 from zc.zkzopeserver import testing
 
@@ -46,3 +47,13 @@ def make_broken(global_conf, **local_conf):
         start_response('503 Service Unavailable', [('Content-Length', '0')])
         return [b'']
     return broken
+
+
+def make_slow(global_conf, seconds='1'):
+    """A ``paste.app_factory``: takes its time when asked for ``/slow``."""
+    def slow(environ, start_response):
+        if environ['PATH_INFO'] == '/slow':
+            # Long, as an application is that works for long.
+            time.sleep(float(seconds))
+        return application(environ, start_response)
+    return slow

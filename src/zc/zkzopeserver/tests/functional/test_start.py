@@ -51,7 +51,7 @@ def test_the_log_says_where_it_serves_and_registers(tree, ini):
         address, = registered(tree, process)
         assert process.stopped() == 0
         assert f'serving on {address}' in process.output
-        assert f'registered /fooservice/providers/{address}' in (
+        assert f'Registered /fooservice/providers/{address}' in (
             process.output)
 
 

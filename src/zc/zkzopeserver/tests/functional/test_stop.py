@@ -1,0 +1,185 @@
+"""A stop that loses nothing, in real processes with real signals."""
+import http.client
+import signal
+import socket
+import threading
+import time
+
+import pytest
+from zc.zk.testing.waiting import wait_for
+
+from zc.zkzopeserver.tests.functional.processes import registered
+from zc.zkzopeserver.tests.functional.processes import started
+from zc.zkzopeserver.tests.functional.processes import write_ini
+from zc.zkzopeserver.tests.running import get
+
+PATH = '/fooservice/providers'
+SLOW = 'call:zc.zkzopeserver.tests.running:make_slow'
+
+
+@pytest.fixture
+def tree(client, zookeeper):
+    """A client, with the providers node in place."""
+    found = client()
+    found.ensure_path(PATH)
+    return found
+
+
+@pytest.fixture
+def serving(zookeeper, tree, tmp_path):
+    """A function that starts a server: (process, address)."""
+    import contextlib
+    with contextlib.ExitStack() as stack:
+        def start(seconds='1', **options):
+            options.setdefault('threads', '4')
+            ini = write_ini(tmp_path, zookeeper.connection_string,
+                            app=f'{SLOW}\nseconds = {seconds}', **options)
+            process = stack.enter_context(started(ini))
+            address, = registered(tree, process)
+            return process, address
+        yield start
+
+
+def asking(address, path='/slow'):
+    """A request in a thread: (thread, list of what came)."""
+    results = []
+
+    def ask():
+        try:
+            results.append(get(address, path, timeout=60))
+        except (OSError, http.client.HTTPException) as reason:
+            results.append(reason)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    return thread, results
+
+
+def until_in_flight(address, process):
+    """Wait until the server answers something else, so has read the slow."""
+    wait_for(lambda: get(address)[0] == 200, 10)
+
+
+def gone(tree):
+    """Wait for the node to go."""
+    wait_for(lambda: not tree.get_children(PATH), 10, 'the node to go')
+
+
+def test_requests_in_flight_are_finished(serving, tree):
+    process, address = serving('2')
+    slow = [asking(address) for _ in range(3)]
+    until_in_flight(address, process)
+    process.signal()
+    gone(tree)
+    assert process.popen.poll() is None
+    assert process.ended() == 0, process.output
+    for thread, results in slow:
+        thread.join()
+        assert results[0][0] == 200, results
+
+
+def test_a_request_that_outlives_the_time_is_cut_and_logged(serving):
+    process, address = serving('60', graceful_timeout='0.5')
+    thread, results = asking(address)
+    until_in_flight(address, process)
+    process.signal()
+    assert process.ended() == 0, process.output
+    thread.join()
+    assert isinstance(results[0], Exception), results
+    assert 'cut' in process.output
+
+
+def test_a_second_signal_stops_at_once_with_status_1(serving, tree):
+    process, address = serving('60')
+    thread, results = asking(address)
+    until_in_flight(address, process)
+    process.signal()
+    gone(tree)
+    began = time.monotonic()
+    process.signal(signal.SIGINT)
+    assert process.ended() == 1, process.output
+    assert time.monotonic() - began < 20
+    thread.join()
+    assert isinstance(results[0], Exception), results
+
+
+def test_it_serves_on_while_clients_learn_that_the_node_is_gone(
+        serving, tree):
+    process, address = serving(deregister_wait='2')
+    process.signal()
+    gone(tree)
+    # New connections are accepted, and all are told not to come back.
+    assert get(address)[0] == 200
+    assert process.ended() == 0, process.output
+    with pytest.raises(OSError):
+        get(address)
+
+
+def test_keep_alive_connections_are_told_to_close(serving, tree):
+    process, address = serving('1')
+    connection = http.client.HTTPConnection(address, timeout=30)
+    connection.request('GET', '/')
+    answer = connection.getresponse()
+    answer.read()
+    assert answer.getheader('Connection', '').lower() != 'close'
+    slow, results = asking(address)
+    until_in_flight(address, process)
+    process.signal()
+    gone(tree)
+    connection.request('GET', '/')
+    answer = connection.getresponse()
+    assert answer.status == 200 and answer.read()
+    assert answer.getheader('Connection').lower() == 'close'
+    connection.close()
+    slow.join()
+    assert results[0][0] == 200
+    assert process.ended() == 0, process.output
+
+
+def test_pipelined_requests_are_all_answered(serving, tree):
+    process, address = serving('1', threads='1')
+    host, port = address.split(':')
+    with socket.create_connection((host, int(port)), 30) as sock:
+        request = 'GET %s HTTP/1.1\r\nHost: a\r\n\r\n'
+        sock.sendall((request % '/slow' + request % '/2'
+                      + request % '/3').encode())
+        # The first is with the application when its thread is busy.
+        other, results = asking(address, '/')
+        process.signal()
+        gone(tree)
+        received = b''
+        while received.count(b'HTTP/1.1 200') < 3:
+            chunk = sock.recv(65536)
+            assert chunk, received
+            received += chunk
+    other.join()
+    assert results[0][0] == 200
+    assert process.ended() == 0, process.output
+
+
+def test_idle_connections_do_not_keep_it(serving):
+    process, address = serving(graceful_timeout='60')
+    host, port = address.split(':')
+    idle = [socket.create_connection((host, int(port)))
+            for _ in range(20)]
+    assert get(address)[0] == 200
+    began = time.monotonic()
+    assert process.stopped() == 0, process.output
+    assert time.monotonic() - began < 30
+    for sock in idle:
+        sock.close()
+
+
+def test_a_stop_while_it_waits_for_zookeeper(tmp_path):
+    with socket.create_server(('127.0.0.1', 0)) as free:
+        nowhere = '127.0.0.1:%s' % free.getsockname()[1]
+    for wait in 'wait', 'serve', 'fail':
+        ini = write_ini(tmp_path, nowhere, wait=wait, loggers='INFO')
+        with started(ini) as process:
+            wait_for(lambda process=process: 'serving on' in process.output,
+                     20)
+            process.signal()
+            # `fail` has failed by then, or is told to stop.
+            assert process.ended() in (
+                (0, 3) if wait == 'fail' else (0,)), process.output
+            assert 'Traceback' not in process.output
