@@ -24,6 +24,7 @@ from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.protocol.states import KazooState
 from kazoo.protocol.states import KeeperState
 from zc.zk.addresses import format_addr
+from zc.zk.addresses import parse_addr
 from zc.zk.errors import FailedConnect
 from zc.zk.sockets import CONNECT_SECONDS
 from zc.zk.sockets import Handler
@@ -76,6 +77,10 @@ def make_client(connection_string: str, session_timeout: float, *,
                 ca: str | None = None, cert: str | None = None,
                 key: str | None = None) -> KazooClient:
     """A kazoo client that is not started yet."""
+    check_connection_string(connection_string)
+    if not session_timeout > 0:
+        raise ValueError(f'a session time-out of {session_timeout} s is not '
+                         'possible')
     quiet = Quiet(logging.getLogger('kazoo.client'))
     tls = tls_context(ca, cert, key) if ca or cert or key else None
     servers = connection_string.partition('/')[0].count(',') + 1
@@ -96,6 +101,23 @@ def make_client(connection_string: str, session_timeout: float, *,
             quiet.reset()
 
     return client
+
+
+def check_connection_string(connection_string: str) -> None:
+    """Raise ValueError for what kazoo would stumble over."""
+    servers = connection_string.partition('/')[0].split(',')
+    for server in servers:
+        host, _, port = server.strip().rpartition(':')
+        if server.strip().endswith(']') or not host:
+            host, port = server.strip(), '2181'
+        try:
+            parse_addr(f'{host}:{port}')
+        except ValueError:
+            host = ''
+        if not host or set(host) & set(' \t\n@?#'):
+            raise ValueError(
+                f'{connection_string!r} is not a connection string, '
+                'HOST:PORT[,HOST:PORT...][/PATH]')
 
 
 def _checked(pair: Any) -> tuple[str, Credential]:
@@ -185,8 +207,9 @@ class Patience:
         seconds = time.monotonic() - self._began
         if seconds < limit:
             return
-        why = ', '.join(sorted({str(error)
-                                for error in handler.failures.values()}))
+        why = ', '.join(sorted({
+            str(getattr(error, 'strerror', None) or error)
+            for error in handler.failures.values()}))
         raise FailedConnect(
             f'no ZooKeeper answered at {servers(self._client)} within '
             f'{seconds:.1f} s' + (f' ({why})' if why else ''))

@@ -1,7 +1,10 @@
 """What is made of a registration's nodes, given what is found there."""
 import logging
+import threading
+from collections.abc import Callable
 from collections.abc import Iterable
 from concurrent.futures import Future
+from concurrent.futures import InvalidStateError
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import ConnectionLoss
@@ -15,6 +18,7 @@ from zc.zk.ephemerals import Raced
 from zc.zk.ephemerals import Stats
 from zc.zk.ephemerals import is_ephemeral
 from zc.zk.paths import join
+from zc.zk.paths import split
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +30,7 @@ class Entry:
     """A registration as it should be and as it was last seen.
 
     Any thread may read it. Those who want something else set ``wanted``, or
-    the data with `put`; the rest is the business of the thread that keeps
+    the data with `change`; the rest is the business of the thread that keeps
     the nodes.
     """
 
@@ -48,15 +52,23 @@ class Entry:
         self.failures = 0  # in a row
         self.reported = ('', 0.0)  # what was last logged, and when
         self.waiting: list[Future[bool]] = []
+        self._lock = threading.Lock()
 
     def move(self, real_path: str) -> None:
         """Have the nodes below another one."""
         self.paths = tuple(join(real_path, name) for name in self.data)
 
-    def put(self, data: dict[str, bytes]) -> None:
-        """Have other data in the nodes."""
-        self.data = data
-        self.serial += 1
+    def change(self, change: Callable[[bytes], bytes]) -> None:
+        """Have other data in the nodes, made of what they have now."""
+        with self._lock:
+            self.data = {name: change(data)
+                         for name, data in self.data.items()}
+            self.serial += 1
+
+    def note(self, path: str, data: bytes) -> None:
+        """A node has other data already."""
+        with self._lock:
+            self.data = self.data | {split(path)[1]: data}
 
     @property
     def is_writable(self) -> bool:
@@ -68,10 +80,19 @@ class Entry:
         """Tell those who wait how it ended."""
         waiting, self.waiting = self.waiting, []
         for future in waiting:
-            if error is not None:
-                future.set_exception(error)
-            else:
-                future.set_result(done)
+            settle(future, done, error)
+
+
+def settle(future: Future[bool], done: bool = False,
+           error: Exception | None = None) -> None:
+    """Give a future its result, unless it has got one from elsewhere."""
+    try:
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(done)
+    except InvalidStateError:
+        pass
 
 
 class Keeper:

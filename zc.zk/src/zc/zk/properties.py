@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from kazoo.exceptions import BadVersionError
+from kazoo.exceptions import ConnectionClosedError
 from kazoo.exceptions import KazooException
 from kazoo.exceptions import NoNodeError
 from kazoo.protocol.states import EventType
@@ -137,6 +138,8 @@ class Properties(RawProperties, Mapping):
             raise KeyError(name)
         try:
             return self._follow(name, link)[0]
+        except ConnectionClosedError:
+            raise
         except BAD as error:
             raise BadPropertyLink(self.path, name, link,
                                   _reason(error)) from error
@@ -184,6 +187,8 @@ class Properties(RawProperties, Mapping):
                 link = self.data[name + ARROW]
                 try:
                     used |= self._follow(name, link)[1]
+                except ConnectionClosedError:
+                    raise
                 except BAD as error:
                     used.update(self._targets)
                     complaints.add(str(BadPropertyLink(

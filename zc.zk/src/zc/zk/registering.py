@@ -104,9 +104,7 @@ class Registration:
         will be, as soon as possible.
         """
         changes = dict(data or {}) | properties
-        self._entry.put({
-            name: encode(decode(data) | changes)
-            for name, data in self._entry.data.items()})
+        self._entry.change(lambda data: encode(decode(data) | changes))
         return self._registrar.request(self._entry, WAIT_SECONDS)
 
     def withdraw(self, timeout: float | None = WAIT_SECONDS) -> bool:

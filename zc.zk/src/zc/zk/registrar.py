@@ -24,6 +24,7 @@ from kazoo.protocol.states import WatchedEvent
 from zc.zk.ephemerals import Ephemerals
 from zc.zk.keeping import Entry
 from zc.zk.keeping import Keeper
+from zc.zk.keeping import settle
 from zc.zk.working import Worker
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,8 @@ class Registrar:
         self._worker = Worker('zc.zk registrations')
         self._keeper = Keeper(client, Ephemerals(
             client, self._worker.result, self._changed))
-        self._entries: list[Entry] = []
+        self._entries: list[Entry] = []  # changed by the worker only
+        self._asked: set[Future[bool]] = set()
         self._away_since: float | None = None
         client.add_listener(self._state_changed)
 
@@ -67,12 +69,11 @@ class Registrar:
         for path in entry.paths:
             if path in taken:
                 raise NodeExistsError(f'{path} is registered here already')
-        self._entries.append(entry)
         try:
             self._ask(entry).result()
         except BaseException:
-            self._entries.remove(entry)
             entry.wanted = False
+            self._worker.put(partial(self._look, entry))
             raise
 
     def request(self, entry: Entry, timeout: float | None) -> bool:
@@ -98,7 +99,7 @@ class Registrar:
         """Somebody has set a node's data, which shall come back with it."""
         for entry in list(self._entries):
             if path in entry.paths:
-                entry.data[path.rpartition('/')[2]] = data
+                entry.note(path, data)
 
     def forget(self, path: str) -> None:
         """Somebody is about to delete a node, which shall not come back."""
@@ -117,17 +118,19 @@ class Registrar:
         """Stop keeping the nodes."""
         self._client.remove_listener(self._state_changed)
         self._worker.close()
-        for entry in list(self._entries):
-            entry.settle(error=ConnectionClosedError('closed'))
+        for future in list(self._asked):
+            settle(future, error=ConnectionClosedError('closed'))
 
     def join(self) -> None:
         """Wait for the thread to end."""
         self._worker.join()
 
-    def _ask(self, entry: Entry) -> 'Future[bool]':
+    def _ask(self, entry: Entry) -> Future[bool]:
         future: Future[bool] = Future()
+        self._asked.add(future)
+        future.add_done_callback(self._asked.discard)
         if not self._worker.put(partial(self._look, entry, future)):
-            future.set_exception(ConnectionClosedError('closed'))
+            settle(future, error=ConnectionClosedError('closed'))
         return future
 
     # Called by kazoo, in its threads:
@@ -159,20 +162,24 @@ class Registrar:
             self._look(entry)
 
     def _look(self, entry: Entry,
-              future: 'Future[bool] | None' = None) -> None:
+              future: Future[bool] | None = None) -> None:
+        if entry not in self._entries:
+            self._entries.append(entry)
         if future is not None:
             entry.waiting.append(future)
         if self._client.state != KazooState.CONNECTED:
             return  # we are called again when it is
         try:
             done = self._keeper.make(entry)
-        except KazooException as error:
+        except Exception as error:  # noqa: BLE001 (who asked gets it)
             self._failed(entry, error)
-        else:
-            entry.failures = 0
-            entry.settle(done)
+            return
+        entry.failures = 0
+        if not entry.wanted:
+            self._entries.remove(entry)  # until somebody asks again
+        entry.settle(done)
 
-    def _failed(self, entry: Entry, error: KazooException) -> None:
+    def _failed(self, entry: Entry, error: Exception) -> None:
         text = f'{type(error).__name__}: {error}'.rstrip(': ')
         entry.last_error = text
         is_passing = isinstance(error, DISCONNECTED)

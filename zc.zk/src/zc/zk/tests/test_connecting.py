@@ -215,6 +215,27 @@ def test_close_ends_calls_that_wait(zookeeper_server):
     assert raised
 
 
+@pytest.mark.parametrize('connection_string', [
+    ':1', 'host:port', 'host:99999', 'host:1,', '/path', '::1:2181',
+    'a host:1', 'me@host:1', 'host:1,,host:2', '[::1:1'])
+def test_malformed_connection_strings(connection_string):
+    with pytest.raises(ValueError, match='is not a connection string'):
+        zc.zk.ZooKeeper(connection_string)
+
+
+@pytest.mark.parametrize('connection_string', [
+    'host', 'host:1', 'host,other:2/a/b', '[::1]:2181', '[::1]',
+    '127.0.0.1:1, 127.0.0.1:2', 'host/a'])
+def test_connection_strings(connection_string):
+    connecting.check_connection_string(connection_string)
+
+
+@pytest.mark.parametrize('seconds', [0, -1, float('nan')])
+def test_impossible_session_timeouts(seconds, nobody):
+    with pytest.raises(ValueError, match='time-out'):
+        zc.zk.ZooKeeper(nobody, seconds)
+
+
 # Credentials
 
 SECRET = 'opensesame'

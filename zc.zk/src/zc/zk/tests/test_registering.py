@@ -104,6 +104,14 @@ def test_register_twice(zk):
     assert zk.register(PATH, ADDRESS).state == 'registered'
 
 
+def test_register_with_nonsense(zk):
+    with pytest.raises(TypeError):
+        zk.register(PATH, ADDRESS, acl='nonsense')
+    with pytest.raises(TypeError):
+        zk.register(PATH, ADDRESS, value=object())
+    assert zk.register(PATH, ADDRESS).state == 'registered'
+
+
 def test_an_acl_is_kept(zk, zookeeper):
     acl = [ACL(Permissions.READ | Permissions.ADMIN, ANYONE_ID_UNSAFE)]
     registration = zk.register(PATH, ADDRESS, acl)
@@ -267,6 +275,28 @@ def test_close_removes_the_node(zk, connect):
     assert not witness.exists(NODE)
     assert registration.state == 'lost'
     assert not registration.withdraw()
+
+
+def test_updates_from_several_threads(zk):
+    registration = zk.register(PATH, ADDRESS)
+
+    def update(number):
+        for serial in range(10):
+            registration.update({f'{number}-{serial}': serial})
+
+    threads = [threading.Thread(target=update, args=[number])
+               for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(zk.get_properties(NODE)) == 41
+
+
+def test_withdrawn_registrations_are_forgotten(zk):
+    for _ in range(3):
+        zk.register(PATH, ADDRESS).withdraw()
+    wait_for(lambda: not zk._registrar._entries)
 
 
 # Faults
@@ -473,24 +503,27 @@ def test_a_client_of_the_callers_own(zookeeper, client, no_leaks):
     assert not kazoo.state_listeners
 
 
-def test_close_ends_a_register_that_waits(zookeeper, connect, no_leaks):
+def test_close_ends_a_register_that_waits(zookeeper, no_leaks, connect):
     zk = connect()
     raised = []
 
-    def register():
+    def register(address):
         try:
-            zk.register(PATH, ADDRESS)
+            zk.register(PATH, address)
         except ConnectionClosedError as error:
             raised.append(error)
 
     zk._registrar._keeper.make = lambda entry: wait_for(
         lambda: zk._registrar._worker.closed)
-    thread = threading.Thread(target=register)
-    thread.start()
-    wait_for(lambda: zk._registrar._entries)
+    threads = [threading.Thread(target=register, args=[address])
+               for address in ('a:1', 'b:1')]
+    for thread in threads:
+        thread.start()
+    wait_for(lambda: len(zk._registrar._asked) == 2)
     zk.close()
-    thread.join()
-    assert len(raised) == 1
+    for thread in threads:
+        thread.join()
+    assert len(raised) == 2
 
 
 # Servers that are away
