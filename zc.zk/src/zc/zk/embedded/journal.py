@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import stat
 from typing import BinaryIO
 
 from zc.zk.embedded import records
@@ -179,6 +180,9 @@ class Journal:
             return
         try:
             new.truncate(0)  # a killed process may have left it behind
+            # Who was not to read the old file is not to read this one.
+            mode = os.fstat(self._file.fileno()).st_mode
+            os.fchmod(new.fileno(), stat.S_IMODE(mode))
             fcntl.flock(new, fcntl.LOCK_EX | fcntl.LOCK_NB)
             size = new.write(records.MAGIC)
             for record in records.snapshot(self.tree, self.zxid):

@@ -276,6 +276,15 @@ def test_a_compacted_file_is_still_locked_and_written(path):
         assert client.exists('/b')
 
 
+def test_a_private_file_stays_private(path):
+    with Session(path):
+        pass
+    path.chmod(0o600)
+    with Session(path) as client:
+        client.create('/a')
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_symbolic_link_stays_one(path, tmp_path):
     link = tmp_path / 'link'
     link.symlink_to(path)
