@@ -59,14 +59,15 @@ class Connection:
         """Queue a frame."""
         if self.is_closed or self._is_finishing:
             return
+        if len(self._output) > HOPELESS:
+            logger.warning('%s does not read its events: closed', self)
+            self.close()
+            return
         self._output += INT.pack(len(frame))
         self._output += frame
         self.sent += 1
         self._service.sent += 1
         self._service.has_output(self)
-        if len(self._output) > HOPELESS:
-            logger.warning('%s does not read its events: closed', self)
-            self.close()
 
     def finish(self) -> None:
         """Close once the output is gone."""

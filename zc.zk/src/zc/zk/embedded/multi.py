@@ -15,6 +15,7 @@ READ_PARTS = {
     Op.GET_DATA: reads.get_data,
     Op.GET_CHILDREN: reads.get_children,
 }
+LARGEST_REPLY = 64 << 20
 END = MULTI_HEADER.pack(-1, True, -1)
 
 
@@ -48,6 +49,7 @@ def multi(database: Database, client, reader: jute.Reader) -> bytes:
 def multi_read(database: Database, client, reader: jute.Reader) -> bytes:
     """Each read with its own result or error; no watches."""
     results = []
+    size = 0
     for op in _headers(reader):
         read = _part(READ_PARTS, op)
         path = reader.string()
@@ -57,6 +59,10 @@ def multi_read(database: Database, client, reader: jute.Reader) -> bytes:
             results.append(_header(op) + read(database, client, quiet))
         except Refused as refusal:
             results.append(_error(refusal.code))
+        size += len(results[-1])
+        if size > LARGEST_REPLY:
+            raise jute.Malformed(
+                f'the reply would be over {LARGEST_REPLY >> 20} MiB')
     return b''.join(results) + END
 
 

@@ -280,6 +280,17 @@ def test_who_does_not_read_its_events_is_given_up(server, caplog):
         f'{host}:{port} does not read its events: closed']
 
 
+def test_replies_may_be_large_but_not_without_end(server):
+    with Wire(server.connection_string) as reader:
+        reader.start()
+        reader.request(wire.CREATE, wire.creation('/big', bytes(900_000)))
+        read = wire.GET_DATA, wire.watched('/big')
+        reply = reader.request(wire.MULTI_READ, wire.parts(*[read] * 30))
+        assert (reply.code, len(reply.body) // 900_000) == (0, 30)
+        reply = reader.request(wire.MULTI_READ, wire.parts(*[read] * 1000))
+        assert (reply.code, reply.body) == (-5, b'')
+
+
 def test_a_hung_reader_holds_no_more_than_a_few_replies(server):
     psutil = pytest.importorskip('psutil')
     with Wire(server.connection_string) as writer:

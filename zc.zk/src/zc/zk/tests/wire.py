@@ -118,13 +118,13 @@ class Wire:
             return True
 
     def _take(self, size: int) -> bytes:
-        data = b''
+        data = bytearray()
         while len(data) < size:
             chunk = self.socket.recv(size - len(data))
             if not chunk:
                 raise ConnectionError('closed')
             data += chunk
-        return data
+        return bytes(data)
 
 
 def buffer(data: bytes | None) -> bytes:
