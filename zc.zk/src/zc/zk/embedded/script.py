@@ -49,8 +49,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         '--data', metavar='FILE',
         help='keep the persistent nodes in this file')
     parser.add_argument(
-        '--tick', type=_tick, default=200, metavar='MS',
-        help='milliseconds; sessions last 2 to 20 ticks (default: 200)')
+        '--tick', type=_tick, default=2000, metavar='MS',
+        help="milliseconds; sessions last 2 to 20 ticks (default: 2000, as"
+             " Apache ZooKeeper's)")
     return parser.parse_args(arguments)
 
 
