@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from zc.zkzopeserver.http.body import Memory
-from zc.zkzopeserver.http.polling import Poller
 from zc.zkzopeserver.http.polling import Waker
+from zc.zkzopeserver.http.polling import make_poller
 from zc.zkzopeserver.http.response import http_date
 from zc.zkzopeserver.http.settings import Settings
 from zc.zkzopeserver.http.wrapper import FileWrapper
@@ -49,10 +49,10 @@ class Context:
         self._second = 0
         self.tick()
 
-    def open(self, poller_class: type = Poller) -> None:
+    def open(self) -> None:
         """Have what a running server needs."""
         self.environ['wsgi.errors'] = sys.stderr
-        self.poller = poller_class()
+        self.poller = make_poller(self.settings.use_epoll)
         self.must_arm = self.poller.must_arm
         self.waker = Waker()
         self.poller.add_source(self.waker.fd)

@@ -153,4 +153,8 @@ class PollPoller:
         self._waker.close()
 
 
-Poller = EpollPoller if hasattr(select, 'epoll') else PollPoller
+def make_poller(use_epoll: bool = True) -> EpollPoller | PollPoller:
+    """The better one that there is."""
+    if use_epoll and hasattr(select, 'epoll'):
+        return EpollPoller()
+    return PollPoller()

@@ -108,6 +108,9 @@ class Receiver:
             self._began = self.context.now
             data = bytearray(data)
         self._buffer, self._scanned = data, max(0, len(data) - 3)
+        if data.count(b'\n') != data.count(b'\r\n'):
+            self._head = bytes(data)
+            raise Refusal(400, 'Lines must end in CR LF.')
         if len(data) > settings.max_request_line + 100:
             self._head = bytes(data)
             if b'\r\n' not in data:

@@ -14,10 +14,8 @@ from zc.zkzopeserver.http.target import split
 
 REQUEST_LINE = re.compile(
     rb'([A-Z][A-Z-]*) ([!-~]+) HTTP/1\.([01])\r\n').match
-OTHER_VERSION = re.compile(
-    rb'[!-~]+ [!-~]+ HTTP/[0-9](?:\.[0-9])?\r\n').match
-OTHER_METHOD = re.compile(
-    rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/1\.[01]\r\n").match
+OTHER_LINE = re.compile(
+    rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/([0-9](?:\.[0-9])?)\r\n").match
 # The methods that llhttp knows, but for CONNECT and PRI, which no
 # application can answer.
 METHODS = {method: method.decode() for method in (
@@ -107,11 +105,12 @@ def read(head: bytes, parser: HeadParser, base: dict[str, Any],
 
 def bad_request_line(head: bytes) -> Refusal:
     """What is wrong with a request line."""
-    if OTHER_METHOD(head):
+    match = OTHER_LINE(head)
+    if match is None:
+        return Refusal(400, 'The request line is malformed.')
+    if match[1] in (b'1.0', b'1.1'):
         return Refusal(501, 'The method is not supported.')
-    if OTHER_VERSION(head):
-        return Refusal(505, 'Only HTTP/1.0 and HTTP/1.1 are supported.')
-    return Refusal(400, 'The request line is malformed.')
+    return Refusal(505, 'Only HTTP/1.0 and HTTP/1.1 are supported.')
 
 
 def environ_key(name: bytes) -> str | None:

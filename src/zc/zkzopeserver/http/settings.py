@@ -8,6 +8,9 @@ import dataclasses
 class Settings:
     """Sizes in bytes, times in seconds.
 
+    `multiprocess` goes into the environment of requests; without `use_epoll`
+    it is poll that is used, as on systems that have no epoll.
+
     A request whose head or body arrives, or a response that is read, more
     slowly than `minimum_rate` bytes a second, once the respective timeout has
     passed, is ended.
@@ -16,6 +19,7 @@ class Settings:
     threads: int = 1
     name: str = 'zc.zkzopeserver'
     multiprocess: bool = False
+    use_epoll: bool = True
     connection_limit: int = 1000
     channel_timeout: float = 120.0
     header_timeout: float = 30.0

@@ -1,0 +1,66 @@
+"""Limits.  The server of the corpus has smaller ones than usual:
+
+line 2,000, header 8,000, fields 50, body 2,000,000, chunk framing 2,000.
+"""
+from __future__ import annotations
+
+from zc.zkzopeserver.tests.http_corpus.case import bad
+from zc.zkzopeserver.tests.http_corpus.case import get
+from zc.zkzopeserver.tests.http_corpus.case import good
+from zc.zkzopeserver.tests.http_corpus.case import in_chunks
+from zc.zkzopeserver.tests.http_corpus.case import post
+
+SETTINGS = {'max_request_line': 2000, 'max_request_header_size': 8000,
+            'max_request_fields': 50, 'max_request_body_size': 2_000_000,
+            'max_chunk_framing': 2000}
+FIELD = b'X-Foo: ' + b'a' * 991 + b'\r\n'
+TRAILERS = b''.join(b'X-%d: a\r\n' % number for number in range(51))
+
+CASES = (
+    good('a long target', get(target=b'/' + b'a' * 1900),
+         'GET /' + 'a' * 1900),
+    bad('too long a target', get(target=b'/' + b'a' * 2100), 414),
+    bad('a target without an end', b'GET /' + b'a' * 3000, 414, severe=True),
+    bad('a target without an end, in pieces', (b'GET /',) + (b'a' * 100,) * 25,
+        414, severe=True),
+    good('a long header', get(FIELD * 7), 'GET /'),
+    bad('too long a header', get(FIELD * 8), 431),
+    bad('too long a header field', get(b'X-Foo: ' + b'a' * 9000 + b'\r\n'),
+        431),
+    bad('a header without an end', get()[:-2] + FIELD * 9, 431, severe=True),
+    bad('a header without an end, in pieces',
+        (get()[:-2],) + (FIELD,) * 8, 431, severe=True),
+    bad('a header without a line end', b'GET / HTTP/1.1\r\n' + b'a' * 9000,
+        431, severe=True),
+    good('many fields', get(b'X: a\r\n' * 49), 'GET /'),
+    bad('too many fields', get(b'X: a\r\n' * 50), 431),
+    good('a long body', post(b'Content-Length: 1999999\r\n', b'a' * 1999999),
+         'POST / ' + 'a' * 1999999),
+    bad('too long a body', post(b'Content-Length: 2000001\r\n'), 413),
+    bad('a body of exabytes',
+        post(b'Content-Length: 9223372036854775807\r\n'), 413, severe=True),
+    good('long chunks', in_chunks(
+        b'%x\r\n%b\r\n0\r\n\r\n' % (1999999, b'a' * 1999999)),
+        'POST / ' + 'a' * 1999999),
+    bad('too long chunks', in_chunks(
+        b'%x\r\n%b\r\n0\r\n\r\n' % (2000001, b'a' * 2000001)), 413),
+    bad('too many chunks', in_chunks(
+        b'30d40\r\n%b\r\n' % (b'a' * 200000) * 11 + b'0\r\n\r\n'), 413),
+    good('many small chunks', in_chunks(
+        b'1\r\na\r\n' * 2000 + b'0\r\n\r\n'), 'POST / ' + 'a' * 2000),
+    bad('too long a chunk extension', in_chunks(
+        b'5;a=' + b'b' * 5000 + b'\r\nhello\r\n0\r\n\r\n'), severe=True),
+    bad('a chunk extension without an end', in_chunks(b'5;' + b'a' * 5000),
+        severe=True),
+    bad('a chunk size of many zeros', in_chunks(
+        b'0' * 5000 + b'5\r\nhello\r\n0\r\n\r\n'), severe=True),
+    bad('too many chunk extensions', in_chunks(
+        (b'1;' + b'a' * 100 + b'\r\na\r\n') * 50 + b'0\r\n\r\n'),
+        severe=True),
+    bad('too many trailers',
+        in_chunks(b'5\r\nhello\r\n0\r\n' + TRAILERS + b'\r\n'), 431),
+    bad('too long a trailer', in_chunks(
+        b'5\r\nhello\r\n0\r\nX: ' + b'a' * 5000 + b'\r\n\r\n')),
+    bad('a trailer without an end', in_chunks(
+        b'5\r\nhello\r\n0\r\nX: ' + b'a' * 5000), severe=True),
+)
