@@ -1,21 +1,23 @@
 """Changes as operations of ZooKeeper, in batches of a bounded size."""
+import struct
 from collections.abc import Iterable
 from collections.abc import Iterator
-from itertools import groupby
 from typing import NamedTuple
 
 from kazoo.client import KazooClient
 from kazoo.interfaces import IAsyncResult
 from kazoo.protocol.serialization import Create
 from kazoo.protocol.serialization import Delete
-from kazoo.protocol.serialization import MultiHeader
 from kazoo.protocol.serialization import SetACL
 from kazoo.protocol.serialization import SetData
 from kazoo.protocol.serialization import Transaction
 from kazoo.security import ACL
 from zc.zk.changes import ADD_NODE
+from zc.zk.changes import ADD_PROPERTY
 from zc.zk.changes import CHANGE_ACL
+from zc.zk.changes import CHANGE_PROPERTY
 from zc.zk.changes import DELETE_NODE
+from zc.zk.changes import REMOVE_PROPERTY
 from zc.zk.changes import Change
 from zc.zk.encoding import encode
 from zc.zk.permissions import to_acl
@@ -27,13 +29,27 @@ MAX_BYTES = 2 ** 18
 #: What a request has around its operation, at most.
 OVERHEAD = 64
 
+_INT = struct.Struct('!i')
+_HEADER = struct.Struct('!i?i')
+_CREATE = _HEADER.pack(Create.type, False, -1)
+_DELETE = _HEADER.pack(Delete.type, False, -1)
+_SET_DATA = _HEADER.pack(SetData.type, False, -1)
+_SET_ACL = _HEADER.pack(SetACL.type, False, -1)
+_END = _HEADER.pack(-1, True, -1)
+
+_OF_PROPERTIES = frozenset({ADD_PROPERTY, CHANGE_PROPERTY, REMOVE_PROPERTY})
+_NAMES = {_CREATE: 'create', _DELETE: 'delete', _SET_DATA: 'set the data',
+          _SET_ACL: 'change the ACL'}
+
 
 class Operation(NamedTuple):
-    """One request to ZooKeeper, for one or several changes of a node."""
+    """One step of ZooKeeper, for one or several changes of a node.
+
+    ``frame`` is how it is sent.
+    """
 
     changes: list[Change]
-    request: Create | Delete | SetData | SetACL
-    frame: bytes  #: the request as a part of a transaction
+    frame: bytes
 
     @property
     def path(self) -> str:
@@ -43,7 +59,12 @@ class Operation(NamedTuple):
     @property
     def name(self) -> str:
         """What is done, for a message."""
-        return _NAMES[type(self.request)]
+        return _NAMES[self.frame[:_HEADER.size]]
+
+    @property
+    def is_alone(self) -> bool:
+        """Can it not be part of a transaction?"""
+        return self.changes[0].kind == CHANGE_ACL
 
 
 class _Multi(NamedTuple):
@@ -60,17 +81,43 @@ class _Multi(NamedTuple):
         return b''.join(frames)
 
 
+class _Alone(NamedTuple):
+    """kazoo's SetACL, serialised already."""
+
+    frame: bytes
+    type = SetACL.type
+    deserialize = SetACL.deserialize
+
+    def serialize(self) -> bytes:
+        """For kazoo: return the request's bytes."""
+        return self.frame[_HEADER.size:]
+
+
 def operations(changes: Iterable[Change], default: list[ACL],
                chroot: str = '') -> Iterator[Operation]:
     """Yield what makes the changes; `default` is the ACL of new nodes.
 
     Raises ValueError, with the path, for properties that cannot be stored.
     """
-    for _, group in groupby(changes, _path_and_kind):
-        group = list(group)
-        request = _request(group[0], default, chroot)
-        yield Operation(group, request, b''.join(
-            (_HEADERS[request.type], request.serialize())))
+    acl_of_new = _acl(default)
+    for group in _groups(changes):
+        yield Operation(group, _frame(group[0], acl_of_new, chroot))
+
+
+def _groups(changes: Iterable[Change]) -> Iterator[list[Change]]:
+    """The changes of the properties of one node together, others alone."""
+    group: list[Change] = []
+    for change in changes:
+        is_property = change.kind in _OF_PROPERTIES
+        if group and not (is_property and change.path == group[0].path):
+            yield group
+            group = []
+        if is_property:
+            group.append(change)
+        else:
+            yield [change]
+    if group:
+        yield group
 
 
 def batches(operations: Iterable[Operation]) -> Iterator[list[Operation]]:
@@ -83,7 +130,7 @@ def batches(operations: Iterable[Operation]) -> Iterator[list[Operation]]:
     for operation in operations:
         size += len(operation.frame)
         if batch and (len(batch) == MAX_OPERATIONS or size > MAX_BYTES
-                      or _is_alone(operation) or _is_alone(batch[0])):
+                      or operation.is_alone or batch[0].is_alone):
             yield batch
             batch, size = [], len(operation.frame)
         batch.append(operation)
@@ -94,26 +141,26 @@ def batches(operations: Iterable[Operation]) -> Iterator[list[Operation]]:
 def send(client: KazooClient, batch: list[Operation]) -> IAsyncResult:
     """Send a transaction, or the change of an ACL."""
     result = client.handler.async_result()
-    client._call(batch[0].request if _is_alone(batch[0]) else _Multi(batch),
-                 result)
+    client._call(_Alone(batch[0].frame) if batch[0].is_alone
+                 else _Multi(batch), result)
     return result
 
 
-def _path_and_kind(change: Change) -> tuple[str, object]:
-    return change.path, _REQUESTS.get(change.kind, SetData)
-
-
-def _request(change: Change, default: list[ACL],
-             chroot: str) -> Create | Delete | SetData | SetACL:
-    path = chroot + change.path
-    if change.kind == ADD_NODE:
-        return Create(path, _data(change),
-                      to_acl(change.acl) if change.acl else default, 0)
-    if change.kind == DELETE_NODE:
-        return Delete(path, change.version)
-    if change.kind == CHANGE_ACL:
-        return SetACL(path, to_acl(change.new), -1)
-    return SetData(path, _data(change), change.version)
+def _frame(change: Change, acl_of_new: bytes, chroot: str) -> bytes:
+    path = _bytes((chroot + change.path).encode())
+    kind = change.kind
+    if kind == ADD_NODE:
+        acl = _acl(to_acl(change.acl)) if change.acl else acl_of_new
+        # At the end, the flags: neither ephemeral nor a sequence.
+        return b''.join((
+            _CREATE, path, _bytes(_data(change)), acl, _INT.pack(0)))
+    if kind == DELETE_NODE:
+        return b''.join((_DELETE, path, _INT.pack(change.version)))
+    if kind == CHANGE_ACL:
+        acl = _acl(to_acl(change.new))
+        return b''.join((_SET_ACL, path, acl, _INT.pack(-1)))
+    return b''.join((_SET_DATA, path, _bytes(_data(change)),
+                     _INT.pack(change.version)))
 
 
 def _data(change: Change) -> bytes:
@@ -123,13 +170,13 @@ def _data(change: Change) -> bytes:
         raise ValueError(f'{change.path}: {error}') from None
 
 
-def _is_alone(operation: Operation) -> bool:
-    return operation.request.type == SetACL.type
+def _bytes(data: bytes) -> bytes:
+    return _INT.pack(len(data)) + data
 
 
-_REQUESTS = {ADD_NODE: Create, DELETE_NODE: Delete, CHANGE_ACL: SetACL}
-_NAMES = {Create: 'create', Delete: 'delete', SetData: 'set the data',
-          SetACL: 'change the ACL'}
-_HEADERS = {request.type: bytes(MultiHeader(
-    request.type, False, -1).serialize()) for request in _NAMES}
-_END = bytes(MultiHeader(-1, True, -1).serialize())
+def _acl(acl: list[ACL]) -> bytes:
+    parts = [_INT.pack(len(acl))]
+    for entry in acl:
+        parts += (_INT.pack(entry.perms), _bytes(entry.id.scheme.encode()),
+                  _bytes(entry.id.id.encode()))
+    return b''.join(parts)

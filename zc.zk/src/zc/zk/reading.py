@@ -217,7 +217,7 @@ class _Reading:
             del parent.children[node.name]
             return
         if path == b'/':
-            answer.remove(b'zookeeper')
+            answer = [name for name in answer if name != b'zookeeper']
             path = b''
         base = path + b'/'
         if like is None:
@@ -225,23 +225,21 @@ class _Reading:
                 [(GET_DATA, base + name, node, name.decode(), None)
                  for name in answer])
         else:
-            self.add_alike(base, node, [name.decode() for name in answer],
-                           like)
+            self.add_alike(base, node, answer, like)
 
-    def add_alike(self, base: bytes, node: Node, names: list[str],
+    def add_alike(self, base: bytes, node: Node, names: list[bytes],
                   like: Node) -> None:
         """Add children to what is to do, as far as they are asked for."""
         extras = self.extras
         if like is self.like:
             extras = False  # never trimmed, and so not told
-        for name in names:
-            wanted = like.children.get(name)
-            if wanted is None:
-                if extras is False:
-                    continue
-                wanted = None if extras else _ALONE
-            self.todo.append(
-                (GET_DATA, base + name.encode(), node, name, wanted))
+        others = None if extras else _ALONE
+        for encoded in names:
+            name = encoded.decode()
+            wanted = like.children.get(name, others)
+            if wanted is others and extras is False:
+                continue
+            self.todo.append((GET_DATA, base + encoded, node, name, wanted))
 
     def check(self, error: KazooException, path: bytes) -> None:
         """A node may vanish, but must not be forbidden."""

@@ -16,6 +16,7 @@ errors to zc.zk 2, are for what it could not write: names that would not be
 read back, and access control lists.
 """
 import re
+from collections.abc import Callable
 from collections.abc import Iterator
 
 from zc.zk.literals import STRING
@@ -36,6 +37,7 @@ MAX_DEPTH = 1000
 #: How many problems one error tells.
 MAX_PROBLEMS = 10
 
+_SPECIAL = frozenset({'string_value', 'type'})
 _SPACES = ' \t\r\x0b\x0c'
 _NODE, _PROPERTY, _LINK, _ACL = 'node', 'property', 'link', 'acl'
 
@@ -135,18 +137,20 @@ def format_tree(node: Node, name: str | None = None,
     """
     lines: list[str] = []
     add = lines.append
+    beginnings: dict[str, str] = {}
     name = node.name if name is None else name
     stack = [(name, node, '')]
     while stack:
         name, node, indent = stack.pop()
         if name:
-            properties = node.properties
-            line, type_is_told = _node_line(name, properties.get('type'))
+            line, type_is_told = _node_line(name, node.properties.get('type'))
             add(indent + line)
             indent += '  '
-            if properties or node.acl is not None:
-                for line in _property_lines(node, type_is_told):
-                    add(indent + line)
+            if node.acl is not None:
+                add(f'{indent}[ acl ] = {list(node.acl)!r}')
+            if node.properties:
+                _add_properties(add, indent, node.properties, type_is_told,
+                                beginnings)
         children = node.children
         if children:
             stack.extend(
@@ -203,17 +207,28 @@ def _node_line(name: str, type_: object) -> tuple[str, bool]:
     return line, False
 
 
-def _property_lines(node: Node, type_is_told: bool) -> Iterator[str]:
-    if node.acl is not None:
-        yield f'[ acl ] = {list(node.acl)!r}'
+def _add_properties(add: Callable[[str], None], indent: str,
+                    properties: dict, type_is_told: bool,
+                    beginnings: dict[str, str]) -> None:
+    """Add the lines of properties, links last.
+
+    `beginnings` remembers what the lines of a name begin with, as names come
+    again and again; empty where that depends on the value.
+    """
     links = []
-    for key in sorted(node.properties):
-        if is_link(key):
+    for key in sorted(properties):
+        beginning = beginnings.get(key)
+        if beginning is None:
+            is_plain = _is_plain_key(key) and key not in _SPECIAL
+            beginning = beginnings[key] = f'{key} = ' if is_plain else ''
+        if beginning:
+            add(f'{indent}{beginning}{properties[key]!r}')
+        elif is_link(key):
             links.append(key)
         elif key != 'type' or not type_is_told:
-            yield _property_line(key, node.properties[key])
+            add(indent + _property_line(key, properties[key]))
     for key in links:
-        yield _property_line(key, node.properties[key])
+        add(indent + _property_line(key, properties[key]))
 
 
 def _property_line(key: str, value: object) -> str:
