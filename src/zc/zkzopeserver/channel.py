@@ -33,8 +33,6 @@ from collections.abc import Callable
 from collections.abc import Mapping
 
 from zc.zkzopeserver.errors import ConfigurationError
-from zc.zkzopeserver.options import BY_NAME
-from zc.zkzopeserver.options import Bad
 from zc.zkzopeserver.options import Options
 
 logger = logging.getLogger(__name__)
@@ -211,14 +209,3 @@ def is_parent(workers: int) -> bool:
     A parent serves nothing, so it needs no application.
     """
     return workers > 1 and link() is None
-
-
-def is_parent_by(section: Mapping[str, str]) -> bool:
-    """`is_parent`, by the strings of a server section.
-
-    False when they are wrong; whoever parses them says so.
-    """
-    try:
-        return is_parent(BY_NAME['workers'].parse(section.get('workers', '')))
-    except Bad:
-        return False

@@ -6,6 +6,7 @@ things are: what is to be done follows from that alone.
 from __future__ import annotations
 
 import logging
+import os
 import selectors
 import signal
 import time
@@ -51,6 +52,7 @@ class Parent:
         self._watchdog = Watchdog(systemd.watchdog_interval_s())
         self._crew = Crew(limits, command, selector,
                           self._watchdog.beat_interval_s)
+        self._had_terminal = os.isatty(0)
         self._roll: Roll | None = None
         self._is_roll_wanted = False
         self._was_registered = False
@@ -107,7 +109,10 @@ class Parent:
         elif self._is_stopping:
             pass
         elif number == signal.SIGHUP:
-            self._is_roll_wanted = True
+            if self._had_terminal and not os.isatty(0):
+                self._asked_to_stop('SIGHUP, as the terminal is gone', now)
+            else:
+                self._is_roll_wanted = True
         elif number == signal.SIGTTIN:
             self._crew.want(self._crew.target + 1)
         elif number == signal.SIGTTOU:

@@ -40,24 +40,24 @@ def run(application: Any, global_conf: Mapping[str, str] | None = None,
         if status := workers.run_parent(options):
             raise SystemExit(status)
         return
-    service = Service(options, application, event_for_testing.set)
+    service = make_service(options, application)
     _running[service] = threading.current_thread()
     try:
         with on_signals(STOP_SIGNALS, service.request_stop):
-            run_service(service)
+            service.run()
     finally:
         del _running[service]
         event_for_testing.clear()
 
 
-def run_service(service: Service) -> None:
-    """Run it; as a worker, when a parent started this process."""
+def make_service(options: option_table.Options,
+                 application: Any) -> Service:
+    """The service; a worker's, when a parent started this process."""
     link = channel.link()
     if link is None:
-        service.run()
-    else:
-        from zc.zkzopeserver import working
-        working.run(service, link)
+        return Service(options, application, event_for_testing.set)
+    from zc.zkzopeserver.working import WorkerService
+    return WorkerService(options, application, event_for_testing.set, link)
 
 
 def where(global_conf: Mapping[str, str] | None) -> str:

@@ -8,11 +8,13 @@ import signal
 import threading
 from collections.abc import Callable
 from collections.abc import Iterator
+from typing import Any
 
 from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import title
 from zc.zkzopeserver.channel import Limits
 from zc.zkzopeserver.channel import Link
+from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.service import Service
 
 logger = logging.getLogger('zc.zkzopeserver.workers')
@@ -24,26 +26,77 @@ STOPPING = signal.SIGTERM, signal.SIGINT
 IGNORED = signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR2
 
 
-def run(service: Service, link: Link) -> None:
-    """`service.run`, with the parent told and obeyed."""
-    limits = Limits.of(service.options)
-    title.set_title('worker')
-    link.hello(limits)
-    tell_when_registered(service, link)
-    stop = once(service.request_stop)
+class WorkerService(Service):
+    """A service of a worker: its parent is told of it, and obeyed."""
 
-    def hurry() -> None:
-        stop()
-        # Asked a second time, a service waits for nothing.
-        service.request_stop()
+    def __init__(self, options: Options, application: Any,
+                 on_registered: Callable[[], None], link: Link) -> None:
+        super().__init__(options, application, on_registered)
+        self._link = link
+        self._limits = Limits.of(options)
+        self.on_registered = self._tell_registered
+        self._and_then = on_registered
 
-    link.attend({'reopen': lambda: reopen_logs(service), 'hurry': hurry},
-                stop, limits.stop_s)
-    try:
-        with signals(stop):
-            run_telling(service, link)
-    finally:
-        link.close()
+    def run(self) -> None:
+        """As `Service.run`, with an ear for the parent and for signals."""
+        title.set_title('worker')
+        self._link.hello(self._limits)
+        stop = once(self.request_stop)
+
+        def hurry() -> None:
+            stop()
+            # Asked a second time, a service waits for nothing.
+            self.request_stop()
+
+        self._link.attend({'reopen': self._reopen, 'hurry': hurry}, stop,
+                          self._limits.stop_s)
+        try:
+            with signals(stop):
+                super().run()
+        finally:
+            self._link.close()
+
+    def start(self) -> None:
+        """As `Service.start`; then the serving loop is heard."""
+        super().start()
+        self._begin_beating()
+
+    def wait(self) -> None:
+        """As `Service.wait`; the parent hears of a request to stop.
+
+        It does not when the service failed: that is a death, not a stop.
+        """
+        super().wait()
+        self._link.stopping()
+
+    def _tell_registered(self) -> None:
+        address = ','.join(map(posixpath.basename, self.registration.paths))
+        title.set_title(f'worker {address}')
+        self._and_then()
+        self._link.registered(address)
+
+    def _begin_beating(self) -> None:
+        """Have beats sent by whoever polls the connections.
+
+        The thread only asks for them, and ends with the process.
+        """
+        call = getattr(self.server, 'call', None)
+        interval_s = self._link.beat_interval_s
+        if interval_s is None or call is None:
+            return
+
+        def ask() -> None:
+            while not self.stopped.wait(interval_s):
+                call(self._link.beat)
+
+        threading.Thread(target=ask, name='zc.zkzopeserver.beat',
+                         daemon=True).start()
+
+    def _reopen(self) -> None:
+        logconfig.reopen()
+        if self.server is not None:
+            self.server.reopen_logs()
+        logger.info('log files opened anew')
 
 
 def once(call: Callable[[], None]) -> Callable[[], None]:
@@ -60,64 +113,6 @@ def once(call: Callable[[], None]) -> Callable[[], None]:
             left.pop()()
 
     return call_once
-
-
-def tell_when_registered(service: Service, link: Link) -> None:
-    """Have the parent, and `ps`, told of the address."""
-    announce = service.on_registered
-
-    def on_registered() -> None:
-        address = node_names(service)
-        title.set_title(f'worker {address}')
-        announce()
-        link.registered(address)
-
-    service.on_registered = on_registered
-
-
-def run_telling(service: Service, link: Link) -> None:
-    """`service.run`, and the parent hears of a stop before it begins.
-
-    It does not when the service failed: that is a death, not a stop.
-    """
-    try:
-        service.start()
-        begin_beating(service, link)
-        service.wait()
-        link.stopping()
-    finally:
-        service.stop()
-
-
-def begin_beating(service: Service, link: Link) -> None:
-    """Let the serving loop be heard by the parent, when that asked for it.
-
-    The beat is sent by whoever polls the connections; this thread only asks
-    for it, and ends with the process.
-    """
-    call = getattr(service.server, 'call', None)
-    if link.beat_interval_s is None or call is None:
-        return
-
-    def ask() -> None:
-        while not service.stopped.wait(link.beat_interval_s):
-            call(link.beat)
-
-    threading.Thread(target=ask, name='zc.zkzopeserver.beat',
-                     daemon=True).start()
-
-
-def reopen_logs(service: Service) -> None:
-    """Open the log files anew, that of requests, too."""
-    logconfig.reopen()
-    if service.server is not None:
-        service.server.reopen_logs()
-    logger.info('log files opened anew')
-
-
-def node_names(service: Service) -> str:
-    """What the service is registered as: ``HOST:PORT``, or several."""
-    return ','.join(map(posixpath.basename, service.registration.paths))
 
 
 @contextlib.contextmanager

@@ -26,8 +26,8 @@ class Program:
     """A parent and its workers, with what they say."""
 
     def __init__(self, folder: Path, plan: dict[str, Any],
-                 environment: dict[str, str], settings: dict[str, Any]
-                 ) -> None:
+                 environment: dict[str, str], settings: dict[str, Any],
+                 **popen: Any) -> None:
         self.folder = folder
         self.log_path = folder / 'log'
         self.limits = LIMITS | {'workers': int(settings['workers'])}
@@ -36,8 +36,8 @@ class Program:
         with self.log_path.open('wb') as log:
             self.process = subprocess.Popen(
                 [sys.executable, '-W', 'error', PROGRAM, folder],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=os.environ | environment)
+                stdout=log, stderr=log, env=os.environ | environment,
+                **{'stdin': subprocess.DEVNULL, **popen})
         orphans.guard(self.process.pid)
 
     def plan(self, limits: dict[str, Any] | None = None,
@@ -145,11 +145,16 @@ def is_alive(pid: int) -> bool:
 @contextlib.contextmanager
 def running(folder: Path, plan: dict[str, Any] | None = None,
             environment: dict[str, str] | None = None,
+            popen: dict[str, Any] | None = None,
             **settings: Any) -> Iterator[Program]:
-    """A program, ended afterwards; `settings` are options as strings."""
+    """A program, ended afterwards; `settings` are options as strings.
+
+    `popen` is more for `subprocess.Popen`.
+    """
     settings = {'workers': '2', 'graceful_timeout': '0.2',
                 'deregister_wait': '0'} | settings
-    program = Program(folder, plan or {}, environment or {}, settings)
+    program = Program(folder, plan or {}, environment or {}, settings,
+                      **popen or {})
     try:
         yield program
     finally:

@@ -176,15 +176,3 @@ def test_variable_set_by_hand(monkeypatch, value):
             channel.link()
     finally:
         channel.link.cache_clear()
-
-
-@pytest.mark.parametrize('section, is_parent', [
-    ({}, False), ({'workers': '1'}, False), ({'workers': ' 2'}, True),
-    ({'workers': 'x'}, False), ({'workers': '0'}, False)])
-def test_parent_by_its_section(monkeypatch, section, is_parent):
-    monkeypatch.delenv(channel.VARIABLE, raising=False)
-    channel.link.cache_clear()
-    try:
-        assert channel.is_parent_by(section) is is_parent
-    finally:
-        channel.link.cache_clear()

@@ -1,11 +1,14 @@
 """The parent of real processes, whose workers are stand-ins."""
 from __future__ import annotations
 
+import fcntl
 import os
+import pty
 import re
 import signal
 import subprocess
 import sys
+import termios
 import time
 
 import psutil
@@ -111,6 +114,21 @@ def test_terminal_interrupt_is_the_parents_alone(tmp_path):
         groups = {os.getpgid(pid) for pid in workers}
         assert os.getpgid(program.process.pid) not in groups
         assert program.stop() == 0
+
+
+def test_a_terminal_that_is_gone_stops_it(tmp_path):
+    master, slave = pty.openpty()
+    popen = {'stdin': slave, 'start_new_session': True,
+             'preexec_fn': lambda: fcntl.ioctl(slave, termios.TIOCSCTTY, 0)}
+    with running(tmp_path, popen=popen) as program:
+        os.close(slave)
+        program.wait_registered(2)
+        # While it is there, SIGHUP is a rolling restart.
+        program.send(signal.SIGHUP)
+        program.wait_log('rolling restart done')
+        os.close(master)
+        assert program.wait() == 0
+        assert program.find('SIGHUP, as the terminal is gone: stopping 2')
 
 
 @pytest.mark.parametrize('plan', [{}, {'silent': True}])

@@ -12,11 +12,15 @@ from typing import Any
 
 def make_echo(global_conf: Mapping[str, str] | None = None,
               greeting: str = 'echo', slow_every: str = '50',
-              slow_s: str = '0.2') -> Callable[..., Any]:
+              slow_s: str = '0.2', loaded: str = '') -> Callable[..., Any]:
     """A ``paste.app_factory``: answers ``GREETING PID BODY``.
 
-    Every so many requests one takes its time.
+    Every so many requests one takes its time.  In the file `loaded` there is
+    a line for each process that has loaded it.
     """
+    if loaded:
+        with open(loaded, 'a') as file:
+            file.write(f'{os.getpid()}\n')
     numbers = itertools.count(1)
     begin = f'{greeting} {os.getpid()} '.encode()
 

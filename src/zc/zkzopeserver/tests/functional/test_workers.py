@@ -88,6 +88,16 @@ def test_each_worker_has_a_port_and_a_node_and_a_monitor(
         all_gone(workers)
 
 
+def test_the_parent_does_not_load_the_application(
+        embedded, embedded_tree, tmp_path):
+    loaded = tmp_path / 'loaded'
+    ini = write_ini(tmp_path, embedded, f'{ECHO}\nloaded = {loaded}')
+    with processes.started(ini) as process:
+        nodes = registered(embedded_tree, process, count=2)
+        assert sorted(map(int, loaded.read_text().split())) == pids(nodes)
+        assert process.stopped() == 0
+
+
 def test_rolling_restart_loses_no_request(zookeeper, tree, tmp_path):
     ini = write_ini(tmp_path, zookeeper, deregister_wait='0.3')
     with processes.started(ini) as process:
