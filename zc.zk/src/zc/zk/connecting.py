@@ -69,6 +69,7 @@ class Quiet(logging.LoggerAdapter):
                 level = logging.DEBUG
             else:
                 self._said[msg] = now
+        kwargs.setdefault('stacklevel', 2)
         super().log(level, msg, *args, **kwargs)
 
 
@@ -193,26 +194,26 @@ class Patience:
             self._check_limit()
         elif callable(self._wait) and not self._wait():
             raise FailedConnect('gave up waiting for ZooKeeper at '
-                                + servers(self._client))
+                                + self._servers())
         elif time.monotonic() >= self._report:
             self._report += REPORT_SECONDS
-            logger.warning('Waiting for ZooKeeper at %s',
-                           servers(self._client))
+            logger.warning('Waiting for ZooKeeper at %s', self._servers())
 
     def _check_limit(self) -> None:
-        handler = self._client.handler
         limit = self._limit
-        if handler.is_refused():
+        if self._client.handler.is_refused():
             limit = min(limit, REFUSED_SECONDS)
         seconds = time.monotonic() - self._began
-        if seconds < limit:
-            return
-        why = ', '.join(sorted({
-            str(getattr(error, 'strerror', None) or error)
-            for error in handler.failures.values()}))
-        raise FailedConnect(
-            f'no ZooKeeper answered at {servers(self._client)} within '
-            f'{seconds:.1f} s' + (f' ({why})' if why else ''))
+        if seconds >= limit:
+            raise FailedConnect(f'no ZooKeeper answered within {seconds:.1f} '
+                                f's at {self._servers()}')
+
+    def _servers(self) -> str:
+        """The servers, and why they could not be connected to."""
+        failures = self._client.handler.failures.values()
+        why = sorted({str(getattr(failure, 'strerror', None) or failure)
+                      for failure in list(failures)})
+        return servers(self._client) + (f' ({", ".join(why)})' if why else '')
 
 
 def is_answered(client: KazooClient) -> bool:

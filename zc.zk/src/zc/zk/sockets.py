@@ -70,10 +70,11 @@ class Handler(SequentialThreadingHandler):
         return super().select(rlist, wlist, xlist, timeout)
 
     def is_refused(self) -> bool:
-        """Whether every server refuses connections."""
-        return len(self.failures) >= self._servers and all(
-            isinstance(error, ConnectionRefusedError)
-            for error in self.failures.values())
+        """Whether every server fails at once: nobody listens anywhere."""
+        return (self._socket is None
+                and len(self.failures) >= self._servers
+                and not any(isinstance(error, TimeoutError)
+                            for error in self.failures.values()))
 
     def abort(self) -> None:
         """End the connection, and any made from now on, at once."""
