@@ -41,12 +41,12 @@ default = zc.recipe.deployment:Install
 default = zc.recipe.deployment:uninstall
 """
 
+EXTRAS = '[monitor]', '[loggers]'
+
 METADATA = """\
 Metadata-Version: 2.1
 Name: {name}
 Version: {version}
-Provides-Extra: monitor
-Provides-Extra: loggers
 """
 
 APPLICATION = '''
@@ -180,13 +180,16 @@ class Store:
 
     def add(self, name: str, version: str, entry_points: str,
             requires: Iterable[str] = ()) -> None:
-        """Add a distribution's metadata."""
-        info = self.develop_eggs / (
-            f'{name.replace(".", "_")}-{version}.dist-info')
+        """Add a distribution's metadata.
+
+        As buildout finds those of develop eggs, by their very name.
+        """
+        info = self.develop_eggs / f'{name}.egg-info'
         info.mkdir()
-        (info / 'METADATA').write_text(
-            METADATA.format(name=name, version=version)
-            + ''.join(f'Requires-Dist: {each}\n' for each in requires))
+        (info / 'PKG-INFO').write_text(METADATA.format(name=name,
+                                                       version=version))
+        (info / 'requires.txt').write_text(
+            '\n'.join([*requires, *EXTRAS]) + '\n')
         (info / 'entry_points.txt').write_text(entry_points)
 
 
