@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from kazoo.client import KazooClient
 from kazoo.exceptions import ConnectionLoss
 from kazoo.exceptions import KazooException
+from kazoo.exceptions import MarshallingError
 from kazoo.exceptions import NoAuthError
 from kazoo.exceptions import NoNodeError
 from kazoo.exceptions import UnimplementedError
@@ -27,7 +28,7 @@ from zc.zk.tree import Node
 logger = logging.getLogger(__name__)
 
 #: The most reads in one request, and how many bytes they may be.
-MAX_READS = 512
+MAX_READS = 256
 MAX_REQUEST = 2 ** 18
 
 #: What an answer should not be much larger than.
@@ -150,6 +151,11 @@ class _Reading:
             self.reads, self.window = 1, SINGLE_WINDOW
             self.todo.extendleft(reversed(batch))
         except ConnectionLoss:
+            self.lose(attempt, batch)
+        except MarshallingError:
+            # What our embedded server says of an answer that is too long.
+            if len(batch) == 1:
+                raise
             self.lose(attempt, batch)
         else:
             self.losses = 0

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 UNIMPLEMENTED = -6
+MARSHALLING = -5
 
 
 class Frames:
@@ -18,6 +19,9 @@ class Frames:
     ``most``
         The longest answer, in bytes. The connection is closed instead of
         sending a longer one.
+    ``longest``
+        The longest request, in bytes; longer ones are answered with
+        MarshallingError.
     ``on_request``
         Called with the type of each request before it is sent on; may
         raise ConnectionError to close the connection.
@@ -26,7 +30,7 @@ class Frames:
     """
 
     def __init__(self, target: str, refused: tuple[int, ...] = (),
-                 most: int = 2 ** 30,
+                 most: int = 2 ** 30, longest: int = 2 ** 30,
                  on_request: Callable[[int], None] = lambda type_: None
                  ) -> None:
         hosts, slash, chroot = target.partition('/')
@@ -35,6 +39,7 @@ class Frames:
         self.chroot = slash + chroot
         self.refused = refused
         self.most = most
+        self.longest = longest
         self.on_request = on_request
         self.seen: list[int] = []
         self.open: set[socket.socket] = set()
@@ -77,13 +82,13 @@ class Frames:
 
     def forward(self, source: socket.socket, sink: socket.socket,
                 check: Callable) -> None:
-        """Send frames on that `check` lets through."""
+        """Send frames on that `check` finds nothing to say about."""
         is_first = True
         try:
             while True:
                 frame = _read(source)
-                if not is_first:
-                    check(frame, source)
+                if not is_first and check(frame, source):
+                    continue
                 is_first = False
                 sink.sendall(struct.pack('!i', len(frame)) + frame)
         except OSError:
@@ -92,8 +97,8 @@ class Frames:
             _shut(source)
             _shut(sink)
 
-    def request(self, frame: bytes, client: socket.socket) -> None:
-        """Look at a request."""
+    def request(self, frame: bytes, client: socket.socket) -> bool:
+        """Look at a request, answer it when it is not to be sent on."""
         xid, type_ = struct.unpack_from('!ii', frame)
         if type_ != 11:  # a ping
             self.seen.append(type_)
@@ -102,6 +107,10 @@ class Frames:
             client.sendall(struct.pack(
                 '!iiqi', 16, xid, 0, UNIMPLEMENTED))
             raise ConnectionError('unimplemented')
+        is_long = len(frame) > self.longest
+        if is_long:
+            client.sendall(struct.pack('!iiqi', 16, xid, 0, MARSHALLING))
+        return is_long
 
     def answer(self, frame: bytes, server: socket.socket) -> None:
         """Look at an answer."""

@@ -1,6 +1,7 @@
 """Live trees, read in bulk or one by one."""
 import pytest
 from kazoo.exceptions import ConnectionLoss
+from kazoo.exceptions import MarshallingError
 from kazoo.exceptions import NoAuthError
 from kazoo.exceptions import NoNodeError
 from kazoo.security import OPEN_ACL_UNSAFE
@@ -232,6 +233,18 @@ def test_answers_that_are_too_long_are_asked_for_in_parts(
         reader = client(frames)
         monkeypatch.setattr(reading, 'MAX_LOSSES', 7)
         with pytest.raises(ConnectionLoss, match=r'/\d+: the connection was'):
+            read_tree(reader)
+
+
+def test_requests_that_a_server_finds_too_large(zookeeper, client):
+    connection = client()
+    for number in range(40):
+        connection.create(f'/{number}', b'x')
+    with Frames(zookeeper.connection_string, longest=200) as frames:
+        assert len(read_tree(client(frames)).children) == 40
+    with Frames(zookeeper.connection_string, longest=45) as frames:
+        reader = client(frames)
+        with pytest.raises(MarshallingError):
             read_tree(reader)
 
 
