@@ -1,0 +1,11 @@
+"""The verbs of ``bin/NAME``, and what they need.
+
+`commandline` knows the verbs; each is a module with `run`, imported when it
+is asked for: `foreground`, `starting`, `stopping`, `restarting`,
+`reloading`, `reopening`, `status`, `checking`, `showing`, `tree`, `monitor`.
+
+`place` says where the files of a server are, `settings` what its ini says
+(`loading` asks PasteDeploy).  `pidfile`, `daemon` (zdaemon) and `processes`
+(psutil) find its processes, `registry` (zc.zk) its nodes; `survey` compares
+the two, and `report` tells what it found.
+"""

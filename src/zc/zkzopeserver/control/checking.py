@@ -1,0 +1,152 @@
+"""``check``: would it serve?  Looked at without serving."""
+from __future__ import annotations
+
+import importlib.util
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
+
+from zc.zkzopeserver import logconfig
+from zc.zkzopeserver import options as option_table
+from zc.zkzopeserver.control import privileges
+from zc.zkzopeserver.control import survey
+from zc.zkzopeserver.control.loading import Ini
+from zc.zkzopeserver.control.place import Place
+from zc.zkzopeserver.control.registry import Registry
+from zc.zkzopeserver.errors import StartError
+from zc.zkzopeserver.options import Options
+from zc.zkzopeserver.registration import Registration
+
+DESCRIPTION = """\
+Check the ini, load the application, check that its address can be listened
+on, that ZooKeeper can be reached, that the path is there, and that we may
+create and delete nodes there, without serving.  No node is created: the
+rights are asked for in a transaction that cannot succeed.  The log files that
+`loggers` names are opened."""
+
+STATUSES = """\
+exit status: 0 all is well; 1 the application cannot be loaded, or another
+error; 2 an option, an address or a file is wrong; 3 ZooKeeper cannot be
+reached, or the path is not there or not ours to write.  With several, 2
+before 3 before 1."""
+
+ERROR, WRONG, ZOOKEEPER = 1, 2, 3
+
+# What is wrong: the exit status, and a sentence.
+Problem = tuple[int, str]
+
+
+def run(place: Place, arguments: Any = None) -> int:
+    """Check everything; a line for each check, and for each problem."""
+    privileges.become(place.user)
+    ini = Ini(place.ini, place.overrides)
+    problems: list[Problem] = []
+    for what, check in checks(ini, place):
+        found = list(check())
+        problems += found
+        print(f'{place.name}: {what}: ' + ('wrong' if found else 'ok'),
+              flush=True)
+        for _, problem in found:
+            for line in problem.splitlines():
+                print(f'{place.name}: {line}', file=sys.stderr)
+    statuses = {status for status, _ in problems}
+    return next((status for status in (WRONG, ZOOKEEPER, ERROR)
+                 if status in statuses), 0)
+
+
+def checks(ini: Ini, place: Place
+           ) -> Iterator[tuple[str, Callable[[], Iterator[Problem]]]]:
+    """What is checked; what needs right options, only with these."""
+    yield 'application', lambda: application(ini)
+    if not ini.is_ours:
+        return
+    values, wrong = option_table.check(ini.options)
+    yield 'options', lambda: iter(
+        [(WRONG, f'{ini.where}: {problem}') for problem in wrong])
+    if not wrong:
+        options = Options(values)
+        yield 'files', lambda: files(options)
+        yield 'address', lambda: address(options, place)
+        yield 'loggers', lambda: loggers(options)
+        yield 'ZooKeeper', lambda: zookeeper(options)
+
+
+def application(ini: Ini) -> Iterator[Problem]:
+    """Load the application; where it fails, and how."""
+    try:
+        ini.application()
+    except Exception as reason:  # noqa: BLE001 (anybody's code)
+        text = traceback.format_exception_only(reason)[-1].strip()
+        frames = traceback.extract_tb(reason.__traceback__)
+        where = f' ({frames[-1].filename}, line {frames[-1].lineno})'
+        yield ERROR, f'the application cannot be loaded: {text}{where}'
+
+
+def files(options: Options) -> Iterator[Problem]:
+    """The files that options name, and what they need besides."""
+    yield from attempted(lambda: Registration(options))
+    if options.monitor_server is not None and missing('zc.monitor'):
+        yield WRONG, ("option 'monitor_server' needs the zc.monitor"
+                      ' distribution; add zc.zkzopeserver[monitor] to the'
+                      ' eggs')
+    path = options.access_log
+    if path not in (None, '-'):
+        folder = os.path.dirname(os.path.abspath(path))
+        target = path if os.path.exists(path) else folder
+        if not os.access(target, os.W_OK) or os.path.isdir(path):
+            yield WRONG, f"option 'access_log': cannot write {path}"
+
+
+def missing(name: str) -> bool:
+    """Whether there is no such module."""
+    try:
+        return importlib.util.find_spec(name) is None
+    except ModuleNotFoundError:
+        return True
+
+
+def address(options: Options, place: Place) -> Iterator[Problem]:
+    """Whether the address can be listened on; that of our own process is."""
+    process = survey.find(place)
+    port = 0 if process.pid is not None else options.port
+    where = f'{options.host or "*"}:{options.port}'
+    try:
+        family, kind, _, _, found = socket.getaddrinfo(
+            options.host or '0.0.0.0', port, type=socket.SOCK_STREAM,
+            flags=socket.AI_PASSIVE)[0]
+        with socket.socket(family, kind) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(found)
+    except (OSError, UnicodeError) as reason:
+        text = getattr(reason, 'strerror', None) or reason
+        yield WRONG, f'cannot listen on {where}: {text}'
+
+
+def loggers(options: Options) -> Iterator[Problem]:
+    """Set logging up as the server would."""
+    yield from attempted(lambda: logconfig.configure(options.loggers))
+
+
+def zookeeper(options: Options) -> Iterator[Problem]:
+    """Whether it can be reached, the path is there, and we have rights."""
+    def look() -> Iterator[str]:
+        with Registry(options) as registry:
+            yield from registry.rights()
+
+    try:
+        for problem in look():
+            yield ZOOKEEPER, problem
+    except StartError as reason:
+        yield reason.exit_status, str(reason)
+
+
+def attempted(call: Callable[[], object]) -> Iterator[Problem]:
+    """What an attempt says is wrong."""
+    try:
+        call()
+    except StartError as reason:
+        yield reason.exit_status, str(reason)

@@ -1,0 +1,270 @@
+"""zdaemon's manager: a process that runs a server in the background.
+
+It starts the server, starts it again when it dies, and listens on a unix
+socket for commands of one line.  Only this module imports zdaemon, and only
+in the manager's own process.
+"""
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import errno
+import fcntl
+import importlib.util
+import math
+import os
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from collections.abc import Sequence
+
+from zc.zkzopeserver.control.place import Place
+from zc.zkzopeserver.errors import ConfigurationError
+from zc.zkzopeserver.errors import StartError
+
+# A server that dies is started again after 1, 2, ... and then always so many
+# seconds, so that one that cannot find ZooKeeper is back when that is back.
+# What only a person can mend (2), or has asked for (0), ends the manager.
+BACKOFF_LIMIT_S = 10
+FINAL_STATUSES = '0,2'
+
+CONFIGURATION = """\
+<runner>
+  program none
+  backoff-limit {backoff_limit}
+  forever on
+  exit-codes {final}
+  stop-timeout {stop_timeout}
+</runner>
+<eventlog>
+  level info
+  <logfile>
+    path {log}
+    dateformat %Y-%m-%d %H:%M:%S
+    format %(asctime)s %(levelname)s zdaemon %(message)s
+  </logfile>
+</eventlog>
+"""
+
+# Seconds in which a manager that is well answers a command.
+ANSWER_S = 5.0
+
+# Seconds in which a manager is up, or says why not.
+LAUNCH_S = 60.0
+
+# The longest path of a unix socket, less what zdaemon puts behind it for a
+# while: a dot and its pid.
+LONGEST_SOCKET = 107 - 8
+
+TAIL_BYTES = 64 * 1024
+
+_number = re.compile(rb'^(\w+)=(\d+)', re.MULTILINE).findall
+_ended = re.compile(
+    r' zdaemon pid (\d+): (?:exit status (\d+)|terminated by (\w+))').findall
+
+
+@dataclasses.dataclass(frozen=True)
+class Manager:
+    """A manager that answers: its pid, and that of the server.
+
+    `server` is 0 while it waits until it starts the server again, at the
+    time `delay`, or when it is about to end.
+    """
+
+    pid: int
+    server: int
+    delay: int = 0
+    overrides: tuple[tuple[str, str], ...] = ()
+
+
+def find(path: str) -> Manager | None:
+    """The manager that listens at `path`; None when there is none.
+
+    StartError when there is something that does not answer as one.
+    """
+    answer = ask(path, 'status')
+    if answer is None:
+        return None
+    numbers = {name.decode(): int(number) for name, number in _number(answer)}
+    if 'manager' not in numbers or 'application' not in numbers:
+        raise StartError(f'{path}: what listens there is no zdaemon')
+    return Manager(numbers['manager'], numbers['application'],
+                   numbers.get('delay', 0), _overrides(answer))
+
+
+def _overrides(answer: bytes) -> tuple[tuple[str, str], ...]:
+    """The options of the command line that the server was started with."""
+    import ast
+    match = re.search(rb'^args=(.*)$', answer, re.MULTILINE)
+    with contextlib.suppress(ValueError, SyntaxError):
+        words = ast.literal_eval(match[1].decode()) if match else []
+        if words[-1:] and 'fg' in words:
+            rest = words[len(words) - words[::-1].index('fg'):]
+            pairs = [word.partition('=') for word in rest[1::2]]
+            return tuple((name, value) for name, _, value in pairs)
+    return ()
+
+
+def ask(path: str, command: str) -> bytes | None:
+    """A manager's answer to a command; None when nobody listens at `path`.
+
+    StartError when there is no answer.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(ANSWER_S)
+        try:
+            sock.connect(path)
+            sock.sendall(command.encode() + b'\n')
+            return b''.join(iter(lambda: sock.recv(4096), b''))
+        except TimeoutError:
+            raise StartError(f'{path}: the manager does not answer within'
+                             f' {ANSWER_S:g} s') from None
+        except OSError as reason:
+            if reason.errno in (errno.ENOENT, errno.ECONNREFUSED,
+                                errno.ECONNRESET, errno.EPIPE):
+                return None
+            if reason.errno is None:
+                # A path that is too long for a socket: nobody listens there.
+                return None
+            raise StartError(f'{path}: {reason.strerror}') from None
+
+
+def launch(place: Place, stop_timeout_s: float) -> bool:
+    """Start a manager, and with it the server; False when one was there.
+
+    Two at a time don't disturb each other.
+    """
+    check(place)
+    with locked(place.ini):
+        if find(place.socket) is not None:
+            return False
+        with contextlib.suppress(FileNotFoundError):
+            # Nobody listens there any more.
+            os.unlink(place.socket)
+        start(place, stop_timeout_s)
+        return True
+
+
+def check(place: Place) -> None:
+    """Refuse what zdaemon would trip over without saying a word."""
+    if importlib.util.find_spec('zdaemon') is None:
+        raise ConfigurationError(
+            '`start` needs the zdaemon distribution: add zdaemon to the eggs,'
+            ' or serve in the foreground (`fg`)')
+    if len(os.fsencode(place.socket)) > LONGEST_SOCKET:
+        raise ConfigurationError(
+            f'the path of the socket, {place.socket}, is too long: at most'
+            f' {LONGEST_SOCKET} bytes are possible; a deployment with a'
+            ' run-directory can place it elsewhere')
+    for path in place.socket, place.transcript:
+        folder = os.path.dirname(path)
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise ConfigurationError(
+                f'{folder}: ' + ('not allowed to write there'
+                                 if os.path.isdir(folder)
+                                 else 'there is no such directory'))
+    try:
+        with open(place.transcript, 'ab'):
+            pass
+    except OSError as reason:
+        raise ConfigurationError(
+            f'cannot write {place.transcript}: {reason.strerror}') from None
+
+
+@contextlib.contextmanager
+def locked(path: str) -> Iterator[None]:
+    """Be the only one in here, for a file."""
+    with open(path, 'rb') as file:
+        # Where files cannot be locked, there is no better way.
+        with contextlib.suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def start(place: Place, stop_timeout_s: float) -> None:
+    """Start the manager's process, which goes to the background."""
+    umask = os.umask(0o022)
+    os.umask(umask)
+    done = subprocess.run(
+        [*place.program, 'zdaemon', '-C', '/dev/stdin', '-s', place.socket,
+         '-t', place.transcript, '-m', oct(umask),
+         *foreground(place)],
+        input=configuration(place, stop_timeout_s).encode(),
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LAUNCH_S,
+        cwd=None if os.access('.', os.X_OK) else '/')
+    if done.returncode:
+        text = done.stdout.decode(errors='replace').strip()
+        raise StartError('zdaemon does not start:\n' + text)
+
+
+def foreground(place: Place) -> list[str]:
+    """The command that runs the server in the foreground."""
+    return [*place.program, 'fg', *(
+        word for name, value in place.overrides.items()
+        for word in ('-o', f'{name}={value}'))]
+
+
+def configuration(place: Place, stop_timeout_s: float) -> str:
+    """What zdaemon takes from a file alone."""
+    return CONFIGURATION.format(
+        backoff_limit=BACKOFF_LIMIT_S, final=FINAL_STATUSES,
+        stop_timeout=math.ceil(stop_timeout_s),
+        log=place.transcript.replace('$', '$$'))
+
+
+def manage(arguments: Sequence[str]) -> int:
+    """Be the manager; returns, in the background, when all is over."""
+    from zdaemon import zdrun
+    zdrun.main(list(arguments))
+    return 0
+
+
+# The transcript: what the server and the manager write.
+
+def size(path: str) -> int:
+    """How long the transcript is."""
+    with contextlib.suppress(OSError):
+        return os.path.getsize(path)
+    return 0
+
+
+def tail(path: str, start: int = 0, lines: int = 20) -> list[str]:
+    """The last lines of the transcript, of those behind byte `start`."""
+    try:
+        with open(path, 'rb') as file:
+            end = file.seek(0, os.SEEK_END)
+            if end < start:
+                # It was rotated meanwhile.
+                start = 0
+            file.seek(max(start, end - TAIL_BYTES))
+            text = file.read().decode(errors='replace')
+    except OSError:
+        return []
+    return text.splitlines()[-lines:]
+
+
+def exit_status(path: str, start: int) -> int | None:
+    """How the server ended last, by the transcript behind byte `start`.
+
+    Minus the number of a signal; None when it does not say.
+    """
+    import signal
+    ends = _ended('\n'.join(tail(path, start, 1000)))
+    if not ends:
+        return None
+    _, status, name = ends[-1]
+    if status:
+        return int(status)
+    return -getattr(signal, name, 1)
+
+
+def wait_gone(path: str, timeout_s: float) -> bool:
+    """Wait until no manager listens any more; whether that is so."""
+    deadline = time.monotonic() + timeout_s
+    while find(path) is not None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True

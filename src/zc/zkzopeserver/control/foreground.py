@@ -1,0 +1,54 @@
+"""``fg``: serve here and now, until SIGTERM or SIGINT.
+
+What systemd, supervisor and containers want, and what `start` runs in the
+background.  Nothing of the other verbs is imported.
+"""
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import Any
+
+from zc.zkzopeserver import channel
+from zc.zkzopeserver import logconfig
+from zc.zkzopeserver import options as option_table
+from zc.zkzopeserver.control import heeding
+from zc.zkzopeserver.control import pidfile
+from zc.zkzopeserver.control import privileges
+from zc.zkzopeserver.control.loading import Ini
+from zc.zkzopeserver.control.place import Place
+
+DESCRIPTION = """\
+Serve the application, registered in ZooKeeper, in the foreground, until
+SIGTERM or SIGINT.  SIGUSR2 opens log files anew; with several workers SIGHUP
+replaces them one by one."""
+
+STATUSES = """\
+exit status: 0 stopped as asked; 1 an error, or stopped at once at a second
+signal; 2 an option, an address or a file is wrong; 3 ZooKeeper cannot be
+reached, or the path is not there; 4 not ready in time; 5 workers died again
+and again before they were registered."""
+
+
+def run(place: Place, arguments: Any = None) -> int:
+    """Run the application and the server of the ini; the exit status."""
+    privileges.become(place.user, (os.path.dirname(place.pid_file),),
+                      required=True)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(heeding.heeded())
+        if channel.VARIABLE not in os.environ:
+            # The file is the parent's, when there is one.
+            stack.enter_context(pidfile.held(place.pid_file))
+        serve(Ini(place.ini, place.overrides))
+    return 0
+
+
+def serve(ini: Ini) -> None:
+    """Serve until it is over."""
+    application = None
+    if 'loggers' not in ini.options:
+        logconfig.configure_default()
+    if not ini.is_ours or not channel.is_parent(
+            option_table.parse(ini.options, ini.where).workers):
+        application = ini.application()
+    ini.server()(application)

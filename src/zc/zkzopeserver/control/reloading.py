@@ -1,0 +1,127 @@
+"""``reload``: replace the workers of a running server one by one."""
+from __future__ import annotations
+
+import signal
+import time
+from typing import Any
+
+from zc.zkzopeserver.control import privileges
+from zc.zkzopeserver.control import processes
+from zc.zkzopeserver.control import restarting
+from zc.zkzopeserver.control import starting
+from zc.zkzopeserver.control import stopping
+from zc.zkzopeserver.control import survey
+from zc.zkzopeserver.control.place import Place
+from zc.zkzopeserver.control.progress import Progress
+from zc.zkzopeserver.control.registry import Registry
+from zc.zkzopeserver.control.settings import Settings
+from zc.zkzopeserver.errors import StartError
+
+DESCRIPTION = """\
+Replace the workers one by one (SIGHUP), so that clients always find as many
+as there should be.  The new ones read the ini anew.  Returns when all are
+replaced, registered and answering; when a new one does not come up, the old
+ones that are left stay.
+
+With workers = 1 there is nothing to roll: one process cannot be replaced
+without a gap.  It is restarted instead, when `start` has started it.  An ini
+with wrong options is refused before anything is done."""
+
+STATUSES = """\
+exit status: 0 all are replaced; 1 not all could be replaced, or it does not
+run; 2 an option or a file is wrong; 3 ZooKeeper cannot be reached; else as
+`start` has it."""
+
+LOOK_S = 0.1
+
+
+def run(place: Place, arguments: Any = None) -> int:
+    """Roll, and wait until that is done."""
+    privileges.become(place.user)
+    settings = Settings.of_running(place)
+    process = survey.require_running(place)
+    with Registry(settings.ours) as registry, \
+            Progress(place.name) as progress:
+        if is_single(settings, process, registry):
+            return instead(settings, process, progress)
+        Roll(settings, process.pid, registry, progress).run()
+    return 0
+
+
+def is_single(settings: Settings, process: survey.Process,
+              registry: Registry) -> bool:
+    """Whether the process serves itself, whatever its ini says by now."""
+    found = survey.survey(settings, registry.nodes())
+    return (process.pid in found.registered
+            or settings.workers == 1 and not found.registered)
+
+
+def instead(settings: Settings, process: survey.Process,
+            progress: Progress) -> int:
+    """What can be done with one process."""
+    text = ('it is one process (workers = 1), which cannot be replaced'
+            ' without a gap')
+    if process.manager is None:
+        raise StartError(
+            f'{text}, and it was not started by `start`: restart it with'
+            ' what runs it in the foreground (systemd, supervisor)')
+    progress.say(f'{text}: restarting it instead')
+    return restarting.restart(settings, process, progress)
+
+
+class Roll:
+    """A rolling restart as it is seen from outside."""
+
+    def __init__(self, settings: Settings, pid: int, registry: Registry,
+                 progress: Progress) -> None:
+        self._settings = settings
+        self._pid = pid
+        self._registry = registry
+        self._progress = progress
+        self._old = set(processes.children(pid))
+        self._living = set(self._old)
+        self._new: set[int] = set()
+        self._known: dict[str, int] = {}
+
+    def run(self) -> None:
+        """Roll; StartError when that is given up."""
+        # A worker's start and a worker's stop, in the worst case.
+        patience = (self._settings.start_timeout_s
+                    + self._settings.stop_timeout_s)
+        stopping.send(self._pid, signal.SIGHUP)
+        deadline, done = time.monotonic() + patience, 0
+        while not self._is_over():
+            if self._replaced() > done:
+                done = self._replaced()
+                deadline = time.monotonic() + patience
+            if time.monotonic() > deadline:
+                self._give_up(f'nothing has changed for {patience:g} s')
+            self._progress.tell(f'rolling: {done} of {len(self._old)} workers'
+                                ' replaced')
+            time.sleep(LOOK_S)
+        self._progress.say(f'reloaded: {len(self._old)} workers replaced')
+
+    def _replaced(self) -> int:
+        return len(self._old) - len(self._old & self._living)
+
+    def _is_over(self) -> bool:
+        self._living = set(processes.children(self._pid))
+        if not processes.lives(self._pid):
+            self._give_up('the server has ended')
+        self._new |= self._living - self._old
+        if gone := self._new - self._living:
+            self._give_up(f'new worker {min(gone)} has ended')
+        if self._old & self._living:
+            return False
+        found = survey.survey(self._settings, self._registry.nodes(),
+                              known=self._known)
+        self._known |= {each.node.name: each.node.pid
+                        for each in found.providers if each.is_well}
+        return found.is_up
+
+    def _give_up(self, why: str) -> None:
+        place = self._settings.place
+        left = len(self._old & self._living)
+        raise StartError('\n'.join([
+            f'not reloaded: {why}; {left} of {len(self._old)} old workers'
+            ' are left', *starting.last_lines(place, 0)]))

@@ -1,0 +1,93 @@
+"""What the ini of a server says, for the verbs."""
+from __future__ import annotations
+
+from zc.zkzopeserver import options as option_table
+from zc.zkzopeserver.channel import Limits
+from zc.zkzopeserver.control import daemon
+from zc.zkzopeserver.control.loading import Ini
+from zc.zkzopeserver.control.place import Place
+from zc.zkzopeserver.errors import ConfigurationError
+from zc.zkzopeserver.options import Options
+
+# Seconds to start and to stop beyond what the options give it.
+START_MARGIN_S = 30
+STOP_MARGIN_S = 10
+
+# Seconds for a server that is not ours, of whose options we know nothing.
+OTHERS_S = 60
+
+
+class Settings:
+    """The settings of the server at a place.
+
+    OptionsError with all that is wrong in the options.  `options` is None
+    for a server that is not ours (``use-server`` of the recipe).
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.ini = Ini(place.ini, place.overrides)
+        self.options = self._parsed()
+
+    def _parsed(self) -> Options | None:
+        if not self.ini.is_ours:
+            return None
+        return option_table.parse(self.ini.options, self.ini.where)
+
+    @classmethod
+    def of_running(cls, place: Place) -> Settings:
+        """The settings of the server as it was started.
+
+        What `start` had on its command line stands for what this has not.
+        """
+        manager = daemon.find(place.socket)
+        if manager is not None:
+            place.overrides = {**dict(manager.overrides), **place.overrides}
+        return cls(place)
+
+    @property
+    def ours(self) -> Options:
+        """The options; ConfigurationError when the server is not ours."""
+        if self.options is None:
+            raise ConfigurationError(
+                f'{self.ini.where}: the server is not zc.zkzopeserver, and'
+                ' not in ZooKeeper')
+        return self.options
+
+    @property
+    def workers(self) -> int:
+        """How many processes are to be registered."""
+        return 1 if self.options is None else self.options.workers
+
+    @property
+    def start_timeout_s(self) -> float:
+        """Seconds that a start may take."""
+        if self.place.start_timeout is not None:
+            return float(self.place.start_timeout)
+        if self.options is None:
+            return OTHERS_S
+        return self.options.ready_timeout + START_MARGIN_S
+
+    @property
+    def stop_timeout_s(self) -> float:
+        """Seconds that a stop may take; then it is SIGKILL.
+
+        More than what the parent of several workers gives those.
+        """
+        if self.options is None:
+            return OTHERS_S
+        return Limits.of(self.options).stop_s + STOP_MARGIN_S
+
+
+class Lenient(Settings):
+    """Settings of an ini that may be wrong by now: a stop has to work.
+
+    Defaults stand for what is wrong; `options` is None when it cannot be
+    known where the server is registered.
+    """
+
+    def _parsed(self) -> Options | None:
+        values, _ = option_table.check(self.ini.options)
+        if self.ini.is_ours and 'zookeeper' in values and 'path' in values:
+            return Options(values)
+        return None

@@ -1,0 +1,105 @@
+"""``show``: the options in effect, and where each comes from."""
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from zc.zkzopeserver import options as option_table
+from zc.zkzopeserver.control import privileges
+from zc.zkzopeserver.control.loading import Ini
+from zc.zkzopeserver.control.masking import masked
+from zc.zkzopeserver.control.place import Place
+
+DESCRIPTION = """\
+Show the options of the server that are in effect, and where each comes from
+(ini, command line, default), the files of its process, and the other sections
+of the ini.  Values that look like secrets are masked."""
+
+STATUSES = """\
+exit status: 0 fine; 2 an option or a file is wrong (what can be shown is
+shown)."""
+
+COMMAND_LINE, INI, DEFAULT = 'command line', 'ini', 'default'
+
+# A value, and where it comes from.
+Values = dict[str, tuple[str, str]]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `show`."""
+    parser.add_argument('--json', action='store_true',
+                        help='as a JSON object')
+
+
+def run(place: Place, arguments: argparse.Namespace) -> int:
+    """Print the options; 2 when some are wrong."""
+    privileges.become(place.user)
+    ini = Ini(place.ini, place.overrides)
+    options, files = effective(ini, place), process_files(place)
+    others = {name: {key: masked(key, value)
+                     for key, value in values.items()}
+              for name, values in ini.sections().items()
+              if not name.startswith('server:')}
+    if arguments.json:
+        print(as_json(place, options, files, others))
+    else:
+        print(as_text(place, options, files, others))
+    problems = option_table.check(ini.options)[1] if ini.is_ours else []
+    for problem in problems:
+        print(f'{place.name}: {ini.where}: {problem}', file=sys.stderr)
+    return 2 if problems else 0
+
+
+def effective(ini: Ini, place: Place) -> Values:
+    """The options of the server in the order of their table."""
+    found: Values = {}
+    for option in option_table.TABLE if ini.is_ours else ():
+        found[option.name] = option.default_text, DEFAULT
+    for name, value in ini.options.items():
+        origin = COMMAND_LINE if name in place.overrides else INI
+        found[name] = masked(name, value.strip()), origin
+    return found
+
+
+def process_files(place: Place) -> dict[str, str]:
+    """What the start script says of the process."""
+    return {'ini': place.ini, 'pid file': place.pid_file,
+            'socket': place.socket, 'transcript': place.transcript,
+            'user': place.user or 'whoever starts it',
+            'start-timeout': ('from ready_timeout'
+                              if place.start_timeout is None
+                              else f'{place.start_timeout:g} s')}
+
+
+def as_text(place: Place, options: Values, files: dict[str, str],
+            others: dict[str, dict[str, str]]) -> str:
+    """For people."""
+    lines = [f'{place.name}:']
+    lines += [f'  {name}: {value}' for name, value in files.items()]
+    lines += ['', 'server:']
+    width = max(map(len, options), default=0)
+    for name, (value, origin) in options.items():
+        lines.append(f'  {name:<{width}}  {indented(value)}  ({origin})')
+    for name, values in others.items():
+        lines += ['', f'[{name}]']
+        lines += [f'  {key} = {indented(value)}'
+                  for key, value in values.items()]
+    return '\n'.join(lines)
+
+
+def indented(value: str) -> str:
+    """A value, its further lines below it."""
+    return value.replace('\n', '\n      ')
+
+
+def as_json(place: Place, options: Values, files: dict[str, str],
+            others: dict[str, dict[str, str]]) -> str:
+    """For programs."""
+    found: dict[str, Any] = {
+        'name': place.name, 'files': files,
+        'options': {name: {'value': value, 'from': origin}
+                    for name, (value, origin) in options.items()},
+        'sections': others}
+    return json.dumps(found, indent=2)

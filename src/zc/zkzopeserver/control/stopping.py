@@ -1,0 +1,136 @@
+"""``stop``: end the server, wherever it runs on this machine."""
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+from zc.zkzopeserver.control import daemon
+from zc.zkzopeserver.control import pidfile
+from zc.zkzopeserver.control import privileges
+from zc.zkzopeserver.control import processes
+from zc.zkzopeserver.control import survey
+from zc.zkzopeserver.control.place import Place
+from zc.zkzopeserver.control.progress import Progress
+from zc.zkzopeserver.control.settings import Lenient
+from zc.zkzopeserver.control.settings import Settings
+from zc.zkzopeserver.errors import RegistrationError
+from zc.zkzopeserver.errors import StartError
+
+DESCRIPTION = """\
+Stop the server, as SIGTERM does: its nodes are removed, what is in flight is
+finished.  Returns when its processes have ended and its nodes are gone.  What
+has not ended in the time that deregister_wait and graceful_timeout give it is
+killed.  A server in the foreground is stopped as well; what runs it there
+(systemd, supervisor) may start it again."""
+
+STATUSES = """\
+exit status: 0 it is gone, or did not run; 1 it could not be stopped; 2 an
+option or a file is wrong."""
+
+# Seconds for the end of a process that was killed, and of a manager.
+END_S = 10.0
+
+LOOK_S = 0.1
+
+
+def run(place: Place, arguments: Any = None) -> int:
+    """Stop the server, and wait until it is gone."""
+    privileges.become(place.user)
+    settings = Lenient.of_running(place)
+    with Progress(place.name) as progress:
+        stop(settings, survey.find(place), progress)
+    return 0
+
+
+def stop(settings: Settings, process: survey.Process,
+         progress: Progress) -> None:
+    """Stop a process and its manager; StartError when it does not end."""
+    pids = family(process, settings.workers)
+    if not tell(settings.place, process):
+        pidfile.clear(settings.place.pid_file)
+        return progress.say('not running')
+    progress.tell(f'stopping pid {process.pid}' if process.pid
+                  else 'stopping zdaemon')
+    killed = wait_end(settings, pids, progress)
+    pidfile.clear(settings.place.pid_file)
+    if process.manager and not daemon.wait_gone(
+            settings.place.socket, END_S):
+        raise StartError(f'zdaemon {process.manager.pid} has not ended')
+    if settings.options is not None and pids:
+        wait_unregistered(settings, set(pids), progress)
+    progress.say('stopped' if not killed else
+                 'stopped; it was killed, as it took longer than'
+                 f' {settings.stop_timeout_s:g} s')
+
+
+def family(process: survey.Process, workers: int) -> list[int]:
+    """The process and, if they are workers, its children."""
+    if process.pid is None:
+        return []
+    if workers == 1:
+        return [process.pid]
+    return survey.members_of(process.pid, workers)
+
+
+def tell(place: Place, process: survey.Process) -> bool:
+    """Tell the process to stop, and its manager; False without either."""
+    is_managed = (process.manager is not None
+                  and daemon.ask(place.socket, 'stop') is not None)
+    if process.pid is None or (is_managed
+                               and process.manager.server == process.pid):
+        return is_managed
+    return send(process.pid, signal.SIGTERM) or is_managed
+
+
+def send(pid: int, number: signal.Signals) -> bool:
+    """Send a signal; False when there is no such process."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        raise StartError(f'not allowed to signal pid {pid}: it is another'
+                         " user's") from None
+    return True
+
+
+def wait_end(settings: Settings, pids: list[int],
+             progress: Progress) -> bool:
+    """Wait until the processes have ended; whether they had to be killed."""
+    left = processes.wait_end(pids, settings.stop_timeout_s)
+    if not left:
+        return False
+    progress.tell('killing ' + ', '.join(f'pid {pid}' for pid in left))
+    for pid in left:
+        send(pid, signal.SIGKILL)
+    if left := processes.wait_end(left, END_S):
+        raise StartError(f'pid {left[0]} cannot be killed')
+    return True
+
+
+def wait_unregistered(settings: Settings, pids: set[int],
+                      progress: Progress) -> None:
+    """Wait until nothing of ours is in ZooKeeper, if that can be seen.
+
+    What was killed stays there until its session times out.
+    """
+    # Imported by those who have something to look for there.
+    from zc.zkzopeserver.control.registry import Registry
+    deadline = (time.monotonic() + settings.options.session_timeout_s + END_S)
+    try:
+        with Registry(settings.options) as registry:
+            while left := [node.name for node in registry.nodes()
+                           if node.pid in pids and node.address
+                           and processes.is_here(node.address[0])]:
+                if time.monotonic() > deadline:
+                    raise StartError('still registered: ' + ', '.join(left))
+                progress.tell('waiting until its session times out')
+                time.sleep(LOOK_S)
+    except RegistrationError as reason:
+        with contextlib.suppress(BrokenPipeError):
+            print(f'{settings.place.name}: not known whether its node is'
+                  f' gone: {reason}', file=sys.stderr)

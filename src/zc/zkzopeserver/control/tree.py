@@ -1,0 +1,25 @@
+"""``tree``: the providers node, with the live nodes."""
+from __future__ import annotations
+
+from typing import Any
+
+from zc.zkzopeserver.control import privileges
+from zc.zkzopeserver.control.place import Place
+from zc.zkzopeserver.control.registry import Registry
+from zc.zkzopeserver.control.settings import Settings
+
+DESCRIPTION = """\
+Show the providers node of the service with all that is below it, the live
+nodes of all machines included, as zookeeper_export does."""
+
+STATUSES = """\
+exit status: 0 fine; 2 an option or a file is wrong; 3 ZooKeeper cannot be
+reached, or the path is not there."""
+
+
+def run(place: Place, arguments: Any = None) -> int:
+    """Print the tree."""
+    privileges.become(place.user)
+    with Registry(Settings.of_running(place).ours) as registry:
+        print(registry.tree(), end='')
+    return 0

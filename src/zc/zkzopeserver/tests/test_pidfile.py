@@ -1,0 +1,122 @@
+import contextlib
+import os
+import subprocess
+import sys
+
+import pytest
+
+from zc.zkzopeserver.control import pidfile
+
+HOLD = '''
+import sys
+from zc.zkzopeserver.control import pidfile
+with pidfile.held(sys.argv[1]) as had:
+    print(had, flush=True)
+    sys.stdin.read()
+'''
+
+
+@contextlib.contextmanager
+def holder(path):
+    """Another process that has the pid file, until the end of its input."""
+    with subprocess.Popen(
+            [sys.executable, '-c', HOLD, str(path)], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, text=True,
+            env={**os.environ,
+                 'PYTHONPATH': os.pathsep.join(sys.path)}) as process:
+        process.had = process.stdout.readline().strip() == 'True'
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_pid_file_of_another_process(tmp_path):
+    path = str(tmp_path / 'web.pid')
+    with holder(path) as process:
+        assert process.had
+        assert pidfile.read(path) == pidfile.Found(process.pid, True)
+        assert (tmp_path / 'web.pid').read_text() == f'{process.pid}\n'
+        process.stdin.close()
+        assert process.wait() == 0
+    assert pidfile.read(path) is None
+    assert not os.path.exists(path)
+
+
+def test_what_a_killed_process_leaves(tmp_path):
+    path = str(tmp_path / 'web.pid')
+    with holder(path) as process:
+        process.kill()
+        process.wait()
+    assert pidfile.read(path) == pidfile.Found(process.pid, False)
+
+
+def test_a_number_that_was_given_again_is_no_sign_of_life(tmp_path):
+    path = tmp_path / 'web.pid'
+    path.write_text(f'{os.getpid()}\n')
+    assert pidfile.read(str(path)) == pidfile.Found(os.getpid(), False)
+
+
+def test_only_one_process_has_it(tmp_path, caplog):
+    path = str(tmp_path / 'web.pid')
+    with holder(path) as first, pidfile.held(path) as had:
+        assert not had
+        assert 'another process' in caplog.text
+        assert pidfile.read(path) == pidfile.Found(first.pid, True)
+    # It was not ours to remove.
+    assert pidfile.read(path) == pidfile.Found(first.pid, False)
+
+
+def test_a_stale_one_is_taken_over(tmp_path):
+    path = tmp_path / 'web.pid'
+    path.write_text('99999999 and more\n')
+    with pidfile.held(str(path)) as had:
+        assert had
+        assert path.read_text() == f'{os.getpid()}\n'
+    assert not path.exists()
+
+
+def test_one_that_was_removed_meanwhile_is_left_alone(tmp_path):
+    path = tmp_path / 'web.pid'
+    with pidfile.held(str(path)):
+        path.unlink()
+        path.write_text('1\n')
+    assert path.read_text() == '1\n'
+
+
+def test_a_folder_that_cannot_be_written_is_no_reason_not_to_serve(
+        tmp_path, caplog):
+    path = str(tmp_path / 'nosuch' / 'web.pid')
+    with pidfile.held(path) as had:
+        assert not had
+    assert f'no pid file: {path}: No such file' in caplog.text
+
+
+def test_a_link_is_not_followed(tmp_path, caplog):
+    (tmp_path / 'web.pid').symlink_to(tmp_path / 'precious')
+    (tmp_path / 'precious').write_text('1')
+    with pidfile.held(str(tmp_path / 'web.pid')) as had:
+        assert not had
+    assert (tmp_path / 'precious').read_text() == '1'
+
+
+@pytest.mark.parametrize('text', ['', 'x', '-1', '0', '1 2', '\xff'])
+def test_what_is_no_pid_file(tmp_path, text):
+    path = tmp_path / 'web.pid'
+    path.write_text(text)
+    assert pidfile.read(str(path)) is None
+
+
+def test_clearing_what_was_left(tmp_path):
+    path = tmp_path / 'web.pid'
+    path.write_text('99999999\n')
+    pidfile.clear(str(path))
+    assert not path.exists()
+    pidfile.clear(str(path))
+
+
+def test_clearing_is_for_the_dead(tmp_path):
+    path = str(tmp_path / 'web.pid')
+    with holder(path) as process:
+        pidfile.clear(path)
+        assert pidfile.read(path) == pidfile.Found(process.pid, True)
