@@ -35,8 +35,7 @@ class Collection:
         problems = section.near_misses(options.keys(), OPTIONS)
         texts = self._texts(buildout, options.get('parts'), problems)
         self.text, conflicts = trees.together(texts)
-        refuse(name, problems + conflicts)
-        plan([self.path])
+        refuse(name, [*problems, *conflicts, *plan(name, [self.path])])
 
     def _texts(self, buildout: Any, names: str | None,
                problems: list[str]) -> dict[str, str]:

@@ -17,8 +17,8 @@ from zc.zkzopeserver.recipe.output import Output
 from zc.zkzopeserver.recipe.relocation import Relocation
 from zc.zkzopeserver.recipe.server import Server
 
-# Paths that parts of this run of buildout are about to write.
-_planned: set[str] = set()
+# Paths that parts of this run of buildout are about to write, and which part.
+_planned: dict[str, str] = {}
 
 
 class Recipe:
@@ -35,6 +35,7 @@ class Recipe:
         self.raw = section.known(options)
         self.values, _ = section.check(section.effective(self.raw, ''))
         problems = section.unknown(options.keys(), self.values['instances'])
+        problems += section.name_problems(name)
         self.layout = self._layout(problems)
         movable = self._movable()
         relocation = Relocation(movable)
@@ -49,10 +50,10 @@ class Recipe:
         self.scripts = eggs.Scripts(
             buildout, name, self.raw, self._requirements(), movable)
         self.outputs = [Output(server, relocation) for server in self.servers]
-        refuse(name, [problem for output in self.outputs
-                      for problem in output.problems])
+        problems += [problem for output in self.outputs
+                     for problem in output.problems]
+        refuse(name, [*problems, *plan(name, self._paths())])
         self._tell(options)
-        plan(self._paths())
 
     def _layout(self, problems: list[str]) -> layout.Layout:
         directories = self.buildout['buildout']
@@ -133,6 +134,15 @@ class Recipe:
 
     def install(self) -> list[str]:
         """Write what is not there as it should be; all paths."""
+        try:
+            return self._install()
+        except OSError as error:
+            refuse(self.name, [f'{error.filename}: {error.strerror}'])
+            raise
+
+    update = install
+
+    def _install(self) -> list[str]:
         with files.Writing() as writing:
             written = list(self._write_scripts(writing))
             for output in self.outputs:
@@ -145,12 +155,11 @@ class Recipe:
                 self._run(self.values['on-change'])
         return list(dict.fromkeys(written))
 
-    update = install
-
     def _write_scripts(self, writing: files.Writing) -> Iterator[str]:
         interpreter = self.values['interpreter'] or ''
         for output in self.outputs:
             writing.keep(output.script)
+            writing.make_directory(self.layout.scripts)
             yield from self.scripts.start(
                 output.script, eggs.START, output.arguments,
                 output.initialization, interpreter)
@@ -175,9 +184,12 @@ class Recipe:
                 f' {done.returncode}; the files are as they were before'])
 
 
-def plan(paths: Iterable[str]) -> None:
-    """Tell `uninstall` what this run of buildout is about to write."""
-    _planned.update(paths)
+def plan(name: str, paths: Iterable[str]) -> Iterator[str]:
+    """Say what the part is about to write; a problem for what others do."""
+    for path in paths:
+        other = _planned.setdefault(path, name)
+        if other != name:
+            yield f'the part {other!r} writes {path} too'
 
 
 def together(servers: list[Server]) -> Iterator[str]:

@@ -167,6 +167,14 @@ def unknown(names: Iterable[str], instances: Iterable[str]) -> list[str]:
     return problems
 
 
+def name_problems(name: str) -> list[str]:
+    """Why a section cannot have this name, which becomes that of files."""
+    if re.fullmatch(r'[A-Za-z0-9_][A-Za-z0-9_.-]*', name):
+        return []
+    return [f'the name of the section, {name!r}, becomes names of files: only'
+            ' letters, digits, ., - and _ can be in it']
+
+
 def near_misses(names: Iterable[str], known: Mapping[str, Any]) -> list[str]:
     """Problems of the names that are nearly those known."""
     return [server_options.unknown(name, {near: None}) for name in names

@@ -231,3 +231,36 @@ prefix = /bar
 """)
     ini = sandbox.path('parts', 'web', 'web.ini')
     assert options(ini)['path'] == '/bar/providers'
+
+
+def test_nothing_is_asked_of_a_network_when_all_is_there(sandbox):
+    sandbox.write(SECTION, buildout='newest = false\n')
+    text = sandbox.read('buildout.cfg').replace('offline = true\n', '')
+    sandbox.path('buildout.cfg').write_text(text)
+    for arguments in ('-N',), ():
+        run = sandbox.run(arguments=arguments)
+        assert run.status == 0, run.output
+        assert 'http' not in run.output
+
+
+def test_names_that_are_none_of_files_are_refused(sandbox):
+    error = sandbox.refused(SECTION.replace('[web]', '[my/web]'),
+                            parts='my/web')
+    assert "the name of the section, 'my/web'" in error
+
+
+def test_two_parts_cannot_write_a_file(sandbox):
+    error = sandbox.refused(
+        SECTION + SECTION.replace('[web]', '[other]') + 'instances = web\n',
+        parts='web other')
+    assert f"[other]: the part 'web' writes {sandbox.root}/bin/web too" in (
+        error)
+
+
+def test_what_cannot_be_written_is_told_in_a_line(sandbox):
+    sandbox.path('units').write_text('not a directory')
+    error = sandbox.refused(SECTION + f'systemd = {sandbox.path("units")}\n')
+    assert error.strip() == (
+        f'[web]: {sandbox.path("units", "web.service")}: Not a directory')
+    assert os.listdir(sandbox.path('bin')) == []
+    assert os.listdir(sandbox.path('parts')) == []
