@@ -71,11 +71,11 @@ class Shell(WSGIHTTPServer):
         return ip or socket.gethostname()
 
 
-def listening(application: Callable, host: str, port: int,
+def listening(make: type[Shell], application: Callable, host: str, port: int,
               settings: Settings, backlog: int) -> Shell:
-    """A `Shell` that listens; ServerError says where it cannot, and why."""
+    """A shell that listens; ServerError says where it cannot, and why."""
     try:
-        return Shell(application, host, port, settings, backlog)
+        return make(application, host, port, settings, backlog)
     except (OSError, UnicodeError, OverflowError) as error:
         where = f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
         reason = str(error)
@@ -104,6 +104,8 @@ class Server:
     beyond `backlog` are those of `http.settings.Settings`.
     """
 
+    shell_class = Shell
+
     def __init__(self, application: Callable, *, host: str = '',
                  port: int = 0, backlog: int = 1024,
                  zservertracelog: bool = False,
@@ -111,7 +113,8 @@ class Server:
         chosen = Settings(**settings)
         self._access_log = opened(access_log)
         try:
-            self._shell = listening(application, host, port, chosen, backlog)
+            self._shell = listening(self.shell_class, application, host,
+                                    port, chosen, backlog)
         except ServerError:
             if self._access_log is not None:
                 self._access_log.close()

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 
+ALL = 10_000_000
 Answer = Callable[[dict[str, Any], Callable], Any]
 PLAIN = ('Content-Type', 'text/plain')
 FIVE = ('Content-Length', '5')
@@ -45,7 +46,7 @@ class Recorder:
         if environ.get('QUERY_STRING'):
             text += '?' + environ['QUERY_STRING']
         if name not in ('read-nothing', 'input-methods'):
-            body = environ['wsgi.input'].read()
+            body = environ['wsgi.input'].read(ALL)
             if body:
                 text += ' ' + body.decode('latin-1')
         environ['corpus.seen'] = text

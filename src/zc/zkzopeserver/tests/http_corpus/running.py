@@ -51,21 +51,29 @@ def read_responses(raw: bytes, heads: set[int],
     """
     found: list[Response] = []
     final = 0
-    while b'\r\n\r\n' in raw:
-        head, _, raw = raw.partition(b'\r\n\r\n')
-        first, *lines = head.split(b'\r\n')
-        status = int(first.split()[1])
-        fields = {}
-        for line in lines:
-            name, _, value = line.decode('latin-1').partition(': ')
-            fields[name.lower()] = value
-        body, raw, is_complete = read_body(
-            raw, status, fields, final in heads, is_over)
-        found.append(Response(status, fields, body, is_complete))
-        if not is_complete:
+    while (one := read_response(raw, final in heads, is_over)) is not None:
+        response, raw = one
+        found.append(response)
+        if not response.is_complete:
             break
-        final += status != 100
+        final += response.status != 100
     return found, raw
+
+
+def read_response(raw: bytes, is_head: bool,
+                  is_over: bool) -> tuple[Response, bytes] | None:
+    """The first response, and what is left; None before its head is here."""
+    head, empty, raw = raw.partition(b'\r\n\r\n')
+    if not empty:
+        return None
+    first, *lines = head.split(b'\r\n')
+    status = int(first.split()[1])
+    fields = {}
+    for line in lines:
+        name, _, value = line.decode('latin-1').partition(': ')
+        fields[name.lower()] = value
+    body, raw, is_complete = read_body(raw, status, fields, is_head, is_over)
+    return Response(status, fields, body, is_complete), raw
 
 
 def read_body(raw: bytes, status: int, fields: dict[str, str], is_head: bool,

@@ -1,0 +1,103 @@
+"""Talking to a server in tests: raw bytes, keep-alive clients, waiting."""
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
+
+from zc.zkzopeserver.server import Server
+from zc.zkzopeserver.tests.http_corpus.case import get
+from zc.zkzopeserver.tests.http_corpus.running import Response
+from zc.zkzopeserver.tests.http_corpus.running import read_response
+
+TIMEOUT = 20.0
+
+
+def until(condition: Callable[[], Any], timeout: float = TIMEOUT) -> Any:
+    """What the condition is once it is true; AssertionError if never."""
+    deadline = time.monotonic() + timeout
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f'{condition} stays {found!r}'
+        time.sleep(0.005)
+    return found
+
+
+def descriptors() -> int:
+    """How many descriptors this process has open."""
+    return len(os.listdir('/proc/self/fd'))
+
+
+@contextlib.contextmanager
+def serving(application: Callable, **options: Any) -> Iterator[Server]:
+    """A running server that leaves nothing behind."""
+    options.setdefault('host', '127.0.0.1')
+    threads, files = set(threading.enumerate()), descriptors()
+    server = Server(application, **options)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+    until(lambda: set(threading.enumerate()) <= threads)
+    until(lambda: descriptors() <= files)
+
+
+class Client:
+    """A connection; what it receives is read as responses."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.sock = socket.create_connection(
+            (address[0] or '127.0.0.1', address[1]), timeout=TIMEOUT)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.raw = b''
+        self.is_over = False
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.sock.close()
+
+    def send(self, data: bytes) -> None:
+        """Send all of it."""
+        self.sock.sendall(data)
+
+    def receive(self) -> bool:
+        """Read some; whether there was any."""
+        data = self.sock.recv(2 ** 20)
+        self.raw += data
+        self.is_over = not data
+        return bool(data)
+
+    def response(self) -> Response:
+        """The next response; ConnectionError when there is none."""
+        while True:
+            found = read_response(self.raw, False, self.is_over)
+            if found is not None and found[0].is_complete:
+                response, self.raw = found
+                return response
+            if self.is_over:
+                raise ConnectionError(f'closed after {self.raw[-200:]!r}')
+            self.receive()
+
+    def get(self, target: bytes = b'/', fields: bytes = b'') -> Response:
+        """Ask for something."""
+        self.send(get(fields, target))
+        return self.response()
+
+    def read_all(self) -> bytes:
+        """Everything up to the end of the connection."""
+        while not self.is_over and self.receive():
+            pass
+        return self.raw
+
+
+def ask(address: tuple[str, int], target: bytes = b'/') -> Response:
+    """Ask for something on a connection of its own."""
+    with Client(address) as client:
+        return client.get(target, b'Connection: close\r\n')
