@@ -35,8 +35,11 @@ class Program:
         (folder / 'settings').write_text(json.dumps(settings))
         with self.log_path.open('wb') as log:
             self.process = subprocess.Popen(
-                [sys.executable, '-W', 'error', PROGRAM, folder],
-                stdout=log, stderr=log, env=os.environ | environment,
+                # -S: many of them are started, and site takes its time.
+                [sys.executable, '-S', '-W', 'error', PROGRAM, folder],
+                stdout=log, stderr=log, env={
+                    **os.environ, **environment,
+                    'PYTHONPATH': os.pathsep.join(filter(None, sys.path))},
                 **{'stdin': subprocess.DEVNULL, **popen})
         orphans.guard(self.process.pid)
 
