@@ -52,8 +52,8 @@ class Layout:
         return self.file(name, 'logrotate')
 
     def run_file(self, name: str, kind: str) -> str:
-        """A file of the run directory."""
-        return os.path.join(self.run, f'{name}.{kind}')
+        """A file of the running server."""
+        return os.path.join(self.run or self.configuration, f'{name}.{kind}')
 
     def owner(self) -> tuple[int, int] | None:
         """(uid, gid) of who runs the server."""

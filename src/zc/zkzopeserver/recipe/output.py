@@ -19,7 +19,6 @@ class Output:
         self._server = server
         self._layout = server.layout
         self._relocation = relocation
-        self.problems: list[str] = []
         self.owner = self._layout.owner()
         self.script = self._layout.script(server.name)
         self.files = [*self._configuration(), *self._system()]
@@ -65,11 +64,7 @@ class Output:
         access_log = self._server.options.get('access_log', '').strip()
         if access_log and access_log != '-':
             paths.insert(0, access_log)
-        if self._layout.run:
-            paths.append(self._layout.run_file(self._server.name, 'log'))
-        if not paths:
-            self.problems.append("option 'logrotate': the section names no"
-                                 ' log file')
+        paths.append(self._layout.run_file(self._server.name, 'log'))
         user = self._layout.user
         return rotation.configuration(
             wanted, paths, self.script, user,

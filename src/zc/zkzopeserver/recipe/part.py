@@ -50,9 +50,7 @@ class Recipe:
         self.scripts = eggs.Scripts(
             buildout, name, self.raw, self._requirements(), movable)
         self.outputs = [Output(server, relocation) for server in self.servers]
-        problems += [problem for output in self.outputs
-                     for problem in output.problems]
-        refuse(name, [*problems, *plan(name, self._paths())])
+        refuse(name, plan(name, self._paths()))
         self._tell(options)
 
     def _layout(self, problems: list[str]) -> layout.Layout:

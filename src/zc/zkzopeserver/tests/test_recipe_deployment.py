@@ -188,7 +188,6 @@ text = a
      "option 'threads' of [server:main] is an option of [DEFAULT] too"),
     ('relative-paths = yes\n', "'yes' is not true or false"),
     ('systemd = etc\n', 'true, false or the absolute path of a directory'),
-    ('logrotate = true\n', 'the section names no log file'),
     ('environment-vars = 1x y\n', 'takes `NAME VALUE` or `NAME=VALUE`'),
 ])
 def test_what_does_not_fit_is_refused(sandbox, text, words):
@@ -457,11 +456,13 @@ loggers =
 
 
 @pytest.mark.parametrize('wanted, found', [
-    ('daily\n    rotate 3', '"/x/a.log" {\n    daily\n    rotate 3\n'
-     '    sharedscripts\n    postrotate\n'),
+    ('daily\n    rotate 3', '"/x/a.log" "{transcript}" {\n    daily\n'
+     '    rotate 3\n    sharedscripts\n    postrotate\n'),
     ('/x/*.log {\n        daily\n    }', '/x/*.log {\n    daily\n}\n'),
 ])
 def test_log_rotation_in_ones_own_words(sandbox, wanted, found):
+    found = found.replace('{transcript}',
+                          str(sandbox.path('parts', 'web', 'web.log')))
     sandbox.built(SECTION.replace('deployment = production', '')
                   + f'access_log = /x/a.log\nlogrotate =\n    {wanted}\n')
     assert sandbox.read('parts', 'web', 'web.logrotate').startswith(found)
