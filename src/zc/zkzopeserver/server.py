@@ -134,6 +134,10 @@ class Server:
             self._access_log.start()
         self._engine.start()
 
+    def call(self, function: Callable[[], object]) -> None:
+        """Have `function` called by the loop, in the thread that polls."""
+        self._engine.call(function)
+
     def drain(self, timeout: float,
               is_hurried: Callable[[], bool] = lambda: False) -> int:
         """Accept no more and finish; how many requests had to be cut.

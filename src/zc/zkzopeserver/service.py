@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from zc.zkzopeserver import logconfig
@@ -84,6 +85,7 @@ class Service:
         self._announcer = threading.Thread(
             target=self._announce, name='zc.zkzopeserver.announce')
         self._announcer.start()
+        self._start_watchdog()
 
     def _listen(self) -> Server:
         options = self.options
@@ -104,10 +106,31 @@ class Service:
         self.monitoring = Monitoring(self.options.monitor_server,
                                      commands(self))
 
+    def _start_watchdog(self) -> None:
+        """Have the serving loop tell systemd that it goes round, if asked.
+
+        A thread only asks it to: a loop that hangs does not answer.
+        """
+        interval_s = systemd.watchdog_interval_s()
+        if interval_s is None:
+            return
+
+        def ask() -> None:
+            while not self.stopped.wait(interval_s):
+                self.server.call(partial(systemd.notify, 'WATCHDOG=1'))
+
+        threading.Thread(target=ask, name='zc.zkzopeserver.watchdog',
+                         daemon=True).start()
+
     def _announce(self) -> None:
         """Register once ready; what goes wrong is for `wait` to raise."""
         try:
-            if self._is_ready() and self._register():
+            if not self._is_ready():
+                return
+            if self.options.wait == 'serve':
+                # To serve is enough; ZooKeeper may be away for long.
+                systemd.notify('READY=1')
+            if self._register():
                 self.registered.set()
                 self.on_registered()
                 systemd.notify('READY=1')

@@ -80,6 +80,10 @@ class Engine:
             threads=context.settings.threads,
             connections=len(channels))
 
+    def call(self, function: Callable[[], object]) -> None:
+        """Have `function` called by whoever polls."""
+        self._loop.call(function)
+
     def drain(self, timeout: float, close_listener: Callable[[], None],
               is_hurried: Callable[[], bool] = lambda: False) -> int:
         """Stop accepting and finish; how many requests had to be cut.
@@ -120,6 +124,7 @@ class Engine:
 
     def _cut(self) -> int:
         cut = 0
+        self.context.is_cutting = True
         for channel in list(self.context.channels.values()):
             if channel.is_idle or channel.state == LINGERING:
                 continue

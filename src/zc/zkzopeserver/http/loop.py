@@ -34,7 +34,7 @@ class Loop:
         self._calls: deque[Callable[[], None]] = deque()
         self._next_sweep = 0.0
 
-    def call(self, function: Callable[[], None]) -> None:
+    def call(self, function: Callable[[], object]) -> None:
         """Have it called by whoever polls."""
         self._calls.append(function)
         self.context.waker.wake()
