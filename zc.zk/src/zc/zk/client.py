@@ -18,6 +18,7 @@ from zc.zk import event
 from zc.zk.addresses import format_addr
 from zc.zk.addresses import node_names
 from zc.zk.encoding import encode
+from zc.zk.hub import Hub
 from zc.zk.keeping import Entry
 from zc.zk.nodes import Nodes
 from zc.zk.properties import Properties
@@ -25,7 +26,6 @@ from zc.zk.registering import Registration
 from zc.zk.registering import make_event
 from zc.zk.registrar import Registrar
 from zc.zk.watching import Children
-from zc.zk.watching import Hub
 
 if TYPE_CHECKING:
     from zc.zk.changes import Change

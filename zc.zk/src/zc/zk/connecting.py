@@ -26,6 +26,9 @@ from kazoo.protocol.states import KeeperState
 from zc.zk.addresses import format_addr
 from zc.zk.addresses import parse_addr
 from zc.zk.errors import FailedConnect
+from zc.zk.kazoologging import REPORT_SECONDS
+from zc.zk.kazoologging import Credential
+from zc.zk.kazoologging import Quiet
 from zc.zk.sockets import CONNECT_SECONDS
 from zc.zk.sockets import Handler
 
@@ -38,39 +41,6 @@ REFUSED_SECONDS = 2.0
 
 #: How long a server gets to answer that a session is closed.
 CLOSE_SECONDS = 1.0
-
-#: The time between two reports of the same trouble.
-REPORT_SECONDS = 60.0
-
-
-class Credential(str):
-    """A secret that kazoo's debug messages do not show."""
-
-    def __repr__(self) -> str:
-        return "'<hidden>'"
-
-
-class Quiet(logging.LoggerAdapter):
-    """kazoo's messages; while it is disconnected, not one a second."""
-
-    def __init__(self, logger: logging.Logger) -> None:
-        super().__init__(logger, {})
-        self._said: dict[str, float] = {}
-
-    def reset(self) -> None:
-        """Let everything be said again."""
-        self._said = {}
-
-    def log(self, level: int, msg: Any, *args: Any, **kwargs: Any) -> None:
-        """Log, at debug level what was said within the last minute."""
-        if level > logging.DEBUG:
-            now = time.monotonic()
-            if now - self._said.get(msg, -REPORT_SECONDS) < REPORT_SECONDS:
-                level = logging.DEBUG
-            else:
-                self._said[msg] = now
-        kwargs.setdefault('stacklevel', 2)
-        super().log(level, msg, *args, **kwargs)
 
 
 def make_client(connection_string: str, session_timeout: float, *,

@@ -14,8 +14,8 @@ from zc.zk import paths
 from zc.zk.encoding import decode
 from zc.zk.encoding import encode
 from zc.zk.ephemerals import is_ephemeral
+from zc.zk.hub import Hub
 from zc.zk.registrar import Registrar
-from zc.zk.watching import Hub
 
 if TYPE_CHECKING:
     from zc.zk.changes import Change

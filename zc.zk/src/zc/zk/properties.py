@@ -23,8 +23,8 @@ from zc.zk.encoding import encode
 from zc.zk.errors import BadPropertyLink
 from zc.zk.errors import CancelWatch
 from zc.zk.errors import LinkLoop
+from zc.zk.hub import Hub
 from zc.zk.paths import relative_to
-from zc.zk.watching import Hub
 from zc.zk.watching import View
 
 logger = logging.getLogger(__name__)

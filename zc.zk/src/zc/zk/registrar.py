@@ -22,6 +22,7 @@ from kazoo.protocol.states import EventType
 from kazoo.protocol.states import KazooState
 from kazoo.protocol.states import WatchedEvent
 from zc.zk.ephemerals import Ephemerals
+from zc.zk.kazoologging import REPORT_SECONDS
 from zc.zk.keeping import Entry
 from zc.zk.keeping import Keeper
 from zc.zk.keeping import settle
@@ -31,9 +32,6 @@ logger = logging.getLogger(__name__)
 
 #: The longest pause between two tries.
 MAX_DELAY_SECONDS = 2.0
-
-#: The time between two reports of the same trouble.
-REPORT_SECONDS = 60.0
 
 #: How long `Registrar.withdraw` waits for ZooKeeper.
 WITHDRAW_SECONDS = 1.0

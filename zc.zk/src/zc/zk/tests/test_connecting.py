@@ -14,6 +14,7 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import ConnectionClosedError
 from kazoo.exceptions import ConnectionLoss
 from zc.zk import connecting
+from zc.zk import kazoologging
 from zc.zk import sockets
 from zc.zk.testing.ports import free_port
 from zc.zk.testing.waiting import wait_for
@@ -155,8 +156,8 @@ def test_trouble_is_not_told_every_second(nobody, caplog):
 def test_quiet_repeats_after_a_minute_and_after_a_reset(monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     now = [1000.]
-    monkeypatch.setattr(connecting.time, 'monotonic', lambda: now[0])
-    quiet = connecting.Quiet(logging.getLogger('quiet'))
+    monkeypatch.setattr(kazoologging.time, 'monotonic', lambda: now[0])
+    quiet = kazoologging.Quiet(logging.getLogger('quiet'))
 
     def count():
         quiet.warning('trouble %s', now[0])
