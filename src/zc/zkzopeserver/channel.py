@@ -3,6 +3,7 @@
 The worker says::
 
     hello {"workers": 4, ...}   the options that its parent goes by
+    serving                     it counts as started, with ``wait = serve``
     registered 127.0.0.1:8080   its node is in ZooKeeper
     stopping                    it has begun to stop
     beat                        its serving loop goes round
@@ -125,6 +126,10 @@ class Link:
     def hello(self, limits: Limits) -> None:
         """Tell the parent what to go by."""
         send(self._sock, f'hello {limits.encode()}')
+
+    def serving(self) -> None:
+        """Tell the parent that we serve, registered or not."""
+        send(self._sock, 'serving')
 
     def registered(self, address: str) -> None:
         """Tell the parent that the node is there."""

@@ -227,10 +227,13 @@ class Parent:
 
     def _tell_systemd(self) -> None:
         registered, target = len(self._crew.registered), self._crew.target
-        if (registered >= target and not self._is_ready
+        started = sum(worker.is_started for worker in self._crew.members)
+        if (started >= target and not self._is_ready
                 and not self._is_stopping):
             self._is_ready = True
-            logger.info('all %d workers are registered', target)
+            logger.info('all %d workers %s', target,
+                        'are registered' if registered >= target else
+                        f'serve, {registered} of them are registered')
             systemd.notify('READY=1')
         state = (f'STATUS={registered} of {target} workers registered'
                  + (', rolling restart' if self._roll else ''))

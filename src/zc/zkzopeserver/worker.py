@@ -32,6 +32,8 @@ class Worker:
         self.address = ''
         self.started_at = time.monotonic()
         self.registered_at: float | None = None
+        #: Whether it counts as started before it is registered.
+        self.is_serving = False
         #: When its serving loop was last heard, None before the first time.
         self.beat_at: float | None = None
         #: Whether the parent told it to stop.
@@ -61,6 +63,12 @@ class Worker:
     def is_registered(self) -> bool:
         """Whether clients find it."""
         return self.registered_at is not None and not self.is_leaving
+
+    @property
+    def is_started(self) -> bool:
+        """Whether it is what was to be started."""
+        return not self.is_leaving and (
+            self.registered_at is not None or self.is_serving)
 
     @property
     def is_starting(self) -> bool:
@@ -101,6 +109,8 @@ class Worker:
         """Take a message in; whether it is news."""
         if word == 'beat':
             self.beat_at = now
+        elif word == 'serving':
+            self.is_serving = True
         elif word == 'hello':
             with contextlib.suppress(ValueError):
                 self.limits = channel.Limits.decode(rest)

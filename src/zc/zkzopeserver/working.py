@@ -59,6 +59,8 @@ class WorkerService(Service):
     def start(self) -> None:
         """As `Service.start`; then the serving loop is heard."""
         super().start()
+        if self.options.wait == 'serve':
+            self._link.serving()
         self._begin_beating()
 
     def wait(self) -> None:

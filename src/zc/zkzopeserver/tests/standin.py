@@ -71,6 +71,8 @@ class StandIn:
                 return self.plan['exit']
             if 'deaf' in self.plan:
                 self.link.close()
+            if 'serving' in self.plan:
+                self.link.serving()
             if 'silent' not in self.plan:
                 self.register()
             self.loop(wakeup)

@@ -32,11 +32,13 @@ def pair():
 def test_what_a_worker_says(pair):
     link, parent = pair
     link.hello(LIMITS)
+    link.serving()
     link.registered('127.0.0.1:8080')
     link.beat()
     link.stopping()
     hello, *lines = channel.Lines().feed(parent.recv(4096))
-    assert lines == ['registered 127.0.0.1:8080', 'beat', 'stopping']
+    assert lines == ['serving', 'registered 127.0.0.1:8080', 'beat',
+                     'stopping']
     assert channel.Limits.decode(hello.removeprefix('hello ')) == LIMITS
 
 

@@ -526,6 +526,16 @@ def test_systemd_hears_of_nobody_before_all_are_there(tmp_path):
         assert len(systemd.told('READY=1')) == 1
 
 
+def test_workers_that_serve_without_a_node_count_as_started(tmp_path):
+    with Systemd(tmp_path) as systemd, running(
+            tmp_path, {'silent': True, 'serving': True},
+            environment=systemd.environment) as program:
+        wait_for(lambda: systemd.told('READY=1'))
+        assert program.find('all 2 workers serve, 0 of them are registered')
+        assert 'STATUS=0 of 2 workers registered' in systemd.states()
+        assert program.stop() == 0
+
+
 def test_workers_do_not_talk_to_systemd(tmp_path):
     environment = {'NOTIFY_SOCKET': str(tmp_path / 'nobody'),
                    'WATCHDOG_USEC': '60000000'}

@@ -178,6 +178,16 @@ def test_no_zookeeper(tmp_path):
             process.output)
 
 
+def test_workers_that_serve_before_zookeeper_is_there(tmp_path):
+    ini = processes.write_ini(tmp_path, '127.0.0.1:1', workers='2',
+                              wait='serve')
+    with Systemd(tmp_path) as systemd, processes.started(
+            ini, **systemd.environment) as process:
+        wait_for(lambda: 'READY=1' in systemd.states(), 20,
+                 lambda: process.output)
+        assert process.stopped() == 0
+
+
 def test_log_files_are_opened_anew(embedded, embedded_tree, tmp_path):
     access_log = tmp_path / 'access.log'
     ini = write_ini(tmp_path, embedded, access_log=str(access_log))
