@@ -39,6 +39,7 @@ class AccessLog:
         self._fd = -1 if path == '-' else self._open()
         self._records: deque[tuple[Any, ...]] = deque()
         self._dropped = 0
+        self.kept = KEPT
         self._lock = threading.Lock()
         self._wanted = threading.Event()
         self._is_awake = False
@@ -75,7 +76,7 @@ class AccessLog:
                    line.decode('latin-1'), status, size, None, None))
 
     def _add(self, record: tuple[Any, ...]) -> None:
-        if len(self._records) < KEPT:
+        if len(self._records) < self.kept:
             self._records.append(record)
         else:
             self._dropped += 1

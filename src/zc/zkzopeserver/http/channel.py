@@ -122,7 +122,9 @@ class Channel:
     def serve(self) -> None:
         """Have the task run, or finished."""
         task = self.task
-        if self.state == ANSWERING and not task.run():
+        if self.context.is_cutting:
+            self.output.abort()
+        elif self.state == ANSWERING and not task.run():
             self.state = SENDING_FILE
             return
         task.finish()

@@ -42,7 +42,8 @@ class Context:
         self.memory = Memory(settings.body_memory)
         self.is_draining = False
         self.past_requests = 0
-        self.cut = 0
+        # Whether what has not ended is to end at once.
+        self.is_cutting = False
         self.environ = self._environ(address)
         self.poller: Any = None
         self.must_arm = False

@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 # A client that has just sent a request must be heard before its connection
 # is closed for being idle.
 GRACE = 1.0
+# A client has had its last response for so long.
+SOON = 0.3
 STEP = 0.01
 JOIN = 1.0
 
@@ -119,7 +121,9 @@ class Engine:
     def _close_idle(self) -> None:
         now = time.monotonic()
         for channel in list(self.context.channels.values()):
-            if channel.is_idle and now - channel.since > GRACE:
+            age = now - channel.since
+            if channel.is_idle and age > GRACE or (
+                    channel.state == LINGERING and age > SOON):
                 channel.close()
 
     def _cut(self) -> int:

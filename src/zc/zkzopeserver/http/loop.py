@@ -96,9 +96,15 @@ class Loop:
             # In this order: what is called now needs no further wake-up.
             self.context.waker.drain()
             while self._calls:
-                self._calls.popleft()()
+                self._call(self._calls.popleft())
         elif fd == self.acceptor.fd:
             self.accept()
+
+    def _call(self, function: Callable[[], object]) -> None:
+        try:
+            function()
+        except Exception:
+            logger.exception('the polling goes on after a failed call')
 
     def accept(self) -> None:
         """Take new connections and look what they have to say."""

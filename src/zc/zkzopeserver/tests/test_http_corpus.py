@@ -14,7 +14,6 @@ from zc.zkzopeserver.tests.http_corpus.case import Case
 from zc.zkzopeserver.tests.http_corpus.running import differences
 from zc.zkzopeserver.tests.http_corpus.running import run
 
-
 KNOWN = {'GET', 'HEAD', 'POST', 'OPTIONS', 'PATCH', 'PUT', 'DELETE',
          'TRACE'}
 

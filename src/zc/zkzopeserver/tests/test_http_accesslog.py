@@ -1,0 +1,232 @@
+"""The access log."""
+from __future__ import annotations
+
+import os
+import re
+import threading
+from pathlib import Path
+
+import pytest
+
+from zc.zkzopeserver.http.accesslog import AccessLog
+from zc.zkzopeserver.http.accesslog import Clock
+from zc.zkzopeserver.http.accesslog import escaped
+from zc.zkzopeserver.tests.http_corpus.case import get
+from zc.zkzopeserver.tests.talking import Client
+from zc.zkzopeserver.tests.talking import ask
+from zc.zkzopeserver.tests.talking import serving
+from zc.zkzopeserver.tests.talking import until
+from zc.zkzopeserver.tests.test_server import PLAIN
+from zc.zkzopeserver.tests.test_server import hello
+
+LINE = re.compile(
+    r'(?P<address>\S+) - (?P<user>\S+)'
+    r' \[(?P<time>\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\]'
+    r' "(?P<request>(?:[^"\\]|\\.)*)" (?P<status>\d{3}) (?P<size>\d+|-)'
+    r' "(?P<referer>(?:[^"\\]|\\.)*)" "(?P<agent>(?:[^"\\]|\\.)*)"'
+    r' (?P<micros>\d+)\n')
+
+
+def lines(path: Path) -> list[dict[str, str]]:
+    """The lines of a log, each of which must be well formed."""
+    found = []
+    for line in path.read_text('ascii').splitlines(keepends=True):
+        match = LINE.fullmatch(line)
+        assert match, line
+        found.append(match.groupdict())
+    return found
+
+
+def logged(path: Path, *requests: bytes, application=hello,
+           **options) -> list[dict[str, str]]:
+    """What is logged of these requests."""
+    with serving(application, access_log=str(path), **options) as server:
+        for request in requests:
+            with Client(server.address) as client:
+                client.send(request)
+                client.response()
+    return lines(path)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / 'access.log'
+
+
+def test_a_line(path: Path) -> None:
+    (line,) = logged(path, get(b'Referer: http://a.example/\r\n'
+                               b'User-Agent: test/1.0 (x; y)\r\n', b'/a?b=c'))
+    assert line['address'] == '127.0.0.1'
+    assert line['user'] == '-'
+    assert line['request'] == 'GET /a?b=c HTTP/1.1'
+    assert (line['status'], line['size']) == ('200', '5')
+    assert line['referer'] == 'http://a.example/'
+    assert line['agent'] == 'test/1.0 (x; y)'
+    assert 0 < int(line['micros']) < 10_000_000
+
+
+def test_what_is_not_there(path: Path) -> None:
+    def empty(environ, start_response):
+        start_response('204 No Content', [])
+        return []
+
+    (line,) = logged(path, get(), application=empty)
+    assert (line['status'], line['size']) == ('204', '-')
+    assert (line['referer'], line['agent']) == ('-', '-')
+
+
+def test_the_user(path: Path) -> None:
+    def knowing(environ, start_response):
+        environ['REMOTE_USER'] = 'j\u00e4ne doe'
+        return hello(environ, start_response)
+
+    (line,) = logged(path, get(), application=knowing)
+    assert line['user'] == r'j\xe4ne\x20doe'
+
+
+def test_the_time_taken(path: Path) -> None:
+    def slow(environ, start_response):
+        threading.Event().wait(0.05)
+        return hello(environ, start_response)
+
+    (line,) = logged(path, get(), application=slow)
+    assert int(line['micros']) >= 50_000
+
+
+def test_errors(path: Path) -> None:
+    def failing(environ, start_response):
+        raise ValueError
+
+    (line,) = logged(path, get(), application=failing)
+    assert line['status'] == '500'
+
+
+def test_refused_requests(path: Path) -> None:
+    found = logged(path, b'GET /a HTTP/1.1\r\n\r\n', b'nonsense\r\n\r\n',
+                   get(target=b'/' + b'a' * 70000),
+                   b'GET / HTTP/1.1\r\nX: a\nb\r\n\r\n')
+    assert [line['status'] for line in found] == ['400', '400', '414', '400']
+    assert found[0]['request'] == 'GET /a HTTP/1.1'
+    assert found[1]['request'] == 'nonsense'
+    assert len(found[2]['request']) == 1000
+
+
+@pytest.mark.parametrize('field', [
+    b'User-Agent: "; 200 0 "forged', b'User-Agent: a\\', b'Referer: a\\"',
+    b'User-Agent: \xff\xfe\x80', b'Referer: \xe2\x80\xa8', b'User-Agent: "',
+    b'User-Agent: \x85a', b'User-Agent: \xa0',
+])
+def test_nothing_can_be_forged(path: Path, field: bytes) -> None:
+    (line,) = logged(path, get(field + b'\r\n'))
+    assert line['status'] == '200'
+
+
+def test_a_request_line_can_forge_nothing(path: Path) -> None:
+    found = logged(path, b'GET /"\x1b[31m\x00 HTTP/1.1\r\n\r\n')
+    assert found[0]['request'] == r'GET /\"\x1b[31m\x00 HTTP/1.1'
+
+
+@pytest.mark.parametrize('text, quoted', [
+    ('plain', 'plain'), ('a"b', r'a\"b'), ('a\\b', r'a\\b'),
+    ('a\nb', r'a\x0ab'), ('\x7f', r'\x7f'), ('\xe9', r'\xe9'),
+    ('\u2028', r'\u2028'),
+])
+def test_escaped(text: str, quoted: str) -> None:
+    assert escaped(text) == quoted
+
+
+def test_rotation(path: Path, tmp_path: Path) -> None:
+    with serving(hello, access_log=str(path)) as server:
+        ask(server.address, b'/1')
+        until(lambda: path.read_text())
+        path.rename(tmp_path / 'old.log')
+        server.reopen_logs()
+        ask(server.address, b'/2')
+    assert '/1' in (tmp_path / 'old.log').read_text()
+    assert '/2' in path.read_text()
+
+
+def test_a_file_that_cannot_be_reopened_is_kept(
+        path: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with serving(hello, access_log=str(path)) as server:
+        moved = tmp_path / 'old.log'
+        path.rename(moved)
+        path.mkdir()
+        server.reopen_logs()
+        ask(server.address, b'/1')
+    assert '/1' in moved.read_text()
+    assert 'cannot be opened again: Is a directory' in caplog.text
+
+
+def test_a_full_disk_is_survived(caplog: pytest.LogCaptureFixture) -> None:
+    with serving(hello, access_log='/dev/full') as server:
+        for _ in range(3):
+            assert ask(server.address).status == 200
+            until(lambda: 'No space left on device' in caplog.text)
+
+
+def test_an_existing_file_is_continued(path: Path) -> None:
+    path.write_text('before\n')
+    with serving(hello, access_log=str(path)) as server:
+        ask(server.address)
+    assert path.read_text().startswith('before\n127.0.0.1')
+
+
+def test_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(hello, access_log='-') as server:
+        ask(server.address)
+        server.reopen_logs()
+    assert '"GET / HTTP/1.1" 200 5' in capsys.readouterr().out
+
+
+def test_every_request_of_many_has_its_line(path: Path) -> None:
+    with serving(hello, access_log=str(path), threads=4) as server:
+        def ask_many() -> None:
+            with Client(server.address) as client:
+                for _ in range(100):
+                    client.get()
+        threads = [threading.Thread(target=ask_many) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(lines(path)) == 400
+
+
+def test_what_the_disk_does_not_take_is_dropped_and_counted(
+        path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    log = AccessLog(str(path))
+    log.kept = 2
+    for number in range(5):
+        log.add_refusal({'REMOTE_ADDR': 'x'}, b'%d' % number, 400, 0)
+    log.close()
+    log.close()
+    assert path.read_text().count('\n') == 2
+    assert '3 lines were dropped' in caplog.text
+
+
+def test_the_file_is_created_for_its_owner_to_decide(path: Path) -> None:
+    mask = os.umask(0o027)
+    try:
+        AccessLog(str(path)).close()
+    finally:
+        os.umask(mask)
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_the_clock() -> None:
+    clock = Clock()
+    assert re.fullmatch(r'01/Jan/1970:\d\d:\d\d:\d\d [+-]\d{4}|31/Dec/1969.*',
+                        clock.text(0.9))
+    assert clock.text(0.1) == clock.text(0.9)
+    assert clock.text(86400.5) != clock.text(0)
+
+
+def test_write_sizes(path: Path) -> None:
+    def partly(environ, start_response):
+        write = start_response('200 OK', PLAIN)
+        write(b'abc')
+        return [b'de', b'f']
+
+    (line,) = logged(path, get(), application=partly)
+    assert line['size'] == '6'

@@ -1,0 +1,199 @@
+"""A stop that loses nothing."""
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+
+import pytest
+
+from zc.zkzopeserver.server import Server
+from zc.zkzopeserver.tests.http_corpus.case import get
+from zc.zkzopeserver.tests.http_corpus.case import post
+from zc.zkzopeserver.tests.talking import Client
+from zc.zkzopeserver.tests.talking import serving
+from zc.zkzopeserver.tests.talking import until
+from zc.zkzopeserver.tests.test_server import PLAIN
+from zc.zkzopeserver.tests.test_server import Gate
+from zc.zkzopeserver.tests.test_server import hello
+
+HELLO = post(b'Content-Length: 5\r\n', b'hello')
+
+
+def brief(environ, start_response):
+    """An application that works for a moment."""
+    time.sleep(0.002)
+    environ['wsgi.input'].read()
+    start_response('200 OK', PLAIN)
+    return [environ['PATH_INFO'].encode()]
+
+
+class Poster(threading.Thread):
+    """A keep-alive client that posts until it is told to go."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__()
+        self.server = server
+        self.answered = 0
+        self.lost: list[str] = []
+
+    def run(self) -> None:
+        with Client(self.server.address) as client:
+            while not client.is_over:
+                try:
+                    client.send(HELLO)
+                    response = client.response()
+                except OSError as error:
+                    self.lost.append(str(error))
+                    return
+                self.answered += 1
+                if response.fields.get('connection') == 'close':
+                    return
+
+
+@pytest.mark.parametrize('threads', [1, 4])
+def test_keep_alive_clients_lose_nothing(threads: int) -> None:
+    with serving(brief, threads=threads) as server:
+        posters = [Poster(server) for _ in range(16)]
+        for poster in posters:
+            poster.start()
+        until(lambda: all(poster.answered > 3 for poster in posters))
+        assert server.drain(20) == 0
+        for poster in posters:
+            poster.join()
+        assert [poster.lost for poster in posters] == [[]] * 16
+
+
+def test_pipelined_requests_are_answered() -> None:
+    with serving(brief) as server, Client(server.address) as client:
+        client.send(b''.join(get(target=b'/%d' % number)
+                             for number in range(30)))
+        assert client.response().body == b'/0'
+        assert server.drain(20) == 0
+        for number in range(1, 30):
+            response = client.response()
+            assert response.body == b'/%d' % number
+            assert ('connection' in response.fields) == (number == 29)
+        assert client.read_all() == b''
+
+
+def test_what_waits_in_the_listen_queue_is_answered() -> None:
+    gate = Gate()
+    with serving(gate, threads=2, connection_limit=2) as server:
+        clients = [Client(server.address) for _ in range(8)]
+        for client in clients:
+            client.send(get())
+        until(lambda: gate.inside == 2)
+        assert server.statistics().connections == 2
+        gate.open(8)
+        assert server.drain(20) == 0
+        for client in clients:
+            assert client.response().status == 200
+            client.sock.close()
+
+
+def test_what_has_begun_to_come_is_awaited() -> None:
+    with serving(hello) as server, Client(server.address) as client:
+        client.send(HELLO[:-2])
+        until(lambda: server.statistics().connections == 1)
+        thread = threading.Thread(target=server.drain, args=(20,))
+        thread.start()
+        until(lambda: not can_connect(server))
+        client.send(HELLO[-2:])
+        assert client.response().status == 200
+        thread.join()
+
+
+def can_connect(server: Server) -> bool:
+    """Whether the server takes connections."""
+    try:
+        socket.create_connection(server.address, timeout=5).close()
+    except ConnectionError:
+        return False
+    return True
+
+
+def test_idle_connections_are_heard_once_more_and_closed() -> None:
+    with serving(hello) as server, Client(server.address) as client:
+        client.get()
+        thread = threading.Thread(target=server.drain, args=(20,))
+        thread.start()
+        until(lambda: not can_connect(server))
+        # A request that was on its way when the stop began.
+        assert client.get().fields['connection'] == 'close'
+        with pytest.raises(ConnectionError):
+            client.get()
+        thread.join()
+
+
+def test_an_idle_connection_does_not_take_the_whole_time() -> None:
+    with serving(hello) as server, Client(server.address) as client:
+        client.get()
+        began = time.monotonic()
+        assert server.drain(60) == 0
+        assert time.monotonic() - began < 30
+        assert client.read_all() == b''
+
+
+def test_without_connections_it_is_over_at_once() -> None:
+    with serving(hello) as server:
+        began = time.monotonic()
+        assert server.drain(60) == 0
+        assert time.monotonic() - began < 0.9
+
+
+def test_what_takes_too_long_is_cut_and_logged(
+        caplog: pytest.LogCaptureFixture) -> None:
+    gate = Gate()
+    with serving(gate, threads=2) as server:
+        clients = [Client(server.address) for _ in range(4)]
+        for number, client in enumerate(clients):
+            client.send(get(target=b'/%d' % number))
+        until(lambda: gate.inside == 2)
+        with caplog.at_level(logging.WARNING):
+            assert server.drain(0.2) == 4
+        assert sum('is cut off after' in record.getMessage()
+                   for record in caplog.records) == 4
+        gate.open(2)
+        for client in clients:
+            assert client.read_all() == b''
+            client.sock.close()
+        # The other two were never begun.
+        server.close()
+        assert gate.most == 2
+        assert len(gate.idents) == 2
+        assert gate.inside == 0
+
+
+def test_close_cuts_what_runs() -> None:
+    gate = Gate()
+    server = Server(gate, host='127.0.0.1')
+    server.start()
+    with Client(server.address) as client:
+        client.send(get())
+        until(lambda: gate.inside == 1)
+        threads = set(threading.enumerate())
+        server.close()
+        assert client.read_all() == b''
+        gate.open()
+        until(lambda: len(set(threading.enumerate()) & threads)
+              < len(threads))
+
+
+def test_requests_go_on_while_nothing_is_accepted() -> None:
+    gate = Gate()
+    with serving(gate) as server, Client(server.address) as client:
+        client.send(get())
+        until(lambda: gate.inside == 1)
+        results = []
+        thread = threading.Thread(
+            target=lambda: results.append(server.drain(20)))
+        thread.start()
+        until(lambda: not can_connect(server))
+        gate.open()
+        response = client.response()
+        assert response.status == 200
+        assert response.fields['connection'] == 'close'
+        thread.join()
+        assert results == [0]
