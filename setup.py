@@ -32,6 +32,7 @@ setup(
         'zope.server >= 5.0',
     ],
     extras_require={
+        'daemon': ['zdaemon'],
         'monitor': ['zc.monitor >= 1.0'],
         'loggers': ['ZConfig'],
         'test': [
@@ -44,7 +45,13 @@ setup(
     },
     entry_points={
         'paste.server_runner': ['main = zc.zkzopeserver:run'],
-        'zc.buildout': ['default = zc.zkzopeserver.recipe:Recipe'],
-        'zc.buildout.uninstall': [],
+        'zc.buildout': [
+            'default = zc.zkzopeserver.recipe:Recipe',
+            'tree = zc.zkzopeserver.recipe:tree',
+        ],
+        'zc.buildout.uninstall': [
+            'default = zc.zkzopeserver.recipe:uninstall',
+            'tree = zc.zkzopeserver.recipe:uninstall',
+        ],
     },
 )

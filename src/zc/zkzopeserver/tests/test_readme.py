@@ -51,6 +51,8 @@ def session(tmp_path, zookeeper):
                                             eggs=store.eggs))
         environ = {**os.environ, 'HOME': str(store.home),
                    'LC_ALL': 'C.UTF-8'}
+        # The scripts have to find their eggs by themselves.
+        environ.pop('PYTHONPATH', None)
         yield Session(root, environ,
                       {'127.0.0.1:2181': zookeeper.connection_string})
     stop_all(root)

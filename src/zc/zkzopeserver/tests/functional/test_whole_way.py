@@ -9,7 +9,9 @@ from zc.zkzopeserver.tests.recipe_sandbox import Store
 from zc.zkzopeserver.tests.running import get
 
 
-def test_the_whole_way(zookeeper, client, tmp_path):
+def test_the_whole_way(zookeeper, client, tmp_path, monkeypatch):
+    # The script has to find its eggs by itself.
+    monkeypatch.delenv('PYTHONPATH', raising=False)
     tree = client()
     tree.ensure_path('/fooservice/providers')
     root = tmp_path / 'buildout'
