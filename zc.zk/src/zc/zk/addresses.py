@@ -57,7 +57,7 @@ def node_names(addr: str | Iterable[object]) -> tuple[str, ...]:
     ``addr`` is a host and port, or text that is taken as it is. Several
     names come of a host that means every interface.
     """
-    name = addr if isinstance(addr, str) else _format(addr)
+    name = address_name(addr)
     if not name or '/' in name or name in ('.', '..'):
         raise ValueError(f'{name!r} cannot be the name of a node')
     for host, family in WILDCARDS.items():
@@ -72,7 +72,10 @@ def node_names(addr: str | Iterable[object]) -> tuple[str, ...]:
     return (name,)
 
 
-def _format(addr: Iterable[object]) -> str:
+def address_name(addr: str | Iterable[object]) -> str:
+    """An address as text: a host and port, or text that is taken as it is."""
+    if isinstance(addr, str):
+        return addr
     # getsockname() returns four values for IPv6, of which two are ours.
     host, port = tuple(addr)[:2]
     return format_addr(str(host), str(port))

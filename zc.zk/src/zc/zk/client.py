@@ -15,7 +15,7 @@ from kazoo.security import READ_ACL_UNSAFE
 from kazoo.security import Permissions
 from zc.zk import connecting
 from zc.zk import event
-from zc.zk.addresses import format_addr
+from zc.zk.addresses import address_name
 from zc.zk.addresses import node_names
 from zc.zk.encoding import encode
 from zc.zk.hub import Hub
@@ -73,14 +73,17 @@ class ZooKeeper(Nodes):
         self.session_timeout = (10.0 if session_timeout is None
                                 else float(session_timeout))
         if not connection_string:
-            connection_string = os.environ.get(DEFAULT_VARIABLE,
-                                               DEFAULT_CONNECTION)
+            connection_string = (os.environ.get(DEFAULT_VARIABLE)
+                                 or DEFAULT_CONNECTION)
         self._owns_client = isinstance(connection_string, str)
         if self._owns_client:
             self.client = connecting.make_client(
                 connection_string, self.session_timeout, auth=auth, ca=ca,
                 cert=cert, key=key)
             connecting.start(self.client, self.session_timeout, wait)
+        elif auth or ca or cert or key:
+            raise TypeError('auth, ca, cert and key are for connections that '
+                            'are made here, not for a client')
         else:
             self.client = connection_string
         self._closed = False
@@ -102,10 +105,12 @@ class ZooKeeper(Nodes):
             self._registrar.withdraw()
         self._registrar.close()
         self._hub.close()
-        if self._owns_client:
-            connecting.stop(self.client)
-        self._registrar.join()
-        self._hub.join(CALLBACK_SECONDS)
+        try:
+            if self._owns_client:
+                connecting.stop(self.client)
+        finally:
+            self._registrar.join()
+            self._hub.join(CALLBACK_SECONDS)
 
     def __enter__(self) -> ZooKeeper:
         return self
@@ -132,9 +137,8 @@ class ZooKeeper(Nodes):
         properties. Returns when the nodes are there; from then on they are
         kept there until they are withdrawn, or `close`.
         """
-        names = node_names(addr)
-        name = (addr if isinstance(addr, str)
-                else format_addr(*list(map(str, addr))[:2]))
+        name = address_name(addr)
+        names = node_names(name)
         real_path = self.resolve(path)
         registering = make_event(name, real_path, properties)
         event.notify(registering)

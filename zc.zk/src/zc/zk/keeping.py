@@ -139,9 +139,10 @@ class Keeper:
         serial = entry.serial
         stats = self._nodes.look(entry.paths)
         stale, foreign = self._sort(entry, stats, session)
-        self._displace(entry, foreign, stats)
         missing = [path for path, stat in stats.items() if stat is None]
-        is_deleted = entry.session == session
+        is_deleted = (entry.session == session
+                      and entry.displaced.keys().isdisjoint(missing))
+        self._displace(entry, foreign, stats)
         if missing or stale:
             entry.session = None
         self._nodes.change(_changes(entry, stats, stale, foreign), entry.acl)

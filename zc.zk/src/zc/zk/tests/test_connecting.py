@@ -67,6 +67,11 @@ def test_a_kazoo_client_is_used_and_left_open(zookeeper, client):
     assert kazoo.connected
 
 
+def test_what_a_client_of_the_callers_own_has_settled(zookeeper, client):
+    with pytest.raises(TypeError, match='not for a client'):
+        zc.zk.ZooKeeper(client(), auth=[('digest', 'me:secret')])
+
+
 def test_session_timeout_is_in_seconds(zookeeper):
     with zc.zk.ZK(zookeeper.connection_string, 2.5) as zk:
         assert zk.client._session_timeout == 2500

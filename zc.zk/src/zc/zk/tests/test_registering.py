@@ -463,6 +463,7 @@ def test_displaced_by_a_live_process(zk, connect, caplog):
     wait_for(lambda: mine.state == 'registered')
     assert owner(zk) == session(zk)
     assert zk.get_properties(NODE)['a'] == 1
+    assert caplog.messages[-1] == f'Registered again: {NODE}'
 
 
 def test_displaced_while_the_session_was_lost(zk, zookeeper, connect, caplog):
