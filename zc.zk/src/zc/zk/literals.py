@@ -6,7 +6,7 @@ a few times its own size. What comes out is what JSON can hold: tuples become
 lists, and the keys of mappings become strings, by the rules of `json`.
 
 Text written by Python 2 is read as well: ``u'...'`` strings and ``1L``
-integers.
+integers. A comment may follow a value.
 """
 import re
 import unicodedata
@@ -17,7 +17,7 @@ MAX_NESTING = 100
 
 #: A string literal of one line; without its closing quote when that lacks,
 #: so that a search never has to start again behind the opening one.
-STRING = (r"""[bBuU]?(?:'(?:[^'\\\n]|\\.)*(?:'|$)"""
+STRING = (r"""[bBuUrR]{0,2}(?:'(?:[^'\\\n]|\\.)*(?:'|$)"""
           r'''|"(?:[^"\\\n]|\\.)*(?:"|$))''')
 
 _TOKEN = re.compile(
@@ -26,7 +26,7 @@ _TOKEN = re.compile(
     r'|(?<![\w.])\.\d\w*(?:(?<=\d[eE])[-+]\d+)?))'
     r'|(?P<word>[-+]?[A-Za-z_]\w*)'
     r'|(?P<mark>[][(){}:,])'
-    r'|(?P<end>$)'
+    r'|(?P<end>$|#)'
     r'|(?P<other>\S))', re.ASCII)
 
 _WORDS = {
@@ -38,6 +38,9 @@ _WORDS = {
     '-inf': float('-inf'), '-Infinity': float('-inf'),
 }
 _CLOSING = {'[': ']', '(': ')', '{': '}'}
+
+_PREFIXES = frozenset({'', 'b', 'u', 'r', 'br', 'rb', 'ur'})
+_is_one_string = re.compile(STRING, re.DOTALL).fullmatch
 
 _ESCAPE = re.compile(
     r'\\(?:([\\\'"abfnrtv])|x([0-9a-fA-F]{2})|([0-7]{1,3})'
@@ -68,6 +71,7 @@ def read_literal(text: str) -> object:
 
     Raises LiteralError for anything but strings, numbers, lists, tuples,
     mappings, ``True``, ``False``, ``None``, ``true``, ``false`` and ``null``.
+    Values with commas between them are a list.
     """
     plain = _PLAIN(text)
     if plain is not None:
@@ -88,8 +92,10 @@ def read_string_value(text: str) -> object:
     if (text.isascii() and '\\x' in text and _BYTES_OF_PYTHON_2(text)
             and any(high for _, high in _HIGH_ESCAPE.findall(text))):
         text = 'b' + text
-    if text[:1] in 'bB' and text[1:2] in ('"', "'"):
-        return _text_of_bytes(text).decode('utf-8', 'surrogateescape')
+    if _is_one_string(text):
+        prefix, content = _split_string(text)
+        if 'b' in prefix:
+            return _bytes(prefix, content).decode('utf-8', 'surrogateescape')
     return read_literal(text)
 
 
@@ -117,6 +123,7 @@ def _read(text: str) -> object:
     # and values in turn for a mapping. The outermost one is `text` itself.
     stack: list[tuple[str, list]] = [('', [])]
     expected = 'value'
+    is_single = True
     for kind, token in _tokens(text):
         opening, items = stack[-1]
         if expected != 'separator' and kind in _READERS:
@@ -129,7 +136,7 @@ def _read(text: str) -> object:
             stack.append((token, []))
             expected = 'value or end'
         elif kind == 'end' and not opening and items:
-            return items[0]
+            return items[0] if is_single else items
         elif (token == _CLOSING.get(opening)
               and expected != 'value' and _is_complete(opening, items)):
             stack.pop()
@@ -137,7 +144,8 @@ def _read(text: str) -> object:
                 _built(opening, items, expected == 'value or end'))
             expected = 'separator'
         elif expected == 'separator' and token == ',' and (
-                opening and _is_complete(opening, items)):
+                _is_complete(opening, items)):
+            is_single = is_single and bool(opening)
             expected = 'value or end'
         elif expected == 'separator' and token == ':' and (
                 opening == '{' and len(items) % 2 == 1):
@@ -148,18 +156,28 @@ def _read(text: str) -> object:
     raise AssertionError('the last token is always the end')
 
 
-def _tokens(text: str) -> Iterator[tuple[str, str]]:
+def _tokens(text: str) -> Iterator[tuple[str, str | list[str]]]:
+    """The tokens with their kinds; strings that follow each other as one."""
     position = 0
+    strings: list[str] = []
     while True:
         match = _TOKEN.match(text, position)
+        position = match.end()
         kind = match.lastgroup
+        if kind == 'string':
+            strings.append(match[kind])
+            continue
+        if strings:
+            yield 'string', strings
+            strings = []
         yield kind, match[kind]
         if kind == 'end':
             return
-        position = match.end()
 
 
-def _unexpected(kind: str, token: str) -> str:
+def _unexpected(kind: str, token: str | list[str]) -> str:
+    if kind == 'string':
+        token = token[0]
     if kind == 'end':
         return 'it ends too early'
     if kind == 'word':
@@ -204,33 +222,42 @@ def _number(token: str) -> object:
         try:
             return int(token, 0)
         except ValueError:
-            digits = token.lstrip('+-')
-            if digits.isdecimal():
-                # A leading 0 was octal in Python 2: better refuse.
+            if not set(token) & set('.eE'):
+                # Such as 010, which was octal in Python 2: better refuse.
                 raise
             return float(token)
     except ValueError:
         raise LiteralError(f'bad number {shortened(token, 30)}') from None
 
 
-def _string(token: str) -> str:
-    if token[0] in 'bB':
+def _string(tokens: list[str]) -> str:
+    return _joined(''.join([_one_string(token) for token in tokens]))
+
+
+def _one_string(token: str) -> str:
+    prefix, content = _split_string(token)
+    if 'b' in prefix:
         try:
-            return _text_of_bytes(token).decode('utf-8')
+            return _bytes(prefix, content).decode('utf-8')
         except UnicodeDecodeError:
             raise LiteralError(
                 'bytes that are not UTF-8 can only be the string_value'
             ) from None
-    if token[0] in 'uU':
-        token = token[1:]
-    return _joined(_unescaped(_content(token)))
+    return content if 'r' in prefix else _unescaped(content)
 
 
-def _content(token: str) -> str:
-    if len(token) < 2 or token[-1] != token[0] or (
-            (len(token) - len(token[:-1].rstrip('\\'))) % 2 == 0):
+def _split_string(token: str) -> tuple[str, str]:
+    """The prefix of a string literal, and what is between its quotes."""
+    quote = min(at for at in (token.find("'"), token.find('"')) if at >= 0)
+    prefix = token[:quote].lower()
+    if prefix not in _PREFIXES:
+        raise LiteralError(f'no string begins with {token[:quote + 1]}')
+    closing = token[quote + 1:]
+    content = closing[:-1]
+    slashes = len(content) - len(content.rstrip('\\'))
+    if closing[-1:] != token[quote] or slashes % 2:
         raise LiteralError('the closing quote is missing')
-    return token[1:-1]
+    return prefix, content
 
 
 def _unescaped(text: str) -> str:
@@ -253,15 +280,15 @@ def _character(match: re.Match) -> str:
         raise LiteralError(f'bad escape {match[0]!r}') from None
 
 
-def _text_of_bytes(token: str) -> bytes:
-    content = _content(token[1:])
+def _bytes(prefix: str, content: str) -> bytes:
     if not content.isascii():
         raise LiteralError('bytes are written in ASCII')
-    unescaped = re.sub(
-        r'\\(?:([\\\'"abfnrtv])|x([0-9a-fA-F]{2})|([0-7]{1,3}))',
-        _character_of_bytes, content)
+    if 'r' not in prefix:
+        content = re.sub(
+            r'\\(?:([\\\'"abfnrtv])|x([0-9a-fA-F]{2})|([0-7]{1,3}))',
+            _character_of_bytes, content)
     try:
-        return unescaped.encode('latin-1')
+        return content.encode('latin-1')
     except UnicodeEncodeError:
         raise LiteralError('bytes are at most \\377') from None
 

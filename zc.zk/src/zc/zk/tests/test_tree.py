@@ -105,6 +105,22 @@ def test_python_2_exports():
     ) == {'a': [1, {'b': 31}, 'café 5L', -2]}
 
 
+def test_what_python_reads_as_literals():
+    assert properties("a = 1  # one 'more'") == {'a': 1}
+    assert properties("a = '#' # x") == {'a': '#'}
+    assert properties('a = 80, 81') == {'a': [80, 81]}
+    assert properties("a = 'x',") == {'a': ['x']}
+    assert properties("""a = 'b' "c" u'd'""") == {'a': 'bcd'}
+    assert properties(r"a = r'\d+', '\d\\'") == {'a': [r'\d+', '\\d\\']}
+    assert properties(r"a = '\N{BULLET}\x41\101\u0041'") == {'a': '\u2022AAA'}
+    assert properties('a = (), (1), (2,), {}, [[]]') == {
+        'a': [[], 1, [2], {}, [[]]]}
+    assert properties('a = .5, 1e3, -1.5E-2, 0x1f, 0o17, 0b11, 1_000') == {
+        'a': [.5, 1000., -.015, 31, 15, 3, 1000]}
+    assert properties("a = {1: 2, None: 3, True: 4, .5: 5, 'x': 6}") == {
+        'a': {'1': 2, 'null': 3, 'true': 4, '0.5': 5, 'x': 6}}
+
+
 def test_data_that_was_exported_as_the_bytes_of_python_2():
     assert properties(r"string_value = 'caf\xc3\xa9'") == {
         'string_value': 'café'}
@@ -215,9 +231,11 @@ def test_limits():
 @pytest.mark.parametrize('value', [
     '[' * 100000, '(' * 1000, '{1:' * 1000, '-' * 100000 + '1', '\'' * 100001,
     "'" + '\\\'' * 100000, 'a.' * 100000, '1+' * 100000, 'not ' * 100000,
-    'lambda:' * 10000, '9' * 100000, "'a'" * 10000, '"\\N{x}"', '"\\x1"',
+    'lambda:' * 10000, '9' * 100000, '"\\N{x}"', '"\\x1"',
     '"\\U99999999"', '1e', '0x', '.', 'b"\xff"', '{[]: 1}', '{1: 2: 3}',
-    '{1, 2}', '[,]', '(', '1j', '1..2', 'f"{x}"', '[1 2]', '1,2',
+    '{1, 2}', '[,]', '(', '1j', '1..2', 'f"{x}"', '[1 2]', '1,,2', ',',
+    "f'x'", "bu'x'",
+    "'x" * 99999, '[1 #]',
     'a=>' * 100000, '->' * 100000, '=' * 100000, ': ' * 100000,
 ])
 def test_hostile_values(value):
