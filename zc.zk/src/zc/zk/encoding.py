@@ -7,7 +7,8 @@ import json
 import logging
 import re
 
-from zc.zk.literals import MAX_NESTING
+#: How deeply lists and mappings may be nested in a value.
+MAX_NESTING = 100
 
 logger = logging.getLogger(__name__)
 

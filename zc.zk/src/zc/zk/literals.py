@@ -9,16 +9,16 @@ Text written by Python 2 is read as well: ``u'...'`` strings and ``1L``
 integers. A comment may follow a value.
 """
 import re
-import unicodedata
 from collections.abc import Iterator
 
-#: How deeply lists and mappings may be nested in a value.
-MAX_NESTING = 100
-
-#: A string literal of one line; without its closing quote when that lacks,
-#: so that a search never has to start again behind the opening one.
-STRING = (r"""[bBuUrR]{0,2}(?:'(?:[^'\\\n]|\\.)*(?:'|$)"""
-          r'''|"(?:[^"\\\n]|\\.)*(?:"|$))''')
+from zc.zk.encoding import MAX_NESTING
+from zc.zk.strings import STRING
+from zc.zk.strings import LiteralError
+from zc.zk.strings import joined
+from zc.zk.strings import read_bytes
+from zc.zk.strings import read_python_2_bytes
+from zc.zk.strings import read_string
+from zc.zk.strings import shortened
 
 _TOKEN = re.compile(
     r'\s*(?:(?P<string>' + STRING + r')'
@@ -39,31 +39,12 @@ _WORDS = {
 }
 _CLOSING = {'[': ']', '(': ')', '{': '}'}
 
-_PREFIXES = frozenset({'', 'b', 'u', 'r', 'br', 'rb', 'ur'})
 _is_one_string = re.compile(STRING, re.DOTALL).fullmatch
-
-_ESCAPE = re.compile(
-    r'\\(?:([\\\'"abfnrtv])|x([0-9a-fA-F]{2})|([0-7]{1,3})'
-    r'|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|N\{([^}]+)\}|[xuUN])')
-_LETTERS = {
-    '\\': '\\', "'": "'", '"': '"', 'a': '\a', 'b': '\b', 'f': '\f',
-    'n': '\n', 'r': '\r', 't': '\t', 'v': '\v',
-}
-_SURROGATES = re.compile('[\ud800-\udfff]')
 
 # What most values are; read without looking at each token.
 _PLAIN = re.compile(
     r"""u?'([^'\\\n]*)'$|u?"([^"\\\n]*)"$|(-?(?:0|[1-9][0-9]{0,17}))$"""
 ).match
-
-_BYTES_OF_PYTHON_2 = re.compile(
-    r"""(?:'(?:[^'\\]|\\[\\'nrt]|\\x[0-9a-f]{2})*'"""
-    r'''|"(?:[^"\\]|\\[\\"nrt]|\\x[0-9a-f]{2})*")$''').match
-_HIGH_ESCAPE = re.compile(r'(\\\\)|\\x([89a-f][0-9a-f])')
-
-
-class LiteralError(ValueError):
-    """The text is not a literal; the message says what is wrong with it."""
 
 
 def read_literal(text: str) -> object:
@@ -79,7 +60,7 @@ def read_literal(text: str) -> object:
         if number is not None:
             return int(number)
         value = other if string is None else string
-        return value if value.isascii() else _joined(value)
+        return value if value.isascii() else joined(value)
     return _read(text)
 
 
@@ -89,33 +70,12 @@ def read_string_value(text: str) -> object:
     There, Python 2 wrote the bytes of the data: ``'caf\\xc3\\xa9'``. Bytes
     that are not UTF-8 become lone surrogates, as with ``surrogateescape``.
     """
-    if (text.isascii() and '\\x' in text and _BYTES_OF_PYTHON_2(text)
-            and any(high for _, high in _HIGH_ESCAPE.findall(text))):
-        text = 'b' + text
-    if _is_one_string(text):
-        prefix, content = _split_string(text)
-        if 'b' in prefix:
-            return _bytes(prefix, content).decode('utf-8', 'surrogateescape')
-    return read_literal(text)
-
-
-def write_string_value(value: str) -> str:
-    """Return a literal that `read_string_value` reads as `value`."""
-    if _SURROGATES.search(value):
-        try:
-            data = value.encode('utf-8', 'surrogateescape')
-        except UnicodeEncodeError:
-            return repr(value)
-        if data.decode('utf-8', 'surrogateescape') == value:
-            return repr(data)
-    # Not \xNN, which would be a byte of Python 2.
-    return _HIGH_ESCAPE.sub(
-        lambda match: match[1] or '\\u00' + match[2], repr(value))
-
-
-def shortened(text: str, width: int = 60) -> str:
-    """Return `text` quoted for a message, its end cut off when it is long."""
-    return repr(text if len(text) <= width else text[:width - 3] + '...')
+    data = read_python_2_bytes(text)
+    if data is None and _is_one_string(text):
+        data = read_bytes(text)
+    if data is None:
+        return read_literal(text)
+    return data.decode('utf-8', 'surrogateescape')
 
 
 def _read(text: str) -> object:
@@ -230,82 +190,4 @@ def _number(token: str) -> object:
         raise LiteralError(f'bad number {shortened(token, 30)}') from None
 
 
-def _string(tokens: list[str]) -> str:
-    return _joined(''.join([_one_string(token) for token in tokens]))
-
-
-def _one_string(token: str) -> str:
-    prefix, content = _split_string(token)
-    if 'b' in prefix:
-        try:
-            return _bytes(prefix, content).decode('utf-8')
-        except UnicodeDecodeError:
-            raise LiteralError(
-                'bytes that are not UTF-8 can only be the string_value'
-            ) from None
-    return content if 'r' in prefix else _unescaped(content)
-
-
-def _split_string(token: str) -> tuple[str, str]:
-    """The prefix of a string literal, and what is between its quotes."""
-    quote = min(at for at in (token.find("'"), token.find('"')) if at >= 0)
-    prefix = token[:quote].lower()
-    if prefix not in _PREFIXES:
-        raise LiteralError(f'no string begins with {token[:quote + 1]}')
-    closing = token[quote + 1:]
-    content = closing[:-1]
-    slashes = len(content) - len(content.rstrip('\\'))
-    if closing[-1:] != token[quote] or slashes % 2:
-        raise LiteralError('the closing quote is missing')
-    return prefix, content
-
-
-def _unescaped(text: str) -> str:
-    if '\\' not in text:
-        return text
-    return _ESCAPE.sub(_character, text)
-
-
-def _character(match: re.Match) -> str:
-    letter, hexadecimal, octal, short, long, name = match.groups()
-    if letter:
-        return _LETTERS[letter]
-    if octal:
-        return chr(int(octal, 8))
-    try:
-        if name:
-            return unicodedata.lookup(name)
-        return chr(int(hexadecimal or short or long or '', 16))
-    except (KeyError, ValueError, OverflowError):
-        raise LiteralError(f'bad escape {match[0]!r}') from None
-
-
-def _bytes(prefix: str, content: str) -> bytes:
-    if not content.isascii():
-        raise LiteralError('bytes are written in ASCII')
-    if 'r' not in prefix:
-        content = re.sub(
-            r'\\(?:([\\\'"abfnrtv])|x([0-9a-fA-F]{2})|([0-7]{1,3}))',
-            _character_of_bytes, content)
-    try:
-        return content.encode('latin-1')
-    except UnicodeEncodeError:
-        raise LiteralError('bytes are at most \\377') from None
-
-
-def _character_of_bytes(match: re.Match) -> str:
-    letter, hexadecimal, octal = match.groups()
-    if letter:
-        return _LETTERS[letter]
-    return chr(int(hexadecimal, 16) if hexadecimal else int(octal, 8))
-
-
-def _joined(text: str) -> str:
-    """Make one character of a surrogate pair, as JSON does."""
-    if _SURROGATES.search(text):
-        return text.encode('utf-16', 'surrogatepass').decode(
-            'utf-16', 'surrogatepass')
-    return text
-
-
-_READERS = {'string': _string, 'number': _number, 'word': _word}
+_READERS = {'string': read_string, 'number': _number, 'word': _word}

@@ -3,7 +3,6 @@
 Many nodes are asked for in one request where the server can answer that
 (ZooKeeper 3.6), else in many requests that are under way at once.
 """
-import logging
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -17,15 +16,12 @@ from kazoo.exceptions import NoNodeError
 from kazoo.exceptions import UnimplementedError
 from kazoo.interfaces import IAsyncResult
 from zc.zk import multiread
+from zc.zk.acls import read_acls
 from zc.zk.encoding import decode
 from zc.zk.encoding import decode_plain
 from zc.zk.multiread import GET_CHILDREN
 from zc.zk.multiread import GET_DATA
-from zc.zk.permissions import from_acl
-from zc.zk.permissions import is_hidden
 from zc.zk.tree import Node
-
-logger = logging.getLogger(__name__)
 
 #: The most reads in one request, and how many bytes they may be.
 MAX_READS = 256
@@ -72,7 +68,7 @@ def read_tree(client: KazooClient, path: str = '/', *, acl: bool = False,
     """
     tree = _Reading(client, path, like, extras, progress).read()
     if acl:
-        _read_acls(client, tree, path)
+        read_acls(client, tree, path)
     return tree
 
 
@@ -255,30 +251,3 @@ class _Reading:
     def shown(self, path: bytes) -> str:
         """The path as the user knows it."""
         return path.decode()[len(self.client.chroot):] or '/'
-
-
-def _read_acls(client: KazooClient, tree: Node, path: str) -> None:
-    """Add the access control lists; drop what vanishes meanwhile."""
-    flying: deque = deque()
-    above = Node(children={tree.name: tree})
-    todo = [('/' + path.strip('/'), above, tree)]
-    while todo or flying:
-        while todo and len(flying) < SINGLE_WINDOW:
-            path, parent, node = todo.pop()
-            flying.append((path, parent, node, client.get_acls_async(path)))
-            base = path.rstrip('/')
-            todo.extend((f'{base}/{name}', node, child)
-                        for name, child in node.children.items())
-        path, parent, node, result = flying.popleft()
-        try:
-            acl = result.get(timeout=ANSWER_SECONDS)[0]
-            node.acl = from_acl(acl)
-            if any(entry.id.scheme == 'digest' and is_hidden(entry.id.id)
-                   for entry in acl):
-                logger.warning('%s: we may not see its whole ACL', path)
-        except NoNodeError:
-            if parent is above:
-                raise NoNodeError(path) from None
-            del parent.children[node.name]
-        except NoAuthError:
-            raise NoAuthError(path) from None

@@ -1,0 +1,48 @@
+"""The access control lists of a live tree."""
+import logging
+from collections import deque
+
+from kazoo.client import KazooClient
+from kazoo.exceptions import NoAuthError
+from kazoo.exceptions import NoNodeError
+from zc.zk.permissions import from_acl
+from zc.zk.permissions import is_hidden
+from zc.zk.tree import Node
+
+logger = logging.getLogger(__name__)
+
+#: How many requests are under way at once; each asks for one list.
+WINDOW = 256
+
+#: How long an answer may take.
+ANSWER_SECONDS = 60.0
+
+
+def read_acls(client: KazooClient, tree: Node, path: str) -> None:
+    """Set the ``acl`` of the nodes; drop those that vanish meanwhile.
+
+    Raises NoNodeError and NoAuthError with the path.
+    """
+    flying: deque = deque()
+    above = Node(children={tree.name: tree})
+    todo = [('/' + path.strip('/'), above, tree)]
+    while todo or flying:
+        while todo and len(flying) < WINDOW:
+            path, parent, node = todo.pop()
+            flying.append((path, parent, node, client.get_acls_async(path)))
+            base = path.rstrip('/')
+            todo.extend((f'{base}/{name}', node, child)
+                        for name, child in node.children.items())
+        path, parent, node, result = flying.popleft()
+        try:
+            acl = result.get(timeout=ANSWER_SECONDS)[0]
+            node.acl = from_acl(acl)
+            if any(entry.id.scheme == 'digest' and is_hidden(entry.id.id)
+                   for entry in acl):
+                logger.warning('%s: we may not see its whole ACL', path)
+        except NoNodeError:
+            if parent is above:
+                raise NoNodeError(path) from None
+            del parent.children[node.name]
+        except NoAuthError:
+            raise NoAuthError(path) from None

@@ -1,0 +1,114 @@
+"""From a tree to text."""
+import re
+from collections.abc import Callable
+
+from zc.zk.strings import write_string_value
+from zc.zk.treelines import LINK
+from zc.zk.treelines import NODE
+from zc.zk.treelines import PROPERTY
+from zc.zk.treelines import split
+from zc.zk.treenode import Node
+from zc.zk.treenode import is_link
+
+_SPECIAL = frozenset({'string_value', 'type'})
+_is_plain_name = re.compile(r'[A-Za-z0-9_.:-]+').fullmatch
+_is_plain_key = re.compile(r'[A-Za-z0-9_.][A-Za-z0-9_.-]*').fullmatch
+
+
+def format_tree(node: Node, name: str | None = None,
+                ephemeral: bool = True) -> str:
+    """Return the text that `parse_tree` reads as `node`.
+
+    The node itself gets a line when it has a name, or is given one. Ephemeral
+    nodes below it are left out when `ephemeral` is false.
+    """
+    lines: list[str] = []
+    add = lines.append
+    beginnings: dict[str, str] = {}
+    name = node.name if name is None else name
+    stack = [(name, node, '')]
+    while stack:
+        name, node, indent = stack.pop()
+        if name:
+            line, type_is_told = _node_line(name, node.properties.get('type'))
+            add(indent + line)
+            indent += '  '
+            if node.acl is not None:
+                add(f'{indent}[ acl ] = {list(node.acl)!r}')
+            if node.properties:
+                _add_properties(add, indent, node.properties, type_is_told,
+                                beginnings)
+        children = node.children
+        if children:
+            stack.extend(
+                (name, children[name], indent)
+                for name in sorted(children, reverse=True)
+                if ephemeral or not children[name].ephemeral)
+    add('')
+    return '\n'.join(lines) if len(lines) > 1 else '\n'
+
+
+def _node_line(name: str, type_: object) -> tuple[str, bool]:
+    """The line of a node, and whether it tells the type as well."""
+    typed = bool(type_) and isinstance(type_, str)
+    if _is_plain_name(name):
+        line = '/' + name
+    else:
+        line = '/' + name
+        if not _is_split_as(line, NODE, name, None):
+            line = '/ ' + repr(name)
+        elif typed and not _is_split_as(f'{line} : t', NODE, name, 't'):
+            typed = False
+    if typed and (_is_plain_name(type_) or type_.isprintable()
+                  and type_.strip() == type_):
+        return f'{line} : {type_}', True
+    return line, False
+
+
+def _add_properties(add: Callable[[str], None], indent: str,
+                    properties: dict, type_is_told: bool,
+                    beginnings: dict[str, str]) -> None:
+    """Add the lines of properties, links last.
+
+    `beginnings` remembers what the lines of a name begin with, as names come
+    again and again; empty where that depends on the value.
+    """
+    links = []
+    for key in sorted(properties):
+        beginning = beginnings.get(key)
+        if beginning is None:
+            is_plain = _is_plain_key(key) and key not in _SPECIAL
+            beginning = beginnings[key] = f'{key} = ' if is_plain else ''
+        if beginning:
+            add(f'{indent}{beginning}{properties[key]!r}')
+        elif is_link(key):
+            links.append(key)
+        elif key != 'type' or not type_is_told:
+            add(indent + _property_line(key, properties[key]))
+    for key in links:
+        add(indent + _property_line(key, properties[key]))
+
+
+def _property_line(key: str, value: object) -> str:
+    if key == 'string_value' and isinstance(value, str):
+        return f'string_value = {write_string_value(value)}'
+    if _is_plain_key(key):
+        return f'{key} = {value!r}'
+    if key[-3:] in (' ->', ' =>'):
+        line = f'{key} {value}'
+        if isinstance(value, str) and _is_split_as(line, LINK, key, value):
+            return line
+    else:
+        line = f'{key} = {value!r}'
+        if _is_split_as(line, PROPERTY, key, repr(value)):
+            return line
+    return f'[ {key!r} ] = {value!r}'
+
+
+def _is_split_as(line: str, *expected: str | None) -> bool:
+    if not line.isprintable() or line[0] in '#[' or line[0] == ' ':
+        return False
+    try:
+        return split(line) == expected
+    except ValueError:
+        return False
