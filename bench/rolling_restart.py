@@ -40,6 +40,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,10 +76,11 @@ class Bench:
         """What is registered, as ZooKeeper last said."""
         return self.children.data
 
-    def wait_registered(self, process: processes.Process) -> None:
-        """Until all servers are there, of which this one was the last."""
-        wait_for(lambda: ' registered /' in process.output
-                 and len(self.addresses()) == SERVERS, TIMEOUT_S,
+    def wait_registered(self, process: processes.Process,
+                        before: Iterable[str] = ()) -> None:
+        """Until all servers are there, and not those of `before`."""
+        wait_for(lambda: len(self.addresses()) == SERVERS
+                 and set(self.addresses()) != set(before), TIMEOUT_S,
                  lambda: f'{SERVERS} servers; it says:\n{process.output}')
 
     @contextlib.contextmanager
@@ -132,11 +134,12 @@ def run_single(bench: Bench, number: int = signal.SIGTERM) -> Traffic:
         with Traffic(bench.addresses, bench.connections) as traffic:
             while (restarts < bench.rolls * SERVERS
                    or traffic.total < bench.requests):
+                before = bench.addresses()
                 servers[0].signal(number)
                 assert servers[0].ended() in (0, -number), servers[0].output
                 servers.append(stack.enter_context(bench.server()))
                 del servers[0]
-                bench.wait_registered(servers[-1])
+                bench.wait_registered(servers[-1], before)
                 restarts += 1
             print(f'  {restarts} restarts')
         for server in servers:
