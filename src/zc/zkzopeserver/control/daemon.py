@@ -58,11 +58,7 @@ LAUNCH_S = 60.0
 # while: a dot and its pid.
 LONGEST_SOCKET = 107 - 8
 
-TAIL_BYTES = 64 * 1024
-
 _number = re.compile(rb'^(\w+)=(\d+)', re.MULTILINE).findall
-_ended = re.compile(
-    r' zdaemon pid (\d+): (?:exit status (\d+)|terminated by (\w+))').findall
 
 
 @dataclasses.dataclass(frozen=True)
@@ -219,45 +215,6 @@ def manage(arguments: Sequence[str]) -> int:
     from zdaemon import zdrun
     zdrun.main(list(arguments))
     return 0
-
-
-# The transcript: what the server and the manager write.
-
-def size(path: str) -> int:
-    """How long the transcript is."""
-    with contextlib.suppress(OSError):
-        return os.path.getsize(path)
-    return 0
-
-
-def tail(path: str, start: int = 0, lines: int = 20) -> list[str]:
-    """The last lines of the transcript, of those behind byte `start`."""
-    try:
-        with open(path, 'rb') as file:
-            end = file.seek(0, os.SEEK_END)
-            if end < start:
-                # It was rotated meanwhile.
-                start = 0
-            file.seek(max(start, end - TAIL_BYTES))
-            text = file.read().decode(errors='replace')
-    except OSError:
-        return []
-    return text.splitlines()[-lines:]
-
-
-def exit_status(path: str, start: int) -> int | None:
-    """How the server ended last, by the transcript behind byte `start`.
-
-    Minus the number of a signal; None when it does not say.
-    """
-    import signal
-    ends = _ended('\n'.join(tail(path, start, 1000)))
-    if not ends:
-        return None
-    _, status, name = ends[-1]
-    if status:
-        return int(status)
-    return -getattr(signal, name, 1)
 
 
 def wait_gone(path: str, timeout_s: float) -> bool:

@@ -26,9 +26,9 @@ def heeded() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    with_terminal = os.isatty(0)
+    had_terminal = os.isatty(0)
     wanted: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-    thread = threading.Thread(target=attend, args=(wanted, with_terminal),
+    thread = threading.Thread(target=attend, args=(wanted, had_terminal),
                               name='zc.zkzopeserver.signals', daemon=True)
     thread.start()
     numbers = [signal.SIGUSR2]
@@ -47,14 +47,14 @@ def heeded() -> Iterator[None]:
 
 
 def attend(wanted: queue.SimpleQueue[int | None],
-           with_terminal: bool) -> None:
+           had_terminal: bool) -> None:
     """Do what the signals in the queue ask for, until there is a None."""
     for number in iter(wanted.get, None):
         try:
             if number == signal.SIGUSR2:
                 reopen_logs()
-            elif with_terminal:
-                # Whoever was there has left.
+            elif had_terminal and not os.isatty(0):
+                logger.info('SIGHUP, as the terminal is gone')
                 os.kill(os.getpid(), signal.SIGTERM)
             else:
                 logger.warning('SIGHUP: one process cannot be replaced'

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import configparser
+import functools
 import importlib.metadata
 import os
 from collections.abc import Mapping
@@ -11,35 +12,58 @@ from paste.deploy import loadwsgi
 
 from zc.zkzopeserver.errors import ConfigurationError
 
-OURS = 'zc.zkzopeserver.runner'
+# What a section of ours uses, and where that is defined.
+OURS = 'egg:zc.zkzopeserver', 'egg:zc.zkzopeserver#main'
+RUNNER = 'zc.zkzopeserver.runner'
+
+WRONG = (OSError, LookupError, configparser.Error, UnicodeDecodeError,
+         importlib.metadata.PackageNotFoundError)
 
 
 class Ini:
     """The server and the application that an ini describes.
 
     Raises ConfigurationError for an ini that cannot be read or that has no
-    server.  `options` are the strings of the server's section, and
-    `overrides` come before those.
+    server.  `options` are the strings of the server's section; `overrides`
+    come before those.  `is_ours` is whether the server is zc.zkzopeserver.
     """
 
     def __init__(self, path: str, overrides: Mapping[str, str]) -> None:
         self.path = os.path.abspath(path)
         self._uri = 'config:' + self.path
+        self._overrides = dict(overrides)
         try:
-            self._server = loadwsgi.loadcontext(loadwsgi.SERVER, self._uri)
-        except importlib.metadata.PackageNotFoundError as reason:
-            raise ConfigurationError(f'{path}: {reason}') from None
-        except (OSError, LookupError, configparser.Error) as reason:
+            options = self._plain()
+            self.is_ours = options is not None
+            if options is None:
+                options = self._context.local_conf
+                self.is_ours = (getattr(self._context.object, '__module__',
+                                        '') == RUNNER)
+        except WRONG as reason:
             raise ConfigurationError(
                 f'{path}: ' + ' '.join(str(reason).split())) from None
-        self.given = dict(self._server.local_conf)
-        self.options = self._server.local_conf
-        self.options.update(overrides)
+        self.options: dict[str, str] = {**options, **self._overrides}
 
-    @property
-    def is_ours(self) -> bool:
-        """Whether the server is zc.zkzopeserver."""
-        return getattr(self._server.object, '__module__', '') == OURS
+    @functools.cached_property
+    def _context(self) -> Any:
+        """What PasteDeploy makes of the server; imports the server."""
+        return loadwsgi.loadcontext(loadwsgi.SERVER, self._uri)
+
+    def _plain(self) -> dict[str, str] | None:
+        """The options of a section as the recipe writes it; None for others.
+
+        Verbs that don't serve are quicker without importing a server.
+        """
+        loader = loadwsgi.ConfigLoader(self.path)
+        section = loader.find_config_section(loadwsgi.SERVER, 'main')
+        shared = loader.parser.defaults()
+        found = {name: loader.parser.get(section, name)
+                 for name in loader.parser.options(section)
+                 if name not in shared}
+        if found.pop('use', None) not in OURS or any(
+                name == 'require' or ' ' in name for name in found):
+            return None
+        return found
 
     @property
     def where(self) -> str:
@@ -48,7 +72,8 @@ class Ini:
 
     def server(self) -> Any:
         """What serves an application when it is called with one."""
-        return self._server.create()
+        self._context.local_conf.update(self._overrides)
+        return self._context.create()
 
     def application(self) -> Any:
         """The application; what its own loading raises is left as it is."""

@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 # Seconds for those who look whether the lock is held, which is to hold it.
 LOOK_S = 0.2
 
+# Seconds for the last thread of a process that was killed.
+LAST_THREAD_S = 1.0
+
 
 @dataclasses.dataclass(frozen=True)
 class Found:
@@ -96,15 +99,18 @@ def read(path: str) -> Found | None:
 
 
 def clear(path: str) -> None:
-    """Remove the file that a process has left which is no more."""
-    with contextlib.suppress(OSError):
-        fd = os.open(path, os.O_RDWR)
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(fd, path):
-                os.unlink(path)
-        finally:
-            os.close(fd)
+    """Remove the file that a process has left which is no more.
+
+    One that was just killed may hold the lock until its last thread is gone.
+    """
+    with contextlib.suppress(OSError), open(path, 'r+b') as file:
+        deadline = time.monotonic() + LAST_THREAD_S
+        while _is_locked(file.fileno()):
+            if time.monotonic() > deadline:
+                return
+            time.sleep(LOOK_S / 20)
+        if _is_at(file.fileno(), path):
+            os.unlink(path)
 
 
 def _is_locked(fd: int) -> bool:

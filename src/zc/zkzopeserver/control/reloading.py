@@ -96,8 +96,10 @@ class Roll:
                 deadline = time.monotonic() + patience
             if time.monotonic() > deadline:
                 self._give_up(f'nothing has changed for {patience:g} s')
-            self._progress.tell(f'rolling: {done} of {len(self._old)} workers'
-                                ' replaced')
+            self._progress.tell(
+                f'rolling: {done} of {len(self._old)} workers replaced'
+                + (', waiting for answers' if done == len(self._old)
+                   else ''))
             time.sleep(LOOK_S)
         self._progress.say(f'reloaded: {len(self._old)} workers replaced')
 

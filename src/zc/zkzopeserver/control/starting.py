@@ -10,6 +10,7 @@ from zc.zkzopeserver.control import daemon
 from zc.zkzopeserver.control import privileges
 from zc.zkzopeserver.control import stopping
 from zc.zkzopeserver.control import survey
+from zc.zkzopeserver.control import transcript
 from zc.zkzopeserver.control.place import Place
 from zc.zkzopeserver.control.progress import Progress
 from zc.zkzopeserver.control.settings import Settings
@@ -71,7 +72,7 @@ def start(settings: Settings, process: survey.Process,
     elif process.manager is not None:
         # It has died; zdaemon would start it again as it was.
         stopping.stop(settings, process, progress)
-    waiting = Waiting(settings, progress, daemon.size(place.transcript))
+    waiting = Waiting(settings, progress, transcript.size(place.transcript))
     if process.pid is None and not daemon.launch(
             place, settings.stop_timeout_s):
         progress.say('another start is at work')
@@ -183,7 +184,7 @@ def failed(settings: Settings, waiting: Waiting) -> int:
     place = settings.place
     if daemon.ask(place.socket, 'stop') is not None:
         daemon.wait_gone(place.socket, settings.stop_timeout_s + MANAGER_S)
-    status = daemon.exit_status(place.transcript, waiting.offset)
+    status = transcript.exit_status(place.transcript, waiting.offset)
     how = {None: 'has ended', 0: 'was stopped'}.get(
         status, f'has ended with status {status}')
     if status and status < 0:
@@ -202,7 +203,7 @@ class Failed(StartError):
 
 def last_lines(place: Place, offset: int) -> list[str]:
     """The last lines of the transcript, and whose they are."""
-    lines = daemon.tail(place.transcript, offset)
+    lines = transcript.tail(place.transcript, offset)
     if not lines:
         return [f'nothing was written to {place.transcript}']
     return [f'the last lines of {place.transcript}:',

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 from zc.zk.testing.waiting import wait_for
 
 # Runs bin/NAME's entry point as the generated script does.
@@ -102,3 +103,86 @@ def gone(client, path: str = '/fooservice/providers',
     """Wait until there is no provider any more."""
     wait_for(lambda: not client.get_children(path), timeout,
              'the nodes to go')
+
+
+class Script:
+    """``bin/web`` of an ini: its verbs, each in a process of its own.
+
+    What it leaves in the background is ended by `close`.
+    """
+
+    def __init__(self, ini: Path, *options: str) -> None:
+        self.ini = ini
+        self.options = options
+        self._environ = {**os.environ, 'PYTHONPATH': os.pathsep.join(
+            filter(None, sys.path))}
+
+    def file(self, kind: str) -> Path:
+        """A file of its process: ``pid``, ``sock`` or ``log``."""
+        return self.ini.with_suffix('.' + kind)
+
+    @property
+    def pid(self) -> int:
+        """The server's process, as its pid file says."""
+        return int(self.file('pid').read_text())
+
+    def __call__(self, *arguments: str, status: int = 0,
+                 cwd: Path | None = None) -> str:
+        """All that it says; it must end with the exit status."""
+        done = subprocess.run(
+            [sys.executable, '-c', START, str(self.ini), *arguments,
+             *(word for each in self.options for word in ('-o', each))],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, env=self._environ, timeout=60,
+            cwd=cwd, text=True, errors='replace')
+        said = (f'{arguments} ended with {done.returncode}, not {status}:\n'
+                f'{done.stdout}\n{self.log()}')
+        assert done.returncode == status, said
+        assert 'Traceback' not in done.stdout, said
+        return done.stdout
+
+    def log(self) -> str:
+        """What was written in the background."""
+        with contextlib.suppress(FileNotFoundError):
+            return self.file('log').read_text(errors='replace')
+        return ''
+
+    def processes(self) -> list[psutil.Process]:
+        """Those of this ini that live, the managers first.
+
+        A server may have changed its title.
+        """
+        found = [each for each in psutil.process_iter(['cmdline'])
+                 if str(self.ini) in (each.info['cmdline'] or ())]
+        found.sort(key=lambda each: 'zdaemon' not in each.info['cmdline'])
+        with contextlib.suppress(FileNotFoundError, ValueError,
+                                 psutil.NoSuchProcess):
+            found.append(psutil.Process(self.pid))
+        for process in list(found):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                found += process.children(recursive=True)
+        return [each for each in dict.fromkeys(found)
+                if each.pid != os.getpid() and is_alive(each)]
+
+    def close(self) -> None:
+        """Make sure that all its processes are gone."""
+        for process in self.processes():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether a process runs; a zombie does not."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+@contextlib.contextmanager
+def script(ini: Path, *options: str) -> Iterator[Script]:
+    """``bin/web`` of an ini, what it leaves ended afterwards."""
+    made = Script(ini, *options)
+    try:
+        yield made
+    finally:
+        made.close()
