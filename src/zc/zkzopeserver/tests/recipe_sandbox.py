@@ -41,6 +41,11 @@ default = zc.recipe.deployment:Install
 default = zc.recipe.deployment:uninstall
 """
 
+EGG_ENTRY_POINTS = """\
+[zc.buildout]
+default = zc.recipe.egg:Scripts
+"""
+
 EXTRAS = '[monitor]', '[loggers]'
 
 METADATA = """\
@@ -128,8 +133,12 @@ class Run:
 class Store:
     """Distributions that sandboxes find without a network."""
 
-    def __init__(self, root: Path, requires: bool = False) -> None:
-        """`requires` says whether ours has its requirements."""
+    def __init__(self, root: Path, wheels: bool = False) -> None:
+        """`wheels` makes distributions look as wheels leave them.
+
+        Then ours, and zc.recipe.egg beside it, have their requirements.
+        """
+        self.wheels = wheels
         self.develop_eggs = root / 'develop-eggs'
         self.eggs = root / 'eggs'
         self.home = root / 'home'
@@ -138,9 +147,12 @@ class Store:
         self._link_installed()
         # Later than one that may be installed, and before it on the path.
         self.add('zc.zkzopeserver', '2.0.post1', ENTRY_POINTS,
-                  REQUIRES if requires else ())
+                 REQUIRES if wheels else ())
+        if wheels:
+            self.add('zc.recipe.egg', '6.0.0.post1', EGG_ENTRY_POINTS,
+                     ['zc.buildout >=6.0.0'])
         self.add('zc.recipe.deployment', '1.3.0.post1',
-                  DEPLOYMENT_ENTRY_POINTS)
+                 DEPLOYMENT_ENTRY_POINTS)
         self.add('sandboxapp', '1.0', APPLICATION_ENTRY_POINTS)
         (self.develop_eggs / 'sandboxapp.py').write_text(APPLICATION)
         source = Path(zc.zkzopeserver.recipe.__file__).parents[3]
@@ -182,14 +194,22 @@ class Store:
             requires: Iterable[str] = ()) -> None:
         """Add a distribution's metadata.
 
-        As buildout finds those of develop eggs, by their very name.
+        As develop eggs have it, so that buildout finds it by its very name;
+        or as a wheel's.
         """
-        info = self.develop_eggs / f'{name}.egg-info'
-        info.mkdir()
-        (info / 'PKG-INFO').write_text(METADATA.format(name=name,
-                                                       version=version))
-        (info / 'requires.txt').write_text(
-            '\n'.join([*requires, *EXTRAS]) + '\n')
+        text = METADATA.format(name=name, version=version)
+        if self.wheels:
+            info = self.develop_eggs / (
+                f'{name.replace(".", "_")}-{version}.dist-info')
+            info.mkdir()
+            (info / 'METADATA').write_text(text + ''.join(
+                f'Requires-Dist: {each}\n' for each in requires))
+        else:
+            info = self.develop_eggs / f'{name}.egg-info'
+            info.mkdir()
+            (info / 'PKG-INFO').write_text(text)
+            (info / 'requires.txt').write_text(
+                '\n'.join([*requires, *EXTRAS]) + '\n')
         (info / 'entry_points.txt').write_text(entry_points)
 
 
