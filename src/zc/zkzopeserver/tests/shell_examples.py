@@ -117,15 +117,16 @@ class Session:
             ['bash', '-c', self.shown(example.command)], cwd=self.folder,
             env=self.environ, stdin=subprocess.DEVNULL, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
-        expected = self.shown(example.expected)
-        got = re.sub(r'[ \t]+$', '', done.stdout, flags=re.MULTILINE)
-        flags = doctest.ELLIPSIS
-        if not doctest.OutputChecker().check_output(expected.rstrip() + '\n'
-                                                    if expected.strip()
-                                                    else '',
-                                                    got.rstrip() + '\n'
-                                                    if got.strip() else '',
-                                                    flags):
+        expected = tidy(self.shown(example.expected))
+        got = tidy(done.stdout)
+        if not doctest.OutputChecker().check_output(expected, got,
+                                                    doctest.ELLIPSIS):
             raise AssertionError(
                 f'line {example.line}: $ {example.command}\n'
                 f'expected:\n{expected}\ngot:\n{got}')
+
+
+def tidy(text: str) -> str:
+    """Output without what cannot be seen in it."""
+    text = re.sub(r'[ \t]+$', '', text, flags=re.MULTILINE).rstrip()
+    return text and text + '\n'

@@ -1,12 +1,25 @@
 """From a buildout section to a node that comes and goes, in real processes.
 """
-import contextlib
-
+from zc.zkzopeserver.tests import examples
 from zc.zkzopeserver.tests.functional.processes import Process
 from zc.zkzopeserver.tests.functional.processes import registered
-from zc.zkzopeserver.tests.recipe_sandbox import Sandbox
-from zc.zkzopeserver.tests.recipe_sandbox import Store
 from zc.zkzopeserver.tests.running import get
+
+SECTION = '''
+[buildout]
+parts = web
+
+[web]
+recipe = zc.zkzopeserver
+eggs = zc.zkzopeserver[monitor]
+app = call:zc.zkzopeserver.hello:make_hello
+app-options =
+    greeting = Found through ZooKeeper.
+zookeeper = 127.0.0.1:2181
+path = /fooservice/providers
+host = 127.0.0.1
+monitor_server = 127.0.0.1:0
+'''
 
 
 def test_the_whole_way(zookeeper, client, tmp_path, monkeypatch):
@@ -14,30 +27,17 @@ def test_the_whole_way(zookeeper, client, tmp_path, monkeypatch):
     monkeypatch.delenv('PYTHONPATH', raising=False)
     tree = client()
     tree.ensure_path('/fooservice/providers')
-    root = tmp_path / 'buildout'
-    root.mkdir()
-    with contextlib.closing(Store(tmp_path / 'store')) as store:
-        sandbox = Sandbox(root, store)
-        sandbox.built(f'''
-[web]
-recipe = zc.zkzopeserver
-eggs = zc.zkzopeserver[monitor]
-app = call:zc.zkzopeserver.hello:make_hello
-app-options =
-    greeting = Found through ZooKeeper.
-zookeeper = {zookeeper.connection_string}
-path = /fooservice/providers
-host = 127.0.0.1
-monitor_server = 127.0.0.1:0
-''')
-    process = Process([str(sandbox.path('bin', 'web'))], tmp_path)
-    try:
-        (address, data), = registered(tree, process).items()
-        assert data['pid'] == process.pid
-        assert sorted(data) == ['monitor', 'pid']
-        assert get(address) == (200, 'Found through ZooKeeper.\n')
-        process.signal()
-        assert process.ended() == 0, process.output
-        assert tree.get_children('/fooservice/providers') == []
-    finally:
-        process.close()
+    with examples.session(tmp_path, zookeeper.connection_string) as session:
+        (session.folder / 'buildout.cfg').write_text(session.shown(SECTION))
+        session.run('::\n\n  $ bin/buildout -q\n')
+        process = Process([str(session.folder / 'bin' / 'web')], tmp_path)
+        try:
+            (address, data), = registered(tree, process).items()
+            assert data['pid'] == process.pid
+            assert sorted(data) == ['monitor', 'pid']
+            assert get(address) == (200, 'Found through ZooKeeper.\n')
+            process.signal()
+            assert process.ended() == 0, process.output
+            assert tree.get_children('/fooservice/providers') == []
+        finally:
+            process.close()

@@ -1,0 +1,81 @@
+"""A folder with bin/buildout, in which a text's shell examples run.
+
+In a checkout that buildout has set up, its own eggs are used, and scripts get
+their paths from real requirements; elsewhere those of a `Store`.
+"""
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from zc.zkzopeserver import options
+from zc.zkzopeserver.tests.recipe_sandbox import Store
+from zc.zkzopeserver.tests.shell_examples import Session
+
+ROOT = Path(options.__file__).parents[3]
+
+BUILDOUT = '''\
+#!{python}
+import sys
+sys.path[:0] = {path!r}
+import warnings
+warnings.simplefilter('ignore')
+import zc.buildout.buildout
+sys.exit(zc.buildout.buildout.main(sys.argv[1:]))
+'''
+
+# What a user has and the texts do not speak of.
+DEFAULTS = '''\
+[buildout]
+offline = true
+newest = false
+develop-eggs-directory = {develop_eggs}
+eggs-directory = {eggs}
+'''
+
+
+@contextlib.contextmanager
+def session(folder: Path, zookeeper: str) -> Iterator[Session]:
+    """A session in which ``127.0.0.1:2181`` is the given ZooKeeper."""
+    root = folder / 'sample'
+    (root / 'bin').mkdir(parents=True)
+    with distributions(folder) as (develop_eggs, eggs, path):
+        script = root / 'bin' / 'buildout'
+        script.write_text(BUILDOUT.format(python=sys.executable, path=path))
+        script.chmod(0o755)
+        defaults = folder / 'home' / '.buildout' / 'default.cfg'
+        defaults.parent.mkdir(parents=True)
+        defaults.write_text(DEFAULTS.format(develop_eggs=develop_eggs,
+                                            eggs=eggs))
+        environ = {**os.environ, 'HOME': str(folder / 'home'),
+                   'LC_ALL': 'C.UTF-8'}
+        # The scripts have to find their eggs by themselves.
+        environ.pop('PYTHONPATH', None)
+        try:
+            yield Session(root, environ, {'127.0.0.1:2181': zookeeper})
+        finally:
+            stop_all(root)
+
+
+@contextlib.contextmanager
+def distributions(folder: Path) -> Iterator[tuple[Path, Path, list[str]]]:
+    """(develop-eggs, eggs, what buildout needs on its path)."""
+    own = ROOT / 'develop-eggs', ROOT / 'eggs'
+    if all(each.is_dir() for each in own):
+        yield (*own, [])
+        return
+    with contextlib.closing(Store(folder / 'store')) as store:
+        yield store.develop_eggs, store.eggs, [
+            str(store.develop_eggs),
+            *(each for each in sys.path if each and os.path.isdir(each))]
+
+
+def stop_all(root: Path) -> None:
+    """No server outlives a failed example."""
+    for file in root.rglob('*.pid'):
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(int(file.read_text()), signal.SIGKILL)
