@@ -6,6 +6,7 @@ in the manager's own process.
 """
 from __future__ import annotations
 
+import ast
 import contextlib
 import dataclasses
 import errno
@@ -65,13 +66,13 @@ _number = re.compile(rb'^(\w+)=(\d+)', re.MULTILINE).findall
 class Manager:
     """A manager that answers: its pid, and that of the server.
 
-    `server` is 0 while it waits until it starts the server again, at the
-    time `delay`, or when it is about to end.
+    `server` is 0 while it waits until it starts the server again, or when it
+    is about to end.  `overrides` are the options of the command line that it
+    starts the server with.
     """
 
     pid: int
     server: int
-    delay: int = 0
     overrides: tuple[tuple[str, str], ...] = ()
 
 
@@ -87,20 +88,21 @@ def find(path: str) -> Manager | None:
     if 'manager' not in numbers or 'application' not in numbers:
         raise StartError(f'{path}: what listens there is no zdaemon')
     return Manager(numbers['manager'], numbers['application'],
-                   numbers.get('delay', 0), _overrides(answer))
+                   _overrides(answer))
 
 
 def _overrides(answer: bytes) -> tuple[tuple[str, str], ...]:
     """The options of the command line that the server was started with."""
-    import ast
     match = re.search(rb'^args=(.*)$', answer, re.MULTILINE)
-    with contextlib.suppress(ValueError, SyntaxError):
+    try:
         words = ast.literal_eval(match[1].decode()) if match else []
-        if words[-1:] and 'fg' in words:
-            rest = words[len(words) - words[::-1].index('fg'):]
-            pairs = [word.partition('=') for word in rest[1::2]]
-            return tuple((name, value) for name, _, value in pairs)
-    return ()
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return ()
+    if not isinstance(words, list) or 'fg' not in words:
+        return ()
+    behind = words[len(words) - words[::-1].index('fg'):]
+    pairs = [word.partition('=') for word in behind[1::2]]
+    return tuple((name, value) for name, _, value in pairs)
 
 
 def ask(path: str, command: str) -> bytes | None:

@@ -1,6 +1,7 @@
 """The verbs of bin/NAME, each in a process of its own, from start to stop."""
 import json
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -320,6 +321,26 @@ def test_one_process_in_the_foreground_survives_a_hang_up(local, embedded):
                  ' gap' in process.output, 10, lambda: process.output)
         assert 'was not started by `start`' in web('reload', status=1)
         assert process.stopped() == 0
+
+
+def test_it_ends_with_its_terminal(local, embedded):
+    web = local(loggers='INFO')
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, '-c', START, str(web.ini)], stdin=theirs,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={
+            **os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)})
+    try:
+        os.close(theirs)
+        wait_for(lambda: embedded.zk.get_children(PATH), 30, 'its node')
+        os.close(ours)
+        # To whom the terminal belongs, the kernel sends it.
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(30) == 0
+        assert embedded.zk.get_children(PATH) == []
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_logs_after_a_rotation(local, tmp_path, embedded):

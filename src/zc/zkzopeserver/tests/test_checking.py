@@ -1,0 +1,112 @@
+import logging
+import os
+import socket
+
+import pytest
+
+from zc.zkzopeserver import start
+from zc.zkzopeserver.tests.functional.processes import write_ini
+
+PATH = '/fooservice/providers'
+ALL = ['application', 'options', 'files', 'address', 'loggers', 'ZooKeeper']
+
+
+@pytest.fixture
+def check(zookeeper, client, tmp_path, capsys):
+    """A function: (exit status, what is ok, complaints) of a `check`."""
+    client().ensure_path(PATH)
+
+    def run(text='', **options):
+        options = {'zookeeper': zookeeper.connection_string, **options}
+        ini = write_ini(tmp_path, **options)
+        ini.write_text(ini.read_text() + text)
+        status = start.main(str(ini), 'web', ['check'])
+        said = capsys.readouterr()
+        lines = [line.removeprefix('web: ') for line in
+                 said.out.splitlines()]
+        # Every check is told of.
+        assert all(line.endswith((': ok', ': wrong')) for line in lines)
+        return (status, [line[:-4] for line in lines
+                         if line.endswith(': ok')],
+                said.err.splitlines())
+
+    quiet = logging.getLogger('kazoo').level
+    yield run
+    logging.getLogger('kazoo').setLevel(quiet)
+
+
+def without(name):
+    return [each for each in ALL if each != name]
+
+
+def test_all_is_well_and_nothing_was_done(check, client, tmp_path):
+    tree = client()
+    before = tree.exists(PATH)
+    assert check(access_log=str(tmp_path / 'access.log')) == (0, ALL, [])
+    assert tree.exists(PATH) == before
+    assert os.listdir(tmp_path) == ['web.ini']
+
+
+def test_an_application_that_cannot_be_imported(check):
+    status, fine, (line,) = check(app='call:zc.zkzopeserver.nosuch:make')
+    assert (status, fine) == (1, without('application'))
+    assert 'web: the application cannot be loaded: ModuleNotFoundError' in (
+        line)
+    assert line.endswith(')') and ', line ' in line
+
+
+def test_wrong_options_are_all_told_and_end_it(check):
+    status, fine, lines = check(port='x', threads='0')
+    assert (status, fine) == (2, ['application'])
+    assert [line.partition(': ')[0] for line in lines] == ['web', 'web']
+    assert "option 'port'" in lines[0] and "option 'threads'" in lines[1]
+
+
+def test_files(check, tmp_path):
+    status, fine, lines = check(
+        zookeeper_auth_file=str(tmp_path / 'nosuch'),
+        access_log='/nosuch/access.log')
+    # The credentials are needed to ask.
+    assert (status, fine) == (2, ['application', 'options', 'address',
+                                  'loggers'])
+    assert "option 'zookeeper_auth_file': cannot read" in lines[0]
+    assert "option 'access_log': cannot write /nosuch/access.log" in lines[1]
+
+
+def test_an_address_in_use(check):
+    with socket.create_server(('127.0.0.1', 0)) as taken:
+        port = str(taken.getsockname()[1])
+        status, fine, (line,) = check(port=port)
+    assert (status, fine) == (2, without('address'))
+    assert f'cannot listen on 127.0.0.1:{port}: ' in line
+
+
+def test_a_host_that_is_not_ours(check):
+    status, fine, (line,) = check(host='203.0.113.1')
+    assert (status, fine) == (2, without('address'))
+    assert 'cannot listen on 203.0.113.1:0' in line
+
+
+def test_loggers(check):
+    status, fine, (line,) = check(loggers='<logger>\n  levl INFO\n</logger>')
+    assert (status, fine) == (2, without('loggers'))
+    assert "option 'loggers'" in line and 'levl' in line
+
+
+def test_no_zookeeper(check):
+    with socket.create_server(('127.0.0.1', 0)) as free:
+        nowhere = f'127.0.0.1:{free.getsockname()[1]}'
+    status, fine, (line,) = check(zookeeper=nowhere)
+    assert (status, fine) == (3, without('ZooKeeper'))
+    assert nowhere in line
+
+
+def test_no_path_and_no_application(check):
+    status, fine, lines = check(path='/nosuch', app='egg:nosuch')
+    assert (status, len(lines)) == (3, 2)
+    assert 'nosuch' in lines[0] and 'there is no /nosuch' in lines[1]
+
+
+def test_an_ini_that_is_not_there(tmp_path, capsys):
+    assert start.main(str(tmp_path / 'nosuch.ini'), 'web', ['check']) == 2
+    assert 'nosuch.ini' in capsys.readouterr().err

@@ -1,0 +1,189 @@
+import contextlib
+import os
+import socket
+import sys
+import threading
+
+import pytest
+
+from zc.zkzopeserver.control import daemon
+from zc.zkzopeserver.control import transcript
+from zc.zkzopeserver.control.place import Place
+from zc.zkzopeserver.errors import ConfigurationError
+from zc.zkzopeserver.errors import StartError
+
+
+@contextlib.contextmanager
+def listening(path, answer):
+    """Something that gives an answer; None for not at all."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+        sock.listen()
+        done = threading.Event()
+
+        def serve():
+            connection, _ = sock.accept()
+            with connection:
+                connection.recv(100)
+                if answer is None:
+                    done.wait(10)
+                else:
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield
+        done.set()
+        thread.join()
+
+
+def test_nobody_listens(tmp_path):
+    path = tmp_path / 'sock'
+    assert daemon.find(str(path)) is None
+    with listening(path, b'x'):
+        daemon.ask(str(path), 'status')
+    # Now it is a stale socket.
+    assert path.exists()
+    assert daemon.find(str(path)) is None
+    path.unlink()
+    path.write_text('no socket')
+    assert daemon.find(str(path)) is None
+    assert daemon.find(str(tmp_path / ('x' * 200))) is None
+
+
+def test_what_a_manager_says(tmp_path):
+    path = tmp_path / 'sock'
+    answer = (b'status=running\nnow=1700000000.5\nshould_be_up=1\n'
+              b'delay=0\napplication=12\ntesting=0\nmanager=11\n'
+              b"filename='/bin/python'\n"
+              b"args=['/bin/python', '/b/fg', 'fg', '-o', 'a=b=c', '-o',"
+              b" 'd=']\n")
+    with listening(path, answer):
+        assert daemon.find(str(path)) == daemon.Manager(
+            11, 12, (('a', 'b=c'), ('d', '')))
+
+
+@pytest.mark.parametrize('answer', [
+    b'', b'\xff\0', b'HTTP/1.1 400 Bad Request\r\n\r\n', b'manager=1\n'])
+def test_what_is_no_manager(tmp_path, answer):
+    path = tmp_path / 'sock'
+    with listening(path, answer), pytest.raises(StartError, match='zdaemon'):
+        daemon.find(str(path))
+
+
+def test_a_manager_that_hangs(tmp_path, monkeypatch):
+    monkeypatch.setattr(daemon, 'ANSWER_S', 0.05)
+    path = tmp_path / 'sock'
+    with listening(path, None), pytest.raises(StartError, match='answer'):
+        daemon.find(str(path))
+
+
+@pytest.mark.parametrize('args', [
+    b'', b'args=', b'args=[', b'args=__import__("os")', b'args=1',
+    b"args=['python', 'web']", b"args=['fg']", b"args=['fg', '-o']",
+    b"args=[['fg']]", b'args=' + b'[' * 1000])
+def test_arguments_that_say_nothing(tmp_path, args):
+    path = tmp_path / 'sock'
+    with listening(path, b'application=1\nmanager=2\n' + args + b'\n'):
+        assert daemon.find(str(path)).overrides == ()
+
+
+def place(folder, **run):
+    return Place(str(folder / 'web.ini'), 'web', {'a': 'b c', 'd': '$x'},
+                 run, ['python', 'bin/web'])
+
+
+def test_what_runs_the_server(tmp_path):
+    assert daemon.foreground(place(tmp_path)) == [
+        'python', 'bin/web', 'fg', '-o', 'a=b c', '-o', 'd=$x']
+
+
+def test_the_configuration_is_one(tmp_path):
+    """Any path will do; zdaemon itself reads it."""
+    import ZConfig
+    import zdaemon
+
+    folder = tmp_path / 'a b$c#d%(x)s'
+    folder.mkdir()
+    file = tmp_path / 'conf'
+    file.write_text(daemon.configuration(place(folder), 40.2))
+    schema = ZConfig.loadSchema(os.path.join(
+        os.path.dirname(zdaemon.__file__), 'schema.xml'))
+    found, _ = ZConfig.loadConfig(schema, str(file))
+    assert found.runner.stop_timeout == 41
+    assert found.runner.exit_codes == [0, 2]
+    assert found.runner.forever is True
+    assert found.eventlog.handler_factories[0].section.path == str(
+        folder / 'web.log')
+
+
+def test_a_path_that_is_too_long_for_a_socket(tmp_path):
+    with pytest.raises(ConfigurationError, match='is too long: at most 99'):
+        daemon.check(place(tmp_path, socket='/' + 'x' * 99))
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(ConfigurationError, match='no such directory'):
+        daemon.check(place(tmp_path, socket='/nosuch/web.sock'))
+    with pytest.raises(ConfigurationError, match='no such directory'):
+        daemon.check(place(tmp_path, transcript='/nosuch/web.log'))
+
+
+def test_a_transcript_that_cannot_be_written(tmp_path):
+    (tmp_path / 'web.log').mkdir()
+    with pytest.raises(ConfigurationError, match='cannot write .*web.log'):
+        daemon.check(place(tmp_path))
+
+
+def test_without_zdaemon(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'zdaemon', None)
+    with pytest.raises(ConfigurationError, match='zdaemon distribution') as (
+            caught):
+        daemon.check(place(tmp_path))
+    assert '\n' not in str(caught.value)
+
+
+def test_zdaemon_that_does_not_start(tmp_path):
+    (tmp_path / 'web.ini').touch()
+    here = place(tmp_path)
+    here.program = [sys.executable, '-c', 'raise SystemExit("what a pity")']
+    with pytest.raises(StartError, match='what a pity'):
+        daemon.launch(here, 10)
+
+
+# The transcript.
+
+def test_the_last_lines_from_somewhere_on(tmp_path):
+    path = tmp_path / 'log'
+    assert transcript.size(str(path)) == 0
+    assert transcript.tail(str(path)) == []
+    path.write_text('one\n')
+    offset = transcript.size(str(path))
+    with path.open('a') as file:
+        file.write('\n'.join(map(str, range(100))) + '\n')
+    assert transcript.tail(str(path), offset, 2) == ['98', '99']
+    assert transcript.tail(str(path), offset, 500)[:2] == ['0', '1']
+    # It was rotated.
+    path.write_text('new\n')
+    assert transcript.tail(str(path), 1000) == ['new']
+
+
+def test_what_a_terminal_would_obey_is_escaped(tmp_path):
+    path = tmp_path / 'log'
+    path.write_bytes(b'a\tb \x1b[31m\x07 \xc3\xa4 \xff\n')
+    assert transcript.tail(str(path)) == ['a\tb \\x1b[31m\\x07 \xe4 \ufffd']
+
+
+@pytest.mark.parametrize('line, status', [
+    ('pid 7: exit status 3; exiting now', 3),
+    ('pid 7: exit status 0', 0),
+    ('pid 7: terminated by SIGKILL', -9),
+    ('pid 7: terminated by SIGSEGV (core dumped)', -11),
+    ('sleep 1 to avoid rapid restarts', None)])
+def test_how_the_server_ended(tmp_path, line, status):
+    path = tmp_path / 'log'
+    path.write_text('2026-01-01 00:00:00 INFO zdaemon pid 6: exit status 5\n')
+    offset = transcript.size(str(path))
+    with path.open('a') as file:
+        file.write(f'2026-01-01 00:00:00 INFO zdaemon {line}\nand more\n')
+    assert transcript.exit_status(str(path), offset) == status

@@ -1,0 +1,135 @@
+"""On both ZooKeepers: what may be done there is for the server to say."""
+import pytest
+from kazoo.client import KazooState
+from kazoo.security import make_acl
+
+import zc.zkzopeserver.options
+from zc.zkzopeserver.control.registry import Node
+from zc.zkzopeserver.control.registry import Registry
+from zc.zkzopeserver.errors import ConfigurationError
+from zc.zkzopeserver.errors import RegistrationError
+
+PATH = '/fooservice/providers'
+
+
+@pytest.fixture
+def tree(client, zookeeper):
+    """A client, with the providers node in place."""
+    found = client()
+    found.ensure_path(PATH)
+    return found
+
+
+@pytest.fixture
+def registry(zookeeper):
+    """A function: the registry that the options are about."""
+    made = []
+
+    def make(path=PATH, **more):
+        options = zc.zkzopeserver.options.parse(
+            {'zookeeper': zookeeper.connection_string, 'path': path, **more})
+        made.append(Registry(options))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.__exit__()
+
+
+def test_the_nodes_with_their_properties(registry, tree):
+    tree.create(f'{PATH}/b:2', b'{"pid": 2, "monitor": "b:3", "x": [1]}')
+    tree.create(f'{PATH}/a', b'not JSON')
+    first, second = registry().nodes()
+    assert (first.name, first.pid, first.monitor, first.address) == (
+        'a', None, None, None)
+    assert second == Node('b:2', {'pid': 2, 'monitor': 'b:3', 'x': [1]})
+    assert (second.pid, second.monitor, second.address) == (
+        2, 'b:3', ('b', 2))
+
+
+def test_a_link_is_followed(registry, tree):
+    tree.create('/other', b'{"providers ->": "/fooservice/providers"}')
+    tree.create(f'{PATH}/a:1', b'{"pid": 1}', ephemeral=True)
+    found = registry('/other/providers')
+    assert [node.name for node in found.nodes()] == ['a:1']
+    assert found.tree() == '/providers\n  /a:1\n    pid = 1\n'
+
+
+def test_a_path_that_is_not_there(registry, tree):
+    found = registry('/nosuch')
+    for call in found.nodes, found.tree, lambda: list(found.rights()):
+        with pytest.raises(RegistrationError,
+                           match="option 'path': there is no /nosuch in the"
+                                 ' ZooKeeper at '):
+            call()
+
+
+def test_links_that_run_in_a_circle(registry, tree):
+    tree.create('/a', b'{"x ->": "/a/x"}')
+    with pytest.raises(RegistrationError, match='circle'):
+        registry('/a/x').nodes()
+
+
+def test_nobody_sees_that_rights_are_asked_for(registry, tree, client):
+    seen = []
+    tree.get_children(PATH, watch=seen.append)
+    before = tree.exists(PATH)
+    assert list(registry().rights()) == []
+    assert tree.exists(PATH) == before
+    # The watch would have been seen before this answer.
+    assert tree.get_children(PATH) == [] and seen == []
+    assert tree.state == KazooState.CONNECTED
+
+
+@pytest.mark.parametrize('rights, words', [
+    (dict(read=True), 'not allowed to create nodes below'),
+    (dict(read=True, create=True), 'not allowed to delete nodes below'),
+])
+def test_rights_that_are_missing(registry, tree, rights, words):
+    acl = [make_acl('world', 'anyone', **rights),
+           make_acl('digest', 'op:x', all=True)]
+    tree.set_acls(PATH, acl)
+    problem, = registry().rights()
+    assert problem.startswith(f"option 'path': {words} {PATH}, where the"
+                              ' rights are world:anyone:')
+    assert problem.endswith('digest:op:x:cdrwa')
+
+
+def test_rights_by_credentials(registry, tree, tmp_path):
+    tree.add_auth('digest', 'op:secret')
+    tree.set_acls(PATH, [make_acl('world', 'anyone', read=True),
+                         make_acl('auth', '', all=True)])
+    assert len(list(registry().rights())) == 1
+    file = tmp_path / 'auth'
+    file.write_text('digest op:secret\n')
+    file.chmod(0o600)
+    found = registry(zookeeper_auth_file=str(file))
+    assert list(found.rights()) == []
+    assert found.nodes() == []
+
+
+def test_a_path_that_we_may_not_read(registry, tree):
+    tree.set_acls(PATH, [make_acl('digest', 'op:x', all=True)])
+    with pytest.raises(RegistrationError, match='not allowed to read'):
+        registry().nodes()
+
+
+def test_files_of_tls_that_cannot_be_used(registry, tmp_path):
+    file = tmp_path / 'ca.pem'
+    file.write_text('no certificate')
+    with pytest.raises(ConfigurationError, match='ca.pem'):
+        registry(zookeeper_ca=str(file))
+
+
+def test_going_on_until_it_is_enough():
+    options = zc.zkzopeserver.options.parse(
+        {'zookeeper': '127.0.0.1:1', 'path': PATH})
+    asked = []
+
+    def goes_on():
+        asked.append(True)
+        return len(asked) < 3
+
+    with pytest.raises(RegistrationError, match="option 'zookeeper': .*:1"):
+        Registry(options, goes_on)
+    assert len(asked) == 3
