@@ -8,11 +8,14 @@ its children.
 Usage: python bench/tree.py [--nodes 20000] [--large 200000] [--rounds 3]
 
 Starts a real ZooKeeper on a loopback port and removes it afterwards. The
-ways are measured in turns; figures are medians in seconds of wall clock.
+ways are measured in turns; figures are medians of seconds. CPU seconds are
+those of this process and of ZooKeeper together: they say more than wall clock
+when the machine is busy with other things.
 """
 import argparse
 import contextlib
 import datetime
+import functools
 import gc
 import json
 import os
@@ -23,7 +26,9 @@ import tempfile
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
+from typing import NamedTuple
 
+import psutil
 from zc.zk import changes
 from zc.zk.client import ZooKeeper
 from zc.zk.testing.apache import Apache
@@ -89,12 +94,33 @@ def import_one_by_one(client, text: str, path: str) -> None:
     add(parse_tree(text), path)
 
 
+class Cost(NamedTuple):
+    """What something took, in seconds."""
+
+    wall: float
+    cpu: float
+
+
 class Bench:
     """Measures on one server; each import goes into a path of its own."""
 
     def __init__(self, zk: ZooKeeper) -> None:
         self.zk = zk
         self.paths = 0
+        self.processes = [
+            psutil.Process(), *psutil.Process().children(recursive=True)]
+
+    def measure(self, function: Callable) -> Cost:
+        """Call a function."""
+        gc.collect()
+        cpu, wall = self.cpu(), time.perf_counter()
+        function()
+        return Cost(time.perf_counter() - wall, self.cpu() - cpu)
+
+    def cpu(self) -> float:
+        """The CPU seconds of this process and of ZooKeeper so far."""
+        return sum(sum(process.cpu_times()[:2])
+                   for process in self.processes)
 
     def new_path(self) -> str:
         """Make an empty node."""
@@ -123,14 +149,6 @@ class Bench:
         }
 
 
-def measure(function: Callable) -> float:
-    """Seconds of wall clock."""
-    gc.collect()
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
-
-
 def compare(bench: Bench, nodes: int, rounds: int) -> None:
     """Print our way beside the original's."""
     text = make_tree(nodes)
@@ -138,12 +156,20 @@ def compare(bench: Bench, nodes: int, rounds: int) -> None:
     bench.zk.import_tree(text, path)
     ours = bench.ways(text, path)
     theirs = bench.originals(text, path)
+    for _ in range(3):  # until Java has compiled what it needs
+        for function in ours.values():
+            function()
     for name in ours:
         mine, others = [], []
         for _ in range(rounds):
-            mine += [measure(ours[name]) for _ in range(3)]
-            others.append(measure(theirs[name]))
-        row(nodes, name, statistics.median(mine), statistics.median(others))
+            mine += [bench.measure(ours[name]) for _ in range(3)]
+            others.append(bench.measure(theirs[name]))
+        row(nodes, name, median(mine), median(others))
+
+
+def median(costs: list[Cost]) -> Cost:
+    """The median of wall clock and that of CPU."""
+    return Cost(*map(statistics.median, zip(*costs, strict=True)))
 
 
 def large(bench: Bench, nodes: int) -> None:
@@ -153,18 +179,18 @@ def large(bench: Bench, nodes: int) -> None:
     before = peak()
     bench.zk.import_tree(text, path)
     for name, function in bench.ways(text, path).items():
-        row(nodes, name, measure(function))
+        row(nodes, name, bench.measure(function))
+    print(f'memory: {(peak() - before) / 1e6:.0f} MB more at the peak, for'
+          f' {len(text) / 1e6:.0f} MB of text')
     wanted, live = parse_tree(text), parse_tree(text)
-    row(nodes, 'plan in memory, the same',
-        measure(lambda: changes.plan(wanted, live)))
+    for name, other in (('plan in memory, the same', live),
+                        ('plan in memory, all to add', Node())):
+        row(nodes, name, bench.measure(
+            functools.partial(changes.plan, wanted, other)))
     for node in live.children.values():
         node.properties['threads'] = 5
     row(nodes, 'plan in memory, different',
-        measure(lambda: changes.plan(wanted, live)))
-    row(nodes, 'plan in memory, all to add',
-        measure(lambda: changes.plan(wanted, Node())))
-    print(f'memory: {(peak() - before) / 1e6:.0f} MB more at the peak, for'
-          f' {len(text) / 1e6:.0f} MB of text')
+        bench.measure(lambda: changes.plan(wanted, live)))
 
 
 def peak() -> int:
@@ -172,12 +198,14 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def row(nodes: int, name: str, ours: float,
-        theirs: float | None = None) -> None:
+def row(nodes: int, name: str, ours: Cost,
+        theirs: Cost | None = None) -> None:
     """Print a line of the table."""
-    line = f'{nodes:8,}  {name:26}  {ours:8.3f}'
+    line = f'{nodes:8,}  {name:26}  {ours.wall:7.3f}  {ours.cpu:7.2f}'
     if theirs is not None:
-        line += f'  {theirs:13.2f}  {theirs / ours:6.0f} x'
+        line += (f'  {theirs.wall:7.2f}  {theirs.cpu:7.2f}'
+                 f'  {theirs.wall / ours.wall:6.0f} x'
+                 f'  {theirs.cpu / ours.cpu:6.0f} x')
     print(line, flush=True)
 
 
@@ -203,7 +231,9 @@ def main() -> None:
     print(f'{datetime.date.today()}, Python {platform.python_version()},'
           f' {platform.machine()}, {os.cpu_count()} cores, load'
           f' {os.getloadavg()[0]:.1f}')
-    print(f'{"nodes":>8}  {"":26}  {"zc.zk 3":>8}  {"one by one":>13}')
+    print(f'{"":36}  {"zc.zk 3":>16}  {"one by one":>16}  {"gain":>8}')
+    print(f'{"nodes":>8}  {"":26}' + f'  {"wall":>7}  {"CPU":>7}' * 2
+          + f'  {"wall":>8}  {"CPU":>8}')
     with server() as zk:
         bench = Bench(zk)
         if options.nodes:

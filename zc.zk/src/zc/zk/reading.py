@@ -198,7 +198,11 @@ class _Reading:
         """Add a node to the tree, and its children to what is to do."""
         _, path, parent, name, like = item
         if isinstance(answer, Exception):
-            self.check(answer, path)
+            if like is _ALONE and isinstance(answer, NoAuthError):
+                # It is there; more need not be known.
+                parent.children[name] = Node(name)
+            else:
+                self.check(answer, path)
             return
         data, version, owner, children = answer
         properties = decode_plain(data) if data else {}

@@ -3,7 +3,8 @@ import re
 
 from zc.zk.literals import read_literal
 from zc.zk.literals import read_string_value
-from zc.zk.permissions import check_permission
+from zc.zk.permissions import from_acl
+from zc.zk.permissions import to_acl
 from zc.zk.strings import shortened
 from zc.zk.treelines import ACL
 from zc.zk.treelines import LINK
@@ -161,6 +162,4 @@ def _read_acl(text: str) -> tuple[str, ...]:
     if not (isinstance(acl, list) and acl
             and all(isinstance(entry, str) for entry in acl)):
         raise ValueError("an ACL is written ['SCHEME:ID:PERMISSIONS', ...]")
-    for entry in acl:
-        check_permission(entry)
-    return tuple(acl)
+    return from_acl(to_acl(acl))

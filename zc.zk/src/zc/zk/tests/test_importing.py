@@ -3,6 +3,7 @@ import logging
 import os
 
 import pytest
+from kazoo.exceptions import NoAuthError
 from kazoo.exceptions import NoNodeError
 from kazoo.security import OPEN_ACL_UNSAFE
 from kazoo.security import READ_ACL_UNSAFE
@@ -217,6 +218,10 @@ def test_only_what_the_text_is_about_is_read(zk):
     zk.create('/retail/secret', b'', [secret])
     assert lines(zk.plan(LESS, trim=True))
     assert lines(zk.plan('/retail\n', trim=False))
+    assert 'extra path not trimmed: /retail/secret' in lines(
+        zk.plan('/retail\n'))
+    with pytest.raises(NoAuthError, match='^/retail/secret$'):
+        zk.plan('/retail\n', trim=True)
     zk.client.add_auth('digest', 'user:secret')
     zk.delete('/secret')
     zk.delete('/retail/secret')

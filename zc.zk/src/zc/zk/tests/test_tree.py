@@ -160,6 +160,7 @@ def test_access_control_lists():
     assert same(text) == text
     assert parse_tree(text).children['a'].acl == (
         'digest:u:x=:cdrwa', 'world:anyone:r')
+    assert same(text.replace('cdrwa', 'adwrc')) == text
     assert problem("/a\n  [ acl ] = ['world:r']") == (
         "line 2: 'world:r' is not SCHEME:ID:PERMISSIONS, with permissions"
         " of cdrwa: \"[ acl ] = ['world:r']\"")
