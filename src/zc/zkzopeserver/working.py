@@ -82,14 +82,13 @@ class WorkerService(Service):
 
         The thread only asks for them, and ends with the process.
         """
-        call = getattr(self.server, 'call', None)
         interval_s = self._link.beat_interval_s
-        if interval_s is None or call is None:
+        if interval_s is None:
             return
 
         def ask() -> None:
             while not self.stopped.wait(interval_s):
-                call(self._link.beat)
+                self.server.call(self._link.beat)
 
         threading.Thread(target=ask, name='zc.zkzopeserver.beat',
                          daemon=True).start()

@@ -10,7 +10,6 @@ import pytest
 from zc.zk.testing.clients import own_chroot
 from zc.zk.testing.waiting import wait_for
 
-from zc.zkzopeserver.server import Server
 from zc.zkzopeserver.tests.functional import processes
 from zc.zkzopeserver.tests.functional.traffic import Traffic
 from zc.zkzopeserver.tests.program import Systemd
@@ -273,8 +272,6 @@ def test_systemd_is_told_by_the_parent_alone(
                                                         'STOPPING=1']
 
 
-@pytest.mark.skipif(not hasattr(Server, 'call'),
-                    reason='the serving loop cannot be asked to beat')
 def test_worker_whose_loop_hangs_is_replaced(
         embedded, embedded_tree, tmp_path):
     ini = write_ini(tmp_path, embedded, session_timeout='1000')
