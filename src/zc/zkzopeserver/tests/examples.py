@@ -28,11 +28,12 @@ import zc.buildout.buildout
 sys.exit(zc.buildout.buildout.main(sys.argv[1:]))
 '''
 
-# What a user has and the texts do not speak of.
+# What a user has and the texts do not speak of.  (Not `offline`: then
+# buildout 6.0.1 does not find its own eggs.)  Nothing comes from a network.
 DEFAULTS = '''\
 [buildout]
-offline = true
 newest = false
+index = http://127.0.0.1:9/
 develop-eggs-directory = {develop_eggs}
 eggs-directory = {eggs}
 '''

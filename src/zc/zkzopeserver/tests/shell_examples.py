@@ -2,9 +2,9 @@
 
 A literal block that begins with a line ``$ COMMAND`` is an example.  Each
 command runs in bash, in one folder; what it writes must match the lines that
-follow it, in which ``...`` stands for anything.  A literal block after a line
-that ends with ``FILE::`` in double backquotes, as in ````buildout.cfg````::, is
-written to that file first.
+follow it, in which ``...`` stands for anything.  A literal block whose
+introduction ends with the name of a file, in double backquotes, is written to
+that file first.
 """
 from __future__ import annotations
 

@@ -303,7 +303,7 @@ def test_zookeeper_away_fails():
     class Away:
         name = 'away'
         with socket.create_server(('127.0.0.1', 0)) as free:
-            connection_string = '127.0.0.1:%s' % free.getsockname()[1]
+            connection_string = f'127.0.0.1:{free.getsockname()[1]}'
 
     reason = failure(Away)
     assert isinstance(reason, RegistrationError)

@@ -65,7 +65,7 @@ def faulty(zookeeper, tree, tmp_path):
     """(process, address, proxy): a server behind a network that can fail."""
     host, _, chroot = zookeeper.connection_string.partition('/')
     with Proxy(host) as proxy:
-        ini = write_ini(tmp_path, '%s:%s/%s' % (*proxy.address, chroot),
+        ini = write_ini(tmp_path, f'{proxy.connection_string}/{chroot}',
                         session_timeout='1000', threads='4')
         with started(ini) as process:
             address, = registered(tree, process)

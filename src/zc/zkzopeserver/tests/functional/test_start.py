@@ -90,7 +90,7 @@ def test_a_path_that_is_not_there(ini):
 
 def test_a_zookeeper_that_is_not_there(tmp_path):
     with socket.create_server(('127.0.0.1', 0)) as free:
-        address = '127.0.0.1:%s' % free.getsockname()[1]
+        address = f'127.0.0.1:{free.getsockname()[1]}'
     output = refused(write_ini(tmp_path, address), 3)
     assert address in output
 

@@ -172,7 +172,7 @@ def test_idle_connections_do_not_keep_it(serving):
 
 def test_a_stop_while_it_waits_for_zookeeper(tmp_path):
     with socket.create_server(('127.0.0.1', 0)) as free:
-        nowhere = '127.0.0.1:%s' % free.getsockname()[1]
+        nowhere = f'127.0.0.1:{free.getsockname()[1]}'
     for wait in 'wait', 'serve', 'fail':
         ini = write_ini(tmp_path, nowhere, wait=wait, loggers='INFO')
         with started(ini) as process:

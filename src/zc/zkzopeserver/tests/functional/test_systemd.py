@@ -56,7 +56,7 @@ def test_ready_when_registered_and_stopping(zookeeper, client, tmp_path,
 
 def test_to_serve_is_to_be_ready_with_wait_serve(tmp_path, manager):
     with socket.create_server(('127.0.0.1', 0)) as free:
-        nowhere = '127.0.0.1:%s' % free.getsockname()[1]
+        nowhere = f'127.0.0.1:{free.getsockname()[1]}'
     ini = write_ini(tmp_path, nowhere, wait='serve')
     with started(ini, **manager.environ) as process:
         wait_for(lambda: manager.has('READY=1'), 20)
