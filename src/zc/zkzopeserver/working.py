@@ -59,8 +59,6 @@ class WorkerService(Service):
     def start(self) -> None:
         """As `Service.start`; then the serving loop is heard."""
         super().start()
-        if self.options.wait == 'serve':
-            self._link.serving()
         self._begin_beating()
 
     def wait(self) -> None:
@@ -70,6 +68,12 @@ class WorkerService(Service):
         """
         super().wait()
         self._link.stopping()
+
+    def _is_ready(self) -> bool:
+        is_ready = super()._is_ready()
+        if is_ready and self.options.wait == 'serve':
+            self._link.serving()
+        return is_ready
 
     def _tell_registered(self) -> None:
         address = ','.join(map(posixpath.basename, self.registration.paths))
