@@ -11,6 +11,7 @@ import sys
 import termios
 import threading
 
+import psutil
 import pytest
 from zc.zk.scripts import diff
 from zc.zk.scripts import export
@@ -404,6 +405,7 @@ def test_an_interrupt_is_no_traceback(where, file, run):
                         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         try:
             assert reading.wait(30)
+            wait_until_idle(child)
             child.send_signal(signal.SIGINT)
             goes_on.set()
             out, err = child.communicate(timeout=30)
@@ -412,6 +414,17 @@ def test_an_interrupt_is_no_traceback(where, file, run):
             child.kill()
             child.wait()
     assert (child.returncode, out, err) == (130, b'', b'')
+
+
+def wait_until_idle(child):
+    """Wait until a process waits: kazoo swallows what comes as it sends."""
+    seen = []
+
+    def is_idle():
+        seen.append(psutil.Process(child.pid).cpu_times()[:2])
+        return len(seen) > 10 and len(set(seen[-10:])) == 1
+
+    wait_for(is_idle, 30)
 
 
 def test_output_files_are_replaced_whole(where, file, run, tmp_path):
