@@ -59,9 +59,9 @@ class Acceptor:
         if self._is_listening:
             context.poller.remove_source(self.fd)
             self._is_listening = False
-        self._make_room()
 
-    def _make_room(self) -> None:
+    def make_room(self) -> None:
+        """Close idle connections, those first that have waited longest."""
         now = self._context.now
         idle = [channel for channel in list(self._context.channels.values())
                 if channel.is_idle and now - channel.since > SPARED]

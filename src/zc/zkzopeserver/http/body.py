@@ -90,8 +90,8 @@ class Store:
             self._parts = []
             return io.BytesIO(data)
         self._file.seek(0)
-        found, self._file = self._file, None
-        return io.BufferedReader(found, 65536)
+        self._file = io.BufferedReader(self._file, 65536)
+        return self._file
 
     def close(self) -> None:
         """Let go of everything."""

@@ -130,4 +130,5 @@ class Loop:
                     logger.exception(CLOSED, channel)
                     channel.close()
         if self.acceptor.is_paused:
+            self.acceptor.make_room()
             self.acceptor.resume()

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import socket
 import threading
@@ -89,6 +90,13 @@ class Client:
         """Ask for something."""
         self.send(get(fields, target))
         return self.response()
+
+    def body(self) -> bytes:
+        """The body of the next response, which may be a big one."""
+        assert not self.raw
+        response = http.client.HTTPResponse(self.sock)
+        response.begin()
+        return response.read()
 
     def read_all(self) -> bytes:
         """Everything up to the end of the connection."""
