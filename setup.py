@@ -35,12 +35,14 @@ setup(
         'daemon': ['zdaemon'],
         'monitor': ['zc.monitor >= 1.0'],
         'loggers': ['ZConfig'],
+        'setproctitle': ['setproctitle'],
         'test': [
             'h11',
             'hypothesis',
             'manuel',
             'pytest',
             'pytest-timeout',
+            'setproctitle',
         ],
     },
     entry_points={

@@ -12,7 +12,8 @@ from zc.zkzopeserver.options import LEVELS
 
 __all__ = ['LEVELS', 'configure', 'configure_default', 'level', 'reopen']
 
-FORMAT = '%(asctime)s %(levelname)s %(name)s %(message)s'
+# With several workers, one has to know whose line it is.
+FORMAT = '%(asctime)s %(process)d %(levelname)s %(name)s %(message)s'
 
 # kazoo tells at INFO of each step of each connection.
 QUIET = 'kazoo'

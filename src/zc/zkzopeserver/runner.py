@@ -8,11 +8,14 @@ import threading
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from typing import Any
 
 from zc.zkzopeserver import channel
 from zc.zkzopeserver import options as option_table
-from zc.zkzopeserver.service import Service
+
+if TYPE_CHECKING:
+    from zc.zkzopeserver.service import Service
 
 STOP_SIGNALS = signal.SIGTERM, signal.SIGINT
 
@@ -52,7 +55,11 @@ def run(application: Any, global_conf: Mapping[str, str] | None = None,
 
 def make_service(options: option_table.Options,
                  application: Any) -> Service:
-    """The service; a worker's, when a parent started this process."""
+    """The service; a worker's, when a parent started this process.
+
+    Imported here: a parent needs neither server nor ZooKeeper.
+    """
+    from zc.zkzopeserver.service import Service
     link = channel.link()
     if link is None:
         return Service(options, application, event_for_testing.set)

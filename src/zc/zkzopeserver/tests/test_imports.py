@@ -25,6 +25,7 @@ LIBRARY = {'zope.interface': 'zope.component', 'asyncore': 'zope.server',
 SECOND = {
     ('zc.zkzopeserver.registration', 'kazoo'):
         "zc.zk leaves ZooKeeper's own errors to kazoo",
+    ('zc.zkzopeserver.control.registry', 'kazoo'): 'the same',
 }
 
 

@@ -5,6 +5,8 @@ import pytest
 import zc.zk
 from zc.zk.testing.leaks import no_leaks
 
+# Importing zope.server opens a pipe, once and for all of a process.
+import zc.zkzopeserver.service  # noqa: F401
 from zc.zkzopeserver.testing import NotServing
 from zc.zkzopeserver.testing import serving
 from zc.zkzopeserver.tests.running import application
