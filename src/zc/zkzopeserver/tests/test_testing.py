@@ -6,7 +6,7 @@ import zc.zk
 from zc.zk.testing.leaks import no_leaks
 
 # Importing zope.server opens a pipe, once and for all of a process.
-import zc.zkzopeserver.service  # noqa: F401
+import zc.zkzopeserver.service
 from zc.zkzopeserver.testing import NotServing
 from zc.zkzopeserver.testing import serving
 from zc.zkzopeserver.tests.running import application
