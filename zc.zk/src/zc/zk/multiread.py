@@ -25,6 +25,9 @@ _ERROR = -1
 _INT = struct.Struct('!i')
 _HEADER = struct.Struct('!i?i')
 _END = _HEADER.pack(-1, True, -1)
+# Of an answer: its kind, and the length of the data, the number of children
+# or the code of the error.
+_HEAD = struct.Struct('!i5xi')
 # Of a Stat: the version of the data, the owner, the number of children.
 _STAT = struct.Struct('!32xi8xq4xi8x')
 
@@ -86,26 +89,23 @@ def answer_of_one(value: tuple | list[str]) -> Answer:
 def answers(frame: bytes, offset: int) -> Iterator[Answer]:
     """Yield the answer to each operation, an exception where there is none.
     """
-    read_header = _HEADER.unpack_from
-    read_int = _INT.unpack_from
+    read_head = _HEAD.unpack_from
     read_stat = _STAT.unpack_from
-    while True:
-        kind, is_end, _ = read_header(frame, offset)
-        if is_end:
-            return
-        size, = read_int(frame, offset + 9)
-        offset += 13
+    end = len(frame) - len(_END)
+    while offset < end:
+        kind, size = read_head(frame, offset)
+        offset += _HEAD.size
         if kind == GET_DATA:
-            end = offset + max(size, 0)
-            yield (frame[offset:end] if size >= 0 else None,
-                   *read_stat(frame, end))
-            offset = end + _STAT.size
+            data = None if size < 0 else frame[offset:offset + size]
+            offset += max(size, 0)
+            yield data, *read_stat(frame, offset)
+            offset += _STAT.size
         elif kind == GET_CHILDREN:
             names = []
             for _ in range(size):
-                end = offset + 4 + read_int(frame, offset)[0]
-                names.append(frame[offset + 4:end])
-                offset = end
+                begin = offset + _INT.size
+                offset = begin + _INT.unpack_from(frame, offset)[0]
+                names.append(frame[begin:offset])
             yield names
         elif kind == _ERROR:
             yield EXCEPTIONS[size]()
