@@ -162,6 +162,12 @@ class Registration:
             self._zk.close()
 
 
+def offer_servers() -> None:
+    """Give the monitor servers of the process zc.zk's command ``servers``."""
+    from zc.zk import monitor
+    monitor.register()
+
+
 def monitor_property(monitor: tuple[str, int] | str,
                      address: tuple[str, int]) -> str:
     """The node's `monitor` property: HOST:PORT, or a unix socket's path.

@@ -24,6 +24,7 @@ from zc.zkzopeserver.errors import StoppedAtOnce
 from zc.zkzopeserver.monitoring import Monitoring
 from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.registration import Registration
+from zc.zkzopeserver.registration import offer_servers
 from zc.zkzopeserver.server import Server
 
 logger = logging.getLogger(__name__)
@@ -105,6 +106,7 @@ class Service:
             return
         self.monitoring = Monitoring(self.options.monitor_server,
                                      commands(self))
+        offer_servers()
 
     def _start_watchdog(self) -> None:
         """Have the serving loop tell systemd that it goes round, if asked.

@@ -74,6 +74,12 @@ def test_drain(zookeeper, tree):
         assert tree.get_children(PATH) == []
 
 
+def test_servers(monitored, tree):
+    address, = tree.get_children(PATH)
+    assert address.split(':')[0] in monitored('servers')
+    assert PATH in monitored('servers')
+
+
 def test_threads(monitored):
     answer = monitored('threads')
     assert answer.startswith(f'pid {os.getpid()}, ')
