@@ -6,6 +6,7 @@ is asked for: `foreground`, `starting`, `stopping`, `restarting`,
 
 `place` says where the files of a server are, `settings` what its ini says
 (`loading` asks PasteDeploy).  `pidfile`, `daemon` (zdaemon) and `processes`
-(psutil) find its processes, `registry` (zc.zk) its nodes; `survey` compares
-the two, and `report` tells what it found.
+(psutil) find its processes, `transcript` what they wrote, `registry` (zc.zk)
+its nodes; `survey` compares processes and nodes, `report` tells what it found,
+and `waiting` waits until it is as it should be.
 """

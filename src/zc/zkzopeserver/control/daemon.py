@@ -62,6 +62,14 @@ LONGEST_SOCKET = 107 - 8
 _number = re.compile(rb'^(\w+)=(\d+)', re.MULTILINE).findall
 
 
+# Set for the manager's process: see `start`.
+VARIABLE = 'ZC_ZKZOPESERVER_ZDAEMON'
+
+
+class NotAllowed(StartError):
+    """A manager may listen, and is not ours to ask."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Manager:
     """A manager that answers: its pid, and that of the server.
@@ -79,7 +87,8 @@ class Manager:
 def find(path: str) -> Manager | None:
     """The manager that listens at `path`; None when there is none.
 
-    StartError when there is something that does not answer as one.
+    StartError when there is something that does not answer as one, or that
+    we may not ask.
     """
     answer = ask(path, 'status')
     if answer is None:
@@ -126,7 +135,9 @@ def ask(path: str, command: str) -> bytes | None:
             if reason.errno is None:
                 # A path that is too long for a socket: nobody listens there.
                 return None
-            raise StartError(f'{path}: {reason.strerror}') from None
+            error = (NotAllowed if isinstance(reason, PermissionError)
+                     else StartError)
+            raise error(f'{path}: {reason.strerror}') from None
 
 
 def launch(place: Place, stop_timeout_s: float) -> bool:
@@ -147,9 +158,14 @@ def launch(place: Place, stop_timeout_s: float) -> bool:
 
 def check(place: Place) -> None:
     """Refuse what zdaemon would trip over without saying a word."""
+    if VARIABLE in os.environ:
+        # What should have been the manager: it would start another one.
+        raise ConfigurationError(
+            'the start script does not heed its command line, so that it'
+            ' cannot be made to run zdaemon')
     if importlib.util.find_spec('zdaemon') is None:
         raise ConfigurationError(
-            '`start` needs the zdaemon distribution: add zdaemon to the eggs,'
+            '`start` needs zdaemon: add zc.zkzopeserver[daemon] to the eggs,'
             ' or serve in the foreground (`fg`)')
     if len(os.fsencode(place.socket)) > LONGEST_SOCKET:
         raise ConfigurationError(
@@ -190,6 +206,7 @@ def start(place: Place, stop_timeout_s: float) -> None:
          '-t', place.transcript, '-m', oct(umask),
          *foreground(place)],
         input=configuration(place, stop_timeout_s).encode(),
+        env={**os.environ, VARIABLE: '1'},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LAUNCH_S,
         cwd=None if os.access('.', os.X_OK) else '/')
     if done.returncode:
@@ -215,6 +232,7 @@ def configuration(place: Place, stop_timeout_s: float) -> str:
 def manage(arguments: Sequence[str]) -> int:
     """Be the manager; returns, in the background, when all is over."""
     from zdaemon import zdrun
+    os.environ.pop(VARIABLE, None)
     zdrun.main(list(arguments))
     return 0
 

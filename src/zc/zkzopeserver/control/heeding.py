@@ -55,7 +55,9 @@ def attend(wanted: queue.SimpleQueue[int | None],
                 reopen_logs()
             elif had_terminal and not os.isatty(0):
                 logger.info('SIGHUP, as the terminal is gone')
-                os.kill(os.getpid(), signal.SIGTERM)
+                # To the thread that waits: another would not wake it.
+                signal.pthread_kill(threading.main_thread().ident,
+                                    signal.SIGTERM)
             else:
                 logger.warning('SIGHUP: one process cannot be replaced'
                                ' without a gap; restart it instead')

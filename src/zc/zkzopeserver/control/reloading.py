@@ -8,9 +8,9 @@ from typing import Any
 from zc.zkzopeserver.control import privileges
 from zc.zkzopeserver.control import processes
 from zc.zkzopeserver.control import restarting
-from zc.zkzopeserver.control import starting
 from zc.zkzopeserver.control import stopping
 from zc.zkzopeserver.control import survey
+from zc.zkzopeserver.control import transcript
 from zc.zkzopeserver.control.place import Place
 from zc.zkzopeserver.control.progress import Progress
 from zc.zkzopeserver.control.registry import Registry
@@ -126,4 +126,4 @@ class Roll:
         left = len(self._old & self._living)
         raise StartError('\n'.join([
             f'not reloaded: {why}; {left} of {len(self._old)} old workers'
-            ' are left', *starting.last_lines(place, 0)]))
+            ' are left', *transcript.last_lines(place.transcript)]))

@@ -1,6 +1,8 @@
 """What the ini of a server says, for the verbs."""
 from __future__ import annotations
 
+import contextlib
+
 from zc.zkzopeserver import options as option_table
 from zc.zkzopeserver.channel import Limits
 from zc.zkzopeserver.control import daemon
@@ -40,9 +42,10 @@ class Settings:
 
         What `start` had on its command line stands for what this has not.
         """
-        manager = daemon.find(place.socket)
-        if manager is not None:
-            place.overrides = {**dict(manager.overrides), **place.overrides}
+        with contextlib.suppress(daemon.NotAllowed):
+            if manager := daemon.find(place.socket):
+                place.overrides = {**dict(manager.overrides),
+                                   **place.overrides}
         return cls(place)
 
     @property

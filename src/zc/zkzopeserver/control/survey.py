@@ -42,7 +42,11 @@ class Process:
 
 def find(place: Place) -> Process:
     """The server's process, by the files beside it."""
-    manager = daemon.find(place.socket)
+    try:
+        manager = daemon.find(place.socket)
+    except daemon.NotAllowed:
+        # The pid file is for everybody.
+        manager = None
     said = pidfile.read(place.pid_file)
     if said and said.is_alive:
         return Process(said.pid, manager=manager)

@@ -56,3 +56,11 @@ def exit_status(path: str, start: int) -> int | None:
     if status:
         return int(status)
     return -getattr(signal, name, 1)
+
+
+def last_lines(path: str, start: int = 0) -> list[str]:
+    """The last lines, for an error's message, and whose they are."""
+    lines = tail(path, start)
+    if not lines:
+        return [f'nothing was written to {path}']
+    return [f'the last lines of {path}:', *(f'    {line}' for line in lines)]

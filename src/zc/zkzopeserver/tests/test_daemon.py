@@ -1,6 +1,7 @@
 import contextlib
 import os
 import socket
+import subprocess
 import sys
 import threading
 
@@ -149,6 +150,32 @@ def test_zdaemon_that_does_not_start(tmp_path):
     here.program = [sys.executable, '-c', 'raise SystemExit("what a pity")']
     with pytest.raises(StartError, match='what a pity'):
         daemon.launch(here, 10)
+
+
+def test_a_start_script_that_does_not_heed_its_command_line(
+        tmp_path, monkeypatch):
+    """It would start itself again and again."""
+    monkeypatch.setenv(daemon.VARIABLE, '1')
+    with pytest.raises(ConfigurationError, match='does not heed'):
+        daemon.check(place(tmp_path))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason='needs root')
+def test_a_manager_of_another_user(tmp_path):
+    path = tmp_path / 'sock'
+    for folder in tmp_path, tmp_path.parent, tmp_path.parent.parent:
+        folder.chmod(0o755)
+    code = ('import os, sys; from zc.zkzopeserver.control import daemon;'
+            ' os.setuid(65534); daemon.find(sys.argv[1])')
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+        sock.listen()
+        path.chmod(0o700)
+        done = subprocess.run(
+            [sys.executable, '-c', code, str(path)], text=True,
+            capture_output=True, env={
+                **os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)})
+    assert 'NotAllowed: ' + str(path) in done.stderr
 
 
 # The transcript.

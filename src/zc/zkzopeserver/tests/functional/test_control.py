@@ -432,6 +432,18 @@ def test_status_when_zookeeper_is_away(local, embedded, tmp_path):
         assert process.stopped() == 0
 
 
+def test_started_is_what_serves_if_that_is_enough(local):
+    with socket.create_server(('127.0.0.1', 0)) as free:
+        nowhere = f'127.0.0.1:{free.getsockname()[1]}'
+    web = local(f'zookeeper={nowhere}', wait='serve', workers='2')
+    said = web('start')
+    assert f'web: serving, pid {web.pid}; it registers as soon as' in said
+    said = web('stop')
+    assert 'not known whether its node is gone' in said
+    assert said.endswith('web: stopped\n')
+    assert web.processes() == []
+
+
 def test_status_with_a_wrong_ini(tmp_path):
     ini = write_ini(tmp_path, 'x:1', port='x')
     with script(ini) as web:
