@@ -17,6 +17,7 @@ from zc.zk import connecting
 from zc.zk import event
 from zc.zk.addresses import address_name
 from zc.zk.addresses import node_names
+from zc.zk.calls import Calls
 from zc.zk.encoding import encode
 from zc.zk.hub import Hub
 from zc.zk.keeping import Entry
@@ -87,9 +88,10 @@ class ZooKeeper(Nodes):
         else:
             self.client = connection_string
         self._closed = False
-        self._registrar = Registrar(self.client, self.session_timeout,
-                                    self.resolve)
-        self._hub = Hub(self.client)
+        self._calls = Calls(self.client)
+        self._registrar = Registrar(self.client, self._calls,
+                                    self.session_timeout, self.resolve)
+        self._hub = Hub(self.client, self._calls)
 
     def close(self) -> None:
         """End the session, and with it the registrations.
@@ -105,6 +107,7 @@ class ZooKeeper(Nodes):
             self._registrar.withdraw()
         self._registrar.close()
         self._hub.close()
+        self._calls.close()
         try:
             if self._owns_client:
                 connecting.stop(self.client)

@@ -13,6 +13,7 @@ from kazoo.exceptions import RolledBackError
 from kazoo.exceptions import RuntimeInconsistency
 from kazoo.protocol.states import WatchedEvent
 from kazoo.protocol.states import ZnodeStat
+from zc.zk.calls import Calls
 from zc.zk.encoding import decode
 from zc.zk.paths import split
 
@@ -48,30 +49,28 @@ class Change(NamedTuple):
 class Ephemerals:
     """Ephemeral nodes of one client.
 
-    ``result`` waits for a kazoo AsyncResult; ``watch`` is called by kazoo
-    when a node that was looked at changes.
+    ``watch`` is called by kazoo when a node that was looked at changes.
     """
 
-    def __init__(self, client: KazooClient, result: Callable[[Any], Any],
+    def __init__(self, client: KazooClient, calls: Calls,
                  watch: Callable[[WatchedEvent], None]) -> None:
         self._client = client
-        self._result = result
+        self._calls = calls
         self._watch = watch
 
     def look(self, paths: Iterable[str], watch: bool = True) -> Stats:
         """What is known of each node, and None where there is none."""
-        asked = {path: self._client.exists_async(
-                     path, self._watch if watch else None)
+        asked = {path: self._calls.send(self._client.exists_async, path,
+                                        self._watch if watch else None)
                  for path in paths}
-        return {path: self._result(answer)
-                for path, answer in asked.items()}
+        return {path: call.result() for path, call in asked.items()}
 
     def describe(self, path: str, stat: ZnodeStat) -> str:
         """Whose node it is, for messages."""
         if not is_ephemeral(stat):
             return 'nobody in particular (it is not ephemeral)'
         try:
-            data, _ = self._result(self._client.get_async(path))
+            data, _ = self._calls.ask(self._client.get_async, path)
             pid = decode(data, path).get('pid', 'unknown')
         except KazooException:
             pid = 'unknown'
@@ -90,8 +89,7 @@ class Ephemerals:
                 getattr(transaction, operation)(change.path, *arguments)
                 about.append((operation, change.path))
         if about:
-            results = self._result(transaction.commit_async())
-            _check(results, about)
+            _check(self._calls.ask(transaction.commit_async), about)
 
 
 def _operations(change: Change, acl: list[Any]) -> Iterable[

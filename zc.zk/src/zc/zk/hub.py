@@ -19,6 +19,7 @@ from kazoo.protocol.states import EventType
 from kazoo.protocol.states import KazooState
 from kazoo.protocol.states import WatchedEvent
 from kazoo.protocol.states import ZnodeStat
+from zc.zk.calls import Calls
 from zc.zk.working import Worker
 
 if TYPE_CHECKING:
@@ -28,8 +29,9 @@ if TYPE_CHECKING:
 class Hub:
     """Reads nodes for views, and tells them when to look again."""
 
-    def __init__(self, client: KazooClient) -> None:
+    def __init__(self, client: KazooClient, calls: Calls) -> None:
         self.client = client
+        self._calls = calls
         self.worker = Worker('zc.zk watches')
         self._lock = threading.Lock()
         self._views: dict[str, weakref.WeakSet[View]] = {}
@@ -74,8 +76,8 @@ class Hub:
               **options: Any) -> Any:
         # One and the same watcher for all: kazoo keeps each watcher once.
         watcher = self._changed if watch else None
-        return self.client.retry(lambda: self.worker.result(
-            read(path, watcher, **options)))
+        return self.client.retry(self._calls.ask, read, path, watcher,
+                                 **options)
 
     # Called by kazoo, in its threads:
 
@@ -96,13 +98,13 @@ class Hub:
                 del self._views[path]
             views = {view for views in self._views.values()
                      for view in views}
-        while views:
-            views.pop().refresh()
+        for view in views:
+            self.worker.put(view.refresh)
 
     def _tell(self, event: WatchedEvent) -> None:
         with self._lock:
             views = set(self._views.get(event.path, ()))
             if not views:
                 self._views.pop(event.path, None)
-        while views:
-            views.pop().node_changed(event)
+        for view in views:
+            self.worker.put(partial(view.node_changed, event))

@@ -21,6 +21,7 @@ from kazoo.exceptions import SessionExpiredError
 from kazoo.protocol.states import EventType
 from kazoo.protocol.states import KazooState
 from kazoo.protocol.states import WatchedEvent
+from zc.zk.calls import Calls
 from zc.zk.ephemerals import Ephemerals
 from zc.zk.kazoologging import REPORT_SECONDS
 from zc.zk.keeping import Entry
@@ -47,14 +48,15 @@ class Registrar:
     where they were.
     """
 
-    def __init__(self, client: KazooClient, session_timeout: float,
+    def __init__(self, client: KazooClient, calls: Calls,
+                 session_timeout: float,
                  resolve: Callable[[str], str]) -> None:
         self._client = client
         self._session_timeout = session_timeout
         self._resolve = resolve
         self._worker = Worker('zc.zk registrations')
         self._keeper = Keeper(client, Ephemerals(
-            client, self._worker.result, self._changed))
+            client, calls, self._changed))
         self._entries: list[Entry] = []  # changed by the worker only
         self._asked: set[Future[bool]] = set()
         self._away_since: float | None = None

@@ -5,14 +5,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 from kazoo.exceptions import ConnectionClosedError
 
 logger = logging.getLogger(__name__)
-
-#: How long a wait for ZooKeeper goes on before it looks whether to stop.
-SLICE_SECONDS = .1
 
 
 class Worker:
@@ -44,13 +40,6 @@ class Worker:
                 self._thread.start()
             self._changed.notify()
         return True
-
-    def result(self, answer: Any) -> Any:
-        """The value of a kazoo AsyncResult, waited for until closed."""
-        while not answer.wait(SLICE_SECONDS):
-            if self.closed:
-                raise ConnectionClosedError('closed while waiting')
-        return answer.get()
 
     def close(self) -> None:
         """Drop the tasks that have not begun."""

@@ -237,6 +237,24 @@ def test_link_loops(zk, make):
         zk.properties('/a')['x']
 
 
+def test_properties_beside_a_bad_link_keep_up(zk, make):
+    make('/p', {'x =>': '/nowhere', 'y': 1})
+    properties = zk.properties('/p')
+    zk.set('/p', zc.zk.encode({'x =>': '/nowhere', 'y': 2}))
+    wait_for(lambda: properties['y'] == 2)
+    assert properties == properties
+    assert hash(properties) != hash(zk.properties('/p'))
+
+
+def test_equality(zk, make):
+    make('/p', {'threads =>': '/service', 'database =>': '/service'})
+    properties = zk.properties('/p')
+    assert properties == zk.properties('/service')
+    assert properties == {'threads': 1, 'database': '/databases/main'}
+    assert properties != {'threads': 2, 'database': '/databases/main'}
+    assert properties != 1
+
+
 @pytest.mark.parametrize('write', ['set', 'update'])
 def test_bad_links_are_not_written(zk, write):
     before = zk.get_properties('/service')
