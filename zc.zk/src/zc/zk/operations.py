@@ -35,6 +35,7 @@ _CREATE = _HEADER.pack(Create.type, False, -1)
 _DELETE = _HEADER.pack(Delete.type, False, -1)
 _SET_DATA = _HEADER.pack(SetData.type, False, -1)
 _SET_ACL = _HEADER.pack(SetACL.type, False, -1)
+_ERROR = -1
 _END = _HEADER.pack(-1, True, -1)
 
 _OF_PROPERTIES = frozenset({ADD_PROPERTY, CHANGE_PROPERTY, REMOVE_PROPERTY})
@@ -72,7 +73,16 @@ class _Multi(NamedTuple):
 
     operations: list[Operation]
     type = Transaction.type
-    deserialize = Transaction.deserialize
+
+    @staticmethod
+    def deserialize(frame: bytes, offset: int) -> list:
+        """For kazoo: return the results; none when all is well.
+
+        When an operation fails, the results of all are errors.
+        """
+        if _HEADER.unpack_from(frame, offset)[0] == _ERROR:
+            return Transaction.deserialize(frame, offset)
+        return []
 
     def serialize(self) -> bytes:
         """For kazoo: return the request's bytes."""
