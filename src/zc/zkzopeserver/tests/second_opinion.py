@@ -1,0 +1,99 @@
+"""Where requests end, by this server's receiver and by h11.
+
+`disagreement` is what the property tests and the fuzzing look for: bytes of
+which both make a request, but not the same, or in which this server finds a
+request where h11 finds none.  That the server refuses more is its intention.
+"""
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Iterable
+
+import h11
+
+from zc.zkzopeserver.http.context import Context
+from zc.zkzopeserver.http.errors import Refusal
+from zc.zkzopeserver.http.receiver import Receiver
+from zc.zkzopeserver.http.settings import Settings
+from zc.zkzopeserver.http.task import Task
+
+EMPTY_LINES = functools.partial(re.compile(rb'\A(?:\r\n)+').sub, b'')
+SETTINGS = Settings(max_request_body_size=100_000, body_spool_size=1000,
+                    max_chunk_framing=2000)
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What was made of some bytes: requests, and the refusal that ended."""
+
+    requests: tuple[tuple[str, str, bytes], ...]
+    refusal: int = 0
+
+
+def by_receiver(pieces: Iterable[bytes]) -> Found:
+    """What this server's receiver makes of them."""
+    context = Context(lambda *args: [], ('host', 80), SETTINGS)
+    receiver = Receiver(context, context.environ, Task)
+    requests = []
+    try:
+        for piece in pieces:
+            is_complete = bool(piece) and receiver.feed(piece)
+            while is_complete:
+                task = receiver.take()
+                requests.append((task.method, task.environ['REQUEST_URI'],
+                                 task.environ['wsgi.input'].read()))
+                if task.store is not None:
+                    task.store.close()
+                if not task.keep_alive:
+                    return Found(tuple(requests))
+                is_complete = receiver.has_begun() and receiver.feed(b'')
+    except Refusal as refusal:
+        return Found(tuple(requests), refusal.status)
+    finally:
+        receiver.close()
+    return Found(tuple(requests))
+
+
+def by_h11(data: bytes) -> Found:
+    """What h11 makes of them."""
+    requests = []
+    goes_on = True
+    try:
+        while goes_on:
+            # Unlike us, h11 does not skip empty lines before a request.
+            data = EMPTY_LINES(data)
+            connection = h11.Connection(h11.SERVER, 2 ** 20)
+            connection.receive_data(data)
+            request = connection.next_event()
+            if not isinstance(request, h11.Request):
+                break
+            body = b''
+            while isinstance(part := connection.next_event(), h11.Data):
+                body += part.data
+            if not isinstance(part, h11.EndOfMessage):
+                break
+            requests.append((request.method.decode(),
+                             request.target.decode('latin-1'), body))
+            # An upgrade, which we do not.
+            goes_on = request.method != b'CONNECT' and (
+                connection.their_state in (
+                    h11.DONE, h11.MIGHT_SWITCH_PROTOCOL))
+            data = connection.trailing_data[0]
+    except h11.RemoteProtocolError as error:
+        return Found(tuple(requests), error.error_status_hint)
+    return Found(tuple(requests))
+
+
+def disagreement(data: bytes, pieces: Iterable[bytes]) -> str:
+    """What is wrong, if something is; `pieces` are `data`, cut somehow."""
+    whole = by_receiver([data])
+    cut = by_receiver(pieces)
+    if (cut.requests, cut.refusal > 0) != (whole.requests, whole.refusal > 0):
+        return f'in pieces {cut}, at once {whole}: {data!r}'
+    other = by_h11(data)
+    known = other.requests[:len(whole.requests)]
+    if whole.requests != known:
+        return f'we find {whole}, h11 {other}: {data!r}'
+    return ''

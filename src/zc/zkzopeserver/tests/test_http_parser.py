@@ -1,0 +1,104 @@
+"""Where requests end: made-up ones, and a second parser's opinion."""
+from __future__ import annotations
+
+from hypothesis import example
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from zc.zkzopeserver.tests.http_corpus import CASES
+from zc.zkzopeserver.tests.second_opinion import by_h11
+from zc.zkzopeserver.tests.second_opinion import by_receiver
+from zc.zkzopeserver.tests.second_opinion import disagreement
+
+TOKENS = st.text('abcABC-_019', min_size=1, max_size=8).map(str.encode)
+VALUES = st.text('abc ,;:="\t\xe9()', max_size=12).map(
+    lambda text: text.encode('latin-1'))
+FRAMING = st.sampled_from([
+    b'Content-Length: 0', b'Content-Length: 5', b'content-length:5',
+    b'Content-Length: 05', b'Content-Length: +5', b'Content-Length: 5, 5',
+    b'Content-Length: 7', b'Content-Length : 5', b'Content_Length: 5',
+    b'Transfer-Encoding: chunked', b'Transfer-Encoding: Chunked ',
+    b'Transfer-Encoding: gzip, chunked', b'Transfer-Encoding: identity',
+    b'Transfer-Encoding:\x0bchunked', b'Transfer-Encoding: chunked, chunked',
+    b'Connection: close', b'Connection: keep-alive', b'Connection: Upgrade',
+    b'Upgrade: h2c', b'Expect: 100-continue', b'Host: b.example',
+])
+FIELDS = st.one_of(
+    FRAMING, FRAMING, st.tuples(TOKENS, VALUES).map(b': '.join))
+ENDS = st.sampled_from([b'\r\n'] * 12 + [b'\n', b'\r', b'\r\r\n', b'\n\r\n'])
+CHUNKS = st.sampled_from([
+    b'5\r\nhello\r\n0\r\n\r\n', b'0\r\n\r\n', b'hello', b'hello!!',
+    b'5;a=b\r\nhello\r\n0;c\r\n\r\n', b'5\r\nhello\r\n0\r\nX: y\r\n\r\n',
+    b'05\r\nhello\r\n2\r\n\r\n\r\n0\r\n\r\n', b'5\nhello\n0\n\n',
+    b'5 \r\nhello\r\n0\r\n\r\n', b'0x5\r\nhello\r\n0\r\n\r\n', b'',
+])
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> bytes:
+    """Something like a request."""
+    method = draw(st.sampled_from([b'GET', b'POST', b'HEAD', b'PUT',
+                                   b'OPTIONS', b'CONNECT', b'get', b'FOO']))
+    target = draw(st.sampled_from([b'/', b'/a?b', b'*', b'http://a.example/',
+                                   b'//a', b'/%41', b'/#', b'a:80', b'/\xe9',
+                                   b'/\x7f']))
+    version = draw(st.sampled_from([b'HTTP/1.1'] * 6 + [
+        b'HTTP/1.0', b'HTTP/1.2', b'HTTP/2.0', b'http/1.1', b'']))
+    lines = [b' '.join([method, target, version]), b'Host: a.example',
+             *draw(st.lists(FIELDS, max_size=4)), b'']
+    return b''.join(line + draw(ENDS) for line in lines) + draw(CHUNKS)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> bytes:
+    """Some requests, with a byte or two changed."""
+    data = b''.join(draw(st.lists(requests(), min_size=1, max_size=3)))
+    for _ in range(draw(st.integers(0, 2))):
+        place = draw(st.integers(0, len(data)))
+        gone = draw(st.integers(0, 2))
+        new = draw(st.sampled_from([
+            b'', b'\r', b'\n', b'\r\n', b' ', b'\t', b'\0', b':', b';', b'0',
+            b'\x0b', b'\xa0', b'-', b'+', b'_', b'5']))
+        data = data[:place] + new + data[place + gone:]
+    return data
+
+
+def cut(data: bytes, places: list[int]) -> list[bytes]:
+    """The pieces between these places."""
+    edges = sorted({place % (len(data) + 1) for place in places})
+    return [data[start:end] for start, end in zip(
+        [0, *edges], [*edges, len(data)], strict=True)]
+
+
+@settings(max_examples=600, deadline=None)
+@given(streams(), st.lists(st.integers(0, 1000), max_size=5))
+@example(b'GET / HTTP/1.1\r\nHost: a\r\n\r\n' * 2, [3])
+def test_h11_agrees(data: bytes, places: list[int]) -> None:
+    assert disagreement(data, cut(data, places)) == ''
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=3))
+def test_any_bytes(data: bytes, places: list[int]) -> None:
+    assert disagreement(data, cut(data, places)) == ''
+
+
+def test_the_corpus_by_h11_and_in_pieces() -> None:
+    for case in CASES:
+        data = b''.join(case.send)
+        if len(data) < 10_000:
+            step = max(1, len(data) // 40)
+            pieces = [data[start:start + step]
+                      for start in range(0, len(data), step)]
+            assert disagreement(data, pieces) == '', case.name
+
+
+def test_the_opinions_differ_where_they_should() -> None:
+    # Or the comparison could not fail.
+    data = b'GET / HTTP/1.1\nHost: a\n\n'
+    assert by_h11(data).requests
+    assert not by_receiver([data]).requests
+    good = b'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello'
+    assert by_h11(good) == by_receiver([good])
+    assert by_receiver([good]).requests == (('POST', '/', b'hello'),)
