@@ -38,7 +38,7 @@ class Waker:
     def drain(self) -> None:
         """Have the next `wake` write again."""
         with self._lock:
-            if self._is_set:
+            if self._is_set and self._end >= 0:
                 os.read(self.fd, 16)
                 self._is_set = False
 

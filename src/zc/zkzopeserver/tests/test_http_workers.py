@@ -1,0 +1,199 @@
+"""The threads: that nothing is lost when the right to poll changes hands."""
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import threading
+import time
+
+import pytest
+
+from zc.zkzopeserver.http.polling import Waker
+from zc.zkzopeserver.tests.http_corpus.case import get
+from zc.zkzopeserver.tests.http_corpus.case import post
+from zc.zkzopeserver.tests.talking import Client
+from zc.zkzopeserver.tests.talking import ask
+from zc.zkzopeserver.tests.talking import serving
+from zc.zkzopeserver.tests.talking import until
+from zc.zkzopeserver.tests.test_server import PLAIN
+from zc.zkzopeserver.tests.test_server import hello
+
+SCALE = float(os.environ.get('ZKZOPESERVER_SCALE', '1'))
+
+
+class Moody:
+    """Quick for a while, then slow for a while, and seldom very slow."""
+
+    def __init__(self) -> None:
+        self.idents: set[int] = set()
+        self.inside: set[int] = set()
+        self.most = 0
+        self._count = itertools.count()
+
+    def __call__(self, environ, start_response):
+        ident = threading.get_ident()
+        self.idents.add(ident)
+        self.inside.add(ident)
+        self.most = max(self.most, len(self.inside))
+        number = next(self._count)
+        if number % 1500 > 1100:
+            time.sleep(0.001)
+        elif number % 700 == 0:
+            time.sleep(0.03)
+        start_response('200 OK', PLAIN)
+        self.inside.discard(ident)
+        return [environ['PATH_INFO'].encode()]
+
+
+@pytest.mark.parametrize('threads, use_epoll', [
+    (1, True), (2, True), (4, True), (3, False)])
+def test_every_request_is_answered_in_order(threads: int,
+                                            use_epoll: bool) -> None:
+    moody = Moody()
+    rounds = int(60 * SCALE)
+    with serving(moody, threads=threads, use_epoll=use_epoll) as server:
+        failures = []
+
+        def talk(seed: int) -> None:
+            chance = random.Random(seed)
+            try:
+                for _ in range(3):
+                    with Client(server.address) as client:
+                        converse(client, chance, rounds)
+            except (AssertionError, OSError) as error:
+                failures.append(error)
+
+        talkers = [threading.Thread(target=talk, args=(number,))
+                   for number in range(8)]
+        for talker in talkers:
+            talker.start()
+        for talker in talkers:
+            talker.join()
+        assert failures == []
+        assert moody.most <= threads
+        assert len(moody.idents) <= threads
+        until(lambda: server.statistics().connections == 0)
+        found = server.statistics()
+        assert (found.in_flight, found.queued) == (0, 0)
+
+
+def converse(client: Client, chance: random.Random, rounds: int) -> None:
+    """Ask in many ways, and check every answer."""
+    for number in range(rounds):
+        paths = [b'/%d-%d' % (number, part)
+                 for part in range(chance.choice([1, 1, 1, 2, 5]))]
+        data = b''.join(
+            get(target=path) if chance.random() < .7 else
+            post(b'Content-Length: 3\r\n', b'abc').replace(b'/ ', path + b' ')
+            for path in paths)
+        if chance.random() < .2:
+            place = chance.randrange(len(data))
+            client.send(data[:place])
+            data = data[place:]
+        client.send(data)
+        for path in paths:
+            assert client.response().body == path
+
+
+def test_quick_requests_are_run_by_who_polls() -> None:
+    polled = set()
+
+    def noting(environ, start_response):
+        polled.add(threading.current_thread().name.rpartition('-')[2])
+        return hello(environ, start_response)
+
+    with serving(noting) as server, Client(server.address) as client:
+        began = time.process_time()
+        for _ in range(3000):
+            client.get()
+        # Never the thread that is there for polling: an application may keep
+        # things by thread.
+        assert polled == {'1'}
+        assert time.process_time() - began < 30
+
+
+def test_an_idle_server_sleeps() -> None:
+    with serving(hello, threads=4) as server:
+        with Client(server.address) as client:
+            for _ in range(600):
+                client.get()
+            before = time.process_time()
+            threading.Event().wait(1)
+            assert time.process_time() - before < 0.1
+
+
+def test_requests_now_and_then_are_answered_at_once() -> None:
+    with serving(hello, threads=2) as server:
+        with Client(server.address) as client:
+            for _ in range(600):
+                client.get()
+            slowest = 0.0
+            for _ in range(20):
+                threading.Event().wait(0.03)
+                began = time.monotonic()
+                client.get()
+                slowest = max(slowest, time.monotonic() - began)
+            assert slowest < 0.5
+
+
+def test_an_application_that_answers_itself() -> None:
+    # A request that waits for another needs the second thread, whoever polls.
+    addresses = []
+
+    def recursive(environ, start_response):
+        if environ['PATH_INFO'] == '/outer':
+            body = ask(addresses[0], b'/inner').body
+        else:
+            body = b'inner'
+        start_response('200 OK', PLAIN)
+        return [body]
+
+    with serving(recursive, threads=2) as server:
+        addresses.append(server.address)
+        with Client(server.address) as client:
+            for _ in range(3):
+                for _ in range(300):
+                    assert client.get(b'/inner').body == b'inner'
+                for _ in range(5):
+                    assert client.get(b'/outer').body == b'inner'
+
+
+def test_a_waker_that_is_set_is_not_written_again() -> None:
+    waker = Waker()
+    for _ in range(100_000):
+        waker.wake()
+    assert os.read(waker.fd, 100) == b'!'
+    waker.close()
+    waker.close()
+    waker.wake()
+    waker.drain()
+
+
+def test_no_wake_up_is_lost() -> None:
+    # Who drains looks at the work after that, who adds work wakes after that.
+    waker, work, done = Waker(), [], []
+    count = int(3000 * SCALE)
+
+    def take() -> None:
+        while len(done) < 2 * count:
+            os.set_blocking(waker.fd, True)
+            os.read(waker.fd, 0)
+            time.sleep(0)
+            waker.drain()
+            while work:
+                done.append(work.pop())
+
+    def give() -> None:
+        for number in range(count):
+            work.append(number)
+            waker.wake()
+
+    threads = [threading.Thread(target=target) for target in (take, give,
+                                                              give)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    waker.close()
+    assert len(done) == 2 * count
