@@ -21,6 +21,7 @@ from kazoo.interfaces import IAsyncResult
 from kazoo.security import ACL
 from kazoo.security import OPEN_ACL_UNSAFE
 from zc.zk.changes import Change
+from zc.zk.collecting import paused
 from zc.zk.operations import OVERHEAD
 from zc.zk.operations import Operation
 from zc.zk.operations import batches
@@ -87,6 +88,7 @@ def apply(client: KazooClient, changes: Iterable[Change], *,
     return _Applying(client, todo, progress).run()
 
 
+@paused()
 def _checked(client: KazooClient, changes: Iterable[Change], acl: list[ACL],
              max_request: int) -> list[Operation]:
     changes = [change for change in changes if not change.is_note]

@@ -12,6 +12,7 @@ from zc.zk.change import EXTRA_NODE
 from zc.zk.change import KEPT_NODE
 from zc.zk.change import REMOVE_PROPERTY
 from zc.zk.change import Change
+from zc.zk.collecting import paused
 from zc.zk.tree import Node
 from zc.zk.tree import parse_tree
 
@@ -24,6 +25,7 @@ _MISSING = object()
 _SCALARS = frozenset({str, int, bool, type(None)})
 
 
+@paused()
 def plan(wanted: str | Node, live: Node, path: str = '/', *,
          trim: bool | None = None, acl: tuple[str, ...] | None = None,
          force: bool = False, trim_top: bool = False) -> list[Change]:
@@ -50,6 +52,7 @@ def plan(wanted: str | Node, live: Node, path: str = '/', *,
     return made.changes
 
 
+@paused()
 def difference(wanted: Node, live: Node, path: str = '/', *,
                ephemeral: bool = False) -> list[Change]:
     """Return what makes the node `live` at `path`, and all below it, the

@@ -5,6 +5,7 @@ Many nodes are asked for in one request where the server can answer that
 """
 from collections import deque
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 
 from kazoo.client import KazooClient
@@ -17,6 +18,7 @@ from kazoo.exceptions import UnimplementedError
 from kazoo.interfaces import IAsyncResult
 from zc.zk import multiread
 from zc.zk.acls import read_acls
+from zc.zk.collecting import paused
 from zc.zk.encoding import decode
 from zc.zk.encoding import decode_plain
 from zc.zk.multiread import GET_CHILDREN
@@ -156,15 +158,21 @@ class _Reading:
         else:
             self.losses = 0
             self.window = BULK_WINDOW if self.is_bulk else SINGLE_WINDOW
-            for item, answer in zip(batch, answers, strict=True):
-                if item[0] == GET_DATA:
-                    self.add_node(item, answer)
-                else:
-                    self.add_children(item, answer)
+            self.add(batch, answers)
             if self.progress is not None:
                 self.progress(self.count)
 
-    def answers(self, result: IAsyncResult) -> list[multiread.Answer]:
+    @paused()
+    def add(self, batch: list[tuple],
+            answers: Iterable[multiread.Answer]) -> None:
+        """Add to the tree, and to what is to do, what the answers say."""
+        for item, answer in zip(batch, answers, strict=True):
+            if item[0] == GET_DATA:
+                self.add_node(item, answer)
+            else:
+                self.add_children(item, answer)
+
+    def answers(self, result: IAsyncResult) -> Iterable[multiread.Answer]:
         """The answers in a reply, of which others should be about as long."""
         if not self.is_bulk:
             try:
@@ -177,7 +185,7 @@ class _Reading:
             self.reads = max(1, self.reads * GOOD_ANSWER // len(frame))
         elif len(frame) < GOOD_ANSWER // 2:
             self.reads = min(self.reads * 2, self.most_reads)
-        return list(multiread.answers(frame, offset))
+        return multiread.answers(frame, offset)
 
     def lose(self, attempt: int, batch: list[tuple]) -> None:
         """Ask again after a lost connection, for less at once."""

@@ -1,6 +1,7 @@
 """From text to a tree."""
 import re
 
+from zc.zk.collecting import paused
 from zc.zk.literals import read_literal
 from zc.zk.literals import read_string_value
 from zc.zk.permissions import from_acl
@@ -33,6 +34,7 @@ _common = re.compile(
 ).match
 
 
+@paused()
 def parse_tree(text: str, node_class: type = Node) -> Node:
     """Return a node whose children are the top nodes of `text`.
 
