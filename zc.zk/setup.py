@@ -20,7 +20,7 @@ setup(
     package_dir={'': 'src'},
     packages=find_namespace_packages('src', include=['zc.zk*']),
     include_package_data=True,
-    install_requires=['kazoo >= 2.10', 'psutil'],
+    install_requires=['kazoo >= 2.11', 'psutil'],
     extras_require={
         'test': ['hypothesis', 'manuel', 'pytest', 'pytest-timeout'],
     },

@@ -1,7 +1,6 @@
 """Our node in ZooKeeper: connect, register, keep, withdraw.
 
-Only this module imports zc.zk, which keeps the node true while we serve;
-ZooKeeper's own errors are kazoo's there too.
+Only this module imports zc.zk, which keeps the node true while we serve.
 """
 from __future__ import annotations
 
@@ -12,7 +11,6 @@ import threading
 import time
 
 import zc.zk
-from kazoo.exceptions import NoNodeError
 
 from zc.zkzopeserver import advertising
 from zc.zkzopeserver.errors import ConfigurationError
@@ -47,6 +45,7 @@ class Registration:
         # `withdraw` and `close`, in the thread that stops.
         self._lock = threading.Lock()
         self._withdrawn = False
+        self._closed = False
 
     def register(self, address: tuple[str, int],
                  monitor: tuple[str, int] | str | None,
@@ -55,14 +54,25 @@ class Registration:
 
         True when it is there; False when `stopping` was set meanwhile.
         RegistrationError, unless the option `wait` says to go on trying, when
-        ZooKeeper or the path cannot be reached.
+        ZooKeeper or the path cannot be reached.  `close` from another thread
+        ends it.
         """
+        try:
+            return self._register(address, monitor, stopping)
+        except Exception:
+            if stopping.is_set():
+                return False  # closed under us, as a stop has it
+            raise
+
+    def _register(self, address: tuple[str, int],
+                  monitor: tuple[str, int] | str | None,
+                  stopping: threading.Event) -> bool:
         self._connect(stopping)
         deadline = time.monotonic()
         while not stopping.is_set():
             try:
                 return self._create(address, monitor)
-            except NoNodeError:
+            except zc.zk.NoNodeError:
                 self._no_path(deadline)
                 if time.monotonic() >= deadline:
                     deadline = time.monotonic() + REPORT_S
@@ -81,8 +91,12 @@ class Registration:
             if not stopping.is_set():
                 raise RegistrationError(
                     f"option 'zookeeper': {reason}") from None
-        else:
+            return
+        with self._lock:
             self._zk = zk
+            closed = self._closed
+        if closed:
+            zk.close()
 
     def _create(self, address: tuple[str, int],
                 monitor: tuple[str, int] | str | None) -> bool:
@@ -158,8 +172,11 @@ class Registration:
 
     def close(self) -> None:
         """End the session; what is left of our nodes goes with it."""
-        if self._zk is not None:
-            self._zk.close()
+        with self._lock:
+            self._closed = True
+            zk = self._zk
+        if zk is not None:
+            zk.close()
 
 
 def offer_servers() -> None:

@@ -29,6 +29,9 @@ from zc.zkzopeserver.server import Server
 
 logger = logging.getLogger(__name__)
 
+# Seconds that a stop waits for the announcer to notice.
+ANNOUNCER_S = 1.0
+
 
 class Service:
     """A server, its monitor and its registration, started and stopped.
@@ -84,7 +87,8 @@ class Service:
         self.server.start()
         logger.info('serving on %s', format_address(self.server.address))
         self._announcer = threading.Thread(
-            target=self._announce, name='zc.zkzopeserver.announce')
+            target=self._announce, name='zc.zkzopeserver.announce',
+            daemon=True)
         self._announcer.start()
         self._start_watchdog()
 
@@ -216,8 +220,14 @@ class Service:
                 self.registration.withdraw()
 
     def _end_announcing(self) -> None:
-        if self._announcer is not None:
-            self._announcer.join()
+        if self._announcer is None:
+            return
+        if not self.registered.is_set():
+            # ZooKeeper may be away, and the announcer wait for it.
+            self._close_session()
+        # What is left is at the most a connection attempt, which nobody has
+        # to wait for: it closes what it gets.
+        self._announcer.join(ANNOUNCER_S)
 
     def _linger(self) -> None:
         """Go on serving those who have not yet seen that the node is gone."""

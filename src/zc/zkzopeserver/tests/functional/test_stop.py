@@ -183,3 +183,20 @@ def test_a_stop_while_it_waits_for_zookeeper(tmp_path):
             assert process.ended() in (
                 (0, 3) if wait == 'fail' else (0,)), process.output
             assert 'Traceback' not in process.output
+
+
+def test_a_stop_while_zookeeper_hangs_before_the_registration(
+        zookeeper_server, tmp_path):
+    """It is connected, and ZooKeeper falls silent before the path is there.
+    """
+    ini = write_ini(tmp_path, zookeeper_server.connection_string,
+                    wait='wait', session_timeout='4000')
+    with started(ini) as process:
+        wait_for(lambda: 'waiting for it' in process.output, 20)
+        zookeeper_server.pause()
+        try:
+            began = time.monotonic()
+            assert process.stopped() == 0, process.output
+            assert time.monotonic() - began < 20
+        finally:
+            zookeeper_server.resume()
