@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 from zc.zkzopeserver import logconfig
 
@@ -55,9 +56,7 @@ def attend(wanted: queue.SimpleQueue[int | None],
                 reopen_logs()
             elif had_terminal and not os.isatty(0):
                 logger.info('SIGHUP, as the terminal is gone')
-                # To the thread that waits: another would not wake it.
-                signal.pthread_kill(threading.main_thread().ident,
-                                    signal.SIGTERM)
+                stop()
             else:
                 logger.warning('SIGHUP: one process cannot be replaced'
                                ' without a gap; restart it instead')
@@ -65,11 +64,29 @@ def attend(wanted: queue.SimpleQueue[int | None],
             logger.exception('at signal %s', number)
 
 
+def running() -> list[Any]:
+    """The services of this process; none for a server that is not ours."""
+    runner = sys.modules.get('zc.zkzopeserver.runner')
+    return list(getattr(runner, '_running', ()))
+
+
+def stop() -> None:
+    """Stop as SIGTERM does.
+
+    Not by that signal, where there is another way: one that comes while the
+    main thread goes back to waiting, after this one, would not wake it.
+    """
+    services = running()
+    for service in services:
+        service.request_stop()
+    if not services:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
 def reopen_logs() -> None:
     """Open the log files anew, that of requests, too."""
     logconfig.reopen()
-    runner = sys.modules.get('zc.zkzopeserver.runner')
-    for service in list(getattr(runner, '_running', ())):
+    for service in running():
         if service.server is not None:
             service.server.reopen_logs()
     logger.info('log files opened anew')

@@ -32,9 +32,6 @@ reason than these; 2 an option, an address or a file is wrong; 3 ZooKeeper
 cannot be reached, or the path is not there; 4 it is not up in time; 5 its
 workers died again and again."""
 
-# Seconds for the manager to end, beyond what the server takes.
-MANAGER_S = 10.0
-
 
 def run(place: Place, arguments: Any = None) -> int:
     """Start the server, unless it runs, and wait until it is up."""
@@ -65,7 +62,7 @@ def start(settings: Settings, process: survey.Process,
         progress.say(f'already running, pid {process.pid}')
     elif process.manager is not None:
         # It has died; zdaemon would start it again as it was.
-        stopping.stop(settings, process, progress)
+        stopping.end(settings, process, progress)
     waiting = Waiting(settings, progress, transcript.size(place.transcript))
     is_launched = process.pid is None and daemon.launch(
         place, settings.stop_timeout_s)
@@ -75,7 +72,7 @@ def start(settings: Settings, process: survey.Process,
         found = waiting.wait()
     except Ended:
         if is_launched:
-            give_up(settings)
+            give_up(settings, progress)
         raise failure(place, waiting.offset) from None
     progress.say(up(found))
     return 0
@@ -93,11 +90,11 @@ def up(found: survey.Survey) -> str:
             + (f' ({count} workers)' if count > 1 else ''))
 
 
-def give_up(settings: Settings) -> None:
+def give_up(settings: Settings, progress: Progress) -> None:
     """Stop what is left of a start that has failed."""
-    path = settings.place.socket
-    if daemon.ask(path, 'stop') is not None:
-        daemon.wait_gone(path, settings.stop_timeout_s + MANAGER_S)
+    process = survey.find(settings.place)
+    if process.manager is not None:
+        stopping.end(settings, process, progress)
 
 
 def failure(place: Place, offset: int) -> Failed:

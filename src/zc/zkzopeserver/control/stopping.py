@@ -49,22 +49,32 @@ def run(place: Place, arguments: Any = None) -> int:
 def stop(settings: Settings, process: survey.Process,
          progress: Progress) -> None:
     """Stop a process and its manager; StartError when it does not end."""
+    how = end(settings, process, progress)
+    if how is None:
+        progress.say('not running')
+    elif how:
+        progress.say('stopped')
+    else:
+        progress.say('stopped; it was killed, as it took longer than'
+                     f' {settings.stop_timeout_s:g} s')
+
+
+def end(settings: Settings, process: survey.Process,
+        progress: Progress) -> bool | None:
+    """As `stop`; whether it ended by itself, None when there was nothing."""
     pids = family(process, settings.workers)
     if not tell(settings.place, process):
         pidfile.clear(settings.place.pid_file)
-        return progress.say('not running')
+        return None
     progress.tell(f'stopping pid {process.pid}' if process.pid
                   else 'stopping zdaemon')
-    killed = wait_end(settings, pids, progress)
+    in_time = wait_end(settings, pids, progress)
     pidfile.clear(settings.place.pid_file)
-    if process.manager and not daemon.wait_gone(
-            settings.place.socket, END_S):
-        raise StartError(f'zdaemon {process.manager.pid} has not ended')
+    if process.manager:
+        end_manager(settings.place, process.manager)
     if settings.options is not None and pids:
         wait_unregistered(settings, set(pids), progress)
-    progress.say('stopped' if not killed else
-                 'stopped; it was killed, as it took longer than'
-                 f' {settings.stop_timeout_s:g} s')
+    return in_time
 
 
 def family(process: survey.Process, workers: int) -> list[int]:
@@ -98,18 +108,26 @@ def send(pid: int, number: signal.Signals) -> bool:
     return True
 
 
+def end_manager(place: Place, manager: daemon.Manager) -> None:
+    """Wait until a manager has ended that was told to stop."""
+    if (not daemon.wait_gone(place.socket, END_S)
+            or processes.wait_end([manager.pid], END_S)):
+        raise StartError(f'zdaemon {manager.pid} has not ended')
+
+
 def wait_end(settings: Settings, pids: list[int],
              progress: Progress) -> bool:
-    """Wait until the processes have ended; whether they had to be killed."""
+    """Wait until the processes have ended; False if they had to be killed.
+    """
     left = processes.wait_end(pids, settings.stop_timeout_s)
     if not left:
-        return False
+        return True
     progress.tell('killing ' + ', '.join(f'pid {pid}' for pid in left))
     for pid in left:
         send(pid, signal.SIGKILL)
     if left := processes.wait_end(left, END_S):
         raise StartError(f'pid {left[0]} cannot be killed')
-    return True
+    return False
 
 
 def wait_unregistered(settings: Settings, pids: set[int],
