@@ -1,9 +1,24 @@
 """Fixtures for the tests of all three distributions."""
+import logging
 import os
 import sys
+
+import pytest
 
 pytest_plugins = ['zc.zk.testing.fixtures']
 
 # Python processes that tests start have what the tests have: bin/test has its
 # eggs from its own sys.path.  Tests of generated scripts take it away again.
 os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, sys.path))
+
+
+@pytest.fixture(autouse=True)
+def unchanged_logging():
+    """What a test sets up of the process's logging goes with it."""
+    loggers = [logging.getLogger(name)
+               for name in (None, 'kazoo', 'zc', 'zope')]
+    before = [(logger.level, list(logger.handlers)) for logger in loggers]
+    yield
+    for logger, (level, handlers) in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+        logger.handlers[:] = handlers

@@ -43,6 +43,7 @@ setup(
             'pytest',
             'pytest-timeout',
             'setproctitle',
+            'waitress',
         ],
     },
     entry_points={

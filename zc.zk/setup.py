@@ -22,7 +22,9 @@ setup(
     include_package_data=True,
     install_requires=['kazoo >= 2.11', 'psutil'],
     extras_require={
-        'test': ['hypothesis', 'manuel', 'pytest', 'pytest-timeout'],
+        'progress': ['tqdm'],
+        'test': ['hypothesis', 'manuel', 'pytest', 'pytest-timeout',
+                 'tqdm'],
     },
     entry_points={
         'console_scripts': [

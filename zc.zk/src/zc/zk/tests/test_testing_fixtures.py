@@ -4,6 +4,7 @@ import sys
 
 import pytest
 from kazoo.client import KazooState
+from zc.zk.testing.clients import own_chroot
 from zc.zk.testing.proxy import Proxy
 from zc.zk.testing.waiting import wait_for
 
@@ -26,9 +27,11 @@ def test_kinds_are_told_apart(zookeeper, client):
 
 
 def test_chroots_are_removed(zookeeper, client):
-    chroots = [name for name in client(zookeeper.hosts).get_children('/')
-               if name.startswith('test-')]
-    assert chroots == [zookeeper.chroot[1:]]
+    with own_chroot(zookeeper.servers) as another:
+        client(another).create('/here')
+    remaining = client(zookeeper.hosts).get_children('/')
+    assert another.chroot[1:] not in remaining
+    assert zookeeper.chroot[1:] in remaining
 
 
 def test_expire_ends_the_session_on_the_server(zookeeper, client):
