@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,8 @@ from collections.abc import Sequence
 
 import zc.zk
 import zc.zk.embedded
+
+from zc.zkzopeserver.runner import on_signals
 
 TREE = """\
 /demo : demonstration
@@ -43,13 +46,21 @@ def main(scripts: Mapping[str, str],
     arguments = parser().parse_args(argv)
     stays = sys.stdout.isatty() and not arguments.once
     try:
-        run(scripts, stays)
+        # The servers, in sessions of their own, would outlive the demo when
+        # it is terminated or when its terminal is closed.
+        with on_signals((signal.SIGTERM, signal.SIGHUP), interrupt):
+            run(scripts, stays)
     except Failed as reason:
         print(f'demo: {reason}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print('\ndemo: stopped', file=sys.stderr)
     return 0
+
+
+def interrupt() -> None:
+    """As a Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 def parser() -> argparse.ArgumentParser:
@@ -75,7 +86,7 @@ def run(scripts: Mapping[str, str], stays: bool) -> None:
                 if stays:
                     look_further(server.connection_string)
                     wait_for_interrupt(processes)
-            check_gone(zk, scripts)
+            check_gone(zk, processes)
     say('all servers stopped, and their nodes are gone')
 
 
@@ -105,21 +116,32 @@ def started(name: str, script: str, connection_string: str
             ) -> Iterator[subprocess.Popen[bytes]]:
     """One start script's process, its output kept for when it fails."""
     with tempfile.TemporaryFile() as output:
-        process = subprocess.Popen(
-            [script, '-o', f'zookeeper={connection_string}'],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            # A Ctrl-C is for the demo, which then stops its servers in order.
-            start_new_session=True)
+        try:
+            process = subprocess.Popen(
+                [script, '-o', f'zookeeper={connection_string}'],
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                # A Ctrl-C is for the demo, which then stops its servers in
+                # order.
+                start_new_session=True)
+        except OSError as reason:
+            raise Failed(f'cannot run {script}: {reason.strerror}') from None
         process.output = output
         try:
             yield process
+            if process.returncode is not None:
+                # It ended while somebody looked on, who has been told.
+                return
             process.terminate()
             if process.wait(START_TIMEOUT_S):
-                raise Failed(f'{name} ended with status'
-                             f' {process.returncode}{tail(process)}')
+                raise Failed(ending(name, process))
         finally:
             process.kill()
             process.wait()
+
+
+def ending(name: str, process: subprocess.Popen[bytes]) -> str:
+    """How a process has ended."""
+    return f'{name} ended with status {process.returncode}{tail(process)}'
 
 
 def tail(process: subprocess.Popen[bytes]) -> str:
@@ -150,8 +172,7 @@ def wait_for(condition: Callable[[], object], otherwise: str,
     deadline = time.monotonic() + START_TIMEOUT_S
     while not condition():
         if process.poll() is not None:
-            raise Failed(f'{name} ended with status {process.returncode}'
-                         f'{tail(process)}')
+            raise Failed(ending(name, process))
         if time.monotonic() > deadline:
             raise Failed(otherwise + tail(process))
         time.sleep(0.02)
@@ -182,21 +203,25 @@ Ctrl-C stops everything.''', flush=True)
 
 def wait_for_interrupt(
         processes: Mapping[str, subprocess.Popen[bytes]]) -> None:
-    """Until Ctrl-C; Failed when a server ends by itself."""
+    """Until Ctrl-C; tells of a server that ends, such as one killed to see.
+    """
     with contextlib.suppress(KeyboardInterrupt):
         while True:
             for name, process in processes.items():
-                if process.poll() is not None:
-                    raise Failed(f'{name} ended with status'
-                                 f' {process.returncode}{tail(process)}')
+                if process.returncode is None and process.poll() is not None:
+                    say(ending(name, process))
             time.sleep(0.5)
 
 
-def check_gone(zk: zc.zk.ZooKeeper, scripts: Mapping[str, str]) -> None:
-    """Failed when a server that has stopped is still registered."""
-    for name in scripts:
+def check_gone(zk: zc.zk.ZooKeeper,
+               processes: Mapping[str, subprocess.Popen[bytes]]) -> None:
+    """Failed when a server that was stopped is still registered.
+
+    The node of one that was killed goes with its session, later.
+    """
+    for name, process in processes.items():
         left = zk.get_children(f'/demo/{name}/providers')
-        if left:
+        if left and process.returncode == 0:
             raise Failed(f'{name} has stopped and is still registered: '
                          + ', '.join(left))
 
