@@ -34,6 +34,7 @@ def main(arguments):
     """Set up, then run ``bin/NAME``; returns the exit status."""
     try:
         check_python()
+        check_place()
         set_up()
         return run(arguments) if arguments else 0
     except Stop as reason:
@@ -55,6 +56,16 @@ def check_python():
     if sys.version_info < (3, 10):
         raise Stop('Python 3.10 or newer is needed; this is %s (%s)'
                    % (sys.version.split()[0], sys.executable))
+
+
+def check_place():
+    """Refuse a folder in which no script could be run.
+
+    The first line of a script names its interpreter, and ends it at a space.
+    """
+    if os.name == 'posix' and re.search(r'\s', HERE):
+        raise Stop('the scripts in bin cannot work below a path with spaces;'
+                   ' move this folder: %s' % HERE)
 
 
 def set_up():
@@ -169,7 +180,11 @@ def run(arguments):
     sys.stdout.flush()
     if os.name == 'posix':
         # The command gets our process: its signals and its exit status.
-        os.execv(script, [script] + arguments[1:])
+        try:
+            os.execv(script, [script] + arguments[1:])
+        except OSError as reason:
+            raise Stop('cannot run bin/%s: %s'
+                       % (arguments[0], reason.strerror))
     return call([script] + arguments[1:])
 
 
