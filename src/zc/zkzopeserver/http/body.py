@@ -1,7 +1,7 @@
 """Request bodies: received in memory, beyond a size in a file.
 
-All memory that waiting bodies use is counted: once a server's bodies have
-taken their share, further ones go to files whatever their size.
+All memory that bodies use is counted: once a server's bodies have taken their
+share, further ones go to files whatever their size.
 """
 from __future__ import annotations
 
@@ -104,6 +104,55 @@ class Store:
         self._memory.used -= self._held
         self._held = 0
         self._parts = []
+
+
+class Block:
+    """A body of known length, received in the place where it is read.
+
+    It is its own store.
+    """
+
+    def __init__(self, length: int, memory: Memory) -> None:
+        self.size = 0
+        self.missing = length
+        self._memory = memory
+        self._held = length
+        memory.used += length
+        self._stream = io.BytesIO()
+        self._stream.seek(length - 1)
+        self._stream.write(b'\0')
+        self._view = self._stream.getbuffer()
+
+    @property
+    def store(self) -> Block:
+        """Where the body is kept."""
+        return self
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is missing."""
+        return not self.missing
+
+    def space(self) -> memoryview:
+        """Where what is missing is to be put."""
+        return self._view[self.size:]
+
+    def fill(self, count: int) -> None:
+        """So much has been put there."""
+        self.size += count
+        self.missing -= count
+
+    def stream(self) -> IO[bytes]:
+        """The whole body, as ``wsgi.input``; its memory stays counted."""
+        self._view.release()
+        self._stream.seek(0)
+        return self._stream
+
+    def close(self) -> None:
+        """Let go of the body."""
+        self._memory.used -= self._held
+        self._held = 0
+        self._view.release()
 
 
 class LengthBody:

@@ -246,9 +246,16 @@ class Channel:
     def receive(self, events: int) -> bool:
         """Read; whether a request is complete."""
         is_ending = events & (HALF_CLOSED | GONE)
+        receiver, room = self.receiver, RECV
         for _ in READS:
+            block = receiver.block
             try:
-                data = self.sock.recv(RECV)
+                if block is None:
+                    data = self.sock.recv(RECV)
+                    size = len(data)
+                else:
+                    room = block.missing
+                    size = self.sock.recv_into(block.space())
             except BlockingIOError:
                 if self.context.must_arm:
                     self.context.poller.arm(self.fd, READ)
@@ -256,11 +263,12 @@ class Channel:
             except OSError:
                 self.close()
                 return False
-            if not data:
+            if not size:
                 self.close()
                 return False
-            is_complete = self._feed(data)
-            if len(data) < RECV and not is_ending:
+            is_complete = (self._feed(data) if block is None
+                           else receiver.fill(size))
+            if size < room and not is_ending:
                 if self.context.must_arm:
                     self.context.poller.arm(self.fd, READ)
                 return is_complete and self._hand_over()

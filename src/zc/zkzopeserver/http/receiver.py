@@ -5,6 +5,7 @@ import re
 from typing import TYPE_CHECKING
 from typing import Any
 
+from zc.zkzopeserver.http.body import Block
 from zc.zkzopeserver.http.body import ChunkedBody
 from zc.zkzopeserver.http.body import LengthBody
 from zc.zkzopeserver.http.body import Store
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 CR = 13
 LINE = 1000
+# From that on it pays to receive a body in its final place.
+BLOCK = 16384
 EMPTY_LINES = re.compile(rb'(?:\r\n)*').match
 
 
@@ -28,10 +31,11 @@ class Receiver:
     """Collects one request at a time.
 
     What comes after a request stays here until that has been taken and the
-    next is asked for with ``feed(b'')``.
+    next is asked for with ``feed(b'')``.  While there is a `block`, data is to
+    be put into its space instead, and `fill` called.
     """
 
-    __slots__ = ('context', 'environ', 'must_continue', '_head',
+    __slots__ = ('context', 'environ', 'must_continue', 'block', '_head',
                  '_parser', '_buffer', '_scanned', '_request', '_body',
                  '_began', '_trace', '_make',
                  '_settings')
@@ -43,12 +47,13 @@ class Receiver:
         self.context = context
         self.environ = environ
         self.must_continue = False
+        self.block: Block | None = None
         self._head = b''
         self._parser = HeadParser()
         self._buffer: bytes | bytearray = b''
         self._scanned = 0
         self._request: Task | None = None
-        self._body: LengthBody | ChunkedBody | None = None
+        self._body: Block | LengthBody | ChunkedBody | None = None
         self._began = 0.0
         self._trace: Any = None
 
@@ -121,17 +126,31 @@ class Receiver:
     def _begin_body(self, rest: bytes) -> bool:
         request = self._request
         self._parser.forget()
-        settings = self._settings
-        store = Store(settings, self.context.memory)
-        if request.body_length is None:
-            self._body = ChunkedBody(store, settings)
-        else:
-            self._body = LengthBody(request.body_length, store)
         self._began = self.context.now
+        settings, memory = self._settings, self.context.memory
+        length = request.body_length
+        if length is None:
+            self._body = ChunkedBody(Store(settings, memory), settings)
+        elif (BLOCK < length - len(rest) and length <= settings.body_spool_size
+                and memory.used + length <= memory.limit):
+            self.block = self._body = Block(length, memory)
+            self.block.space()[:len(rest)] = rest
+            self.block.fill(len(rest))
+            rest = b''
+        else:
+            self._body = LengthBody(length, Store(settings, memory))
         if rest:
             return self._feed_body(rest)
         self.must_continue = request.expects_continue
         return False
+
+    def fill(self, count: int) -> bool:
+        """So much was put into `block`; whether a request is complete."""
+        self.block.fill(count)
+        if self.block.missing:
+            return False
+        self.block = None
+        return self._end_body()
 
     def _feed_body(self, data: bytes) -> bool:
         body = self._body
@@ -139,7 +158,10 @@ class Receiver:
         if not body.is_complete:
             return False
         self._buffer = data[taken:]
-        environ = self._request.environ
+        return self._end_body()
+
+    def _end_body(self) -> bool:
+        body, environ = self._body, self._request.environ
         environ['CONTENT_LENGTH'] = str(body.store.size)
         environ['wsgi.input'] = body.store.stream()
         if self._trace is not None:
@@ -177,7 +199,7 @@ class Receiver:
     def close(self) -> None:
         """Let go of what is here."""
         self._buffer = b''
-        self._request = None
+        self._request = self.block = None
         if self._body is not None:
             self._body.store.close()
             self._body = None

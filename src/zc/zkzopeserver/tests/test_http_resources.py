@@ -428,7 +428,7 @@ def test_resets(stage: str, use_epoll: bool) -> None:
         until(lambda: server.statistics().connections == 0)
         found = server.statistics()
         assert (found.in_flight, found.busy_threads) == (0, 0)
-        assert descriptors() == files
+        until(lambda: descriptors() == files)
         assert len({ask(server.address, b'/hello').body
                     for _ in range(4)}) == 1
 
