@@ -44,7 +44,7 @@ CONFIGURATION = """\
   <logfile>
     path {log}
     dateformat %Y-%m-%d %H:%M:%S
-    format %(asctime)s %(levelname)s zdaemon %(message)s
+    format %(asctime)s %(process)d %(levelname)s zdaemon %(message)s
   </logfile>
 </eventlog>
 """

@@ -111,9 +111,10 @@ class Roll:
         if not processes.lives(self._pid):
             self._give_up('the server has ended')
         self._new |= self._living - self._old
-        if gone := self._new - self._living:
-            self._give_up(f'new worker {min(gone)} has ended')
         if self._old & self._living:
+            # Only a roll that fails loses new ones while old ones are left.
+            if gone := self._new - self._living:
+                self._give_up(f'new worker {min(gone)} has ended')
             return False
         found = survey.survey(self._settings, self._registry.nodes(),
                               known=self._known)
@@ -122,8 +123,10 @@ class Roll:
         return found.is_up
 
     def _give_up(self, why: str) -> None:
-        place = self._settings.place
+        path = self._settings.place.transcript
         left = len(self._old & self._living)
+        # In the foreground, it writes elsewhere.
+        lines = transcript.last_lines(path) if transcript.size(path) else ()
         raise StartError('\n'.join([
             f'not reloaded: {why}; {left} of {len(self._old)} old workers'
-            ' are left', *transcript.last_lines(place.transcript)]))
+            ' are left', *lines]))

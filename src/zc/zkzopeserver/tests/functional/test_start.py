@@ -3,6 +3,9 @@ import signal
 import socket
 
 import pytest
+from kazoo.security import OPEN_ACL_UNSAFE
+from kazoo.security import READ_ACL_UNSAFE
+from zc.zk.testing.waiting import wait_for
 
 from zc.zkzopeserver.tests.functional.processes import gone
 from zc.zkzopeserver.tests.functional.processes import registered
@@ -86,6 +89,36 @@ def test_a_host_that_is_not_ours(ini):
 def test_a_path_that_is_not_there(ini):
     output = refused(ini(path='/nosuch/path'), 3)
     assert '/nosuch/path' in output and 'zookeeper_import' in output
+
+
+def test_a_path_that_is_not_open_to_us(tree, ini):
+    tree.set_acls('/fooservice/providers', READ_ACL_UNSAFE)
+    output = refused(ini(), 3)
+    assert "option 'path': the ACL of /fooservice/providers" in output
+
+
+def test_links_in_a_circle(tree, ini):
+    tree.set('/fooservice', b'{"a ->": "/fooservice/b",'
+                            b' "b ->": "/fooservice/a"}')
+    output = refused(ini(path='/fooservice/a'), 3)
+    assert "option 'path': links run in a circle" in output
+
+
+def test_serves_until_the_path_is_open_to_us(tree, ini):
+    tree.set_acls('/fooservice/providers', READ_ACL_UNSAFE)
+    with started(ini(wait='serve')) as process:
+        wait_for(lambda: 'waiting for it' in process.output)
+        tree.set_acls('/fooservice/providers', OPEN_ACL_UNSAFE)
+        assert registered(tree, process)
+        assert process.stopped() == 0
+
+
+def test_authorities_that_are_none(ini, tmp_path):
+    path = tmp_path / 'ca.pem'
+    path.write_text('nothing of the kind')
+    output = refused(ini(zookeeper_ca=str(path)), 2)
+    assert 'zookeeper_ca' in output and str(path) in output
+    assert len(output.splitlines()) == 1
 
 
 def test_a_zookeeper_that_is_not_there(tmp_path):
