@@ -74,7 +74,8 @@ def ours(settings: Settings, nodes: list[Node]) -> list[Target]:
     """The monitors of our processes, each once."""
     place, options = settings.place, settings.ours
     process = survey.require_running(place)
-    pids = survey.members_of(process.pid, settings.workers)
+    pids = ([process.pid] if settings.workers == 1
+            else survey.family_of(process.pid))
     found: dict[int, Target] = {}
     for node in nodes:
         if (node.pid in pids and node.monitor and node.pid not in found

@@ -83,7 +83,7 @@ def family(process: survey.Process, workers: int) -> list[int]:
         return []
     if workers == 1:
         return [process.pid]
-    return survey.members_of(process.pid, workers)
+    return survey.family_of(process.pid)
 
 
 def tell(place: Place, process: survey.Process) -> bool:

@@ -135,9 +135,8 @@ def survey(settings: Settings, nodes: Iterable[Node] = (), problem: str = '',
     process = find(settings.place)
     if settings.options is None:
         nodes = stand_ins(settings, process.pid)
-    members = members_of(process.pid, settings.workers)
-    family = {*members, process.pid} - {None}
-    providers = [Provider(node, kind_of(node, family, process,
+    members = family_of(process.pid)
+    providers = [Provider(node, kind_of(node, set(members), process,
                                         settings.options))
                  for node in nodes]
     return Survey(
@@ -157,7 +156,7 @@ def stand_ins(settings: Settings, pid: int | None) -> list[Node]:
     return [Node(f'{host or "127.0.0.1"}:{port}', {'pid': pid})]
 
 
-def members_of(pid: int | None, workers: int) -> list[int]:
+def family_of(pid: int | None) -> list[int]:
     """The processes that may have nodes: the server's, and its children."""
     if pid is None:
         return []

@@ -134,6 +134,14 @@ def test_reload_rolls_several_workers(web, tree):
     assert json.loads(said)['nodes'] == [f'{PATH}/{chosen}']
     assert 'web: no provider is registered at x:1; there are ' + min(
         after) in web('monitor', '--at', 'x:1', 'status', status=1)
+
+    # Those that are out of rotation are found, too.
+    web('monitor', '--at', chosen, 'deregister')
+    assert tree.get_children(PATH) == [min(after)]
+    said = web('monitor', 'register').splitlines()
+    assert sorted(said[1::2]) == ['registered', 'registered']
+    assert f'pid {after[chosen]["pid"]}:' in said
+    assert sorted(tree.get_children(PATH)) == sorted(after)
     web('stop')
     assert tree.get_children(PATH) == []
     assert web.processes() == []

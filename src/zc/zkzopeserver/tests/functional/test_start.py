@@ -5,6 +5,7 @@ import socket
 import pytest
 from kazoo.security import OPEN_ACL_UNSAFE
 from kazoo.security import READ_ACL_UNSAFE
+from kazoo.security import make_digest_acl
 from zc.zk.testing.waiting import wait_for
 
 from zc.zkzopeserver.tests.functional.processes import gone
@@ -105,7 +106,9 @@ def test_links_in_a_circle(tree, ini):
 
 
 def test_serves_until_the_path_is_open_to_us(tree, ini):
-    tree.set_acls('/fooservice/providers', READ_ACL_UNSAFE)
+    tree.add_auth('digest', 'operator:secret')
+    tree.set_acls('/fooservice/providers', [
+        *READ_ACL_UNSAFE, make_digest_acl('operator', 'secret', all=True)])
     with started(ini(wait='serve')) as process:
         wait_for(lambda: 'waiting for it' in process.output)
         tree.set_acls('/fooservice/providers', OPEN_ACL_UNSAFE)
