@@ -1,7 +1,7 @@
 """The trace log, and that zc.zservertracelog's report can read it."""
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import logging
 import re
 import subprocess
@@ -117,7 +117,8 @@ def test_without_it_nothing_is_recorded(path: Path) -> None:
 
 
 @pytest.fixture(scope='module')
-def report(tmp_path_factory: pytest.TempPathFactory) -> types.ModuleType:
+def report(tmp_path_factory: pytest.TempPathFactory
+           ) -> Iterator[types.ModuleType]:
     """zc.zservertracelog's report, without what else that brings along.
 
     It requires zope.app, so it is fetched by itself, where pip can.
@@ -130,10 +131,17 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> types.ModuleType:
     path = folder / 'zc' / 'zservertracelog' / 'tracereport.py'
     if done.returncode or not path.exists():
         pytest.skip('no zc.zservertracelog: ' + done.stdout.strip()[-200:])
-    spec = importlib.util.spec_from_file_location('tracereport', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    # What it imports of its package is found without the package's own
+    # __init__, which would bring zope.app along.
+    package = types.ModuleType('zc.zservertracelog')
+    package.__path__ = [str(path.parent)]
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setitem(sys.modules, package.__name__, package)
+    try:
+        yield importlib.import_module('zc.zservertracelog.tracereport')
+    finally:
+        sys.modules.pop('zc.zservertracelog.tracereport', None)
+        monkeypatch.undo()
 
 
 def test_the_published_report_reads_it(

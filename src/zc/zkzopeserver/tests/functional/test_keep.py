@@ -61,12 +61,16 @@ def pid_at(tree, address):
 
 
 @pytest.fixture
-def faulty(zookeeper, tree, tmp_path):
-    """(process, address, proxy): a server behind a network that can fail."""
+def faulty(request, zookeeper, tree, tmp_path):
+    """(process, address, proxy): a server behind a network that can fail.
+
+    Its session timeout is the fixture's parameter, 1 second by default.
+    """
     host, _, chroot = zookeeper.connection_string.partition('/')
     with Proxy(host) as proxy:
         ini = write_ini(tmp_path, f'{proxy.connection_string}/{chroot}',
-                        session_timeout='1000', threads='4')
+                        session_timeout=getattr(request, 'param', '1000'),
+                        threads='4')
         with started(ini) as process:
             address, = registered(tree, process)
             yield process, address, proxy
@@ -97,6 +101,7 @@ def test_a_cut_longer_than_the_session(faulty, tree, fault):
     assert len(tree.get_children(PATH)) == 1
 
 
+@pytest.mark.parametrize('faulty', ['10000'], indirect=True)
 def test_a_short_cut_changes_nothing(faulty, tree):
     process, address, proxy = faulty
     old = tree.exists(f'{PATH}/{address}').czxid
