@@ -29,6 +29,10 @@ from zc.zkzopeserver.server import Server
 
 logger = logging.getLogger(__name__)
 
+# Seconds after which a signal is found that came just before the main thread
+# went to sleep, or while it was handling another, and so did not wake it.
+LOOK_S = 0.25
+
 # Seconds that a stop waits for the announcer to notice.
 ANNOUNCER_S = 1.0
 
@@ -57,7 +61,8 @@ class Service:
         self.registration: Registration | None = None
         self._announcer: threading.Thread | None = None
         self._stopping = threading.Event()
-        self._hurrying = threading.Event()
+        self._is_hurried = False
+        self._hurry: queue.SimpleQueue[None] = queue.SimpleQueue()
         # What the thread that runs the service waits for: a request to stop
         # (None), or the exception that ended the announcer.
         self._messages: queue.SimpleQueue[BaseException | None] = (
@@ -73,7 +78,7 @@ class Service:
             self.wait()
         finally:
             self.stop()
-        if self._hurrying.is_set():
+        if self._is_hurried:
             raise StoppedAtOnce('stopped at once, as asked a second time')
 
     # Start.
@@ -160,7 +165,10 @@ class Service:
 
     def wait(self) -> None:
         """Until a request to stop; raises what ended the announcer."""
-        reason = self._messages.get()
+        while True:
+            with contextlib.suppress(queue.Empty):
+                reason = self._messages.get(timeout=LOOK_S)
+                break
         if reason is not None:
             raise reason
 
@@ -196,12 +204,15 @@ class Service:
     def request_stop(self) -> None:
         """Ask for the stop; safe in a signal handler.
 
-        Asked a second time, what is in flight is not waited for.
+        Asked again while it stops, what is in flight is not waited for.
         """
+        # No locks: a handler may interrupt this very thread in one of them,
+        # even in another handler.  A SimpleQueue is made for that.
         if self._stopping.is_set():
-            self._hurrying.set()
-        self._stopping.set()
-        self._messages.put(None)
+            self._is_hurried = True
+            self._hurry.put(None)
+        else:
+            self._messages.put(None)
 
     def stop(self) -> None:
         """Take everything down; every step runs even if one fails."""
@@ -232,13 +243,14 @@ class Service:
     def _linger(self) -> None:
         """Go on serving those who have not yet seen that the node is gone."""
         if self.registered.is_set():
-            self._hurrying.wait(self.options.deregister_wait)
+            with contextlib.suppress(queue.Empty):
+                self._hurry.get(timeout=self.options.deregister_wait)
 
     def _drain(self) -> None:
         if self.server is None:
             return
         cut = self.server.drain(self.options.graceful_timeout,
-                                self._hurrying.is_set)
+                                lambda: self._is_hurried)
         if cut:
             logger.warning('%d requests were cut off', cut)
 

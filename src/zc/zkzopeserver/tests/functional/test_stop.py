@@ -103,6 +103,15 @@ def test_a_second_signal_stops_at_once_with_status_1(serving, tree):
     assert isinstance(results[0], Exception), results
 
 
+def test_two_signals_at_the_same_moment_stop_it(serving, tree):
+    """As from timeout(1), which signals the process and then its group."""
+    process, address = serving('1')
+    process.signal(signal.SIGTERM)
+    process.signal(signal.SIGINT)
+    assert process.ended() in (0, 1), process.output
+    assert tree.get_children(PATH) == []
+
+
 def test_it_serves_on_while_clients_learn_that_the_node_is_gone(
         serving, tree):
     process, address = serving(deregister_wait='2')
