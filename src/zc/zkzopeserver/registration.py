@@ -1,6 +1,7 @@
 """Our node in ZooKeeper: connect, register, keep, withdraw.
 
-Only this module imports zc.zk, which keeps the node true while we serve.
+Only this module imports zc.zk, which keeps the node true while we serve;
+ZooKeeper's own errors are kazoo's there too.
 """
 from __future__ import annotations
 
@@ -11,6 +12,9 @@ import threading
 import time
 
 import zc.zk
+import zc.zk.connecting
+from kazoo.exceptions import NoAuthError
+from kazoo.exceptions import ZookeeperError
 
 from zc.zkzopeserver import advertising
 from zc.zkzopeserver.errors import ConfigurationError
@@ -19,9 +23,9 @@ from zc.zkzopeserver.options import Options
 
 logger = logging.getLogger(__name__)
 
-# Seconds between two looks for a path that is not there yet, and between two
-# lines of log about it.
-LOOK_S = 1
+# Seconds between two attempts to register at a path that is not there yet, or
+# not open to us, and between two lines of log about it.
+RETRY_S = 1
 REPORT_S = 60
 
 
@@ -38,6 +42,7 @@ class Registration:
         self._auth = read_auth_file(options.zookeeper_auth_file)
         for name in 'zookeeper_ca', 'zookeeper_cert', 'zookeeper_key':
             check_readable(name, getattr(options, name))
+        check_tls(options)
         advertising.check(options.advertise)
         self._zk: zc.zk.ZooKeeper | None = None
         self._node: zc.zk.Registration | None = None
@@ -54,8 +59,8 @@ class Registration:
 
         True when it is there; False when `stopping` was set meanwhile.
         RegistrationError, unless the option `wait` says to go on trying, when
-        ZooKeeper or the path cannot be reached.  `close` from another thread
-        ends it.
+        ZooKeeper cannot be reached, or refuses the node.  `close` from
+        another thread ends it.
         """
         try:
             return self._register(address, monitor, stopping)
@@ -68,15 +73,18 @@ class Registration:
                   monitor: tuple[str, int] | str | None,
                   stopping: threading.Event) -> bool:
         self._connect(stopping)
-        deadline = time.monotonic()
+        report_at = time.monotonic()
         while not stopping.is_set():
             try:
                 return self._create(address, monitor)
-            except zc.zk.NoNodeError:
-                self._no_path(deadline)
-                if time.monotonic() >= deadline:
-                    deadline = time.monotonic() + REPORT_S
-            stopping.wait(LOOK_S)
+            except (ZookeeperError, zc.zk.LinkLoop) as reason:
+                problem = self._problem(reason)
+            if self._options.wait == 'fail':
+                raise RegistrationError(problem)
+            if time.monotonic() >= report_at:
+                logger.warning('%s; waiting for it', problem)
+                report_at = time.monotonic() + REPORT_S
+            stopping.wait(RETRY_S)
         return False
 
     def _connect(self, stopping: threading.Event) -> None:
@@ -118,16 +126,21 @@ class Registration:
             return False
         return True
 
-    def _no_path(self, deadline: float) -> None:
+    def _problem(self, reason: Exception) -> str:
+        """Why there is no node: a line for the operator."""
         options = self._options
-        text = (f"option 'path': there is no {options.path} in the ZooKeeper"
-                f' at {options.zookeeper}')
-        if options.wait == 'fail':
-            raise RegistrationError(
-                f'{text}; put it into a tree file and import that with'
-                f' zookeeper_import {options.zookeeper} FILE')
-        if time.monotonic() >= deadline:
-            logger.warning('%s; waiting for it', text)
+        if isinstance(reason, zc.zk.LinkLoop):
+            return f"option 'path': {reason}"
+        where = f'{options.path} in the ZooKeeper at {options.zookeeper}'
+        if isinstance(reason, zc.zk.NoNodeError):
+            return (f"option 'path': there is no {where}; put it into a tree"
+                    ' file and import that with'
+                    f' zookeeper_import {options.zookeeper} FILE')
+        if isinstance(reason, NoAuthError):
+            return (f"option 'path': the ACL of {where} does not let us"
+                    ' register there')
+        return (f"option 'path': cannot register at {where}:"
+                f' {type(reason).__name__}')
 
     # Readable from any thread.
 
@@ -210,6 +223,19 @@ def check_readable(name: str, path: str | None) -> None:
             raise ConfigurationError(
                 f'option {name!r}: cannot read {path}:'
                 f' {reason.strerror}') from None
+
+
+def check_tls(options: Options) -> None:
+    """ConfigurationError when the files for TLS hold something else."""
+    files = (options.zookeeper_ca, options.zookeeper_cert,
+             options.zookeeper_key)
+    if any(files):
+        try:
+            zc.zk.connecting.tls_context(*files)
+        except ValueError as reason:
+            raise ConfigurationError(
+                "options 'zookeeper_ca', 'zookeeper_cert', 'zookeeper_key':"
+                f' {reason}') from None
 
 
 def read_auth_file(path: str | None) -> list[tuple[str, str]] | None:

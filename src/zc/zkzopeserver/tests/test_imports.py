@@ -23,6 +23,8 @@ LIBRARY = {'zope.interface': 'zope.component', 'asyncore': 'zope.server',
 
 # Files that need two: (file, library) -> why.
 SECOND = {
+    ('zc.zkzopeserver.registration', 'kazoo'):
+        "zc.zk leaves ZooKeeper's own errors to kazoo",
     ('zc.zkzopeserver.control.registry', 'kazoo'):
         "zc.zk leaves ZooKeeper's own errors to kazoo",
 }
