@@ -1,12 +1,13 @@
 """The access log: the combined format, and the time taken at the end.
 
-Requests only leave a record in memory; a thread of its own makes lines of
-them and writes these, many at a time.
+Requests only leave a line in memory; a thread of its own writes these, many
+at a time.
 """
 from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import threading
 import time
@@ -25,6 +26,7 @@ INTERVAL = 0.1
 # More than that is dropped, rather than kept in memory for a disk that does
 # not take it.
 KEPT = 200_000
+AGENTS_KEPT = 1000
 
 
 class AccessLog:
@@ -37,14 +39,17 @@ class AccessLog:
     def __init__(self, path: str) -> None:
         self.path = path
         self._fd = -1 if path == '-' else self._open()
-        self._records: deque[tuple[Any, ...]] = deque()
+        self._lines: deque[str] = deque()
         self._dropped = 0
         self.kept = KEPT
         self._lock = threading.Lock()
         self._wanted = threading.Event()
         self._is_awake = False
         self._is_closing = threading.Event()
-        self._clock = Clock()
+        # From the clock of requests to that on the wall.
+        self._offset = time.time() - time.monotonic()
+        self._stamp = -1, ''
+        self._agents: set[str] = set()
         self._thread: threading.Thread | None = None
 
     def _open(self) -> int:
@@ -60,24 +65,49 @@ class AccessLog:
     def add(self, task: Task) -> None:
         """A request has been answered."""
         environ = task.environ
-        get = environ.get
-        self._add((
-            time.time(), time.monotonic() - task.began,
-            environ['REMOTE_ADDR'], get('REMOTE_USER'),
-            f'{task.method} {environ["REQUEST_URI"]}'
-            f' HTTP/1.{task.minor}',
-            task.code, task.sent,
-            get('HTTP_REFERER'), get('HTTP_USER_AGENT')))
+        target = environ['REQUEST_URI']
+        if '"' in target or '\\' in target:
+            target = escaped(target)
+        user = agent = referer = '-'
+        if 'HTTP_USER_AGENT' in environ:
+            agent = environ['HTTP_USER_AGENT']
+            if agent not in self._agents:
+                agent = self._agent(agent)
+        if 'HTTP_REFERER' in environ:
+            referer = escaped(environ['HTTP_REFERER'])
+        if 'REMOTE_USER' in environ:
+            user = escaped(environ['REMOTE_USER']).replace(' ', '\\x20')
+        began = task.began
+        second = int(began + self._offset)
+        stamp = self._stamp
+        if second != stamp[0]:
+            stamp = self._stamp = second, log_time(second)
+        line = (f'{environ["REMOTE_ADDR"]} - {user} [{stamp[1]}] "'
+                f'{task.method} {target} HTTP/1.{task.minor}" {task.code}'
+                f' {task.sent or "-"} "{referer}" "{agent}"'
+                f' {int((time.monotonic() - began) * 1e6)}\n')
+        if self._is_awake and len(self._lines) < self.kept:
+            self._lines.append(line)
+        else:
+            self._add(line)
+
+    def _agent(self, agent: str) -> str:
+        """A user agent, quoted; those that need no quoting are kept."""
+        if is_plain(agent) and len(self._agents) < AGENTS_KEPT:
+            self._agents.add(agent)
+        return escaped(agent)
 
     def add_refusal(self, environ: dict[str, Any], line: bytes, status: int,
                     size: int) -> None:
         """A request has been refused; `line` is its first line, if any."""
-        self._add((time.time(), 0.0, environ['REMOTE_ADDR'], None,
-                   line.decode('latin-1'), status, size, None, None))
+        self._add(
+            f'{environ["REMOTE_ADDR"]} - - [{log_time(int(time.time()))}]'
+            f' "{escaped(line.decode("latin-1"))}" {status} {size or "-"} "-"'
+            ' "-" 0\n')
 
-    def _add(self, record: tuple[Any, ...]) -> None:
-        if len(self._records) < self.kept:
-            self._records.append(record)
+    def _add(self, line: str) -> None:
+        if len(self._lines) < self.kept:
+            self._lines.append(line)
         else:
             self._dropped += 1
         if not self._is_awake:
@@ -120,15 +150,14 @@ class AccessLog:
             self._write()
 
     def _write(self) -> None:
-        lines = []
-        while self._records:
-            lines.append(self._line(*self._records.popleft()))
+        lines = self._lines
+        while count := len(lines):
+            self._write_text(''.join([lines.popleft() for _ in range(count)]))
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
             logger.error('the access log is too slow: %d lines were dropped',
                          dropped)
-        if lines:
-            self._write_text(''.join(lines))
+        self._offset = time.time() - time.monotonic()
 
     def _write_text(self, text: str) -> None:
         try:
@@ -143,25 +172,9 @@ class AccessLog:
         except (OSError, ValueError) as error:
             logger.error('the access log cannot be written: %s', error)
 
-    def _line(self, when: float, took: float, address: str,
-              user: str | None, request: str, status: int, size: int,
-              referer: str | None, agent: str | None) -> str:
-        user = user or '-'
-        referer = referer or '-'
-        agent = agent or '-'
-        if not is_plain(f'{user}{request}{referer}{agent}'):
-            user, request, referer, agent = map(
-                escaped, (user, request, referer, agent))
-            user = user.replace(' ', '\\x20')
-        return (f'{address} - {user} [{self._clock.text(when - took)}]'
-                f' "{request}" {status or "-"} {size or "-"} "{referer}"'
-                f' "{agent}" {took * 1e6:.0f}\n')
 
-
-def is_plain(text: str) -> bool:
-    """Whether text can stand between quotation marks as it is."""
-    return (text.isascii() and text.isprintable() and '"' not in text
-            and '\\' not in text)
+# Text that can stand between quotation marks as it is.
+is_plain = re.compile(r'[ !#-\[\]-~]*').fullmatch
 
 
 def escaped(text: str) -> str:
@@ -178,23 +191,11 @@ def escaped(text: str) -> str:
         for char in text)
 
 
-class Clock:
-    """Local times as the log has them, made once a second."""
-
-    def __init__(self) -> None:
-        self._second = -1
-        self._text = ''
-
-    def text(self, when: float) -> str:
-        """``10/Oct/2000:13:55:36 -0700``."""
-        second = int(when)
-        if second != self._second:
-            self._second = second
-            local = time.localtime(second)
-            sign = '-' if local.tm_gmtoff < 0 else '+'
-            hours, minutes = divmod(abs(local.tm_gmtoff) // 60, 60)
-            self._text = (
-                f'{local.tm_mday:02}/{MONTHS[local.tm_mon - 1]}/'
-                f'{local.tm_year}:{local.tm_hour:02}:{local.tm_min:02}:'
-                f'{local.tm_sec:02} {sign}{hours:02}{minutes:02}')
-        return self._text
+def log_time(second: int) -> str:
+    """A time, local, as the log has it: ``10/Oct/2000:13:55:36 -0700``."""
+    local = time.localtime(second)
+    sign = '-' if local.tm_gmtoff < 0 else '+'
+    hours, minutes = divmod(abs(local.tm_gmtoff) // 60, 60)
+    return (f'{local.tm_mday:02}/{MONTHS[local.tm_mon - 1]}/{local.tm_year}:'
+            f'{local.tm_hour:02}:{local.tm_min:02}:{local.tm_sec:02}'
+            f' {sign}{hours:02}{minutes:02}')

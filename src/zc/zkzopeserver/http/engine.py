@@ -63,6 +63,7 @@ class Engine:
         """Start the threads and return."""
         self._started = time.time()
         self.context.open()
+        self._acceptor.resume()
         self.workers.start()
 
     def statistics(self) -> Statistics:

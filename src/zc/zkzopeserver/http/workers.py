@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 # A request is quick when the application takes less, on average.
 QUICK = 100e-6
 WEIGHT = 1 / 64
+# Nothing counts for more: where a machine is busy, a thread that is kept from
+# running says nothing about the application.
+LONG = 5 * QUICK
 # So many requests are run before the average counts.
 TRIAL = 256
 TICK = 0.004
@@ -55,7 +58,7 @@ class Workers:
         self._is_given_back = False
         self._is_dozing = False
         self._rouse: SimpleQueue[None] = SimpleQueue()
-        self._average = 2 * QUICK
+        self._average = LONG
         self._served = 0
         self._is_stopping = False
         self._threads: list[threading.Thread] = []
@@ -110,7 +113,7 @@ class Workers:
             else:
                 began = time.perf_counter()
                 self._serve(item)
-                self._note(time.perf_counter() - began, 1)
+                self._note(time.perf_counter() - began)
                 self._pass_on(item)
 
     def _picks_up(self) -> bool:
@@ -128,11 +131,12 @@ class Workers:
             logger.exception('%s is closed: this must not happen', channel)
             channel.close()
 
-    def _note(self, seconds: float, count: int) -> None:
-        """So many requests took so long in all."""
-        weight = min(1, count * WEIGHT)
-        self._average += (seconds / count - self._average) * weight
-        self._served += count
+    def _note(self, seconds: float) -> None:
+        """A request took so long."""
+        if seconds > LONG:
+            seconds = LONG
+        self._average += (seconds - self._average) * WEIGHT
+        self._served += 1
 
     def _pass_on(self, channel: Channel) -> None:
         """Leave a connection, or its next request, to others."""
@@ -149,13 +153,17 @@ class Workers:
         try:
             while not self._is_stopping and self._average < QUICK:
                 loop.turn()
-                count = len(loop.ready)
                 began = time.perf_counter()
-                for _ in range(count):
+                for _ in range(len(loop.ready)):
                     if not self._run_ready():
+                        self._note(LONG)
                         return
-                if count:
-                    self._note(time.perf_counter() - began, count)
+                    ended = time.perf_counter()
+                    self._note(ended - began)
+                    began = ended
+                    if not loop.ready:
+                        # The baton was away meanwhile, and back.
+                        break
         except Exception:
             logger.exception('the polling goes on: this must not happen')
         self._is_given_back = True
@@ -172,7 +180,6 @@ class Workers:
             self._rouse.put(None)
         self._serve(channel)
         if not self._picks_up():
-            self._note(2 * TICK, 1)
             self._pass_on(channel)
             return False
         if channel.proceed():

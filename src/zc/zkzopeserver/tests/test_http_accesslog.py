@@ -4,13 +4,14 @@ from __future__ import annotations
 import os
 import re
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from zc.zkzopeserver.http.accesslog import AccessLog
-from zc.zkzopeserver.http.accesslog import Clock
 from zc.zkzopeserver.http.accesslog import escaped
+from zc.zkzopeserver.http.accesslog import log_time
 from zc.zkzopeserver.tests.http_corpus.case import get
 from zc.zkzopeserver.tests.talking import Client
 from zc.zkzopeserver.tests.talking import ask
@@ -214,12 +215,18 @@ def test_the_file_is_created_for_its_owner_to_decide(path: Path) -> None:
     assert path.stat().st_mode & 0o777 == 0o640
 
 
-def test_the_clock() -> None:
-    clock = Clock()
-    assert re.fullmatch(r'01/Jan/1970:\d\d:\d\d:\d\d [+-]\d{4}|31/Dec/1969.*',
-                        clock.text(0.9))
-    assert clock.text(0.1) == clock.text(0.9)
-    assert clock.text(86400.5) != clock.text(0)
+@pytest.mark.parametrize('zone, text', [
+    ('UTC', '14/Jul/2017:02:40:00 +0000'),
+    ('XXX-5:30', '14/Jul/2017:08:10:00 +0530'),
+    ('XXX+8', '13/Jul/2017:18:40:00 -0800'),
+])
+def test_times_are_local(zone: str, text: str,
+                         monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv('TZ', zone)
+    time.tzset()
+    assert log_time(1_500_000_000) == text
+    monkeypatch.undo()
+    time.tzset()
 
 
 def test_write_sizes(path: Path) -> None:
