@@ -17,7 +17,7 @@ class Monitoring:
     """A monitor server, listening when constructed.
 
     `commands` maps a name to a command, besides the basic ones; they are
-    commands of every monitor server of the process until `close`.
+    commands of every monitor server of the process.
 
     `address` is (host, true port), or the path of a unix socket.
     """

@@ -252,7 +252,7 @@ class Service:
         cut = self.server.drain(self.options.graceful_timeout,
                                 lambda: self._is_hurried)
         if cut:
-            logger.warning('%d requests were cut off', cut)
+            logger.warning('requests cut off: %d', cut)
 
     def _close_monitoring(self) -> None:
         if self.monitoring is not None:

@@ -55,7 +55,8 @@ CASES = {
         ' machine',
         '  registered by somebody else: 1',
         '    x:1 (pid 7)']),
-    'stopped': (survey(Process(), node(8, None, Kind.ORPHAN), members=()), 3, 2, [
+    'stopped': (survey(Process(), node(8, None, Kind.ORPHAN),
+                       members=()), 3, 2, [
         'web: not running',
         '  127.0.0.1:1 (pid 8): registered, dead; it was a process of this'
         ' machine']),
