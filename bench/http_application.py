@@ -1,4 +1,4 @@
-"""The application of http_servers.py, for servers that want the name of a module."""
+"""The application of http_servers.py, for who wants the name of a module."""
 import importlib.util
 from pathlib import Path
 

@@ -1,7 +1,7 @@
 """Requests a second, CPU a request and latency, beside other servers.
 
-``bin/py bench/http_servers.py`` runs each server in a process of its own and asks it
-with wrk (Debian's package ``wrk``), in turn, round after round, so that a
+``bin/py bench/http_servers.py`` runs each server in a process of its own and
+asks it with wrk (Debian's package ``wrk``), in turn, round after round, so that a
 machine that gets slower meanwhile gets slower for all.  What is not installed
 is left out: ``pip install waitress gunicorn cheroot granian`` where this runs.
 (Not http.py: the scripts beside it would import that instead of Python's.)
