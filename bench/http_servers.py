@@ -1,12 +1,12 @@
 """Requests a second, CPU a request and latency, beside other servers.
 
 ``bin/py bench/http_servers.py`` runs each server in a process of its own and
-asks it with wrk (Debian's package ``wrk``), in turn, round after round, so that a
-machine that gets slower meanwhile gets slower for all.  What is not installed
-is left out: ``pip install waitress gunicorn cheroot granian`` where this runs.
+asks it with wrk (Debian's package ``wrk``), in turn, round after round, so
+that a machine that gets slower meanwhile gets slower for all.  What is not
+installed is left out: ``pip install waitress gunicorn cheroot granian``.
 (Not http.py: the scripts beside it would import that instead of Python's.)
 
-``--short`` measures the three cells that the README quotes; without it, all of
+``--short`` measures the cells that the README quotes; without it, all of
 1, 4 and 16 threads, 1, 32 and 256 connections, kept alive and closed, hello,
 100 kB and 1 MB upload.  Figures are medians over the rounds.  Trust ratios.
 """

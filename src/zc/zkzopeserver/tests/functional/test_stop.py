@@ -66,7 +66,7 @@ def gone(tree):
 
 
 def test_requests_in_flight_are_finished(serving, tree):
-    process, address = serving('2')
+    process, address = serving('10')
     slow = [asking(address) for _ in range(3)]
     until_in_flight(address, process)
     process.signal()
