@@ -1,6 +1,7 @@
 """The README: its examples run, its options are those of the table."""
 import doctest
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -24,7 +25,10 @@ def session(tmp_path, zookeeper):
 
 
 def test_the_examples_run(session):
-    count = session.run(README.read_text(), skipped=('python3 bootstrap.py',))
+    skipped = ['python3 bootstrap.py']
+    if shutil.which('curl') is None:
+        skipped.append('curl')
+    count = session.run(README.read_text(), tuple(skipped))
     assert count > 10
 
 
