@@ -46,7 +46,7 @@ EGG_ENTRY_POINTS = """\
 default = zc.recipe.egg:Scripts
 """
 
-EXTRAS = '[monitor]', '[loggers]'
+EXTRAS = '[daemon]', '[monitor]', '[loggers]'
 
 METADATA = """\
 Metadata-Version: 2.1
