@@ -140,7 +140,8 @@ class Channel:
         """Go on after `serve`."""
         context = self.context
         if (self.keep_alive and self.is_watched and self.state == ENDING
-                and not self.output.parts and not self.receiver.has_begun()):
+                and not self.output.parts and not self.output.is_broken
+                and not self.receiver.has_begun()):
             # What _continue does, at the least expense.
             self.state = RECEIVING
             self.since = context.now

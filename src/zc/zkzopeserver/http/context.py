@@ -4,6 +4,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 from typing import Any
@@ -38,7 +39,7 @@ class Context:
         self.lock = threading.Lock()
         self.channels: dict[int, Channel] = {}
         # Those that want another turn although no event will come.
-        self.again: list[Channel] = []
+        self.again: deque[Channel] = deque()
         self.memory = Memory(settings.body_memory)
         self.is_draining = False
         self.past_requests = 0

@@ -47,10 +47,11 @@ class Loop:
         found = context.poller.poll(wait)
         context.tick()
         channels, ready = context.channels, self.ready
+        sources = []
         for fd, events in found:
             channel = channels.get(fd)
             if channel is None:
-                self._source(fd)
+                sources.append(fd)
                 continue
             # Only we make a connection busy, so the lock can wait.
             if channel.is_busy and not self._is_released(channel, events):
@@ -61,6 +62,10 @@ class Loop:
             except Exception:
                 logger.exception(CLOSED, channel)
                 channel.close()
+        # Connections are accepted last: a new one may have the descriptor of
+        # one of which an event was still to come.
+        for fd in sources:
+            self._source(fd)
         if context.again:
             self._again()
         if context.now >= self._next_sweep:
@@ -112,8 +117,9 @@ class Loop:
             self._handle(channel, READ)
 
     def _again(self) -> None:
-        again, self.context.again = self.context.again, []
-        for channel in again:
+        again = self.context.again
+        for _ in range(len(again)):
+            channel = again.popleft()
             if (not channel.is_busy
                     or self._is_released(channel, READ | WRITE)):
                 self._handle(channel, READ | WRITE)

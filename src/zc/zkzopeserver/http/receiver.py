@@ -109,10 +109,10 @@ class Receiver:
     def _keep(self, data: bytes | bytearray) -> None:
         """Keep the beginning of a head, as long as it can become one."""
         settings = self._settings
-        if not self._buffer:
+        if not self._scanned:
             self._began = self.context.now
             data = bytearray(data)
-        self._buffer, self._scanned = data, max(0, len(data) - 3)
+        self._buffer, self._scanned = data, max(1, len(data) - 3)
         if data.count(b'\n') != data.count(b'\r\n'):
             self._head = bytes(data)
             raise Refusal(400, 'Lines must end in CR LF.')

@@ -150,6 +150,7 @@ class Workers:
     def _hold(self) -> None:
         """Poll and run what comes, while requests are quick."""
         loop = self._loop
+        self._empty_queue()
         try:
             while not self._is_stopping and self._average < QUICK:
                 loop.turn()
@@ -169,6 +170,16 @@ class Workers:
         self._is_given_back = True
         self._laid_down.append(None)
         self._rouse.put(None)
+
+    def _empty_queue(self) -> None:
+        # What is there may wait for this very thread.
+        try:
+            while (item := self._queue.get_nowait()) is not STOP:
+                if item is not BATON:
+                    self._loop.ready.append(item)
+            self._queue.put(STOP)
+        except Empty:
+            pass
 
     def _run_ready(self) -> bool:
         """Run the first that is ready; whether the baton is still ours."""

@@ -1,6 +1,7 @@
 """Every case of the HTTP corpus, by raw socket."""
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from wsgiref.validate import validator
 
@@ -8,11 +9,14 @@ import pytest
 
 from zc.zkzopeserver.server import Server
 from zc.zkzopeserver.tests.http_corpus import CASES
+from zc.zkzopeserver.tests.http_corpus import advisories
+from zc.zkzopeserver.tests.http_corpus import connections
 from zc.zkzopeserver.tests.http_corpus import limits
 from zc.zkzopeserver.tests.http_corpus.application import Recorder
 from zc.zkzopeserver.tests.http_corpus.case import Case
 from zc.zkzopeserver.tests.http_corpus.running import differences
 from zc.zkzopeserver.tests.http_corpus.running import run
+from zc.zkzopeserver.tests.lone_server import process
 
 KNOWN = {'GET', 'HEAD', 'POST', 'OPTIONS', 'PATCH', 'PUT', 'DELETE',
          'TRACE'}
@@ -52,3 +56,13 @@ def test_case(case: Case, server: Server, recorder: Recorder) -> None:
 def test_the_names_are_unique() -> None:
     names = [case.name for case in CASES]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize('use_epoll', [True, False])
+def test_cases_against_a_process(use_epoll: bool) -> None:
+    with process(use_epoll=use_epoll, **limits.SETTINGS) as server:
+        for case in (*advisories.CASES, *connections.CASES):
+            outcome = run(case, server.address, Recorder())
+            # What reaches its application stays in the process.
+            assert differences(
+                dataclasses.replace(case, seen=()), outcome, Recorder()) == []
