@@ -81,7 +81,7 @@ class Output:
         self._check()
         with self._lock:
             self._enter(FilePart(file, offset, length), length)
-            self._advance()
+        self._push()
 
     def _check(self) -> None:
         if self.is_broken:
@@ -94,9 +94,13 @@ class Output:
     def _keep(self, data: memoryview) -> None:
         with self._lock:
             self._store(data)
-            # Only a socket that has refused something tells when it takes
-            # more, so this must come after something is kept.
-            self._advance()
+        self._push()
+
+    def _push(self) -> None:
+        # Only a socket that has refused something tells when it takes more,
+        # so this must come after something is kept, and go on until then.
+        while self.advance():
+            pass
 
     def _store(self, data: memoryview) -> None:
         settings = self._settings

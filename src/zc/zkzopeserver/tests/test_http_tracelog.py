@@ -144,6 +144,7 @@ def report(tmp_path_factory: pytest.TempPathFactory
         monkeypatch.undo()
 
 
+@pytest.mark.filterwarnings('ignore:datetime.datetime.utcnow')
 def test_the_published_report_reads_it(
         report: types.ModuleType, trace: Trace, path: Path,
         capsys: pytest.CaptureFixture[str]) -> None:
