@@ -9,15 +9,29 @@ wrong is reported together.
 """
 from __future__ import annotations
 
-import ast
 import dataclasses
 import difflib
-import re
-import socket
 import textwrap
 from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
+
+from zc.zkzopeserver.optionvalues import Bad
+from zc.zkzopeserver.optionvalues import advertised
+from zc.zkzopeserver.optionvalues import boolean
+from zc.zkzopeserver.optionvalues import choice
+from zc.zkzopeserver.optionvalues import connection
+from zc.zkzopeserver.optionvalues import host
+from zc.zkzopeserver.optionvalues import line
+from zc.zkzopeserver.optionvalues import loggers
+from zc.zkzopeserver.optionvalues import monitor_address
+from zc.zkzopeserver.optionvalues import number
+from zc.zkzopeserver.optionvalues import properties
+from zc.zkzopeserver.optionvalues import seconds
+from zc.zkzopeserver.optionvalues import size
+from zc.zkzopeserver.optionvalues import token
+from zc.zkzopeserver.optionvalues import url_path
+from zc.zkzopeserver.optionvalues import znode
 
 REQUIRED = object()
 
@@ -39,264 +53,6 @@ class OptionsError(ValueError):
         """A line for each problem, each beginning with where it is."""
         prefix = f'{self.where}: ' if self.where else ''
         return [prefix + problem for problem in self.problems]
-
-
-class Bad(ValueError):
-    """A parser's refusal: what is allowed, and what was found instead.
-
-    `found` is the part that is wrong, when it is not the whole value.
-    """
-
-    def __init__(self, allowed: str, found: str | None = None) -> None:
-        self.allowed = allowed
-        self.found = found
-        super().__init__(allowed)
-
-
-# Parsers: text in, value out, `Bad` with what is allowed.
-
-def text(value: str) -> str:
-    """Any text that is not empty."""
-    value = value.strip()
-    if not value:
-        raise Bad('some text')
-    return value
-
-
-def line(value: str) -> str:
-    """One line of printable text."""
-    value = text(value)
-    if not value.isprintable():
-        raise Bad('one line of printable text')
-    return value
-
-
-def token(value: str) -> str:
-    """Text for a header field: visible ASCII and spaces."""
-    value = text(value)
-    if not (value.isascii() and value.isprintable()):
-        raise Bad('one line of printable ASCII text')
-    return value
-
-
-def host(value: str) -> str:
-    """A host name or an IP address; brackets around IPv6 are dropped."""
-    value = value.strip()
-    if value.startswith('[') and value.endswith(']'):
-        value = value[1:-1]
-        if not is_ipv6(value):
-            raise Bad('an IPv6 address between the brackets')
-    if not value or is_ipv6(value):
-        return value
-    if not re.fullmatch(r'[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?', value):
-        raise Bad('a host name or an IP address, without a port')
-    return value
-
-
-def is_ipv6(value: str) -> bool:
-    """Whether the text is an IPv6 address, a zone (``%eth0``) allowed."""
-    try:
-        socket.inet_pton(socket.AF_INET6, value.partition('%')[0])
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def number(low: int, high: int) -> Callable[[str], int]:
-    """Whole numbers from `low` to `high`."""
-    def parse(value: str) -> int:
-        value = value.strip()
-        if not (re.fullmatch('[0-9]{1,18}', value)
-                and low <= int(value) <= high):
-            raise Bad(f'a whole number from {low} to {high}')
-        return int(value)
-    return parse
-
-
-def seconds(low: float, high: float) -> Callable[[str], float]:
-    """Seconds, with a decimal point if wanted."""
-    def parse(value: str) -> float:
-        value = value.strip()
-        if not (re.fullmatch(r'[0-9]{1,9}(\.[0-9]{1,9})?', value)
-                and low <= float(value) <= high):
-            raise Bad(f'seconds from {low:g} to {high:g}')
-        return float(value)
-    return parse
-
-
-SIZE_UNITS = {'': 1, 'B': 1, 'K': 2 ** 10, 'M': 2 ** 20, 'G': 2 ** 30,
-              'T': 2 ** 40}
-
-
-def size(value: str) -> int:
-    """Bytes, as ``65536``, ``64 KiB``, ``64K`` or ``1 GiB``: powers of two."""
-    match = re.fullmatch(r'([0-9]{1,15})\s*([KMGT]?)(?:i?B)?', value.strip(),
-                         re.IGNORECASE)
-    if not match or not int(match[1]):
-        raise Bad('a size of at least one byte, such as 65536, 64 KiB or'
-                  ' 1 GiB')
-    return int(match[1]) * SIZE_UNITS[match[2].upper()]
-
-
-BOOLEANS = {'true': True, 'yes': True, 'on': True, '1': True,
-            'false': False, 'no': False, 'off': False, '0': False}
-
-
-def boolean(value: str) -> bool:
-    """true or false; yes, no, on, off, 1 and 0 are the same."""
-    try:
-        return BOOLEANS[value.strip().lower()]
-    except KeyError:
-        raise Bad('true or false') from None
-
-
-def choice(*words: str) -> Callable[[str], str]:
-    """One of the words."""
-    def parse(value: str) -> str:
-        value = value.strip()
-        if value not in words:
-            raise Bad(', '.join(words[:-1]) + ' or ' + words[-1])
-        return value
-    return parse
-
-
-def split_address(value: str) -> tuple[str, int]:
-    """``HOST:PORT`` -> (host, port); an IPv6 host stands in brackets."""
-    name, colon, port_text = value.strip().rpartition(':')
-    if (not colon or not re.fullmatch('[0-9]{1,5}', port_text)
-            or int(port_text) > 65535):
-        raise Bad('HOST:PORT')
-    if ':' in name and not name.startswith('['):
-        raise Bad('HOST:PORT, an IPv6 host as [::1]')
-    return host(name), int(port_text)
-
-
-def connection(value: str) -> str:
-    """A ZooKeeper connection string, with an optional chroot."""
-    value = re.sub(r'\s*,\s*', ',', value.strip())
-    allowed = 'HOST:PORT[,HOST:PORT...][/CHROOT]'
-    servers, slash, chroot = value.partition('/')
-    try:
-        for server in servers.split(','):
-            name, port_number = split_address(server)
-            if not name or not port_number:
-                raise Bad(allowed)
-        if slash:
-            znode('/' + chroot)
-    except Bad:
-        raise Bad(allowed) from None
-    return value
-
-
-def znode(value: str) -> str:
-    """An absolute ZooKeeper path (``.`` and ``..`` are resolved later)."""
-    value = value.strip()
-    if (not value.startswith('/') or '//' in value
-            or value != '/' and value.endswith('/')
-            or not value.isprintable()):
-        raise Bad('an absolute path such as /fooservice/providers')
-    return value
-
-
-def monitor_address(value: str) -> tuple[str, int] | str:
-    """``HOST:PORT`` (the host may be empty) or a unix socket's path."""
-    value = value.strip()
-    if '/' in value:
-        if not value.isprintable():
-            raise Bad('HOST:PORT or the path of a unix socket')
-        return value
-    try:
-        return split_address(value)
-    except Bad:
-        raise Bad('HOST:PORT or the path of a unix socket') from None
-
-
-def advertised(value: str) -> str:
-    """``HOST``, ``HOST:PORT``, ``interface:NAME`` or ``route``."""
-    value = value.strip()
-    allowed = 'HOST, HOST:PORT, interface:NAME or route'
-    kind, colon, name = value.partition(':')
-    if kind == 'interface' and colon:
-        if not re.fullmatch(r'[^\s/]{1,15}', name):
-            raise Bad(allowed)
-        return value
-    try:
-        if is_ipv6(value) or not colon or value.endswith(']'):
-            if host(value):
-                return value
-        else:
-            address = split_address(value)
-            if address[0] and address[1]:
-                return value
-    except Bad:
-        pass
-    raise Bad(allowed)
-
-
-RESERVED = 'monitor', 'pid'
-
-
-def properties(value: str) -> dict[str, Any]:
-    """``name = literal`` lines; the names of our own data are refused."""
-    result: dict[str, Any] = {}
-    for entry in value.splitlines():
-        entry = entry.strip()
-        if not entry or entry.startswith('#'):
-            continue
-        name, equals, literal = entry.partition('=')
-        name = name.strip()
-        if not equals or not name:
-            raise Bad('a line `name = literal`', entry)
-        if name in RESERVED:
-            raise Bad('a free name: the server itself sets '
-                      + ' and '.join(RESERVED), name)
-        if name in result:
-            raise Bad(f'the only line for {name!r}', entry)
-        result[name] = _literal(literal.strip(), entry)
-    return result
-
-
-def _literal(literal: str, entry: str) -> Any:
-    try:
-        found = ast.literal_eval(literal)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        raise Bad('a name, `=` and a Python literal', entry) from None
-    if not _is_json(found):
-        raise Bad('a value that JSON can hold', entry)
-    return found
-
-
-def _is_json(found: object) -> bool:
-    if isinstance(found, dict):
-        return all(isinstance(key, str) and _is_json(item)
-                   for key, item in found.items())
-    if isinstance(found, (list, tuple)):
-        return all(map(_is_json, found))
-    if isinstance(found, float):
-        return found == found and abs(found) != float('inf')
-    return found is None or isinstance(found, (str, int))
-
-
-def url_path(value: str) -> str:
-    """A path to ask the server for: ``/ready?deep=1``."""
-    value = value.strip()
-    if not re.fullmatch(r'/[!-~]*', value):
-        raise Bad('a path such as /ready')
-    return value
-
-
-LEVELS = 'CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG'
-
-
-def loggers(value: str) -> str:
-    """A level's name, or ZConfig text with ``<logger>`` sections."""
-    value = value.strip()
-    if value.upper() in LEVELS or re.fullmatch('[0-9]{1,3}', value):
-        return value.upper()
-    if '<' in value:
-        return value
-    raise Bad('a level (' + ', '.join(LEVELS) + ' or a number) or ZConfig'
-              ' text with <logger> sections')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -385,16 +141,51 @@ TABLE: tuple[Option, ...] = (
     Option('access_log', line, None,
            'file of the access log, - for stdout: combined format with the'
            ' time taken'),
+    Option('connection_limit', number(1, 1_000_000), 1000,
+           'open connections; further ones wait in the listen queue'),
+    Option('backlog', number(1, 65_535), 1024, 'length of the listen queue'),
+    Option('channel_timeout', seconds(0.1, 86_400), 120.0,
+           'how long an idle connection is kept', shown='120', unit='s'),
+    Option('header_timeout', seconds(0.1, 86_400), 30.0,
+           'how long the request line and header block may take; beyond: 408',
+           shown='30', unit='s'),
+    Option('body_timeout', seconds(0.1, 86_400), 60.0,
+           'how long a request body may take; beyond: 408', shown='60',
+           unit='s'),
+    Option('send_timeout', seconds(0.1, 86_400), 60.0,
+           'how long a client may take to read a response', shown='60',
+           unit='s'),
+    Option('minimum_rate', number(1, 2 ** 30), 500,
+           'these three times are extended by a second for each so many bytes'
+           ' that have come or gone', unit='bytes/s'),
+    Option('linger_timeout', seconds(0, 3_600), 2.0,
+           'how long what a client still sends is read and dropped after the'
+           ' last response, so that it gets that', shown='2', unit='s'),
+    Option('max_request_line', size, 16 * 2 ** 10,
+           'largest request line; beyond: 414', shown='16 KiB',
+           unit='bytes'),
     Option('max_request_header_size', size, 64 * 2 ** 10,
            'largest request line and header block; beyond: 431',
            shown='64 KiB', unit='bytes'),
+    Option('max_request_fields', number(1, 100_000), 200,
+           'header fields of a request, and trailer fields; beyond: 431'),
     Option('max_request_body_size', size, 2 ** 30,
            'largest request body; beyond: 413', shown='1 GiB', unit='bytes'),
-    Option('connection_limit', number(1, 1_000_000), 1000,
-           'open connections; further ones wait in the listen queue'),
-    Option('channel_timeout', seconds(0.1, 86_400), 120.0,
-           'how long an idle connection is kept', shown='120', unit='s'),
-    Option('backlog', number(1, 65_535), 1024, 'length of the listen queue'),
+    Option('max_chunk_framing', size, 16 * 2 ** 10,
+           'largest sum of the chunk extensions and trailers of a body;'
+           ' beyond: 400', shown='16 KiB', unit='bytes'),
+    Option('body_spool_size', size, 2 ** 20,
+           'request bodies that are larger wait in a temporary file',
+           shown='1 MiB', unit='bytes'),
+    Option('body_memory', size, 64 * 2 ** 20,
+           'memory for all request bodies together; further ones wait in'
+           ' temporary files', shown='64 MiB', unit='bytes'),
+    Option('output_buffer_size', size, 256 * 2 ** 10,
+           'how much of a response is kept in memory for a client that reads'
+           ' it slowly', shown='256 KiB', unit='bytes'),
+    Option('output_spool_size', size, 16 * 2 ** 20,
+           'how much more of it is kept in a temporary file; beyond, the'
+           ' application waits', shown='16 MiB', unit='bytes'),
     Option('zookeeper_auth_file', line, None,
            'file with `digest USER:PASSWORD`, refused when others can read'
            ' it; nodes then are creator-all and world-readable'),

@@ -6,6 +6,7 @@ names the classes that do the work.  Those are in `http`.
 """
 from __future__ import annotations
 
+import dataclasses
 import os
 import socket
 from collections.abc import Callable
@@ -23,7 +24,10 @@ from zc.zkzopeserver.http.engine import Statistics
 from zc.zkzopeserver.http.settings import Settings
 from zc.zkzopeserver.http.tracelog import TraceLog
 
-__all__ = ['Server', 'ServerError', 'Shell', 'Statistics']
+__all__ = ['SETTINGS', 'Server', 'ServerError', 'Shell', 'Statistics']
+
+# What `Server` takes as keyword arguments, besides those that it names.
+SETTINGS = tuple(field.name for field in dataclasses.fields(Settings))
 
 
 class Shell(WSGIHTTPServer):

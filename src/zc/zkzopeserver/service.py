@@ -22,9 +22,11 @@ from zc.zkzopeserver import systemd
 from zc.zkzopeserver.commands import commands
 from zc.zkzopeserver.errors import StoppedAtOnce
 from zc.zkzopeserver.monitoring import Monitoring
+from zc.zkzopeserver.options import BY_NAME
 from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.registration import Registration
 from zc.zkzopeserver.registration import offer_servers
+from zc.zkzopeserver.server import SETTINGS
 from zc.zkzopeserver.server import Server
 
 logger = logging.getLogger(__name__)
@@ -101,14 +103,12 @@ class Service:
         options = self.options
         return Server(
             self.application, host=options.host, port=options.port,
-            threads=options.threads, name=options.name,
-            connection_limit=options.connection_limit,
-            channel_timeout=options.channel_timeout,
             backlog=options.backlog,
-            max_request_header_size=options.max_request_header_size,
-            max_request_body_size=options.max_request_body_size,
             zservertracelog=options.zservertracelog,
-            access_log=options.access_log)
+            access_log=options.access_log,
+            multiprocess=options.workers > 1,
+            **{name: getattr(options, name) for name in SETTINGS
+               if name in BY_NAME})
 
     def _start_monitoring(self) -> None:
         if self.options.monitor_server is None:

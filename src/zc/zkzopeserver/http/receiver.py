@@ -108,20 +108,26 @@ class Receiver:
 
     def _keep(self, data: bytes | bytearray) -> None:
         """Keep the beginning of a head, as long as it can become one."""
-        settings = self._settings
         if not self._scanned:
             self._began = self.context.now
             data = bytearray(data)
         self._buffer, self._scanned = data, max(1, len(data) - 3)
+        problem = self._problem(data)
+        if problem is not None:
+            self._head = bytes(data)
+            raise problem
+
+    def _problem(self, data: bytes | bytearray) -> Refusal | None:
+        """Why this can never become a head, if so."""
+        settings = self._settings
         if data.count(b'\n') != data.count(b'\r\n'):
-            self._head = bytes(data)
-            raise Refusal(400, 'Lines must end in CR LF.')
-        if len(data) > settings.max_request_line + 100:
-            self._head = bytes(data)
-            if b'\r\n' not in data:
-                raise Refusal(414, 'The request line is too long.')
-            if len(data) > settings.max_request_header_size:
-                raise Refusal(431, 'The header is too long.')
+            return Refusal(400, 'Lines must end in CR LF.')
+        if (len(data) > settings.max_request_line + 1
+                and b'\r\n' not in data):
+            return Refusal(414, 'The request line is too long.')
+        if len(data) > settings.max_request_header_size:
+            return Refusal(431, 'The header is too long.')
+        return None
 
     def _begin_body(self, rest: bytes) -> bool:
         request = self._request

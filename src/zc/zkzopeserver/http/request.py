@@ -73,8 +73,8 @@ def read(head: bytes, parser: HeadParser, base: dict[str, Any],
     method, target, minor = match.groups()
     if method not in METHODS:
         raise Refusal(501, 'The method is not supported.')
-    if len(target) > settings.max_request_line:
-        raise Refusal(414, 'The target is too long.')
+    if match.end() - 2 > settings.max_request_line:
+        raise Refusal(414, 'The request line is too long.')
     fields = parser.fields(head)
     if len(fields) > settings.max_request_fields:
         raise Refusal(431, 'There are too many header fields.')

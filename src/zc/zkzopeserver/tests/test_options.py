@@ -1,9 +1,12 @@
 """The option table: parsing, refusing, reporting."""
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from zc.zkzopeserver import options
+from zc.zkzopeserver.http.settings import Settings
 from zc.zkzopeserver.options import OptionsError
 from zc.zkzopeserver.options import parse
 
@@ -38,6 +41,15 @@ def test_every_default_of_the_table_is_what_its_text_parses_to():
         shown = option.default_text.strip("'")
         if shown not in ('none', ''):
             assert option.parse(shown) == option.default, option.name
+
+
+def test_every_limit_of_the_engine_is_an_option():
+    settings = {field.name: field.default
+                for field in dataclasses.fields(Settings)}
+    # The first follows from `workers`, the other from the system.
+    del settings['multiprocess'], settings['use_epoll']
+    assert settings == {
+        name: options.BY_NAME[name].default for name in settings}
 
 
 @pytest.mark.parametrize('name, text, value', [

@@ -1,4 +1,5 @@
 """The runner with a real ZooKeeper and real sockets, in this process."""
+import http.client
 import json
 import os
 import signal
@@ -151,6 +152,21 @@ def test_threads(zookeeper, tree):
         for each in clients:
             each.join()
         assert [status for status, _ in results] == [200] * 4
+
+
+def test_limits(zookeeper, tree):
+    """What the engine's limits are is for the section to say."""
+    with running(zookeeper, max_request_line='50', max_request_fields='3',
+                 max_request_body_size='5'):
+        address, = nodes(tree)
+        assert get(address, '/' + 'a' * 36)[0] == 200
+        assert get(address, '/' + 'a' * 37)[0] == 414
+        for headers, status in (({'X-A': 'a'}, 431),
+                                ({'Content-Length': '6'}, 413)):
+            connection = http.client.HTTPConnection(address, timeout=10)
+            connection.request('POST', '/', headers=headers)
+            assert connection.getresponse().status == status
+            connection.close()
 
 
 def test_the_monitor_server(zookeeper, tree):

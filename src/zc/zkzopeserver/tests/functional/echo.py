@@ -12,11 +12,13 @@ from typing import Any
 
 def make_echo(global_conf: Mapping[str, str] | None = None,
               greeting: str = 'echo', slow_every: str = '50',
-              slow_s: str = '0.2', loaded: str = '') -> Callable[..., Any]:
+              slow_s: str = '0.2', loaded: str = '',
+              shows: str = '') -> Callable[..., Any]:
     """A ``paste.app_factory``: answers ``GREETING PID BODY``.
 
     Every so many requests one takes its time.  In the file `loaded` there is
-    a line for each process that has loaded it.
+    a line for each process that has loaded it.  `shows` is a variable of the
+    environment whose value comes at the end.
     """
     if loaded:
         with open(loaded, 'a') as file:
@@ -28,6 +30,8 @@ def make_echo(global_conf: Mapping[str, str] | None = None,
              start_response: Callable[..., Any]) -> Iterable[bytes]:
         length = int(environ.get('CONTENT_LENGTH') or 0)
         body = begin + environ['wsgi.input'].read(length)
+        if shows:
+            body += str(environ[shows]).encode()
         if next(numbers) % int(slow_every) == 0:
             time.sleep(float(slow_s))
         start_response('200 OK', [('Content-Type', 'text/plain'),

@@ -71,7 +71,8 @@ def all_gone(numbers, timeout=15):
 
 def test_each_worker_has_a_port_and_a_node_and_a_monitor(
         zookeeper, tree, tmp_path):
-    ini = write_ini(tmp_path, zookeeper, workers='3',
+    ini = write_ini(tmp_path, zookeeper,
+                    f'{ECHO}\nshows = wsgi.multiprocess', workers='3',
                     monitor_server='127.0.0.1:0')
     with processes.started(ini) as process:
         nodes = registered(tree, process, count=3)
@@ -79,7 +80,7 @@ def test_each_worker_has_a_port_and_a_node_and_a_monitor(
         parent, *workers = family(process)
         assert pids(nodes) == sorted(workers)
         for address, data in nodes.items():
-            assert get(address) == (200, f'echo {data["pid"]} ')
+            assert get(address) == (200, f'echo {data["pid"]} True')
         # The parent has neither a socket that listens nor a session.
         assert not psutil.Process(parent).net_connections('inet')
         assert process.stopped() == 0

@@ -19,7 +19,11 @@ TRAILERS = b''.join(b'X-%d: a\r\n' % number for number in range(51))
 CASES = (
     good('a long target', get(target=b'/' + b'a' * 1900),
          'GET /' + 'a' * 1900),
-    bad('too long a target', get(target=b'/' + b'a' * 2100), 414),
+    good('as long a request line as may be', get(target=b'/' + b'a' * 1986),
+         'GET /' + 'a' * 1986),
+    bad('too long a request line', get(target=b'/' + b'a' * 1987), 414),
+    bad('too long a request line, in pieces',
+        (b'GET /' + b'a' * 1986, b'a HTTP/1.1\r', b'\n'), 414),
     bad('a target without an end', b'GET /' + b'a' * 3000, 414, severe=True),
     bad('a target without an end, in pieces', (b'GET /',) + (b'a' * 100,) * 25,
         414, severe=True),
