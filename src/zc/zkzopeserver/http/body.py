@@ -11,22 +11,15 @@ import tempfile
 from typing import IO
 
 from zc.zkzopeserver.http.errors import Refusal
+from zc.zkzopeserver.http.memory import BlockReader
+from zc.zkzopeserver.http.memory import Memory
 from zc.zkzopeserver.http.parser import ChunkedParser
 from zc.zkzopeserver.http.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-
-class Memory:
-    """What the bodies of a server have taken.
-
-    The count may be off by a little when threads meet here; it is a limit,
-    not an account.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.used = 0
+# An application that reads a body in pieces is handed so much at a time.
+READ = 65536
 
 
 def empty() -> IO[bytes]:
@@ -53,9 +46,9 @@ class Store:
         if self._file is None:
             self._parts.append(data)
             self._held += len(data)
-            self._memory.used += len(data)
+            self._memory.take(len(data))
             if (self.size > self._settings.body_spool_size
-                    or self._memory.used > self._memory.limit):
+                    or not self._memory.has_room()):
                 self._spill()
         else:
             self._write(data)
@@ -90,7 +83,7 @@ class Store:
             self._parts = []
             return io.BytesIO(data)
         self._file.seek(0)
-        self._file = io.BufferedReader(self._file, 65536)
+        self._file = io.BufferedReader(self._file, READ)
         return self._file
 
     def close(self) -> None:
@@ -101,7 +94,7 @@ class Store:
             self._file = None
 
     def _forget(self) -> None:
-        self._memory.used -= self._held
+        self._memory.take(-self._held)
         self._held = 0
         self._parts = []
 
@@ -116,12 +109,9 @@ class Block:
         self.size = 0
         self.missing = length
         self._memory = memory
-        self._held = length
-        memory.used += length
-        self._stream = io.BytesIO()
-        self._stream.seek(length - 1)
-        self._stream.write(b'\0')
-        self._view = self._stream.getbuffer()
+        self._block: bytearray | None = memory.block(length)
+        self._view = memoryview(self._block)[:length]
+        self._reader: BlockReader | None = None
 
     @property
     def store(self) -> Block:
@@ -143,16 +133,19 @@ class Block:
         self.missing -= count
 
     def stream(self) -> IO[bytes]:
-        """The whole body, as ``wsgi.input``; its memory stays counted."""
-        self._view.release()
-        self._stream.seek(0)
-        return self._stream
+        """The whole body, as ``wsgi.input``, until `close`."""
+        self._reader = BlockReader(self._view)
+        return io.BufferedReader(self._reader, min(self.size, READ))
 
     def close(self) -> None:
-        """Let go of the body."""
-        self._memory.used -= self._held
-        self._held = 0
+        """Let go of the body: its block is used again."""
+        block, self._block = self._block, None
+        if block is None:
+            return
+        if self._reader is not None:
+            self._reader.close()
         self._view.release()
+        self._memory.give_back(block)
 
 
 class LengthBody:

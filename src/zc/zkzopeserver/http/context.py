@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from typing import Any
 
-from zc.zkzopeserver.http.body import Memory
+from zc.zkzopeserver.http.memory import Memory
 from zc.zkzopeserver.http.polling import Waker
 from zc.zkzopeserver.http.polling import make_poller
 from zc.zkzopeserver.http.response import http_date

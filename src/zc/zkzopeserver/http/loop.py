@@ -135,6 +135,7 @@ class Loop:
                 except Exception:
                     logger.exception(CLOSED, channel)
                     channel.close()
+        context.memory.tidy()
         if self.acceptor.is_paused:
             self.acceptor.make_room()
             self.acceptor.resume()

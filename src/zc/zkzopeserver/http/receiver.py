@@ -138,7 +138,7 @@ class Receiver:
         if length is None:
             self._body = ChunkedBody(Store(settings, memory), settings)
         elif (BLOCK < length - len(rest) and length <= settings.body_spool_size
-                and memory.used + length <= memory.limit):
+                and memory.has_room(length)):
             self.block = self._body = Block(length, memory)
             self.block.space()[:len(rest)] = rest
             self.block.fill(len(rest))

@@ -1,0 +1,105 @@
+"""wrk against a server: requests a second, CPU a request, latency."""
+from __future__ import annotations
+
+import datetime
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import psutil
+from http_subjects import running
+
+UPLOAD = ('wrk.method = "POST"; wrk.body = string.rep("x", 1048576);'
+          ' wrk.path = "/upload"')
+
+
+class Cell(NamedTuple):
+    """What is measured at once."""
+
+    path: str
+    threads: int
+    connections: int
+    keep_alive: bool = True
+
+    def __str__(self) -> str:
+        kind = {'/hello': 'hello', '/large': '100 kB',
+                '/upload': '1 MB upload'}[self.path]
+        return (f'{kind}, {self.threads} threads, {self.connections}'
+                f' connections{"" if self.keep_alive else ", close"}')
+
+
+class Figures(NamedTuple):
+    """What a server did in one run."""
+
+    rate: float     # requests a second
+    cpu: float      # microseconds of the server's CPU a request
+    p99: float      # milliseconds
+    served: float   # connections, on average
+    errors: int
+
+
+def median(runs: Iterable[Figures]) -> Figures:
+    """The median of each figure; the sum of the errors."""
+    *figures, errors = zip(*runs, strict=True)
+    return Figures(*map(statistics.median, figures), sum(errors))
+
+
+def conditions(seconds: int, rounds: int) -> str:
+    """Where and how it is measured; SystemExit without wrk."""
+    if not shutil.which('wrk'):
+        raise SystemExit('wrk is needed: apt-get install wrk')
+    return (f'{datetime.date.today()}, Python {platform.python_version()},'
+            f' {os.cpu_count()} cores, wrk for {seconds} s, {rounds} rounds'
+            ' in turn')
+
+
+def cpu_seconds(process: psutil.Process) -> float:
+    """CPU that a process and its children have used."""
+    found = [process, *process.children(recursive=True)]
+    return sum(sum(each.cpu_times()[:2]) for each in found)
+
+
+def measure(name: str, cell: Cell, seconds: int,
+            environment: Mapping[str, str] = {}) -> Figures:
+    """One run of wrk against one server."""
+    with (tempfile.NamedTemporaryFile('w', suffix='.lua') as script,
+          running(name, cell.threads, environment) as (port, process)):
+        command = ['wrk', '-t1', f'-c{cell.connections}', f'-d{seconds}s',
+                   '--latency', f'http://127.0.0.1:{port}{cell.path}']
+        if cell.path == '/upload':
+            script.write(UPLOAD)
+            script.flush()
+            command += ['-s', script.name]
+        if not cell.keep_alive:
+            command += ['-H', 'Connection: close']
+        before = cpu_seconds(process)
+        output = subprocess.run(command, text=True, check=True,
+                                stdout=subprocess.PIPE).stdout
+        used = cpu_seconds(process) - before
+    return figures(output, used)
+
+
+def figures(output: str, used: float) -> Figures:
+    """What wrk has printed; `used` are the seconds of CPU meanwhile."""
+    done = int(re.search(r'(\d+) requests in', output)[1])
+    rate = float(re.search(r'Requests/sec:\s+([\d.]+)', output)[1])
+    errors = sum(map(int, re.findall(
+        r'(?:connect|read|write|timeout|responses:) (\d+)', output)))
+    return Figures(rate, 1e6 * used / max(done, 1),
+                   milliseconds('99%', output),
+                   rate * milliseconds('Latency', output) / 1000, errors)
+
+
+def milliseconds(name: str, output: str) -> float:
+    """A time that wrk has printed."""
+    number, unit = re.search(rf'{name}\s+([\d.]+)(us|ms|s|m)\b',
+                             output).groups()
+    return float(number) * {'us': 0.001, 'ms': 1, 's': 1000,
+                            'm': 60_000}[unit]

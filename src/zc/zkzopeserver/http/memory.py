@@ -1,0 +1,125 @@
+"""The memory of request bodies: counted, and used again.
+
+Memory that is fresh from the operating system costs a page fault for each
+4 KiB of it, which takes longer than receiving what is to be put there.  So
+the blocks in which bodies were received are kept for the next ones, and are
+let go of once they have not been wanted for a while.
+"""
+from __future__ import annotations
+
+import io
+import threading
+
+class Memory:
+    """What the bodies of a server have taken, in bytes; for any thread.
+
+    `limit` is for others to heed: see `has_room`.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.used = 0
+        self.spare = 0
+        self._lock = threading.Lock()
+        self._shelves: dict[int, Shelf] = {}
+
+    def has_room(self, size: int = 0) -> bool:
+        """Whether so much more may be taken."""
+        return self.used + size <= self.limit
+
+    def take(self, size: int) -> None:
+        """Count memory that was taken, or given back when it is negative."""
+        with self._lock:
+            self.used += size
+
+    def block(self, length: int) -> bytearray:
+        """A block of at least so many bytes, whatever is in it."""
+        size = 1 << (length - 1).bit_length()
+        with self._lock:
+            self.used += size
+            shelf = self._shelves.get(size)
+            if shelf is not None and shelf.blocks:
+                self.spare -= size
+                return shelf.pop()
+        return bytearray(size)
+
+    def give_back(self, block: bytearray) -> None:
+        """Take a block back, of which nobody knows any more."""
+        size = len(block)
+        with self._lock:
+            self.used -= size
+            if self.used + self.spare + size <= self.limit:
+                self.spare += size
+                self._shelves.setdefault(size, Shelf()).blocks.append(block)
+
+    def tidy(self) -> None:
+        """Let go of the blocks that nobody has wanted since the last time."""
+        with self._lock:
+            for size, shelf in self._shelves.items():
+                self.spare -= size * shelf.tidy()
+
+
+class Shelf:
+    """Blocks of one size."""
+
+    def __init__(self) -> None:
+        self.blocks: list[bytearray] = []
+        # So many have lain there all the time.
+        self._idle = 0
+
+    def pop(self) -> bytearray:
+        """The block that was used last."""
+        block = self.blocks.pop()
+        self._idle = min(self._idle, len(self.blocks))
+        return block
+
+    def tidy(self) -> int:
+        """Drop what has lain there all the time; how many these were."""
+        dropped = self._idle
+        del self.blocks[:dropped]
+        self._idle = len(self.blocks)
+        return dropped
+
+
+class BlockReader(io.RawIOBase):
+    """Reads a block, until it is closed; then the block is another's."""
+
+    def __init__(self, view: memoryview) -> None:
+        self._view = view
+        self._position = 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is, too."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:
+        """Copy what fits; how much that was."""
+        begin = self._position
+        found = self._view[begin:begin + len(buffer)]
+        size = len(found)
+        buffer[:size] = found
+        self._position = begin + size
+        return size
+
+    def readall(self) -> bytes:
+        """All that is left."""
+        found = bytes(self._view[self._position:])
+        self._position += len(found)
+        return found
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place; where that is."""
+        start = (0, self._position, len(self._view))[whence]
+        if start + offset < 0:
+            raise ValueError(f'negative seek position {start + offset}')
+        self._position = start + offset
+        return self._position
+
+    def close(self) -> None:
+        """Read no more."""
+        self._view.release()
+        super().close()
