@@ -122,8 +122,8 @@ class Receiver:
         settings = self._settings
         if data.count(b'\n') != data.count(b'\r\n'):
             return Refusal(400, 'Lines must end in CR LF.')
-        if (len(data) > settings.max_request_line + 1
-                and b'\r\n' not in data):
+        most = settings.max_request_line
+        if len(data) > most + 1 and data.find(b'\r\n', 0, most + 2) < 0:
             return Refusal(414, 'The request line is too long.')
         if len(data) > settings.max_request_header_size:
             return Refusal(431, 'The header is too long.')

@@ -24,6 +24,8 @@ CASES = (
     bad('too long a request line', get(target=b'/' + b'a' * 1987), 414),
     bad('too long a request line, in pieces',
         (b'GET /' + b'a' * 1986, b'a HTTP/1.1\r', b'\n'), 414),
+    bad('too long a request line without what follows',
+        b'GET /' + b'a' * 1987 + b' HTTP/1.1\r\n', 414),
     bad('a target without an end', b'GET /' + b'a' * 3000, 414, severe=True),
     bad('a target without an end, in pieces', (b'GET /',) + (b'a' * 100,) * 25,
         414, severe=True),
