@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import threading
 
+
 class Memory:
     """What the bodies of a server have taken, in bytes; for any thread.
 

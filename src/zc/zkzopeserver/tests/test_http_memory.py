@@ -1,0 +1,146 @@
+"""The memory of request bodies: counted, used again, and let go of."""
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zc.zkzopeserver.http.body import Block
+from zc.zkzopeserver.http.memory import BlockReader
+from zc.zkzopeserver.http.memory import Memory
+from zc.zkzopeserver.tests.http_corpus.case import post
+from zc.zkzopeserver.tests.talking import Client
+from zc.zkzopeserver.tests.talking import serving
+from zc.zkzopeserver.tests.talking import until
+from zc.zkzopeserver.tests.test_server import PLAIN
+
+KiB = 2 ** 10
+
+
+def test_a_block_is_used_again_by_bodies_of_about_its_size() -> None:
+    memory = Memory(1000 * KiB)
+    block = memory.block(100 * KiB)
+    assert len(block) == memory.used == 128 * KiB
+    memory.give_back(block)
+    assert (memory.used, memory.spare) == (0, 128 * KiB)
+    assert memory.block(128 * KiB) is block
+    assert memory.block(128 * KiB) is not block
+    assert memory.block(64 * KiB) is not block
+    assert (memory.used, memory.spare) == (320 * KiB, 0)
+
+
+def test_there_is_room_until_the_limit() -> None:
+    memory = Memory(100)
+    memory.take(60)
+    assert memory.has_room(40)
+    assert not memory.has_room(41)
+    memory.take(-60)
+    assert memory.has_room(100)
+
+
+def test_no_more_is_kept_than_bodies_may_take() -> None:
+    memory = Memory(100 * KiB)
+    blocks = [memory.block(64 * KiB) for _ in range(3)]
+    for block in blocks:
+        memory.give_back(block)
+    assert (memory.used, memory.spare) == (0, 64 * KiB)
+
+
+def test_what_is_not_wanted_any_more_is_let_go() -> None:
+    memory = Memory(1000 * KiB)
+    blocks = [memory.block(64 * KiB) for _ in range(4)]
+    for block in blocks:
+        memory.give_back(block)
+    memory.tidy()
+    assert memory.spare == 4 * 64 * KiB
+    for _ in range(10):  # of which one is enough
+        memory.give_back(memory.block(64 * KiB))
+    memory.tidy()
+    assert memory.spare == 64 * KiB
+    memory.tidy()
+    memory.tidy()
+    assert memory.spare == 0
+
+
+@given(st.binary(min_size=1, max_size=50), st.data())
+def test_a_body_reads_as_any_file(content: bytes, data: Any) -> None:
+    memory = Memory(2 ** 20)
+    # What was there before must not show.
+    before = memory.block(len(content))
+    before[:] = b'\n' * len(before)
+    memory.give_back(before)
+    block = Block(len(content), memory)
+    while block.missing:
+        piece = content[block.size:block.size + 7]
+        block.space()[:len(piece)] = piece
+        block.fill(len(piece))
+    found, model = block.stream(), io.BytesIO(content)
+    sizes = st.one_of(st.none(), st.integers(-1, 60))
+    for _ in range(data.draw(st.integers(1, 8))):
+        name, *arguments = data.draw(st.one_of(
+            st.tuples(st.sampled_from(['read', 'readline']), sizes),
+            st.tuples(st.just('seek'), st.integers(0, 60),
+                      st.sampled_from([0])),
+            st.tuples(st.just('seek'), st.just(0), st.sampled_from([1, 2])),
+            st.sampled_from([('readlines',), ('tell',), ('__next__',)])))
+        assert outcome(found, name, arguments) == outcome(
+            model, name, arguments)
+    block.close()
+
+
+def outcome(file: Any, name: str, arguments: list[Any]) -> Any:
+    """What a method returns, or that it raises."""
+    try:
+        return getattr(file, name)(*arguments)
+    except (StopIteration, ValueError) as error:
+        return type(error)
+
+
+def test_there_is_nothing_before_the_beginning() -> None:
+    reader = BlockReader(memoryview(b'hello'))
+    with pytest.raises(ValueError, match='negative seek position -1'):
+        reader.seek(-6, io.SEEK_END)
+
+
+@pytest.mark.parametrize('read', [
+    lambda file: file.read(), lambda file: file.readline(),
+    lambda file: file.seek(0), lambda file: file.raw.read(3),
+    lambda file: file.raw.readall()])
+def test_nobody_reads_the_body_of_another_request(read: Any) -> None:
+    memory = Memory(2 ** 20)
+    block = Block(5, memory)
+    block.space()[:] = b'first'
+    block.fill(5)
+    kept = block.stream()
+    assert kept.read(1) == b'f'
+    block.close()
+    memory.block(5)[:] = b'another!'
+    with pytest.raises(ValueError):
+        read(kept)
+    block.close()
+    assert memory.used == 8
+
+
+def test_uploads_share_a_block() -> None:
+    kept = []
+
+    def application(environ, start_response):
+        kept.append(environ['wsgi.input'])
+        start_response('200 OK', PLAIN)
+        return [environ['wsgi.input'].read()[-6:]]
+
+    with serving(application) as server, Client(server.address) as client:
+        memory = server._engine.context.memory
+        for size in 100_000, 90_000, 110_000:
+            body = b'a' * (size - 6) + b'%06d' % size
+            client.send(post(b'Content-Length: %d\r\n' % size, body))
+            assert client.response().body == b'%06d' % size
+            until(lambda: not memory.used)
+            assert memory.spare == 128 * KiB
+        for file in kept:
+            with pytest.raises(ValueError):
+                file.read()
+        until(lambda: not memory.spare)
