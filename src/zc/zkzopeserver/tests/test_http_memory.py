@@ -107,8 +107,8 @@ def test_there_is_nothing_before_the_beginning() -> None:
 
 @pytest.mark.parametrize('read', [
     lambda file: file.read(), lambda file: file.readline(),
-    lambda file: file.seek(0), lambda file: file.raw.read(3),
-    lambda file: file.raw.readall()])
+    lambda file: file.raw.read(3), lambda file: file.raw.readall(),
+    lambda file: file.raw.readinto(bytearray(3))])
 def test_nobody_reads_the_body_of_another_request(read: Any) -> None:
     memory = Memory(2 ** 20)
     block = Block(5, memory)
