@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import tempfile
 from pathlib import Path
+
+# Python does so by itself, bin/py does not.
+sys.path.insert(0, str(Path(__file__).parent))
 
 import http_load
 from http_load import Cell

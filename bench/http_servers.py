@@ -19,6 +19,11 @@ from __future__ import annotations
 import argparse
 import itertools
 import re
+import sys
+from pathlib import Path
+
+# Python does so by itself, bin/py does not.
+sys.path.insert(0, str(Path(__file__).parent))
 
 import http_load
 from http_load import Cell

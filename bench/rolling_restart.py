@@ -44,6 +44,9 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from pathlib import Path
 
+# Python does so by itself, bin/py does not.
+sys.path.insert(0, str(Path(__file__).parent))
+
 import nginx
 import zc.zk
 from zc.zk.testing.apache import Apache
