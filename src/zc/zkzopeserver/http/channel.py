@@ -30,7 +30,8 @@ READS = range(8)
 READABLE = READ | HALF_CLOSED | GONE
 RESET = struct.pack('ii', 1, 0)
 # What a connection is doing.
-RECEIVING, ANSWERING, SENDING_FILE, ENDING, LINGERING, CLOSED = range(6)
+(RECEIVING, WAITING, ANSWERING, SENDING_FILE, ENDING, LINGERING,
+ CLOSED) = range(7)
 
 
 class Channel:
@@ -111,6 +112,24 @@ class Channel:
             self.output.abort()
         return self._continue()
 
+    def end_wait(self) -> bool:
+        """Go on with a body for which there was no room; whether it could."""
+        if self.is_waiting:
+            rest = self.receiver.end_wait()
+            if rest is None:
+                return False
+            self.state = RECEIVING
+            # What has come meanwhile lies there.
+            self.events |= READ
+            if rest or self.receiver.must_continue:
+                self._feed(rest)
+        return True
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether there has to be room for its request's body first."""
+        return self.state == WAITING
+
     @property
     def is_idle(self) -> bool:
         """Whether nothing of a request has come yet, nor is being sent."""
@@ -180,7 +199,7 @@ class Channel:
 
     def has_more(self) -> bool:
         """Whether the client has sent something after the request."""
-        if self.receiver.has_begun() or self.events & READ:
+        if self.receiver.has_begun():
             return True
         try:
             return bool(self.sock.recv(1, socket.MSG_PEEK))
@@ -222,6 +241,8 @@ class Channel:
         with self.context.lock:
             if self.state in (RECEIVING, LINGERING):
                 has_work = self.events
+            elif self.state == WAITING:
+                has_work = False
             else:
                 has_work = not self.output.parts
             self.is_busy = bool(has_work)
@@ -278,6 +299,7 @@ class Channel:
                     self.events |= READ | is_ending
                 return self._hand_over()
             if self.state != RECEIVING:
+                self.events |= is_ending
                 return False
         self.context.come_again(self)
         return False
@@ -286,7 +308,10 @@ class Channel:
         try:
             if self.receiver.feed(data):
                 return True
-            if self.receiver.must_continue:
+            if self.receiver.must_wait:
+                self.state = WAITING
+                self.context.waiting.append(self)
+            elif self.receiver.must_continue:
                 self.receiver.must_continue = False
                 self.output.send(b'HTTP/1.1 100 Continue\r\n\r\n')
         except Refusal as refusal:

@@ -41,6 +41,8 @@ class Context:
         # Those that want another turn although no event will come.
         self.again: deque[Channel] = deque()
         self.memory = Memory(settings.body_memory)
+        # Those whose bodies find no room in it.
+        self.waiting: deque[Channel] = deque()
         self.is_draining = False
         self.past_requests = 0
         # Whether what has not ended is to end at once.

@@ -4,6 +4,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from typing import Any
 
 from zc.zkzopeserver.http.acceptor import Acceptor
 from zc.zkzopeserver.http.channel import READABLE
@@ -17,6 +18,7 @@ logger = logging.getLogger(__name__)
 
 SWEEP = 1.0
 WHILE_PAUSED = 0.05
+WHILE_WAITING = 0.005
 CLOSED = '%s is closed: this must not happen'
 
 
@@ -43,6 +45,7 @@ class Loop:
         """Wait until something happens, unless there is work already."""
         context = self.context
         wait = 0.0 if self.ready or context.again else (
+            WHILE_WAITING if context.waiting else
             WHILE_PAUSED if self.acceptor.is_paused else SWEEP)
         found = context.poller.poll(wait)
         context.tick()
@@ -68,6 +71,8 @@ class Loop:
             self._source(fd)
         if context.again:
             self._again()
+        if context.waiting:
+            self._end_waits()
         if context.now >= self._next_sweep:
             self._sweep()
         elif self.acceptor.is_paused:
@@ -89,12 +94,18 @@ class Loop:
             return not channel.is_busy
 
     def _handle(self, channel: Channel, events: int) -> None:
+        if self._safely(channel, channel.handle, events):
+            self.ready.append(channel)
+
+    def _safely(self, channel: Channel, function: Callable[..., bool],
+                *arguments: Any) -> bool:
+        """What a connection's function returns; False when it has failed."""
         try:
-            if channel.handle(events):
-                self.ready.append(channel)
+            return function(*arguments)
         except Exception:
             logger.exception(CLOSED, channel)
             channel.close()
+            return False
 
     def _source(self, fd: int) -> None:
         if fd == self.context.waker.fd:
@@ -124,17 +135,24 @@ class Loop:
                     or self._is_released(channel, READ | WRITE)):
                 self._handle(channel, READ | WRITE)
 
+    def _end_waits(self) -> None:
+        """Go on with the bodies for which there is room, in their order."""
+        waiting = self.context.waiting
+        while waiting:
+            channel = waiting[0]
+            if not self._safely(channel, channel.end_wait) and (
+                    channel.is_waiting):
+                break
+            waiting.popleft()
+            self._handle(channel, 0)
+
     def _sweep(self) -> None:
         context = self.context
         self._next_sweep = context.now + SWEEP
         for channel in list(context.channels.values()):
-            if not channel.is_busy:
-                try:
-                    if channel.check(context.now):
-                        self.ready.append(channel)
-                except Exception:
-                    logger.exception(CLOSED, channel)
-                    channel.close()
+            if not channel.is_busy and self._safely(
+                    channel, channel.check, context.now):
+                self.ready.append(channel)
         context.memory.tidy()
         if self.acceptor.is_paused:
             self.acceptor.make_room()

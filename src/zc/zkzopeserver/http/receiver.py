@@ -24,6 +24,9 @@ CR = 13
 LINE = 1000
 # From that on it pays to receive a body in its final place.
 BLOCK = 16384
+# A body that finds no room in memory waits so long for some, unread, before it
+# goes to a file: mostly others are complete sooner, and memory is faster.
+PATIENCE = 0.25
 EMPTY_LINES = re.compile(rb'(?:\r\n)*').match
 
 
@@ -32,13 +35,14 @@ class Receiver:
 
     What comes after a request stays here until that has been taken and the
     next is asked for with ``feed(b'')``.  While there is a `block`, data is to
-    be put into its space instead, and `fill` called.
+    be put into its space instead, and `fill` called; while it `must_wait`,
+    nothing is to be read.
     """
 
     __slots__ = ('context', 'environ', 'must_continue', 'block', '_head',
                  '_parser', '_buffer', '_scanned', '_request', '_body',
-                 '_began', '_trace', '_make',
-                 '_settings')
+                 '_began', '_trace', '_make', '_settings', 'must_wait',
+                 '_rest')
 
     def __init__(self, context: Context, environ: dict[str, Any],
                  make: type[Task]) -> None:
@@ -47,6 +51,8 @@ class Receiver:
         self.context = context
         self.environ = environ
         self.must_continue = False
+        self.must_wait = False
+        self._rest = b''
         self.block: Block | None = None
         self._head = b''
         self._parser = HeadParser()
@@ -72,7 +78,7 @@ class Receiver:
         Refusal when what has come is not a request that can be answered.
         """
         if self._request is not None:
-            return self._feed_body(data)
+            return bool(data) and self._feed_body(data)
         if self._trace is None and self.context.trace is not None:
             self._trace = self.context.trace.begin()
         if self._buffer:
@@ -130,25 +136,50 @@ class Receiver:
         return None
 
     def _begin_body(self, rest: bytes) -> bool:
-        request = self._request
+        request, length = self._request, self._request.body_length
         self._parser.forget()
         self._began = self.context.now
-        settings, memory = self._settings, self.context.memory
-        length = request.body_length
+        self.must_continue = request.expects_continue and not rest
+        settings = self._settings
         if length is None:
-            self._body = ChunkedBody(Store(settings, memory), settings)
-        elif (BLOCK < length - len(rest) and length <= settings.body_spool_size
-                and memory.has_room(length)):
-            self.block = self._body = Block(length, memory)
-            self.block.space()[:len(rest)] = rest
-            self.block.fill(len(rest))
-            rest = b''
+            store = Store(settings, self.context.memory)
+            self._body = ChunkedBody(store, settings)
+        elif BLOCK < length - len(rest) and length <= settings.body_spool_size:
+            self._rest = rest
+            self.must_wait = bool(self.context.waiting) or (
+                not self._has_room(False))
+            return False
         else:
-            self._body = LengthBody(length, Store(settings, memory))
-        if rest:
-            return self._feed_body(rest)
-        self.must_continue = request.expects_continue
-        return False
+            self._into_file()
+        return bool(rest) and self._feed_body(rest)
+
+    def _has_room(self, is_late: bool) -> bool:
+        """Receive the body, if there is room for it, in a block."""
+        memory, length = self.context.memory, self._request.body_length
+        if memory.has_room(length):
+            block = self.block = self._body = Block(length, memory)
+            rest, self._rest = self._rest, b''
+            block.space()[:len(rest)] = rest
+            block.fill(len(rest))
+            return True
+        if is_late:
+            self._into_file()
+        return is_late
+
+    def _into_file(self) -> None:
+        self._body = LengthBody(self._request.body_length, Store(
+            self._settings, self.context.memory))
+
+    def end_wait(self) -> bytes | None:
+        """After `must_wait`: what to `feed` now; None while it must go on."""
+        now = self.context.now
+        if not self._has_room(now > self._began + PATIENCE):
+            return None
+        # Until now nobody has read what the client sends.
+        self._began = now
+        self.must_wait = False
+        rest, self._rest = self._rest, b''
+        return rest
 
     def fill(self, count: int) -> bool:
         """So much was put into `block`; whether a request is complete."""

@@ -1,0 +1,174 @@
+"""Bodies that wait for room in memory, and go to a file when none comes."""
+from __future__ import annotations
+
+import contextlib
+import queue
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from zc.zkzopeserver.http import receiver
+from zc.zkzopeserver.tests.http_corpus.case import post
+from zc.zkzopeserver.tests.talking import Client
+from zc.zkzopeserver.tests.talking import serving
+from zc.zkzopeserver.tests.talking import until
+from zc.zkzopeserver.tests.test_server import PLAIN
+
+SIZE = 100_000
+BODY = b'0123456789' * (SIZE // 10)
+LENGTH = b'Content-Length: %d\r\n' % SIZE
+UPLOAD = post(LENGTH, BODY)
+
+
+class Held:
+    """A server with room for one body, whose requests wait to be let go."""
+
+    def __init__(self, server: Any, letting_go: queue.SimpleQueue) -> None:
+        self.address = server.address
+        self.context = server._engine.context
+        self.statistics = server.statistics
+        self._letting_go = letting_go
+
+    def let_go(self, count: int = 1) -> None:
+        """Let requests go on."""
+        for _ in range(count):
+            self._letting_go.put(None)
+
+    def wait_for(self, count: int) -> None:
+        """Until so many bodies wait for room."""
+        until(lambda: len(self.context.waiting) == count)
+
+
+@contextlib.contextmanager
+def held(**settings: Any) -> Iterator[Held]:
+    """A server that answers in what its request's body was received."""
+    letting_go: queue.SimpleQueue = queue.SimpleQueue()
+
+    def application(environ, start_response):
+        letting_go.get(timeout=20)
+        body = environ['wsgi.input']
+        start_response('200 OK', PLAIN)
+        return [b'%s %s' % (type(body.raw).__name__.encode(),
+                            b'whole' if body.read() == BODY else b'broken')]
+
+    with serving(application, body_memory=150_000, **{'threads': 2,
+                                                      **settings}) as server:
+        yield Held(server, letting_go)
+        assert not server._engine.context.waiting
+        until(lambda: not server._engine.context.memory.used)
+
+
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bodies wait for longer than any test takes."""
+    monkeypatch.setattr(receiver, 'PATIENCE', 60)
+
+
+@pytest.mark.parametrize('use_epoll', [True, False])
+def test_a_body_waits_for_room(use_epoll: bool, patience: None) -> None:
+    with held(use_epoll=use_epoll) as server:
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(Client(server.address))
+                       for _ in range(4)]
+            for number, client in enumerate(clients):
+                client.send(UPLOAD)
+                server.wait_for(number)
+            # The memory that they take is that of one.
+            assert server.context.memory.used < 150_000
+            server.let_go(4)
+            for client in clients:
+                assert client.response().body == b'BlockReader whole'
+                # The connections go on.
+                client.send(UPLOAD)
+            server.let_go(4)
+            for client in clients:
+                assert client.response().body == b'BlockReader whole'
+
+
+@pytest.mark.parametrize('use_epoll', [True, False])
+def test_it_does_not_wait_for_ever(use_epoll: bool) -> None:
+    with held(use_epoll=use_epoll) as server:
+        with Client(server.address) as first, Client(server.address) as other:
+            first.send(UPLOAD)
+            until(lambda: server.context.memory.used)
+            other.send(UPLOAD)
+            until(lambda: server.statistics().in_flight == 2)
+            server.let_go(2)
+            assert [first.response().body, other.response().body] == [
+                b'BlockReader whole', b'FileIO whole']
+
+
+def test_who_waits_is_not_asked_for_the_body(patience: None) -> None:
+    with held() as server:
+        with Client(server.address) as first, Client(server.address) as other:
+            first.send(UPLOAD)
+            until(lambda: server.context.memory.used)
+            other.send(post(LENGTH + b'Expect: 100-continue\r\n'))
+            server.wait_for(1)
+            timeout = other.sock.gettimeout()
+            other.sock.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                other.sock.recv(1)
+            other.sock.settimeout(timeout)
+            server.let_go()
+            assert first.response().status == 200
+            assert other.response().status == 100
+            other.send(BODY)
+            server.let_go()
+            assert other.response().body == b'BlockReader whole'
+
+
+def test_who_has_said_all_still_gets_the_answer(patience: None) -> None:
+    with held() as server:
+        with Client(server.address) as first, Client(server.address) as other:
+            first.send(UPLOAD)
+            until(lambda: server.context.memory.used)
+            other.send(UPLOAD)
+            other.sock.shutdown(socket.SHUT_WR)
+            server.wait_for(1)
+            server.let_go(2)
+            assert first.response().status == 200
+            assert other.response().body == b'BlockReader whole'
+            assert other.read_all() == b''
+
+
+def test_who_goes_away_leaves_nothing(patience: None) -> None:
+    with held() as server:
+        with Client(server.address) as first:
+            first.send(UPLOAD)
+            until(lambda: server.context.memory.used)
+            with Client(server.address) as other:
+                other.send(UPLOAD[:80_000])
+                server.wait_for(1)
+            server.let_go()
+            assert first.response().status == 200
+            until(lambda: len(server.context.channels) == 1)
+
+
+def test_a_next_request_waits_as_the_first(patience: None) -> None:
+    with held() as server:
+        with Client(server.address) as first, Client(server.address) as other:
+            other.send(UPLOAD + UPLOAD)
+            server.let_go()
+            assert other.response().body == b'BlockReader whole'
+            first.send(UPLOAD)
+            server.let_go(2)
+            assert first.response().body == b'BlockReader whole'
+            assert other.response().body == b'BlockReader whole'
+
+
+def test_a_stop_does_not_forget_who_waits(patience: None) -> None:
+    with held() as server:
+        with Client(server.address) as first, Client(server.address) as other:
+            first.send(UPLOAD)
+            until(lambda: server.context.memory.used)
+            other.send(UPLOAD)
+            server.wait_for(1)
+            server.context.is_draining = True
+            server.let_go(2)
+            for client in first, other:
+                response = client.response()
+                assert response.body == b'BlockReader whole'
+                assert response.fields['connection'] == 'close'
