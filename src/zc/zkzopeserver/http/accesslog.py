@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -47,8 +48,8 @@ class AccessLog:
         self._is_awake = False
         self._is_closing = threading.Event()
         # From the clock of requests to that on the wall.
-        self._offset = time.time() - time.monotonic()
-        self._stamp = -1, ''
+        self._offset = time.time() - monotonic()
+        self._stamp = Stamp(-1)
         self._agents: set[str] = set()
         self._thread: threading.Thread | None = None
 
@@ -64,28 +65,29 @@ class AccessLog:
 
     def add(self, task: Task) -> None:
         """A request has been answered."""
-        environ = task.environ
+        environ, began = task.environ, task.began
+        stamp = self._stamp
+        second = int(began + self._offset)
+        if second != stamp.second:
+            stamp = self._stamp = Stamp(second)
+        address = environ['REMOTE_ADDR']
+        if 'REMOTE_USER' in environ:
+            begin = stamp.begin(address, environ['REMOTE_USER'])
+        else:
+            begin = stamp.begins.get(address) or stamp.begin(address)
         target = environ['REQUEST_URI']
         if '"' in target or '\\' in target:
             target = escaped(target)
-        user = agent = referer = '-'
+        agent = referer = '-'
         if 'HTTP_USER_AGENT' in environ:
             agent = environ['HTTP_USER_AGENT']
             if agent not in self._agents:
                 agent = self._agent(agent)
         if 'HTTP_REFERER' in environ:
             referer = escaped(environ['HTTP_REFERER'])
-        if 'REMOTE_USER' in environ:
-            user = escaped(environ['REMOTE_USER']).replace(' ', '\\x20')
-        began = task.began
-        second = int(began + self._offset)
-        stamp = self._stamp
-        if second != stamp[0]:
-            stamp = self._stamp = second, log_time(second)
-        line = (f'{environ["REMOTE_ADDR"]} - {user} [{stamp[1]}] "'
-                f'{task.method} {target} HTTP/1.{task.minor}" {task.code}'
-                f' {task.sent or "-"} "{referer}" "{agent}"'
-                f' {int((time.monotonic() - began) * 1e6)}\n')
+        line = (f'{begin}{task.method} {target} HTTP/1.{task.minor}"'
+                f' {task.code} {task.sent or "-"} "{referer}" "{agent}"'
+                f' {int((monotonic() - began) * 1e6)}\n')
         if self._is_awake and len(self._lines) < self.kept:
             self._lines.append(line)
         else:
@@ -100,10 +102,9 @@ class AccessLog:
     def add_refusal(self, environ: dict[str, Any], line: bytes, status: int,
                     size: int) -> None:
         """A request has been refused; `line` is its first line, if any."""
-        self._add(
-            f'{environ["REMOTE_ADDR"]} - - [{log_time(int(time.time()))}]'
-            f' "{escaped(line.decode("latin-1"))}" {status} {size or "-"} "-"'
-            ' "-" 0\n')
+        begin = Stamp(int(time.time())).begin(environ['REMOTE_ADDR'])
+        self._add(f'{begin}{escaped(line.decode("latin-1"))}" {status}'
+                  f' {size or "-"} "-" "-" 0\n')
 
     def _add(self, line: str) -> None:
         if len(self._lines) < self.kept:
@@ -157,7 +158,7 @@ class AccessLog:
             dropped, self._dropped = self._dropped, 0
             logger.error('the access log is too slow: %d lines were dropped',
                          dropped)
-        self._offset = time.time() - time.monotonic()
+        self._offset = time.time() - monotonic()
 
     def _write_text(self, text: str) -> None:
         try:
@@ -171,6 +172,24 @@ class AccessLog:
                     view = view[os.write(self._fd, view):]
         except (OSError, ValueError) as error:
             logger.error('the access log cannot be written: %s', error)
+
+
+class Stamp:
+    """How the lines of requests begin that began in the same second."""
+
+    def __init__(self, second: int) -> None:
+        self.second = second
+        self._text = log_time(second)
+        # For clients without a user; most come more than once.
+        self.begins: dict[str, str] = {}
+
+    def begin(self, address: str, user: str = '') -> str:
+        """Up to the quotation mark before the request."""
+        if user:
+            shown = escaped(user).replace(' ', '\\x20')
+            return f'{address} - {shown} [{self._text}] "'
+        begin = self.begins[address] = f'{address} - - [{self._text}] "'
+        return begin
 
 
 # Text that can stand between quotation marks as it is.
