@@ -48,7 +48,7 @@ class Store:
             self._held += len(data)
             self._memory.take(len(data))
             if (self.size > self._settings.body_spool_size
-                    or not self._memory.has_room()):
+                    or self._memory.is_full):
                 self._spill()
         else:
             self._write(data)
@@ -102,15 +102,16 @@ class Store:
 class Block:
     """A body of known length, received in the place where it is read.
 
-    It is its own store.
+    It is its own store.  The block is the memory's, and goes back there.
     """
 
-    def __init__(self, length: int, memory: Memory) -> None:
+    def __init__(self, length: int, memory: Memory,
+                 block: bytearray) -> None:
         self.size = 0
         self.missing = length
         self._memory = memory
-        self._block: bytearray | None = memory.block(length)
-        self._view = memoryview(self._block)[:length]
+        self._block: bytearray | None = block
+        self._view = memoryview(block)[:length]
         self._reader: BlockReader | None = None
 
     @property

@@ -12,10 +12,7 @@ import threading
 
 
 class Memory:
-    """What the bodies of a server have taken, in bytes; for any thread.
-
-    `limit` is for others to heed: see `has_room`.
-    """
+    """What the bodies of a server have taken, in bytes; for any thread."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -24,19 +21,27 @@ class Memory:
         self._lock = threading.Lock()
         self._shelves: dict[int, Shelf] = {}
 
-    def has_room(self, size: int = 0) -> bool:
-        """Whether so much more may be taken."""
-        return self.used + size <= self.limit
+    @property
+    def is_full(self) -> bool:
+        """Whether more is taken than there should be."""
+        return self.used > self.limit
 
     def take(self, size: int) -> None:
         """Count memory that was taken, or given back when it is negative."""
         with self._lock:
             self.used += size
 
-    def block(self, length: int) -> bytearray:
-        """A block of at least so many bytes, whatever is in it."""
+    def block(self, length: int) -> bytearray | None:
+        """At least so many bytes, whatever is in them; None: no room.
+
+        For more than `limit` there never is.
+        """
         size = 1 << (length - 1).bit_length()
+        if size > self.limit:
+            size = length
         with self._lock:
+            if self.used + size > self.limit:
+                return None
             self.used += size
             shelf = self._shelves.get(size)
             if shelf is not None and shelf.blocks:

@@ -144,20 +144,28 @@ class Receiver:
         if length is None:
             store = Store(settings, self.context.memory)
             self._body = ChunkedBody(store, settings)
-        elif BLOCK < length - len(rest) and length <= settings.body_spool_size:
+        elif BLOCK < length - len(rest) and length <= self._most_in_memory:
             self._rest = rest
             self.must_wait = bool(self.context.waiting) or (
-                not self._has_room(False))
+                not self._begin_storing(False))
             return False
         else:
             self._into_file()
         return bool(rest) and self._feed_body(rest)
 
-    def _has_room(self, is_late: bool) -> bool:
-        """Receive the body, if there is room for it, in a block."""
+    @property
+    def _most_in_memory(self) -> int:
+        return min(self._settings.body_spool_size, self.context.memory.limit)
+
+    def _begin_storing(self, is_late: bool) -> bool:
+        """Find the body a place; False when it is to wait for one.
+
+        That is a block of memory, or a file when it is too late for that.
+        """
         memory, length = self.context.memory, self._request.body_length
-        if memory.has_room(length):
-            block = self.block = self._body = Block(length, memory)
+        found = memory.block(length)
+        if found is not None:
+            block = self.block = self._body = Block(length, memory, found)
             rest, self._rest = self._rest, b''
             block.space()[:len(rest)] = rest
             block.fill(len(rest))
@@ -173,7 +181,7 @@ class Receiver:
     def end_wait(self) -> bytes | None:
         """After `must_wait`: what to `feed` now; None while it must go on."""
         now = self.context.now
-        if not self._has_room(now > self._began + PATIENCE):
+        if not self._begin_storing(now > self._began + PATIENCE):
             return None
         # Until now nobody has read what the client sends.
         self._began = now

@@ -35,18 +35,26 @@ def test_a_block_is_used_again_by_bodies_of_about_its_size() -> None:
 def test_there_is_room_until_the_limit() -> None:
     memory = Memory(100)
     memory.take(60)
-    assert memory.has_room(40)
-    assert not memory.has_room(41)
-    memory.take(-60)
-    assert memory.has_room(100)
+    assert memory.block(33) is None  # which would be one of 64
+    assert len(memory.block(30)) == 32
+    assert not memory.is_full
+    memory.take(10)
+    assert memory.is_full
+    memory.take(-70)
+    assert memory.used == 32
+    assert memory.block(69) is None
+    # There is none of 128, but there is room.
+    assert len(memory.block(65)) == 65
+    assert memory.block(101) is None
 
 
 def test_no_more_is_kept_than_bodies_may_take() -> None:
     memory = Memory(100 * KiB)
-    blocks = [memory.block(64 * KiB) for _ in range(3)]
-    for block in blocks:
-        memory.give_back(block)
-    assert (memory.used, memory.spare) == (0, 64 * KiB)
+    for size in 64, 32:
+        memory.give_back(memory.block(size * KiB))
+    assert (memory.used, memory.spare) == (0, 96 * KiB)
+    memory.give_back(memory.block(16 * KiB))
+    assert (memory.used, memory.spare) == (0, 96 * KiB)
 
 
 def test_what_is_not_wanted_any_more_is_let_go() -> None:
@@ -72,7 +80,7 @@ def test_a_body_reads_as_any_file(content: bytes, data: Any) -> None:
     before = memory.block(len(content))
     before[:] = b'\n' * len(before)
     memory.give_back(before)
-    block = Block(len(content), memory)
+    block = Block(len(content), memory, memory.block(len(content)))
     while block.missing:
         piece = content[block.size:block.size + 7]
         block.space()[:len(piece)] = piece
@@ -111,7 +119,7 @@ def test_there_is_nothing_before_the_beginning() -> None:
     lambda file: file.raw.readinto(bytearray(3))])
 def test_nobody_reads_the_body_of_another_request(read: Any) -> None:
     memory = Memory(2 ** 20)
-    block = Block(5, memory)
+    block = Block(5, memory, memory.block(5))
     block.space()[:] = b'first'
     block.fill(5)
     kept = block.stream()

@@ -53,8 +53,8 @@ def held(**settings: Any) -> Iterator[Held]:
         return [b'%s %s' % (type(body.raw).__name__.encode(),
                             b'whole' if body.read() == BODY else b'broken')]
 
-    with serving(application, body_memory=150_000, **{'threads': 2,
-                                                      **settings}) as server:
+    settings = {'threads': 2, 'body_memory': 150_000, **settings}
+    with serving(application, **settings) as server:
         yield Held(server, letting_go)
         assert not server._engine.context.waiting
         until(lambda: not server._engine.context.memory.used)
@@ -98,6 +98,14 @@ def test_it_does_not_wait_for_ever(use_epoll: bool) -> None:
             server.let_go(2)
             assert [first.response().body, other.response().body] == [
                 b'BlockReader whole', b'FileIO whole']
+
+
+def test_nobody_waits_for_what_cannot_be(patience: None) -> None:
+    with held(body_memory=50_000) as server:
+        with Client(server.address) as client:
+            client.send(UPLOAD)
+            server.let_go()
+            assert client.response().body == b'FileIO whole'
 
 
 def test_who_waits_is_not_asked_for_the_body(patience: None) -> None:
