@@ -17,6 +17,7 @@ from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import systemd
 from zc.zkzopeserver.channel import Limits
 from zc.zkzopeserver.crew import Crew
+from zc.zkzopeserver.insistence import Insistence
 from zc.zkzopeserver.rolling import Roll
 from zc.zkzopeserver.wakeup import Wakeup
 from zc.zkzopeserver.watchdog import Watchdog
@@ -37,7 +38,7 @@ HOPELESS = 2, 3, 4
 DEATHS = 5
 GAVE_UP = 5
 
-# Seconds from a second signal to SIGKILL.
+# Seconds from a signal that insists to SIGKILL.
 HURRY_S = 1
 
 
@@ -58,6 +59,7 @@ class Parent:
         self._was_registered = False
         self._is_ready = False
         self._is_stopping = False
+        self._insistence = Insistence()
         self._looked_at = 0.0
         self._status = 0
         self._said = ''
@@ -125,11 +127,12 @@ class Parent:
             worker.tell('reopen')
 
     def _asked_to_stop(self, why: str, now: float) -> None:
+        is_insisting = self._insistence.is_shown()
         if not self._is_stopping:
             logger.info('%s: stopping %d workers', why,
                         len(self._crew.members))
             self._stop(0, now)
-        else:
+        elif is_insisting:
             logger.warning('%s again: stopping at once', why)
             self._status = 1
             for worker in self._crew.members:

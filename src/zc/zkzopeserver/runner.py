@@ -13,6 +13,7 @@ from typing import Any
 
 from zc.zkzopeserver import channel
 from zc.zkzopeserver import options as option_table
+from zc.zkzopeserver.insistence import Insistence
 
 if TYPE_CHECKING:
     from zc.zkzopeserver.service import Service
@@ -46,7 +47,7 @@ def run(application: Any, global_conf: Mapping[str, str] | None = None,
     service = make_service(options, application)
     _running[service] = threading.current_thread()
     try:
-        with on_signals(STOP_SIGNALS, service.request_stop):
+        with on_signals(STOP_SIGNALS, stopping(service)):
             service.run()
     finally:
         del _running[service]
@@ -71,6 +72,16 @@ def where(global_conf: Mapping[str, str] | None) -> str:
     """Where the options come from, for messages."""
     path = (global_conf or {}).get('__file__')
     return f'server section of {os.path.basename(path)}' if path else ''
+
+
+def stopping(service: Service) -> Callable[[], None]:
+    """What to call at each signal that asks for a stop."""
+    insistence = Insistence()
+
+    def ask() -> None:
+        service.hurry() if insistence.is_shown() else service.request_stop()
+
+    return ask
 
 
 @contextlib.contextmanager

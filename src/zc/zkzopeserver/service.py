@@ -73,7 +73,7 @@ class Service:
     def run(self) -> None:
         """Start, wait for a request to stop, and stop.
 
-        Raises StoppedAtOnce after a second request, when it has stopped.
+        Raises StoppedAtOnce after a `hurry`, when it has stopped.
         """
         try:
             self.start()
@@ -202,17 +202,18 @@ class Service:
     # Stop.
 
     def request_stop(self) -> None:
-        """Ask for the stop; safe in a signal handler.
-
-        Asked again while it stops, what is in flight is not waited for.
+        """Ask for the stop, as often as you like; safe in signal handlers.
         """
         # No locks: a handler may interrupt this very thread in one of them,
         # even in another handler.  A SimpleQueue is made for that.
-        if self._stopping.is_set():
-            self._is_hurried = True
-            self._hurry.put(None)
-        else:
-            self._messages.put(None)
+        self._messages.put(None)
+
+    def hurry(self) -> None:
+        """Ask for a stop that waits for nothing; safe in signal handlers.
+        """
+        self._is_hurried = True
+        self._hurry.put(None)
+        self.request_stop()
 
     def stop(self) -> None:
         """Take everything down; every step runs even if one fails."""

@@ -41,17 +41,13 @@ class WorkerService(Service):
         """As `Service.run`, with an ear for the parent and for signals."""
         title.set_title('worker')
         self._link.hello(self._limits)
-        stop = once(self.request_stop)
-
-        def hurry() -> None:
-            stop()
-            # Asked a second time, a service waits for nothing.
-            self.request_stop()
-
-        self._link.attend({'reopen': self._reopen, 'hurry': hurry}, stop,
-                          self._limits.stop_s)
+        self._link.attend({'reopen': self._reopen, 'hurry': self.hurry},
+                          self.request_stop, self._limits.stop_s)
         try:
-            with signals(stop):
+            # However often: a worker is told to stop by its parent, and at
+            # the same time perhaps by systemd, which tells all processes of
+            # a service.  Only its parent hurries it.
+            with signals(self.request_stop):
                 super().run()
         finally:
             self._link.close()
@@ -102,22 +98,6 @@ class WorkerService(Service):
         if self.server is not None:
             self.server.reopen_logs()
         logger.info('log files opened anew')
-
-
-def once(call: Callable[[], None]) -> Callable[[], None]:
-    """`call`, the first time; safe in signal handlers and threads.
-
-    A worker is told to stop by its parent, and at the same time perhaps by
-    systemd, which tells all processes of a service; and then its parent may
-    be gone.  That is one request.
-    """
-    left = [call]
-
-    def call_once() -> None:
-        with contextlib.suppress(IndexError):
-            left.pop()()
-
-    return call_once
 
 
 @contextlib.contextmanager

@@ -20,8 +20,9 @@ from zc.zkzopeserver.control.place import Place
 
 DESCRIPTION = """\
 Serve the application, registered in ZooKeeper, in the foreground, until
-SIGTERM or SIGINT.  SIGUSR2 opens log files anew; with several workers SIGHUP
-replaces them one by one."""
+SIGTERM or SIGINT; a second one, half a second or more after the first, does
+not wait for requests in flight.  SIGUSR2 opens log files anew; with several
+workers SIGHUP replaces them one by one."""
 
 STATUSES = """\
 exit status: 0 stopped as asked; 1 an error, or stopped at once at a second

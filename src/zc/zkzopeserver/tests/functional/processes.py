@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -34,6 +35,11 @@ class Process:
     def output(self) -> str:
         """All that it has written."""
         return self._path.read_text(errors='replace')
+
+    def insist(self, number: int, words: str) -> None:
+        """Send it a signal again and again, until it says the words."""
+        wait_for(lambda: words in self.output or self.signal(number), 30,
+                 lambda: f'{words!r}; it says:\n{self.output}')
 
     def signal(self, number: int = signal.SIGTERM) -> None:
         """Send it a signal."""
@@ -71,11 +77,15 @@ def write_ini(folder: Path, zookeeper: str, app: str = (
 
 
 @contextlib.contextmanager
-def started(ini: Path, *arguments: str, **environ: str) -> Iterator[Process]:
-    """The process that a start script for the ini is; killed at the end."""
+def started(ini: Path, *arguments: str, before: Sequence[str] = (),
+            **environ: str) -> Iterator[Process]:
+    """The process that a start script for the ini is; killed at the end.
+
+    `before` is a command to run it with.
+    """
     environ.setdefault('PYTHONPATH', os.pathsep.join(filter(None, sys.path)))
-    process = Process([sys.executable, '-c', START, str(ini), *arguments],
-                      ini.parent, **environ)
+    process = Process([*before, sys.executable, '-c', START, str(ini),
+                       *arguments], ini.parent, **environ)
     try:
         yield process
     finally:
