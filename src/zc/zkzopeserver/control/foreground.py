@@ -39,7 +39,7 @@ def run(place: Place, arguments: Any = None) -> int:
         stack.enter_context(heeding.heeded())
         if channel.VARIABLE not in os.environ:
             # The file is the parent's, when there is one.
-            stack.enter_context(pidfile.held(place.pid_file))
+            stack.enter_context(pidfile.held(place.pid_file, place.ini))
         serve(Ini(place.ini, place.overrides))
     return 0
 

@@ -31,14 +31,17 @@ class Found:
 
 
 @contextlib.contextmanager
-def held(path: str) -> Iterator[bool]:
-    """Have a pid file of this process; whether it could be had.
+def held(path: str, ini: str) -> Iterator[bool]:
+    """Have a pid file of this process, which serves `ini`; whether it could
+    be had.
 
     It is removed at the end.  A server serves without one, too: when another
     process has it, or when it cannot be written.
     """
     try:
         fd = _locked(path)
+        if fd is None:
+            logger.warning(taken(path, ini))
     except OSError as reason:
         logger.warning('no pid file: %s: %s; `stop` and the like will not'
                        ' find this process', path, reason.strerror)
@@ -68,7 +71,6 @@ def _locked(path: str) -> int | None:
             if not isinstance(reason, BlockingIOError):
                 raise
             if time.monotonic() > deadline:
-                logger.warning('%s is that of another process', path)
                 return None
             time.sleep(LOOK_S / 20)
         else:
@@ -76,6 +78,15 @@ def _locked(path: str) -> int | None:
                 return fd
             # Its owner has removed it meanwhile.
             os.close(fd)
+
+
+def taken(path: str, ini: str) -> str:
+    """What to say when another process has the pid file."""
+    found = read(path)
+    other = f'pid {found.pid}' if found else 'another process'
+    return (f'{other} serves {ini} already and has {path}: `stop`, `status`'
+            f' and the like mean that one, not this one, pid {os.getpid()}.'
+            ' `stop` it first, or give this server a section of its own')
 
 
 def _is_at(fd: int, path: str) -> bool:

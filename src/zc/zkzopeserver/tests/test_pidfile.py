@@ -10,7 +10,7 @@ from zc.zkzopeserver.control import pidfile
 HOLD = '''
 import sys
 from zc.zkzopeserver.control import pidfile
-with pidfile.held(sys.argv[1]) as had:
+with pidfile.held(sys.argv[1], 'web.ini') as had:
     print(had, flush=True)
     sys.stdin.read()
 '''
@@ -59,9 +59,11 @@ def test_a_number_that_was_given_again_is_no_sign_of_life(tmp_path):
 
 def test_only_one_process_has_it(tmp_path, caplog):
     path = str(tmp_path / 'web.pid')
-    with holder(path) as first, pidfile.held(path) as had:
+    with holder(path) as first, pidfile.held(path, 'web.ini') as had:
         assert not had
-        assert 'another process' in caplog.text
+        assert (f'pid {first.pid} serves web.ini already and has {path}: '
+                in caplog.text)
+        assert f'not this one, pid {os.getpid()}.' in caplog.text
         assert pidfile.read(path) == pidfile.Found(first.pid, True)
     # It was not ours to remove.
     assert pidfile.read(path) == pidfile.Found(first.pid, False)
@@ -70,7 +72,7 @@ def test_only_one_process_has_it(tmp_path, caplog):
 def test_a_stale_one_is_taken_over(tmp_path):
     path = tmp_path / 'web.pid'
     path.write_text('99999999 and more\n')
-    with pidfile.held(str(path)) as had:
+    with pidfile.held(str(path), 'web.ini') as had:
         assert had
         assert path.read_text() == f'{os.getpid()}\n'
     assert not path.exists()
@@ -78,7 +80,7 @@ def test_a_stale_one_is_taken_over(tmp_path):
 
 def test_one_that_was_removed_meanwhile_is_left_alone(tmp_path):
     path = tmp_path / 'web.pid'
-    with pidfile.held(str(path)):
+    with pidfile.held(str(path), 'web.ini'):
         path.unlink()
         path.write_text('1\n')
     assert path.read_text() == '1\n'
@@ -87,7 +89,7 @@ def test_one_that_was_removed_meanwhile_is_left_alone(tmp_path):
 def test_a_folder_that_cannot_be_written_is_no_reason_not_to_serve(
         tmp_path, caplog):
     path = str(tmp_path / 'nosuch' / 'web.pid')
-    with pidfile.held(path) as had:
+    with pidfile.held(path, 'web.ini') as had:
         assert not had
     assert f'no pid file: {path}: No such file' in caplog.text
 
@@ -95,7 +97,7 @@ def test_a_folder_that_cannot_be_written_is_no_reason_not_to_serve(
 def test_a_link_is_not_followed(tmp_path, caplog):
     (tmp_path / 'web.pid').symlink_to(tmp_path / 'precious')
     (tmp_path / 'precious').write_text('1')
-    with pidfile.held(str(tmp_path / 'web.pid')) as had:
+    with pidfile.held(str(tmp_path / 'web.pid'), 'web.ini') as had:
         assert not had
     assert (tmp_path / 'precious').read_text() == '1'
 
