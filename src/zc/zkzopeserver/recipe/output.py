@@ -57,14 +57,19 @@ class Output:
             {name: value for name, value in
              server.values['environment-vars'].items()
              if not secrecy.is_secret(name, value)},
-            server.parsed() if server.is_ours else None)
+            server.parsed() if server.is_ours else None,
+            [self._layout.run_file(server.name, 'pid'), *self._logs()])
 
-    def _rotation(self, wanted: bool | str) -> str:
+    def _logs(self) -> list[str]:
         paths = rotation.logs(self._server.options.get('loggers', ''))
         access_log = self._server.options.get('access_log', '').strip()
         if access_log and access_log != '-':
             paths.insert(0, access_log)
-        paths.append(self._layout.run_file(self._server.name, 'log'))
+        return paths
+
+    def _rotation(self, wanted: bool | str) -> str:
+        paths = [*self._logs(),
+                 self._layout.run_file(self._server.name, 'log')]
         user = self._layout.user
         return rotation.configuration(
             wanted, paths, self.script, user,

@@ -1,6 +1,8 @@
 """Units of systemd."""
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
 
@@ -27,18 +29,25 @@ LockPersonality=yes
 UMask=0027
 """
 
+# What ProtectSystem=full keeps from being written to.
+READ_ONLY = '/usr/', '/boot/', '/efi/', '/etc/'
+
 
 def unit(description: str, script: str, layout: Layout, user: str,
-         environment: Mapping[str, str], options: Options | None) -> str:
-    """The text of a unit; `options` is None for a server that is not ours."""
+         environment: Mapping[str, str], options: Options | None,
+         written: Iterable[str]) -> str:
+    """The text of a unit; `options` is None for a server that is not ours.
+
+    `written` are the files that the server writes when it runs.
+    """
     lines = [
         '[Unit]', f'Description={_value(description)}',
         'Wants=network-online.target', 'After=network-online.target', '',
         '[Service]', *_service(script, layout, user, options)]
     lines += [f'Environment={_quoted(f"{name}={value}")}'
               for name, value in environment.items()]
-    return '\n'.join([*lines, HARDENING.rstrip(), '', '[Install]',
-                      'WantedBy=multi-user.target', ''])
+    return '\n'.join([*lines, HARDENING.rstrip(), *_writable(written), '',
+                      '[Install]', 'WantedBy=multi-user.target', ''])
 
 
 def _service(script: str, layout: Layout, user: str,
@@ -50,7 +59,9 @@ def _service(script: str, layout: Layout, user: str,
     if user:
         yield f'User={_value(user)}'
     yield f'ExecStart={_quoted(script, command=True)}'
-    if options:
+    if options and options.workers > 1:
+        # One process cannot be replaced without a gap, and says so only in
+        # its log.
         yield 'ExecReload=/bin/kill -HUP $MAINPID'
     yield 'KillMode=mixed'
     yield 'Restart=on-failure'
@@ -80,6 +91,14 @@ def _run_directory(run: str) -> Iterator[str]:
             yield f'RuntimeDirectory={_quoted(run.removeprefix(start))}'
             yield 'RuntimeDirectoryMode=0750'
             yield 'RuntimeDirectoryPreserve=yes'
+
+
+def _writable(written: Iterable[str]) -> Iterator[str]:
+    """Directories that would be read-only but for this."""
+    for directory in dict.fromkeys(map(os.path.dirname, written)):
+        if directory.startswith(READ_ONLY):
+            # The sign: it may be made later.
+            yield f'ReadWritePaths={_quoted("-" + directory)}'
 
 
 def _value(text: str) -> str:

@@ -402,21 +402,38 @@ environment-vars =
 deregister_wait = 2.5
 graceful_timeout = 40
 port = 80
+access_log = /usr/local/var/log/the shop/access.log
 """)
     path = sandbox.path('system', 'etc', 'shop', 'shop-web.service')
     unit = path.read_text().splitlines()
     script = sandbox.path('system', 'etc', 'init.d', 'shop-web')
     for line in ('Type=notify', f'User={USER}', f'ExecStart={script}',
-                 'ExecReload=/bin/kill -HUP $MAINPID', 'KillMode=mixed',
-                 'TimeoutStopSec=52.5', 'Restart=on-failure',
+                 'KillMode=mixed', 'TimeoutStopSec=52.5', 'Restart=on-failure',
                  r'''Environment="A=one \"two\" \\ 100%% $HOME 'x'"''',
-                 'AmbientCapabilities=CAP_NET_BIND_SERVICE'):
+                 'AmbientCapabilities=CAP_NET_BIND_SERVICE',
+                 'ReadWritePaths="-/usr/local/var/log/the shop"'):
         assert line in unit, line
+    verify(path)
+
+
+def verify(path):
+    """Have systemd read a unit."""
     checked = subprocess.run(
         ['systemd-analyze', 'verify', '--man=no', path], text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     told = [line for line in checked.stdout.splitlines() if path.name in line]
     assert (checked.returncode, told) == (0, []), checked.stdout
+
+
+def test_a_unit_reloads_what_can_be_reloaded(sandbox):
+    path = sandbox.path('system', 'etc', 'shop', 'shop-web.service')
+    sandbox.built(DEPLOYMENT + SECTION + 'systemd = true\n')
+    assert 'ExecReload' not in path.read_text()
+    assert 'ReadWritePaths' not in path.read_text()
+    sandbox.built(DEPLOYMENT + SECTION + 'systemd = true\nworkers = 2\n')
+    assert '\nExecReload=/bin/kill -HUP $MAINPID\n' in path.read_text()
+    if shutil.which('systemd-analyze'):
+        verify(path)
 
 
 def test_a_unit_where_it_is_wanted(sandbox):

@@ -4,12 +4,14 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import shutil
 import subprocess
 import sys
 import urllib.request
 
 import pytest
 from zc.zk import ZooKeeper
+from zc.zk.testing.waiting import wait_for
 
 from zc.zkzopeserver.tests.recipe_sandbox import Sandbox
 from zc.zkzopeserver.tests.recipe_sandbox import Store
@@ -66,16 +68,20 @@ def sandbox(tmp_path):
     store.close()
 
 
-def test_a_deployment_runs(sandbox, zookeeper):
-    sandbox.built(SECTIONS.replace('ZOOKEEPER', zookeeper.connection_string))
-
+@pytest.fixture
+def run(sandbox):
+    """A function that runs a command in the buildout; its output."""
     def run(*command):
         done = subprocess.run(command, cwd=sandbox.root, text=True,
                               stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, timeout=120)
         assert done.returncode == 0, done.stdout
         return done.stdout
+    return run
 
+
+def test_a_deployment_runs(sandbox, zookeeper, run):
+    sandbox.built(SECTIONS.replace('ZOOKEEPER', zookeeper.connection_string))
     script = sandbox.path('root', 'etc', 'init.d', 'shop-web')
     with ZooKeeper(zookeeper.connection_string) as zk:
         run('bin/web-tree', 'import')
@@ -93,3 +99,50 @@ def test_a_deployment_runs(sandbox, zookeeper):
     assert 'GET / HTTP/1.1' in (log / 'access.log').read_text()
     assert 'INFO serving on' in (log / 'event.log').read_text()
     assert sandbox.path('root', 'var', 'run', 'shop', 'web.log').exists()
+
+
+LOGROTATE = shutil.which('logrotate', path=os.pathsep.join(
+    [os.environ.get('PATH', ''), '/usr/sbin']))
+
+
+@pytest.mark.skipif(not LOGROTATE, reason='no logrotate (apt-get install'
+                    ' logrotate): its configuration is not tried')
+@pytest.mark.parametrize('workers', ['1', '2'])
+def test_logrotate_rotates_what_a_server_writes(sandbox, zookeeper, run,
+                                                workers):
+    sandbox.built(SECTIONS.replace('ZOOKEEPER', zookeeper.connection_string)
+                  + f'logrotate = true\nworkers = {workers}\n')
+    run('bin/web-tree', 'import')
+    script = sandbox.path('root', 'etc', 'init.d', 'shop-web')
+    logs = sandbox.path('root', 'var', 'log', 'shop')
+    transcript = sandbox.path('root', 'var', 'run', 'shop', 'web.log')
+
+    def ask(word):
+        """Ask each of the servers."""
+        with ZooKeeper(zookeeper.connection_string) as zk:
+            addresses = zk.get_children('/shop/web/providers')
+        assert len(addresses) == int(workers)
+        for address in addresses:
+            urllib.request.urlopen(f'http://{address}/{word}').close()
+
+    def said(path, word):
+        wait_for(lambda: path.read_text().count(word) >= int(workers), 10,
+                 f'{word!r} in {path}')
+
+    run(script, 'start')
+    try:
+        ask('before')
+        said(logs / 'access.log', 'GET /before')
+        run(LOGROTATE, '-f', '-s', sandbox.path('state'),
+            sandbox.path('root', 'etc', 'logrotate.d', 'shop-web'))
+        said(logs / 'event.log', 'log files opened anew')
+        ask('after')
+        said(logs / 'access.log', 'GET /after')
+    finally:
+        run(script, 'stop')
+    old = (logs / 'access.log.1').read_text()
+    assert 'GET /before' in old and 'GET /after' not in old
+    assert 'INFO serving on' in (logs / 'event.log.1').read_text()
+    # zdaemon tells of the end in the new one.
+    assert 'exit status 0' in transcript.read_text()
+    assert 'exit status' not in transcript.with_suffix('.log.1').read_text()
