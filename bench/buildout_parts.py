@@ -139,7 +139,7 @@ def main() -> None:
         root = Path(scratch)
         store = Store(root / 'store', wheels=True)
         store.close()
-        eggs = 'sandboxapp\n    zc.zkzopeserver'
+        eggs = 'sandboxapp\n    zc.zkzopeserver[daemon]'
         cases = {
             f'{name}, {size}': Case(root / f'{name}-{size}', store, text,
                                     count, eggs)

@@ -165,8 +165,9 @@ def check(place: Place) -> None:
             ' cannot be made to run zdaemon')
     if importlib.util.find_spec('zdaemon') is None:
         raise ConfigurationError(
-            '`start` needs zdaemon: add zc.zkzopeserver[daemon] to the eggs,'
-            ' or serve in the foreground (`fg`)')
+            '`start` needs zdaemon: put `daemon = true` into the section, or'
+            ' zc.zkzopeserver[daemon] among the eggs; or serve in the'
+            ' foreground (`fg`)')
     if len(os.fsencode(place.socket)) > LONGEST_SOCKET:
         raise ConfigurationError(
             f'the path of the socket, {place.socket}, is too long: at most'

@@ -83,13 +83,15 @@ def distributions(uses: Iterable[str]) -> list[str]:
 
 
 def requirements(listed: Iterable[str], uses: Iterable[str],
-                 servers: Iterable[Mapping[str, str]]) -> list[str]:
+                 servers: Iterable[Mapping[str, str]],
+                 is_daemon: bool) -> list[str]:
     """The eggs of a part: those listed, those used, and ours.
 
     Our extras follow from the options of the servers.
     """
     servers = list(servers)
     extras = [name for name, is_wanted in (
+        ('daemon', is_daemon),
         ('monitor', any('monitor_server' in server for server in servers)),
         ('loggers', any('<' in server.get('loggers', '')
                         for server in servers))) if is_wanted]

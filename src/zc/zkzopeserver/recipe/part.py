@@ -93,7 +93,8 @@ class Recipe:
         return eggs.requirements(
             self.values['eggs'],
             [use for server in self.servers for use in server.uses],
-            [server.given for server in self.servers])
+            [server.given for server in self.servers],
+            any(server.is_daemon for server in self.servers))
 
     def _tell(self, options: Any) -> None:
         """What other sections can use, and what buildout may keep.

@@ -14,6 +14,7 @@ from typing import Any
 from zc.zkzopeserver import options as server_options
 from zc.zkzopeserver.options import Bad
 from zc.zkzopeserver.options import Option
+from zc.zkzopeserver.options import boolean
 from zc.zkzopeserver.options import choice
 from zc.zkzopeserver.options import line
 from zc.zkzopeserver.options import seconds
@@ -57,6 +58,9 @@ OWN: tuple[Option, ...] = (
     Option('environment-vars', values.environment, {},
            'environment variables, `NAME VALUE` or `NAME=VALUE` a line',
            shown='none'),
+    Option('daemon', boolean, None,
+           'whether `bin/NAME start` is wanted, which takes zdaemon',
+           shown='`true` without `systemd`'),
     Option('start-timeout', seconds(1, 86_400), None,
            'how long `bin/NAME start` waits, in seconds',
            shown='what the script has'),

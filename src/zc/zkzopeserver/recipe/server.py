@@ -52,6 +52,15 @@ class Server:
         return not self.values['use-server']
 
     @property
+    def is_daemon(self) -> bool:
+        """Whether the start script has to be able to run it as a daemon.
+
+        Where systemd runs it, nobody needs what that takes.
+        """
+        wanted = self.values['daemon']
+        return not self.values['systemd'] if wanted is None else wanted
+
+    @property
     def is_secret(self) -> bool:
         """Whether the ini holds what not everybody may read."""
         return (secrecy.masked(self.text) != self.text)

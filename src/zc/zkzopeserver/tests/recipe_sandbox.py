@@ -133,12 +133,15 @@ class Run:
 class Store:
     """Distributions that sandboxes find without a network."""
 
-    def __init__(self, root: Path, wheels: bool = False) -> None:
+    def __init__(self, root: Path, wheels: bool = False,
+                 extras: Iterable[str] = EXTRAS) -> None:
         """`wheels` makes distributions look as wheels leave them.
 
         Then ours, and zc.recipe.egg beside it, have their requirements.
+        Otherwise ours has these extras.
         """
         self.wheels = wheels
+        self.extras = extras
         self.develop_eggs = root / 'develop-eggs'
         self.eggs = root / 'eggs'
         self.home = root / 'home'
@@ -209,7 +212,7 @@ class Store:
             info.mkdir()
             (info / 'PKG-INFO').write_text(text)
             (info / 'requires.txt').write_text(
-                '\n'.join([*requires, *EXTRAS]) + '\n')
+                '\n'.join([*requires, *self.extras]) + '\n')
         (info / 'entry_points.txt').write_text(entry_points)
 
 

@@ -139,7 +139,7 @@ def test_a_transcript_that_cannot_be_written(tmp_path):
 def test_without_zdaemon(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'zdaemon', None)
     with pytest.raises(ConfigurationError,
-                       match=r'add zc\.zkzopeserver\[daemon\]') as caught:
+                       match=r'zc\.zkzopeserver\[daemon\]') as caught:
         daemon.check(place(tmp_path))
     assert '\n' not in str(caught.value)
 
