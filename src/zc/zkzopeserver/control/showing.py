@@ -9,8 +9,8 @@ from typing import Any
 from zc.zkzopeserver import options as option_table
 from zc.zkzopeserver.control import privileges
 from zc.zkzopeserver.control.loading import Ini
-from zc.zkzopeserver.control.masking import masked
 from zc.zkzopeserver.control.place import Place
+from zc.zkzopeserver.secrecy import masked
 
 DESCRIPTION = """\
 Show the options of the server that are in effect, and where each comes from

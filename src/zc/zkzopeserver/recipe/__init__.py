@@ -4,10 +4,10 @@
 hold; `server` makes an ini of them: `ini` knows how one is written, `loading`
 what PasteDeploy makes of it. `layout` says where things go and `relocation`
 how they stay true when they move; `units`, `rotation` and `trees` make other
-texts, `secrecy` finds what is nobody's business. `output` is what is written
-for a server, `files` how it gets there, `eggs` makes the scripts. `part` and
-`collection` are the recipes themselves; only `buildout` imports zc.buildout,
-`eggs` zc.recipe.egg, `loading` PasteDeploy and `trees` zc.zk.
+texts. `output` is what is written for a server, `files` how it gets there,
+`eggs` makes the scripts. `part` and `collection` are the recipes themselves;
+only `buildout` imports zc.buildout, `eggs` zc.recipe.egg, `loading`
+PasteDeploy and `trees` zc.zk.
 """
 from __future__ import annotations
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 import getpass
 import os
 
+from zc.zkzopeserver import secrecy
 from zc.zkzopeserver.recipe import files
 from zc.zkzopeserver.recipe import rotation
-from zc.zkzopeserver.recipe import secrecy
 from zc.zkzopeserver.recipe import units
 from zc.zkzopeserver.recipe.relocation import Relocation
 from zc.zkzopeserver.recipe.server import Server

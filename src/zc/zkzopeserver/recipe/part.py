@@ -7,15 +7,18 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 
+from zc.zkzopeserver import secrecy
 from zc.zkzopeserver.recipe import eggs
 from zc.zkzopeserver.recipe import files
 from zc.zkzopeserver.recipe import layout
-from zc.zkzopeserver.recipe import secrecy
 from zc.zkzopeserver.recipe import section
 from zc.zkzopeserver.recipe.buildout import refuse
 from zc.zkzopeserver.recipe.output import Output
 from zc.zkzopeserver.recipe.relocation import Relocation
 from zc.zkzopeserver.recipe.server import Server
+
+# What stands for a secret where buildout keeps options.
+NOT_KEPT = '(not kept here)'
 
 # Paths that parts of this run of buildout are about to write, and which part.
 _planned: dict[str, str] = {}
@@ -108,9 +111,9 @@ class Recipe:
         options['script-file'] = self.layout.script(self.servers[0].name)
         for name, value in self.raw.items():
             if name.endswith('zookeeper-auth'):
-                options[name] = secrecy.MASK
-            elif (masked := secrecy.masked(value)) != value:
-                options[name] = masked
+                options[name] = NOT_KEPT
+            elif (kept := secrecy.masked_text(value, NOT_KEPT)) != value:
+                options[name] = kept
 
     def _paths(self) -> Iterator[str]:
         for output in self.outputs:

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 
 from zc.zkzopeserver import options as server_options
+from zc.zkzopeserver import secrecy
 from zc.zkzopeserver.recipe import files
 from zc.zkzopeserver.recipe import ini
 from zc.zkzopeserver.recipe import loading
-from zc.zkzopeserver.recipe import secrecy
 from zc.zkzopeserver.recipe import section
 from zc.zkzopeserver.recipe.layout import Layout
 from zc.zkzopeserver.recipe.relocation import Relocation
@@ -63,7 +63,7 @@ class Server:
     @property
     def is_secret(self) -> bool:
         """Whether the ini holds what not everybody may read."""
-        return (secrecy.masked(self.text) != self.text)
+        return secrecy.masked_text(self.text) != self.text
 
     @property
     def uses(self) -> list[str]:

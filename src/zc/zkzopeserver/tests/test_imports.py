@@ -130,8 +130,8 @@ def names(module):
 OPTIONS = {'zc.zkzopeserver.options', 'zc.zkzopeserver.optionvalues'}
 
 
-def test_options_import_the_standard_library_only():
-    assert {library(name) for module in ('options', 'optionvalues')
+def test_what_the_recipe_shares_imports_the_standard_library_only():
+    assert {library(name) for module in ('options', 'optionvalues', 'secrecy')
             for name in names(module)
             if name.rpartition('.')[0] not in OPTIONS} == {None}
 
@@ -143,14 +143,14 @@ def test_the_start_script_reaches_the_runner_through_the_ini():
                        for name in names(module))
 
 
-def test_the_recipe_imports_of_ours_only_options():
+def test_the_recipe_imports_of_ours_only_options_and_secrecy():
     for module, path in sources('zc.zkzopeserver').items():
         if module.startswith('zc.zkzopeserver.recipe'):
             ours = {name for name in imported(path)
                     if name.startswith('zc.zkzopeserver')
                     and not name.startswith('zc.zkzopeserver.recipe')}
-            assert all(name.startswith('zc.zkzopeserver.options')
-                       or name == 'zc.zkzopeserver.options'
+            assert all(name.split('.')[2] in ('options', 'optionvalues',
+                                                 'secrecy')
                        for name in ours), (module, ours)
 
 
