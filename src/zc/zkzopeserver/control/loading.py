@@ -40,8 +40,9 @@ class Ini:
                 self.is_ours = (getattr(self._context.object, '__module__',
                                         '') == RUNNER)
         except WRONG as reason:
+            text = getattr(reason, 'strerror', None) or str(reason)
             raise ConfigurationError(
-                f'{path}: ' + ' '.join(str(reason).split())) from None
+                f'{path}: ' + ' '.join(text.split())) from None
         self.options: dict[str, str] = {**options, **self._overrides}
 
     @functools.cached_property

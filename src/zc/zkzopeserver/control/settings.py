@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 
 from zc.zkzopeserver import options as option_table
 from zc.zkzopeserver.channel import Limits
@@ -86,8 +87,18 @@ class Lenient(Settings):
     """Settings of an ini that may be wrong by now: a stop has to work.
 
     Defaults stand for what is wrong; `options` is None when it cannot be
-    known where the server is registered.
+    known where the server is registered, as when the ini is gone or broken.
     """
+
+    def __init__(self, place: Place) -> None:
+        try:
+            super().__init__(place)
+        except ConfigurationError:
+            if os.path.exists(place.ini) and not os.access(place.ini,
+                                                           os.R_OK):
+                raise
+            self.place = place
+            self.options = None
 
     def _parsed(self) -> Options | None:
         values, _ = option_table.check(self.ini.options)

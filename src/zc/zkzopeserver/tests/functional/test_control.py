@@ -301,6 +301,21 @@ def test_stop_without_a_manager(local, embedded):
     assert web('status', status=3) == 'web: not running\n'
 
 
+@pytest.mark.parametrize('text', [None, 'no section\n'])
+def test_stop_without_an_ini(local, embedded, text):
+    """It was removed, or broken, while the server runs."""
+    web = local()
+    web('start')
+    web.ini.unlink()
+    if text:
+        web.ini.write_text(text)
+    said = web('status', status=4)
+    assert said.startswith(f'web: {web.ini}: '), said
+    assert 'Errno' not in said
+    assert web('stop').endswith('web: stopped\n')
+    assert not web.file('pid').exists()
+
+
 def test_a_server_in_the_foreground(local, embedded):
     """As systemd runs it: it can be seen, told and stopped."""
     web = local(workers='2', loggers='INFO')
