@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import getpass
 import os
+from collections.abc import Sequence
 
 from zc.zkzopeserver import secrecy
 from zc.zkzopeserver.recipe import files
@@ -15,8 +16,11 @@ from zc.zkzopeserver.recipe.server import Server
 class Output:
     """The files of a server, and what zc.recipe.egg needs for its script."""
 
-    def __init__(self, server: Server, relocation: Relocation) -> None:
+    def __init__(self, server: Server, relocation: Relocation,
+                 servers: Sequence[Server]) -> None:
+        """`servers` are all of the part, which may share logs."""
         self._server = server
+        self._servers = servers
         self._layout = server.layout
         self._relocation = relocation
         self.owner = self._layout.owner()
@@ -58,22 +62,25 @@ class Output:
              server.values['environment-vars'].items()
              if not secrecy.is_secret(name, value)},
             server.parsed() if server.is_ours else None,
-            [self._layout.run_file(server.name, 'pid'), *self._logs()])
-
-    def _logs(self) -> list[str]:
-        paths = rotation.logs(self._server.options.get('loggers', ''))
-        access_log = self._server.options.get('access_log', '').strip()
-        if access_log and access_log != '-':
-            paths.insert(0, access_log)
-        return paths
+            [self._layout.run_file(server.name, 'pid'), *server.logs])
 
     def _rotation(self, wanted: bool | str) -> str:
-        paths = [*self._logs(),
-                 self._layout.run_file(self._server.name, 'log')]
+        """The configuration of the logs that no server before us rotates.
+
+        logrotate refuses a log that it knows already.
+        """
+        server = self._server
+        before = self._servers[:self._servers.index(server)]
+        known = {path for other in before if other.values['logrotate']
+                 for path in other.logs}
+        paths = [path for path in server.logs if path not in known]
+        scripts = [self.script, *(
+            self._layout.script(other.name) for other in self._servers
+            if other is not server and set(other.logs) & set(paths))]
         user = self._layout.user
         return rotation.configuration(
-            wanted, paths, self.script, user,
-            self._layout.group() if user else '')
+            wanted, [*paths, self._layout.run_file(server.name, 'log')],
+            scripts, user, self._layout.group() if user else '')
 
     @property
     def script_mode(self) -> int:
@@ -101,7 +108,8 @@ class Output:
         if self._layout.run:
             for key, kind in (('pid', 'pid'), ('socket', 'sock'),
                               ('transcript', 'log')):
-                found[key] = repr(self._layout.run_file(name, kind))
+                found[key] = self._relocation.expression(
+                    self._layout.run_file(name, kind))
             found['user'] = repr(self._layout.user)
         if timeout := self._server.values['start-timeout']:
             found['start_timeout'] = repr(timeout)

@@ -52,7 +52,8 @@ class Recipe:
         refuse(name, problems)
         self.scripts = eggs.Scripts(
             buildout, name, self.raw, self._requirements(), movable)
-        self.outputs = [Output(server, relocation) for server in self.servers]
+        self.outputs = [Output(server, relocation, self.servers)
+                        for server in self.servers]
         refuse(name, plan(name, self._paths()))
         self._tell(options)
 
@@ -79,8 +80,11 @@ class Recipe:
         wanted = self.values['relative-paths'] or self.buildout[
             'buildout'].get('relative-paths', 'false')
         directory = self.layout.buildout
-        inside = os.path.commonpath(
-            [directory, self.layout.configuration]) == directory
+        # A script elsewhere does not know where the buildout is.
+        inside = all(
+            os.path.commonpath([directory, path]) == directory for path in (
+                self.layout.configuration, self.layout.scripts,
+                self.buildout['buildout']['bin-directory']))
         return directory if wanted == 'true' and inside else ''
 
     def _tree(self, problems: list[str]) -> str:

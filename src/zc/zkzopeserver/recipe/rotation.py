@@ -22,9 +22,9 @@ def logs(loggers: str) -> list[str]:
     return _logfile(loggers)
 
 
-def configuration(wanted: bool | str, paths: Iterable[str], script: str,
-                  user: str, group: str) -> str:
-    """The text of a configuration.
+def configuration(wanted: bool | str, paths: Iterable[str],
+                  scripts: Iterable[str], user: str, group: str) -> str:
+    """The text of a configuration; `scripts` are of those who write the logs.
 
     `wanted` is True, the directives to use instead of ours, or a whole
     configuration, which has braces.
@@ -37,8 +37,9 @@ def configuration(wanted: bool | str, paths: Iterable[str], script: str,
         # The directory is the user's, where root should not be led astray.
         lines.append(f'su {user} {group}')
     if not _has(lines, 'postrotate'):
-        lines += ['sharedscripts', 'postrotate',
-                  f'    {_shell(script)} logreopen > /dev/null', 'endscript']
+        lines += ['sharedscripts', 'postrotate', *(
+            f'    {_shell(script)} logreopen > /dev/null'
+            for script in scripts), 'endscript']
     names = ' '.join(f'"{path}"' for path in dict.fromkeys(paths))
     return '\n'.join([names + ' {', *('    ' + line for line in lines), '}',
                       ''])

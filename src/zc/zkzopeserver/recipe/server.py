@@ -10,6 +10,7 @@ from zc.zkzopeserver import secrecy
 from zc.zkzopeserver.recipe import files
 from zc.zkzopeserver.recipe import ini
 from zc.zkzopeserver.recipe import loading
+from zc.zkzopeserver.recipe import rotation
 from zc.zkzopeserver.recipe import section
 from zc.zkzopeserver.recipe.layout import Layout
 from zc.zkzopeserver.recipe.relocation import Relocation
@@ -64,6 +65,15 @@ class Server:
     def is_secret(self) -> bool:
         """Whether the ini holds what not everybody may read."""
         return secrecy.masked_text(self.text) != self.text
+
+    @property
+    def logs(self) -> list[str]:
+        """The log files that the options name."""
+        found = rotation.logs(self.options.get('loggers', ''))
+        access_log = self.options.get('access_log', '').strip()
+        if access_log and access_log != '-':
+            found.insert(0, access_log)
+        return list(dict.fromkeys(found))
 
     @property
     def uses(self) -> list[str]:

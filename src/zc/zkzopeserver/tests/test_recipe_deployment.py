@@ -299,6 +299,22 @@ initialization = import sys; print(os.environ['PLACE']); sys.exit()
     assert run(sandbox, new / 'bin' / 'web') == f'{new}/lib:/usr/lib:{new}\n'
 
 
+def test_a_script_outside_of_the_buildout_finds_it(sandbox, tmp_path):
+    sandbox.root = tmp_path / 'buildout'
+    sandbox.root.mkdir()
+    sandbox.built(SECTION.replace('deployment = production', '') + """
+relative-paths = true
+environment-vars = PLACE ${buildout:directory}/lib
+initialization = import sys; print(os.environ['PLACE']); sys.exit()
+tree =
+    /shop
+""", buildout=f'bin-directory = {tmp_path}/elsewhere')
+    assert (run(sandbox, tmp_path / 'elsewhere' / 'web')
+            == f'{sandbox.root}/lib\n')
+    assert 'usage:' in run(sandbox, tmp_path / 'elsewhere' / 'web-tree',
+                           '--help')
+
+
 def test_a_command_runs_when_something_changed(sandbox):
     text = (SECTION.replace('deployment = production', '')
             + 'on-change = echo changed >> changes.txt\n')
@@ -470,6 +486,25 @@ loggers =
     assert f'{system}/etc/init.d/shop-web logreopen' in text
     if IS_ROOT:
         assert 'su nobody ' in text
+
+
+def test_a_log_that_instances_share_is_rotated_once(sandbox):
+    """logrotate refuses one that it knows already."""
+    sandbox.built(DEPLOYMENT + SECTION + """
+instances = web-1 web-2 web-3
+access_log = access.log
+web-3.access_log = other.log
+logrotate = true
+""")
+    folder = sandbox.path('system', 'etc', 'logrotate.d')
+    one, two, three = ((folder / f'shop-web-{number}').read_text()
+                       for number in (1, 2, 3))
+    scripts = [f'{sandbox.root}/system/etc/init.d/shop-web-{number} logreopen'
+               for number in (1, 2, 3)]
+    assert '/access.log' in one and '/access.log' not in two
+    assert scripts[0] in one and scripts[1] in one and scripts[2] not in one
+    assert '/web-2.log' in two and scripts[1] in two and scripts[0] not in two
+    assert '/other.log' in three and '/access.log' not in three
 
 
 @pytest.mark.parametrize('wanted, found', [
