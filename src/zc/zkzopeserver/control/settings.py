@@ -44,9 +44,7 @@ class Settings:
         What `start` had on its command line stands for what this has not.
         """
         with contextlib.suppress(daemon.NotAllowed):
-            if manager := daemon.find(place.socket):
-                place.overrides = {**dict(manager.overrides),
-                                   **place.overrides}
+            take_over(place)
         return cls(place)
 
     @property
@@ -81,6 +79,13 @@ class Settings:
         if self.options is None:
             return OTHERS_S
         return Limits.of(self.options).stop_s + STOP_MARGIN_S
+
+
+def take_over(place: Place) -> None:
+    """Have what `start` had on its command line stand for what this has not.
+    """
+    if manager := daemon.find(place.socket):
+        place.overrides = {**dict(manager.overrides), **place.overrides}
 
 
 class Lenient(Settings):

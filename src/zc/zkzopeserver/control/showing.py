@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from typing import Any
@@ -10,18 +11,22 @@ from zc.zkzopeserver import options as option_table
 from zc.zkzopeserver.control import privileges
 from zc.zkzopeserver.control.loading import Ini
 from zc.zkzopeserver.control.place import Place
+from zc.zkzopeserver.control.settings import take_over
+from zc.zkzopeserver.errors import StartError
 from zc.zkzopeserver.secrecy import masked
 
 DESCRIPTION = """\
 Show the options of the server that are in effect, and where each comes from
-(ini, command line, default), the files of its process, and the other sections
-of the ini.  Values that look like secrets are masked."""
+(ini, command line, what `start` was given if it runs, default), the files of
+its process, and the other sections of the ini.  Values that look like secrets
+are masked."""
 
 STATUSES = """\
 exit status: 0 fine; 2 an option or a file is wrong (what can be shown is
 shown)."""
 
 COMMAND_LINE, INI, DEFAULT = 'command line', 'ini', 'default'
+STARTED = 'given to start'
 
 # A value, and where it comes from.
 Values = dict[str, tuple[str, str]]
@@ -36,8 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(place: Place, arguments: argparse.Namespace) -> int:
     """Print the options; 2 when some are wrong."""
     privileges.become(place.user)
+    given = set(place.overrides)
+    with contextlib.suppress(StartError):
+        take_over(place)
     ini = Ini(place.ini, place.overrides)
-    options, files = effective(ini, place), process_files(place)
+    options, files = effective(ini, place, given), process_files(place)
     others = {name: {key: masked(key, value)
                      for key, value in values.items()}
               for name, values in ini.sections().items()
@@ -52,13 +60,17 @@ def run(place: Place, arguments: argparse.Namespace) -> int:
     return 2 if problems else 0
 
 
-def effective(ini: Ini, place: Place) -> Values:
-    """The options of the server in the order of their table."""
+def effective(ini: Ini, place: Place, given: set[str]) -> Values:
+    """The options of the server in the order of their table.
+
+    `given` are those of our own command line.
+    """
     found: Values = {}
     for option in option_table.TABLE if ini.is_ours else ():
         found[option.name] = option.default_text, DEFAULT
     for name, value in ini.options.items():
-        origin = COMMAND_LINE if name in place.overrides else INI
+        origin = (COMMAND_LINE if name in given else
+                  STARTED if name in place.overrides else INI)
         found[name] = masked(name, value.strip()), origin
     return found
 

@@ -301,6 +301,19 @@ def test_stop_without_a_manager(local, embedded):
     assert web('status', status=3) == 'web: not running\n'
 
 
+def test_show_tells_of_what_start_was_given(local, embedded):
+    web = local()
+    web('start', '-o', 'threads=3', '-o', 'backlog=7')
+    shown = web('show', '-o', 'backlog=8').splitlines()
+    for words in (['threads', '3', '(given', 'to', 'start)'],
+                  ['backlog', '8', '(command', 'line)'],
+                  ['workers', '1', '(default)']):
+        assert words in [line.split() for line in shown]
+    web('stop')
+    assert ['threads', '1', '(default)'] in [
+        line.split() for line in web('show').splitlines()]
+
+
 @pytest.mark.parametrize('text', [None, 'no section\n'])
 def test_stop_without_an_ini(local, embedded, text):
     """It was removed, or broken, while the server runs."""
