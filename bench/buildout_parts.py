@@ -4,8 +4,12 @@ Buildouts with the same eggs, with parts of this recipe and with parts of
 zc.recipe.egg that make a script each, are run from scratch and again with
 nothing changed, in turns.  The figures are CPU seconds, the least of all
 turns; below those of whole runs stands what the further parts cost once there
-is one: buildout looks for what a recipe itself requires once in a run.  Both
-recipes' distributions look as wheels leave them.
+is one.  Both recipes' distributions look as wheels leave them.
+
+A third kind of parts is zc.recipe.egg's again, from a distribution that
+requires what ours requires: the least that any recipe of ours can cost.  For
+each part buildout resolves what its recipe's distribution requires, twice, and
+writes it down with that of all parts before it.
 
     bin/py bench/buildout_parts.py [--parts 100] [--turns 5]
 
@@ -20,9 +24,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+from zc.zkzopeserver.tests.recipe_sandbox import EGG_ENTRY_POINTS
 from zc.zkzopeserver.tests.recipe_sandbox import Store
+from zc.zkzopeserver.tests.recipe_sandbox import required
 
 OURS = """
 [part-{number}]
@@ -43,6 +50,12 @@ entry-points = part-{number}=zc.zkzopeserver.start:main
 scripts = part-{number}
 arguments = '/part-{number}.ini', 'part-{number}'
 """
+
+# zc.recipe.egg, with our requirements.
+LEAST = THEIRS.replace('recipe = zc.recipe.egg', 'recipe = leastrecipe')
+
+KINDS = {'zc.recipe.egg': THEIRS, 'with our needs': LEAST,
+         'zc.zkzopeserver': OURS}
 
 BUILDOUT = """
 [buildout]
@@ -115,18 +128,20 @@ def measure(cases: dict[str, Case], turns: int,
 
 def report(found: dict[str, dict[str, float]], parts: int) -> None:
     """Print a table."""
-    print(f'{parts} parts, CPU seconds    zc.recipe.egg  zc.zkzopeserver'
-          '  ratio')
+    print(f'{f"{parts} parts, CPU seconds":<26}'
+          + ''.join(f'{name:>18}' for name in KINDS))
     for kind in 'from scratch', 'unchanged':
-        theirs, ours = (found[f'{name}, all'][kind]
-                        for name in ('theirs', 'ours'))
-        one_of_theirs, one_of_ours = (found[f'{name}, one'][kind]
-                                      for name in ('theirs', 'ours'))
-        print(f'{kind:<26}{theirs:15.2f}{ours:17.2f}{ours / theirs:7.2f}')
-        theirs -= one_of_theirs
-        ours -= one_of_ours
-        print(f'{"  after the first part":<26}{theirs:15.2f}{ours:17.2f}'
-              f'{ours / theirs:7.2f}')
+        whole = [found[f'{name}, all'][kind] for name in KINDS]
+        print(row(kind, whole))
+        print(row('  after the first part', [
+            seconds - found[f'{name}, one'][kind]
+            for name, seconds in zip(KINDS, whole, strict=True)]))
+
+
+def row(title: str, seconds: Sequence[float]) -> str:
+    """A line of the table; ratios are to the first figure."""
+    return f'{title:<26}' + ''.join(
+        f'{each:12.2f}{each / seconds[0]:6.2f}' for each in seconds)
 
 
 def main() -> None:
@@ -139,11 +154,13 @@ def main() -> None:
         root = Path(scratch)
         store = Store(root / 'store', wheels=True)
         store.close()
+        store.add('leastrecipe', '1.0', EGG_ENTRY_POINTS,
+                  required('zc.zkzopeserver'))
         eggs = 'sandboxapp\n    zc.zkzopeserver[daemon]'
         cases = {
             f'{name}, {size}': Case(root / f'{name}-{size}', store, text,
                                     count, eggs)
-            for name, text in (('theirs', THEIRS), ('ours', OURS))
+            for name, text in KINDS.items()
             for size, count in (('one', 1), ('all', arguments.parts))}
         report(measure(cases, arguments.turns), arguments.parts)
 

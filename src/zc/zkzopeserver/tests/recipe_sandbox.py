@@ -10,9 +10,11 @@ import dataclasses
 import importlib.metadata
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +30,6 @@ tree = zc.zkzopeserver.recipe:tree
 default = zc.zkzopeserver.recipe:uninstall
 tree = zc.zkzopeserver.recipe:uninstall
 """
-
-REQUIRES = ('PasteDeploy', 'zc.buildout', 'zc.recipe.egg', 'kazoo',
-            'zope.server')
 
 # As published, without its requirements: buildout would read all of the
 # directory where those are in each run, to see whether they have changed.
@@ -150,10 +149,10 @@ class Store:
         self._link_installed()
         # Later than one that may be installed, and before it on the path.
         self.add('zc.zkzopeserver', '2.0.post1', ENTRY_POINTS,
-                 REQUIRES if wheels else ())
+                 required('zc.zkzopeserver') if wheels else ())
         if wheels:
             self.add('zc.recipe.egg', '6.0.0.post1', EGG_ENTRY_POINTS,
-                     ['zc.buildout >=6.0.0'])
+                     required('zc.recipe.egg'))
         self.add('zc.recipe.deployment', '1.3.0.post1',
                  DEPLOYMENT_ENTRY_POINTS)
         self.add('sandboxapp', '1.0', APPLICATION_ENTRY_POINTS)
@@ -194,7 +193,7 @@ class Store:
                 location + '\n')
 
     def add(self, name: str, version: str, entry_points: str,
-            requires: Iterable[str] = ()) -> None:
+            requires: Sequence[str] = ()) -> None:
         """Add a distribution's metadata.
 
         As develop eggs have it, so that buildout finds it by its very name;
@@ -205,8 +204,10 @@ class Store:
             info = self.develop_eggs / (
                 f'{name.replace(".", "_")}-{version}.dist-info')
             info.mkdir()
+            extras = set(re.findall(r'extra == .(\w+)', ' '.join(requires)))
             (info / 'METADATA').write_text(text + ''.join(
-                f'Requires-Dist: {each}\n' for each in requires))
+                [f'Requires-Dist: {each}\n' for each in requires]
+                + [f'Provides-Extra: {each}\n' for each in extras]))
         else:
             info = self.develop_eggs / f'{name}.egg-info'
             info.mkdir()
@@ -214,6 +215,11 @@ class Store:
             (info / 'requires.txt').write_text(
                 '\n'.join([*requires, *self.extras]) + '\n')
         (info / 'entry_points.txt').write_text(entry_points)
+
+
+def required(name: str) -> list[str]:
+    """What an installed distribution requires, that of its extras too."""
+    return importlib.metadata.requires(name) or []
 
 
 class Sandbox:
