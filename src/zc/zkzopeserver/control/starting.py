@@ -74,6 +74,9 @@ def start(settings: Settings, process: survey.Process,
         if is_launched:
             give_up(settings, progress)
         raise failure(place, waiting.offset) from None
+    except KeyboardInterrupt:
+        progress.say('it goes on starting: see `status`, or `stop` it')
+        raise
     progress.say(up(found))
     return 0
 

@@ -301,6 +301,22 @@ def test_stop_without_a_manager(local, embedded):
     assert web('status', status=3) == 'web: not running\n'
 
 
+def test_ctrl_c_ends_the_waiting_and_not_the_server(local, embedded):
+    web = local(wait='wait')
+    with socket.create_server(('127.0.0.1', 0)) as free:
+        nowhere = f'127.0.0.1:{free.getsockname()[1]}'
+    with started(web.ini, 'start', '-o', f'zookeeper={nowhere}') as process:
+        wait_for(lambda: 'waiting for ZooKeeper' in process.output, 30,
+                 lambda: process.output)
+        process.signal(signal.SIGINT)
+        assert process.ended() == 130
+        assert process.output.endswith(
+            'web: it goes on starting: see `status`, or `stop` it\n'
+            'web: interrupted\n')
+    assert 'web: running, pid' in web('status', status=4)
+    assert 'web: stopped\n' in web('stop')
+
+
 def test_show_tells_of_what_start_was_given(local, embedded):
     web = local()
     web('start', '-o', 'threads=3', '-o', 'backlog=7')
