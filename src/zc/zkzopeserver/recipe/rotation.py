@@ -1,6 +1,7 @@
 """Configurations of logrotate."""
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 
@@ -12,14 +13,21 @@ notifempty
 compress
 delaycompress"""
 
-# A file that ZConfig text logs to; STDOUT and STDERR are not rotated.
-_logfile = re.compile(r'^\s*path\s+(?!STD(?:OUT|ERR)\s*$)(\S.*?)\s*$',
-                      re.MULTILINE | re.IGNORECASE).findall
+# A file that ZConfig text logs to; STDOUT and STDERR are not rotated, and $ is
+# ZConfig's to replace.
+_logfile = re.compile(r'^(\s*path\s+)(?!STD(?:OUT|ERR)\s*$|\$)(\S.*?)\s*$',
+                      re.MULTILINE | re.IGNORECASE)
 
 
 def logs(loggers: str) -> list[str]:
     """The files that the text of the `loggers` option names."""
-    return _logfile(loggers)
+    return [path for _, path in _logfile.findall(loggers)]
+
+
+def placed(loggers: str, directory: str) -> str:
+    """The text of `loggers` with its files below `directory`, if relative."""
+    return _logfile.sub(
+        lambda match: match[1] + os.path.join(directory, match[2]), loggers)
 
 
 def configuration(wanted: bool | str, paths: Iterable[str],

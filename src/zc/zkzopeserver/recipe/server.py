@@ -156,6 +156,11 @@ class Server:
                 value = os.path.join(self.layout.buildout, path)
             elif name in LOGS and path and path != '-':
                 value = os.path.join(self.layout.logs, path)
+            elif name == 'loggers':
+                value = rotation.placed(value, self.layout.logs)
+            elif name == 'monitor_server' and '/' in path:
+                value = os.path.normpath(os.path.join(
+                    self.layout.run or self.layout.buildout, path))
             yield name, value
 
     def _check(self, raw: Mapping[str, str]) -> Iterator[str]:

@@ -488,6 +488,41 @@ loggers =
         assert 'su nobody ' in text
 
 
+LOGGERS = """
+loggers =
+    <logger>
+      <logfile>
+        path event.log
+      </logfile>
+      <logfile>
+        path STDERR
+      </logfile>
+    </logger>
+monitor_server = ./monitor.sock
+access_log = access.log
+"""
+
+
+def test_relative_names_do_not_depend_on_who_starts_it(sandbox):
+    def found(text, *ini):
+        sandbox.built(text + LOGGERS)
+        parser = loadwsgi.ConfigLoader(str(sandbox.path(*ini))).parser
+        lines = parser.get('server:main', 'loggers').split()
+        return (lines[lines.index('path') + 1], lines[-3],
+                parser.get('server:main', 'monitor_server'),
+                parser.get('server:main', 'access_log'))
+
+    root = sandbox.root
+    assert found(SECTION.replace('deployment = production', ''),
+                 'parts', 'web', 'web.ini') == (
+        f'{root}/event.log', 'STDERR', f'{root}/monitor.sock',
+        f'{root}/access.log')
+    system = sandbox.path('system', 'var')
+    assert found(DEPLOYMENT + SECTION, 'system', 'etc', 'shop', 'web.ini') == (
+        f'{system}/log/shop/event.log', 'STDERR',
+        f'{system}/run/shop/monitor.sock', f'{system}/log/shop/access.log')
+
+
 def test_a_log_that_instances_share_is_rotated_once(sandbox):
     """logrotate refuses one that it knows already."""
     sandbox.built(DEPLOYMENT + SECTION + """
