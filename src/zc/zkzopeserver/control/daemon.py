@@ -76,12 +76,13 @@ class Manager:
 
     `server` is 0 while it waits until it starts the server again, or when it
     is about to end.  `overrides` are the options of the command line that it
-    starts the server with.
+    starts the server with.  `is_stopping` is whether it was told to stop.
     """
 
     pid: int
     server: int
     overrides: tuple[tuple[str, str], ...] = ()
+    is_stopping: bool = False
 
 
 def find(path: str) -> Manager | None:
@@ -97,7 +98,7 @@ def find(path: str) -> Manager | None:
     if 'manager' not in numbers or 'application' not in numbers:
         raise StartError(f'{path}: what listens there is no zdaemon')
     return Manager(numbers['manager'], numbers['application'],
-                   _overrides(answer))
+                   _overrides(answer), numbers.get('should_be_up') == 0)
 
 
 def _overrides(answer: bytes) -> tuple[tuple[str, str], ...]:

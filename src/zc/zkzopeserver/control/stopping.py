@@ -24,8 +24,9 @@ DESCRIPTION = """\
 Stop the server, as SIGTERM does: its nodes are removed, what is in flight is
 finished.  Returns when its processes have ended and its nodes are gone.  What
 has not ended in the time that deregister_wait and graceful_timeout give it is
-killed.  A server in the foreground is stopped as well; what runs it there
-(systemd, supervisor) may start it again."""
+killed.  While another `stop` is at work, this one waits with it.  A server in
+the foreground is stopped as well; what runs it there (systemd, supervisor) may
+start it again."""
 
 STATUSES = """\
 exit status: 0 it is gone, or did not run; 1 it could not be stopped; 2 an
@@ -88,6 +89,11 @@ def family(process: survey.Process, workers: int) -> list[int]:
 
 def tell(place: Place, process: survey.Process) -> bool:
     """Tell the process to stop, and its manager; False without either."""
+    manager = process.manager
+    if (manager and manager.is_stopping
+            and process.pid in (None, manager.server)):
+        # A second signal would cut what is in flight.
+        return True
     is_managed = (process.manager is not None
                   and daemon.ask(place.socket, 'stop') is not None)
     if process.pid is None or (is_managed

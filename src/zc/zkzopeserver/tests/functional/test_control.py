@@ -1,4 +1,5 @@
 """The verbs of bin/NAME, each in a process of its own, from start to stop."""
+import contextlib
 import json
 import os
 import pty
@@ -6,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 import zc.zk.embedded
@@ -299,6 +301,33 @@ def test_stop_without_a_manager(local, embedded):
     assert embedded.zk.get_children(PATH) == []
     assert web('stop') == 'web: not running\n'
     assert web('status', status=3) == 'web: not running\n'
+
+
+def test_a_second_stop_waits_with_the_first(local, embedded):
+    web = local(threads='2')
+    text = web.ini.read_text()
+    web.ini.write_text(text.replace(
+        'call:zc.zkzopeserver.hello:make_hello',
+        'call:zc.zkzopeserver.tests.running:make_slow\nseconds = 6'))
+    web('start')
+    [address] = embedded.zk.get_children(PATH)
+    answers = []
+    slow = threading.Thread(target=lambda: answers.append(
+        get(address, '/slow', timeout=30)[0]))
+    slow.start()
+    wait_for(lambda: get(address)[0] == 200, 10)
+    with contextlib.ExitStack() as stack:
+        stops = []
+        # One after the other, until that is long after the first one.
+        for _ in range(5):
+            stop = stack.enter_context(started(web.ini, 'stop'))
+            stops.append(stop)
+            wait_for(lambda stop=stop: 'stopping pid' in stop.output, 10,
+                     lambda stop=stop: stop.output)
+        assert [stop.ended() for stop in stops] == [0] * 5
+    slow.join()
+    assert answers == [200]
+    assert 'exit status 0' in web.log()
 
 
 def test_ctrl_c_ends_the_waiting_and_not_the_server(local, embedded):
