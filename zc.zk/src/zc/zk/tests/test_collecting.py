@@ -30,3 +30,28 @@ def test_it_stays_off_where_it_was():
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_what_was_made_counts_as_old():
+    """Else the collector would look at all of it right afterwards."""
+    looked = []
+    gc.callbacks.append(lambda *_: looked.append(1))
+    try:
+        with paused():
+            made = [[] for _ in range(100000)]
+        more = []
+    finally:
+        del gc.callbacks[-1]
+    assert not looked
+    assert gc.get_freeze_count() == 0
+    assert made is not more
+
+
+def test_what_others_have_frozen_stays_so():
+    gc.freeze()
+    try:
+        count = gc.get_freeze_count()
+        parse_tree('/a')
+        assert gc.get_freeze_count() >= count > 0
+    finally:
+        gc.unfreeze()
