@@ -15,6 +15,7 @@ A line is what zc.zk 2 read, wherever zc.zk 2 read it. The last three forms,
 errors to zc.zk 2, are for what it could not write: names that would not be
 read back, and access control lists.
 """
+from zc.zk.knownlines import MAX_LINE
 from zc.zk.treeformatting import format_tree
 from zc.zk.treenode import Node
 from zc.zk.treenode import TreeError
@@ -22,7 +23,6 @@ from zc.zk.treenode import is_link
 from zc.zk.treenode import name_problem
 from zc.zk.treenode import without_ephemeral
 from zc.zk.treeparsing import MAX_DEPTH
-from zc.zk.treeparsing import MAX_LINE
 from zc.zk.treeparsing import MAX_TEXT
 from zc.zk.treeparsing import parse_tree
 

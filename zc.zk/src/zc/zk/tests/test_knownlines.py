@@ -1,0 +1,73 @@
+"""Lines that are looked up or matched say what they say read in full."""
+import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+from zc.zk import knownlines
+from zc.zk.tests import trees
+from zc.zk.tree import TreeError
+from zc.zk.tree import parse_tree
+
+# Each of them close to what has a short cut.
+LINES = [
+    '/a', '/a ', '/b : t', '/a : b c', '/a : b  c', '/a : t ', '/c.d',
+    '/..', '/. : t', '/a:b', '/a: b', '/a: : b', '/a : : b', '/a : x -> y',
+    '/é', "/ 'x y'", "/'a'", 'x = 1', 'x = 01', 'x = -0', 'n = -5', 'x =  2',
+    'n = 12345678901234567890', "y = 'z'", "y = u'z'", 'y = "q"', "y = ''",
+    "y = 'a' 'b'", r"y = 'a\n'", 'y = "é"', 'z = True', 'z = 1.5', 'z = None',
+    'm = [1, 2]', 'x = 1 # c', 'x = >1', 'x = -> y', 'x = = 1', 'x=1', 'é = 1',
+    'a.b-c = 1', '-a = 1', 'l -> /x', 'l->/x', 'l -> /x y', 'l -> ',
+    'p => .. q', 'p => a b c', "[ 'k' ] = 5", 'string_value = "x"',
+    r"string_value = 'caf\xc3\xa9'", '[ acl ] = ["world:anyone:r"]', 'bad',
+    '# c', '', 'q = (', '\x0bx = 1',
+]
+
+
+def lines():
+    return st.builds(
+        '{}{}{}'.format,
+        st.sampled_from(['', ' ', '  ', '    ', '\t', '   \t']),
+        st.sampled_from(LINES) | st.text(
+            'ab \t/:=->#\'"[]\\10.{},uL\r\x85\xa0', max_size=12),
+        st.sampled_from(['', '', '\r', ' ', '\xa0']))
+
+
+def outcome(text):
+    try:
+        return trees.comparable(parse_tree(text))
+    except TreeError as error:
+        return error.problems
+
+
+@settings(max_examples=2000)
+@given(st.lists(lines(), max_size=20).map('\n'.join))
+def test_short_cuts_lead_to_the_same(text):
+    short = outcome(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(knownlines, 'MAX_KNOWN', 0)
+        patch.setattr(knownlines, '_common', lambda line: None)
+        assert outcome(text) == short
+
+
+@pytest.mark.parametrize('line', [
+    "  x = '{}'", '  x -> {}', '  {} = 1', '  /{}', '  /a : {}',
+    '  x = 1 # {}'])
+def test_no_short_cut_leads_past_the_limit(line):
+    with pytest.raises(TreeError, match='^line 2: longer than 5242880 char'):
+        parse_tree('/a\n' + line.format('x' * 5 * 2 ** 20))
+
+
+def test_nodes_do_not_share_what_can_be_changed():
+    tree = parse_tree('/a\n  x = [1]\n/b\n  x = [1]\n')
+    tree.children['a'].properties['x'].append(2)
+    assert tree.children['b'].properties == {'x': [1]}
+
+
+def test_only_so_many_lines_are_remembered(monkeypatch):
+    monkeypatch.setattr(knownlines, 'MAX_KNOWN', 3)
+    known = knownlines.KnownLines()
+    for number in range(5):
+        assert known[f'x = {number}'] == (0, 'property', 'x', number)
+    assert len(known) == 3
+    known.clear()
+    assert known['x' * 200 + ' = 1'] and not known
