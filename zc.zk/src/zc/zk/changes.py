@@ -1,5 +1,4 @@
 """What has to change for one tree to become another."""
-import json
 from collections.abc import Iterator
 
 from zc.zk.change import ADD_NODE
@@ -13,6 +12,8 @@ from zc.zk.change import KEPT_NODE
 from zc.zk.change import REMOVE_PROPERTY
 from zc.zk.change import Change
 from zc.zk.collecting import paused
+from zc.zk.equality import are_alike
+from zc.zk.equality import is_same
 from zc.zk.tree import Node
 from zc.zk.tree import parse_tree
 
@@ -20,9 +21,6 @@ __all__ = [
     'ADD_NODE', 'ADD_PROPERTY', 'CHANGE_ACL', 'CHANGE_PROPERTY',
     'DELETE_NODE', 'EPHEMERAL_NODE', 'EXTRA_NODE', 'KEPT_NODE',
     'REMOVE_PROPERTY', 'Change', 'difference', 'plan']
-
-_MISSING = object()
-_SCALARS = frozenset({str, int, bool, type(None)})
 
 
 @paused()
@@ -84,7 +82,7 @@ class _Plan:
         """Compare all that is below two nodes."""
         if trim_top:
             self.add_extras(wanted, live, path)
-        stack = _pairs(wanted, live, path)
+        stack = self.pairs(wanted, live, path)
         while stack:
             wanted, live, path = stack.pop()
             if wanted.ephemeral and self.ignores_ephemeral:
@@ -95,7 +93,7 @@ class _Plan:
                     acl=wanted.acl or self.acl))
             elif live.ephemeral and not self.force:
                 if not self.ignores_ephemeral and (
-                        wanted.children or not _is_same(
+                        wanted.children or not is_same(
                             wanted.properties, live.properties)):
                     self.add(Change(EPHEMERAL_NODE, path))
                 continue
@@ -103,27 +101,48 @@ class _Plan:
                 self.add_differences(wanted, live, path)
                 self.add_extras(wanted, live, path)
             if wanted.children:
-                stack += _pairs(wanted, live, path)
+                stack += self.pairs(wanted, live, path)
+
+    def pairs(self, wanted: Node, live: Node | None, path: str
+              ) -> list[tuple[Node, Node | None, str]]:
+        """The children to compare, in reverse order, for a stack."""
+        below = live.children if live is not None else {}
+        found = []
+        for name in sorted(wanted.children, reverse=True):
+            new, old = wanted.children[name], below.get(name)
+            if new is old:
+                continue
+            if (old is None or new.children or old.children or new.acl
+                    or self.acl or not are_alike(old.properties,
+                                                 new.properties)):
+                found.append((new, old, f'{path}/{name}'))
+        return found
 
     def add_differences(self, wanted: Node, live: Node, path: str) -> None:
         """Compare the properties and ACLs of two nodes."""
+        if not are_alike(live.properties, wanted.properties):
+            self.add_properties(wanted, live, path)
+        acl = wanted.acl or self.acl
+        if acl and live.acl is not None and sorted(acl) != sorted(live.acl):
+            self.add(Change(CHANGE_ACL, path, old=live.acl, new=acl))
+
+    def add_properties(self, wanted: Node, live: Node, path: str) -> None:
+        """Compare the properties of two nodes."""
         old, new = live.properties, wanted.properties
         differ = [name for name in old if name not in new]
         for name, value in new.items():
-            if not _is_same(old.get(name, _MISSING), value):
+            if name not in old or not is_same(old[name], value):
                 differ.append(name)
         for name in sorted(differ):
             kind = (ADD_PROPERTY if name not in old else
                     CHANGE_PROPERTY if name in new else REMOVE_PROPERTY)
             self.add(Change(kind, path, name, old.get(name), new.get(name),
                             new, version=live.version))
-        acl = wanted.acl or self.acl
-        if acl and live.acl is not None and sorted(acl) != sorted(live.acl):
-            self.add(Change(CHANGE_ACL, path, old=live.acl, new=acl))
 
     def add_extras(self, wanted: Node, live: Node, path: str) -> None:
         """Delete, or tell, the children that are not wanted."""
-        if self.trim is False or not live.children:
+        if self.trim is False or live.children.keys() <= (
+                wanted.children.keys()):
             return
         for name in sorted(live.children.keys() - wanted.children.keys()):
             node = live.children[name]
@@ -149,13 +168,6 @@ class _Plan:
                 self.add(Change(DELETE_NODE, below, version=live.version))
 
 
-def _pairs(wanted: Node, live: Node | None, path: str) -> list[tuple]:
-    """The children in reverse order, for a stack."""
-    below = live.children if live is not None else {}
-    return [(wanted.children[name], below.get(name), f'{path}/{name}')
-            for name in sorted(wanted.children, reverse=True)]
-
-
 def _children_first(node: Node, path: str
                     ) -> Iterator[tuple[str, str, Node]]:
     stack = [(path, '', node, False)]
@@ -167,14 +179,3 @@ def _children_first(node: Node, path: str
         stack.append((path, parent, node, True))
         stack += [(f'{path}/{name}', path, node.children[name], False)
                   for name in sorted(node.children, reverse=True)]
-
-
-def _is_same(old: object, new: object) -> bool:
-    """Are the values the same to JSON? To Python, 1 is True as well."""
-    if type(old) is type(new) and type(new) in _SCALARS:
-        return old == new
-    return old is not _MISSING and _canonical(old) == _canonical(new)
-
-
-def _canonical(value: object) -> str:
-    return json.dumps(value, sort_keys=True)

@@ -32,10 +32,13 @@ def plan(client: KazooClient, wanted: str | Node, path: str = '/',
          force: bool = False, progress: Progress | None = None
          ) -> list[Change]:
     """Return what an import would change, and notes; see `changes.plan`."""
+    # Without the word, there is no need to look at all nodes.
+    needs_acl = bool(acl) or not isinstance(wanted, str) or 'acl' in wanted
     if isinstance(wanted, str):
         wanted = parse_tree(wanted)
     texts = from_acl(acl) if acl else None
-    live = read_tree(client, path, acl=bool(acl) or has_acl(wanted),
+    live = read_tree(client, path,
+                     acl=needs_acl and (bool(acl) or has_acl(wanted)),
                      like=wanted, extras=trim, progress=progress)
     return changes.plan(wanted, live, path, trim=trim, acl=texts, force=force)
 

@@ -98,7 +98,8 @@ def answers(frame: bytes, offset: int) -> Iterator[Answer]:
         if kind == GET_DATA:
             data = None if size < 0 else frame[offset:offset + size]
             offset += max(size, 0)
-            yield data, *read_stat(frame, offset)
+            version, owner, children = read_stat(frame, offset)
+            yield data, version, owner, children
             offset += _STAT.size
         elif kind == GET_CHILDREN:
             names = []

@@ -21,12 +21,15 @@ from zc.zk.acls import read_acls
 from zc.zk.collecting import paused
 from zc.zk.encoding import decode
 from zc.zk.encoding import decode_plain
-from zc.zk.multiread import GET_CHILDREN
 from zc.zk.multiread import GET_DATA
 from zc.zk.tree import Node
+from zc.zk.wishes import ALONE
+from zc.zk.wishes import Item
+from zc.zk.wishes import Wishes
+from zc.zk.wishes import is_leaf_like
 
 #: The most reads in one request, and how many bytes they may be.
-MAX_READS = 256
+MAX_READS = 512
 MAX_REQUEST = 2 ** 18
 
 #: What an answer should not be much larger than.
@@ -46,8 +49,6 @@ ANSWER_SECONDS = 60.0
 # The owner of a container node, which is no session.
 _CONTAINER = -2 ** 63
 
-_ALONE = Node()
-
 Progress = Callable[[int], None]
 
 
@@ -59,7 +60,8 @@ def read_tree(client: KazooClient, path: str = '/', *, acl: bool = False,
     With `like`, a tree, only those of the nodes below are read that this has
     as well, and the children of these according to `extras`: with all that
     is below them when it is true, alone when it is None, not at all when it
-    is false.
+    is false. Without `acl`, a node without children that is as that of `like`
+    may be the very same object.
 
     ZooKeeper promises no consistent picture: nodes are read one after the
     other. A node that vanishes meanwhile is left out, and so is the node
@@ -68,7 +70,7 @@ def read_tree(client: KazooClient, path: str = '/', *, acl: bool = False,
 
     Raises NoNodeError or NoAuthError with the path.
     """
-    tree = _Reading(client, path, like, extras, progress).read()
+    tree = _Reading(client, path, like, extras, not acl, progress).read()
     if acl:
         read_acls(client, tree, path)
     return tree
@@ -80,23 +82,19 @@ def is_ephemeral(owner: int) -> bool:
 
 
 class _Reading:
-    """The state of one `read_tree`.
-
-    What is to be read is a tuple: operation, path, parent, the name of the
-    node to make (for GET_DATA) or the node itself (for GET_CHILDREN), and
-    what it should be like (None is anything, _ALONE is without children).
-    """
+    """The state of one `read_tree`. What is to be read is an `Item`."""
 
     def __init__(self, client: KazooClient, path: str, like: Node | None,
-                 extras: bool | None, progress: Progress | None) -> None:
+                 extras: bool | None, reuse: bool,
+                 progress: Progress | None) -> None:
         path = '/' + path.strip('/')
         self.client = client
-        self.like = like
-        self.extras = extras
+        self.wishes = Wishes(like, extras)
+        self.reuse = reuse
         self.progress = progress
         self.above = Node()
         self.first = ((client.chroot + path).rstrip('/') or '/').encode()
-        self.todo: deque = deque(
+        self.todo: deque[Item] = deque(
             [(GET_DATA, self.first, self.above, path.rpartition('/')[2],
               like)])
         self.count = 0
@@ -121,7 +119,7 @@ class _Reading:
         node, = self.above.children.values()
         return node
 
-    def next_batch(self) -> Iterator[tuple]:
+    def next_batch(self) -> Iterator[Item]:
         """Take what fits in one request."""
         todo = self.todo
         size = 0
@@ -131,7 +129,7 @@ class _Reading:
                 break
             yield todo.popleft()
 
-    def send(self, batch: list[tuple]) -> IAsyncResult:
+    def send(self, batch: list[Item]) -> IAsyncResult:
         """Send a request."""
         if self.is_bulk:
             return multiread.send(
@@ -139,7 +137,7 @@ class _Reading:
         operation, path, *_ = batch[0]
         return multiread.send_one(self.client, operation, path)
 
-    def receive(self, attempt: int, batch: list[tuple],
+    def receive(self, attempt: int, batch: list[Item],
                 result: IAsyncResult) -> None:
         """Wait for the answer to a request and see what follows from it."""
         try:
@@ -163,7 +161,7 @@ class _Reading:
                 self.progress(self.count)
 
     @paused()
-    def add(self, batch: list[tuple],
+    def add(self, batch: list[Item],
             answers: Iterable[multiread.Answer]) -> None:
         """Add to the tree, and to what is to do, what the answers say."""
         for item, answer in zip(batch, answers, strict=True):
@@ -187,7 +185,7 @@ class _Reading:
             self.reads = min(self.reads * 2, self.most_reads)
         return multiread.answers(frame, offset)
 
-    def lose(self, attempt: int, batch: list[tuple]) -> None:
+    def lose(self, attempt: int, batch: list[Item]) -> None:
         """Ask again after a lost connection, for less at once."""
         self.todo.extendleft(reversed(batch))
         if attempt != self.attempt:
@@ -202,58 +200,41 @@ class _Reading:
             self.window = 1
             self.reads = self.most_reads = max(1, self.reads // 2)
 
-    def add_node(self, item: tuple, answer: multiread.Answer) -> None:
+    def add_node(self, item: Item, answer: multiread.Answer) -> None:
         """Add a node to the tree, and its children to what is to do."""
         _, path, parent, name, like = item
         if isinstance(answer, Exception):
-            if like is _ALONE and isinstance(answer, NoAuthError):
+            if like is ALONE and isinstance(answer, NoAuthError):
                 # It is there; more need not be known.
                 parent.children[name] = Node(name)
             else:
                 self.check(answer, path)
+                self.todo.extend(self.wishes.unfulfilled(path))
             return
         data, version, owner, children = answer
         properties = decode_plain(data) if data else {}
         if properties is None:
             properties = decode(data, self.shown(path))
+        self.count += 1
+        if (self.reuse and like is not None and not children and not owner
+                and is_leaf_like(like, properties)):
+            parent.children[name] = like
+            return
         node = Node(name, properties, None, None,
                     owner != 0 and is_ephemeral(owner), version)
         parent.children[name] = node
-        self.count += 1
-        if children and like is not _ALONE:
-            self.todo.append((GET_CHILDREN, path, parent, node, like))
+        if children and like is not ALONE:
+            self.todo.extend(self.wishes.below(
+                path, parent, node, children, like))
 
-    def add_children(self, item: tuple, answer: multiread.Answer) -> None:
+    def add_children(self, item: Item, answer: multiread.Answer) -> None:
         """Add the children of a node to what is to do."""
         _, path, parent, node, like = item
         if isinstance(answer, Exception):
             self.check(answer, path)
             del parent.children[node.name]
             return
-        if path == b'/':
-            answer = [name for name in answer if name != b'zookeeper']
-            path = b''
-        base = path + b'/'
-        if like is None:
-            self.todo.extend(
-                [(GET_DATA, base + name, node, name.decode(), None)
-                 for name in answer])
-        else:
-            self.add_alike(base, node, answer, like)
-
-    def add_alike(self, base: bytes, node: Node, names: list[bytes],
-                  like: Node) -> None:
-        """Add children to what is to do, as far as they are asked for."""
-        extras = self.extras
-        if like is self.like:
-            extras = False  # never trimmed, and so not told
-        others = None if extras else _ALONE
-        for encoded in names:
-            name = encoded.decode()
-            wanted = like.children.get(name, others)
-            if wanted is others and extras is False:
-                continue
-            self.todo.append((GET_DATA, base + encoded, node, name, wanted))
+        self.todo.extend(self.wishes.among(path, node, answer, like))
 
     def check(self, error: KazooException, path: bytes) -> None:
         """A node may vanish, but must not be forbidden."""

@@ -195,6 +195,61 @@ def test_only_what_is_like_another_tree(made, server, client):
     assert '/c' not in read(False) and '/g' not in read(False)
 
 
+def test_children_that_are_as_expected_are_not_asked_for(
+        made, server, client):
+    connection = client(server)
+    like = parse_tree(TREE)
+    for extras in (True, None, False):
+        server.seen.clear()
+        tree = read_tree(connection, like=like, extras=extras)
+        assert format_tree(tree) == TREE
+        if server.refused:
+            # All that are there; and kazoo's own look at the chroot.
+            assert server.seen.count(4) == 5
+            assert server.seen.count(8) == 0
+
+
+def test_others_than_expected_are_looked_for(made, server, client):
+    connection = client(server)
+    like = parse_tree('/a\n  /b\n  /x\n/d\n/y\n')
+    made.create('/e')
+
+    def names(extras):
+        tree = read_tree(connection, like=like, extras=extras)
+        return sorted(tree.children), sorted(tree.children['a'].children)
+
+    # As many as expected, but not the same.
+    assert names(True) == names(None) == (['a', 'd'], ['b', 'c'])
+    assert names(False) == (['a', 'd'], ['b'])
+    # More, and fewer.
+    made.create('/a/x')
+    assert names(True)[1] == names(None)[1] == ['b', 'c', 'x']
+    assert names(False)[1] == ['b', 'x']
+    for name in 'bx':
+        made.delete(f'/a/{name}')
+    assert names(True)[1] == names(None)[1] == ['c']
+    assert names(False)[1] == []
+
+
+def test_a_node_that_is_the_same_may_be_the_one_it_is_compared_with(
+        made, server, client):
+    connection = client(server)
+    like = parse_tree(TREE)
+    a = like.children['a']
+    tree = read_tree(connection, like=like)
+    assert tree.children['a'].children['b'] is a.children['b']
+    made.set('/a/b', b'others')
+    tree = read_tree(connection, like=like)
+    assert tree.children['a'].children['b'].version == 1
+    # Nothing is made of `like` itself.
+    read_tree(connection, like=like, acl=True)
+    assert a.children['c'].acl is None
+    made.create('/d/e', b'', ephemeral=True)
+    like = parse_tree('/d\n  /e\n')
+    assert read_tree(connection, like=like).children['d'].children[
+        'e'].ephemeral
+
+
 def test_the_servers_own_nodes_are_left_out(zookeeper, client):
     connection = client(zookeeper.hosts)
     assert connection.exists('/zookeeper')
