@@ -1,6 +1,8 @@
 """kazoo's threads and sockets, made to give up sooner and to be cut off."""
 import socket
 import ssl
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from kazoo.handlers.threading import SequentialThreadingHandler
@@ -37,7 +39,8 @@ class Handler(SequentialThreadingHandler):
         except Exception as error:
             self.failures[address] = error
             raise
-        self.failures.pop(address, None)
+        if not isinstance(connection, _TLSSocket):
+            self.failures.pop(address, None)
         self._socket = connection
         if self._aborted:
             self.abort()
@@ -50,11 +53,23 @@ class Handler(SequentialThreadingHandler):
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is None:
                 return connection
-            return self._tls.wrap_socket(connection,
-                                         server_hostname=hostname)
+            self._tls.sslsocket_class = _TLSSocket
+            secured = self._tls.wrap_socket(connection,
+                                            server_hostname=hostname)
         except BaseException:
             connection.close()
             raise
+        secured.tell = partial(self._received, address)
+        return secured
+
+    def _received(self, address: tuple[str, int],
+                  error: Exception | None) -> None:
+        """Note whether what a connection is good for could be received."""
+        if error is None:
+            self.failures.pop(address, None)
+        else:
+            self.failures[address] = error
+            self._socket = None
 
     def select(self, rlist: Any, wlist: Any, xlist: Any,
                timeout: float | None = None) -> Any:
@@ -85,3 +100,26 @@ class Handler(SequentialThreadingHandler):
                 connection.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass  # closed already
+
+
+class _TLSSocket(ssl.SSLSocket):
+    """Tells what becomes of it.
+
+    A server that does not like our certificate lets us finish the handshake,
+    and says so, or only hangs up, in place of its first answer (TLS 1.3).
+    """
+
+    tell: Callable[[Exception | None], None] = staticmethod(lambda error: None)
+
+    def recv(self, *args: Any) -> bytes:
+        """As of any socket."""
+        try:
+            data = super().recv(*args)
+        except ssl.SSLWantReadError:
+            raise
+        except OSError as error:
+            self.tell(error)
+            raise
+        self.tell(None if data else ConnectionError(
+            'the server closed the connection'))
+        return data

@@ -3,8 +3,6 @@ import gc
 import logging
 import random
 import socket
-import ssl
-import subprocess
 import threading
 import time
 
@@ -18,6 +16,8 @@ from zc.zk import kazoologging
 from zc.zk import sockets
 from zc.zk.testing.ports import free_port
 from zc.zk.testing.waiting import wait_for
+from zc.zk.tests.tls import Terminator
+from zc.zk.tests.tls import make_certificate
 
 
 @pytest.fixture
@@ -290,76 +290,6 @@ def test_malformed_credentials(auth, nobody):
 # TLS
 
 
-@pytest.fixture(scope='module')
-def certificate(tmp_path_factory):
-    """A certificate for localhost, and its key."""
-    folder = tmp_path_factory.mktemp('tls')
-    cert, key = folder / 'cert.pem', folder / 'key.pem'
-    try:
-        subprocess.run(
-            ['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt',
-             'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key,
-             '-out', cert, '-days', '2', '-subj', '/CN=localhost',
-             '-addext', 'subjectAltName=DNS:localhost'],
-            check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip('no openssl to make a certificate with')
-    return str(cert), str(key)
-
-
-@pytest.fixture
-def tls_port(certificate, zookeeper):
-    """The port of a TLS server before ZooKeeper."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH,
-                                         cafile=certificate[0])
-    context.load_cert_chain(*certificate)
-    context.verify_mode = ssl.CERT_REQUIRED
-    host, _, port = zookeeper.hosts.partition(':')
-    with socket.create_server(('127.0.0.1', 0)) as server:
-        thread = threading.Thread(target=forward_all,
-                                  args=[server, context, (host, int(port))])
-        thread.start()
-        yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
-        thread.join()
-
-
-def forward_all(server, context, target):
-    while True:
-        try:
-            plain, _ = server.accept()
-        except OSError:
-            return
-        try:
-            front = context.wrap_socket(plain, server_side=True)
-        except OSError:
-            plain.close()
-            continue
-        with front, socket.create_connection(target) as back:
-            forward(front, back)
-
-
-def forward(front, back):
-    back_thread = threading.Thread(target=copy, args=[back, front])
-    back_thread.start()
-    copy(front, back)
-    back_thread.join()
-
-
-def copy(source, target):
-    try:
-        while data := source.recv(1 << 16):
-            target.sendall(data)
-    except OSError:
-        pass
-    finally:
-        for side in source, target:
-            try:
-                side.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-
-
 def test_tls(certificate, tls_port, zookeeper):
     cert, key = certificate
     with zc.zk.ZooKeeper(f'localhost:{tls_port}{zookeeper.chroot}',
@@ -381,6 +311,29 @@ def test_tls_with_an_unknown_authority(certificate, tls_port, no_leaks):
     text, _ = fails(f'localhost:{tls_port}', .8, cert=certificate[0],
                     key=certificate[1])
     assert 'certificate verify failed' in text
+
+
+def test_tls_with_a_certificate_that_the_server_refuses(
+        certificate, tls_port, tmp_path, no_leaks):
+    """It says so only behind the handshake."""
+    cert, key = make_certificate(tmp_path)
+    where = f'localhost:{tls_port}'
+    text, _ = fails(where, .8, ca=certificate[0], cert=cert, key=key)
+    assert text.startswith(f'no ZooKeeper answered within 1.2 s at {where} (')
+    assert 'alert unknown ca' in text
+    text, _ = fails(where, .8, ca=certificate[0])
+    assert 'certificate required' in text
+    text, seconds = fails(where, 10., ca=certificate[0])
+    assert seconds < 8  # not all the time that a silent server gets
+
+
+def test_tls_with_a_server_that_hangs_up(certificate, no_leaks):
+    """Such as one that has lost its ZooKeeper."""
+    with Terminator(('127.0.0.1', free_port()), *certificate) as terminator:
+        text, _ = fails(f'localhost:{terminator.port}', .8,
+                        ca=certificate[0], cert=certificate[0],
+                        key=certificate[1])
+    assert 'the server closed the connection' in text or 'EOF' in text
 
 
 @pytest.mark.parametrize('options', [
