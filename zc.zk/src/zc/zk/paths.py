@@ -46,30 +46,46 @@ def resolve(path: str, exists: Exists, properties: Properties) -> str:
     """The path of the node that is meant by ``path``, links followed.
 
     ``exists`` and ``properties`` ask ZooKeeper about a path. Raises
-    NoNodeError with the path as it was asked for, or LinkLoop.
+    LinkLoop, or NoNodeError with the path where there should be a node and
+    the links that led there.
     """
+    links: list[str] = []
     try:
-        return _find(path, (), exists, properties)
-    except NoNodeError:
-        raise NoNodeError(path) from None
+        return _find(path, (), links, exists, properties)
+    except _Missing as error:
+        way = f' (by way of the link{"s"[:len(links) - 1]} {", ".join(links)})'
+        raise NoNodeError(
+            error.path + way if links else path) from None
 
 
-def _find(path: str, seen: tuple[str, ...], exists: Exists,
+class _Missing(Exception):
+    """There is no node at ``path``, which has no links."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+
+def _find(path: str, seen: tuple[str, ...], links: list[str], exists: Exists,
           properties: Properties) -> str:
+    """As `resolve`, adding to `links` those that were followed."""
     path = normalize(path)
     if exists(path):
         return path
     if path in seen:
         raise LinkLoop((*seen, path))
     if path == '/':
-        raise NoNodeError(path)
+        raise _Missing(path)
     parent, name = split(path)
-    parent = _find(parent, seen, exists, properties)
+    try:
+        parent = _find(parent, seen, links, exists, properties)
+    except _Missing as error:
+        raise _Missing(join(error.path, name)) from None
     here = join(parent, name)
     if here != path and exists(here):
         return here
     target = properties(parent).get(name + ' ->')
     if not isinstance(target, str) or not target:
-        raise NoNodeError(path)
-    return _find(relative_to(parent, target), (*seen, path), exists,
+        raise _Missing(here)
+    links.append(f'{here} -> {target}')
+    return _find(relative_to(parent, target), (*seen, path), links, exists,
                  properties)

@@ -95,10 +95,27 @@ def test_resolve(zk, links):
 
 
 def test_resolve_names_the_path_that_is_not_there(zk, links):
-    for path in ('/nowhere', '/top/a/top/a/b/top/x', '/top/a/b/c/bad',
-                 '/top/a/b/c/bad/more', '/top/name/more'):
+    for path in ('/nowhere', '/top/name/more', '/top/a/x/y'):
         with pytest.raises(NoNodeError, match=f'^{path}$'):
             zk.resolve(path)
+
+
+@pytest.mark.parametrize('path, said', [
+    ('/top/a/b/c/bad',
+     '/nowhere (by way of the link /top/a/b/c/bad -> /nowhere)'),
+    ('/top/a/b/c/bad/more',
+     '/nowhere/more (by way of the link /top/a/b/c/bad -> /nowhere)'),
+    ('/top/a/relative/x',
+     '/top/a/b/c/x (by way of the link /top/a/relative -> b/c)'),
+    ('/top/a/b/up/relative/bad',
+     '/nowhere (by way of the links /top/a/b/up -> ../../a,'
+     ' /top/a/relative -> b/c, /top/a/b/c/bad -> /nowhere)'),
+    ('/top/a/top/a/x', '/top/a/x (by way of the link /top/a/top -> /top)'),
+])
+def test_resolve_names_what_a_link_leads_to(zk, links, path, said):
+    with pytest.raises(NoNodeError) as info:
+        zk.resolve(path)
+    assert str(info.value) == said
 
 
 def test_link_loops(zk, links):
