@@ -42,11 +42,15 @@ def commands(service: Service) -> dict[str, Callable[..., Any]]:
     own = Commands(service)
     return {'status': own.status, 'deregister': own.deregister,
             'register': own.register, 'drain': own.drain,
-            'threads': threads, 'loglevel': loglevel}
+            'threads': own.threads, 'loglevel': own.loglevel}
 
 
 class Commands:
-    """The commands that are about one service."""
+    """The commands of one service.
+
+    Those that are about the process are methods as well: with the service
+    go its own commands, and not those of another one.
+    """
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -88,38 +92,37 @@ class Commands:
         connection.write('stopping\n')
         self._service.request_stop()
 
+    def threads(self, connection: Any) -> None:
+        """Show the stack of every thread
+        """
+        names = {thread.ident: thread.name for thread in threading.enumerate()}
+        connection.write(f'pid {os.getpid()},'
+                         f' {time.strftime("%Y-%m-%d %H:%M:%S")}\n')
+        for ident, frame in sys._current_frames().items():
+            connection.write(f'\nThread {names.get(ident, "?")} ({ident}):\n')
+            connection.write(''.join(traceback.format_stack(frame)))
+
+    def loglevel(self, connection: Any, logger: str = 'root',
+                 level: str = '') -> None:
+        """Show or set a logger's level: loglevel [LOGGER] [LEVEL]
+
+        Without a level, shows the one that is in effect. LOGGER is "root" by
+        default; NOTSET makes a logger follow the one above it.
+        """
+        found = logging.getLogger('' if logger == 'root' else logger)
+        if level:
+            wanted = level.upper()
+            if wanted != 'NOTSET' and wanted not in LEVELS and not (
+                    wanted.isascii() and wanted.isdigit()):
+                connection.write(f'{level!r} is not NOTSET, '
+                                 + ', '.join(LEVELS) + ' or a number\n')
+                return
+            found.setLevel(0 if wanted == 'NOTSET' else level_number(wanted))
+        connection.write(
+            f'{logger}: {logging.getLevelName(found.getEffectiveLevel())}\n')
+
 
 def _text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ', '.join(map(str, value)) or 'none'
     return 'none' if value is None else str(value)
-
-
-def threads(connection: Any) -> None:
-    """Show the stack of every thread
-    """
-    names = {thread.ident: thread.name for thread in threading.enumerate()}
-    connection.write(f'pid {os.getpid()},'
-                     f' {time.strftime("%Y-%m-%d %H:%M:%S")}\n')
-    for ident, frame in sys._current_frames().items():
-        connection.write(f'\nThread {names.get(ident, "?")} ({ident}):\n')
-        connection.write(''.join(traceback.format_stack(frame)))
-
-
-def loglevel(connection: Any, logger: str = 'root', level: str = '') -> None:
-    """Show or set a logger's level: loglevel [LOGGER] [LEVEL]
-
-    Without a level, shows the one that is in effect. LOGGER is "root" by
-    default; NOTSET makes a logger follow the one above it.
-    """
-    found = logging.getLogger('' if logger == 'root' else logger)
-    if level:
-        wanted = level.upper()
-        if wanted != 'NOTSET' and wanted not in LEVELS and not (
-                wanted.isascii() and wanted.isdigit()):
-            connection.write(f'{level!r} is not NOTSET, '
-                             + ', '.join(LEVELS) + ' or a number\n')
-            return
-        found.setLevel(0 if wanted == 'NOTSET' else level_number(wanted))
-    connection.write(
-        f'{logger}: {logging.getLevelName(found.getEffectiveLevel())}\n')

@@ -17,7 +17,8 @@ class Monitoring:
     """A monitor server, listening when constructed.
 
     `commands` maps a name to a command, besides the basic ones; they are
-    commands of every monitor server of the process.
+    commands of every monitor server of the process, until the close.  None
+    may be another service's as well: it would go with the first of them.
 
     `address` is (host, true port), or the path of a unix socket.
     """
@@ -32,15 +33,26 @@ class Monitoring:
             raise ConfigurationError(
                 "option 'monitor_server' needs the zc.monitor distribution;"
                 ' add zc.zkzopeserver[monitor] to the eggs') from None
+        self._commands = commands
         zc.monitor.register_basics()
         for name, command in commands.items():
             zc.monitor.register(command, name)
         try:
             self._listener = zc.monitor.Listener(address)
         except zc.monitor.ListenError as reason:
+            self._unregister()
             raise ServerError(f"option 'monitor_server': {reason}") from None
         self.address = self._listener.address
 
     def close(self) -> None:
-        """Stop listening; may be called twice."""
-        self._listener.close()
+        """Stop listening, and take the commands away; may be called twice."""
+        try:
+            self._listener.close()
+        finally:
+            self._unregister()
+
+    def _unregister(self) -> None:
+        """Let nobody hold what the commands belong to."""
+        import zc.monitor
+        for command in self._commands.values():
+            zc.monitor.unregister(command)

@@ -1,13 +1,19 @@
 """The monitor commands of a server, asked over its monitor socket."""
+import gc
 import json
 import logging
 import os
 import threading
+import weakref
 
 import pytest
 import zc.monitor
+from zc.monitor import commands as registry
 from zc.zk.testing.waiting import wait_for
 
+from zc.zkzopeserver import options
+from zc.zkzopeserver.errors import ServerError
+from zc.zkzopeserver.service import Service
 from zc.zkzopeserver.tests.running import PATH
 from zc.zkzopeserver.tests.running import application
 from zc.zkzopeserver.tests.running import get
@@ -132,3 +138,47 @@ def test_busy_threads_do_not_keep_operators_waiting(zookeeper, tree):
             leave.set()
             for asker in askers:
                 asker.join()
+
+
+def make_service(zookeeper, monitor_server='127.0.0.1:0'):
+    """A service with a monitor, not started."""
+    return Service(options.parse({
+        'zookeeper': zookeeper.connection_string, 'path': PATH,
+        'host': '127.0.0.1', 'deregister_wait': '0',
+        'monitor_server': monitor_server}, ''), application)
+
+
+def test_nothing_of_a_stopped_service_stays(zookeeper, tree):
+    service = make_service(zookeeper)
+    service.start()
+    assert service.registered.wait(30)
+    assert 'status' in registry.names()
+    service.stop()
+    assert not {'status', 'threads', 'drain'} & set(registry.names())
+    gone = weakref.ref(service)
+    del service
+    # Threads that have been told to end may hold it for a moment.
+    wait_for(lambda: gc.collect() >= 0 and gone() is None)
+
+
+def test_a_service_takes_only_its_own_commands_away(zookeeper, tree):
+    one, other = make_service(zookeeper), make_service(zookeeper)
+    for service in (one, other):
+        service.start()
+        assert service.registered.wait(30)
+    one.stop()
+    for command in ('status', 'threads', 'loglevel'):
+        assert not zc.monitor.ask(
+            other.monitoring.address, command).startswith('Invalid')
+    other.stop()
+    assert not {'status', 'threads', 'drain'} & set(registry.names())
+
+
+def test_a_monitor_that_cannot_listen_leaves_no_commands(zookeeper, tree):
+    with zc.monitor.Listener(('127.0.0.1', 0)) as taken:
+        host, port = taken.address
+        service = make_service(zookeeper, f'{host}:{port}')
+        with pytest.raises(ServerError, match='monitor_server'):
+            service.start()
+        assert 'status' not in registry.names()
+        service.stop()

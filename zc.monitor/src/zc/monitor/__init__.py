@@ -1,7 +1,7 @@
 """A command server inside a process, for its operators.
 
-``start`` or `Listener` makes one, `register` gives it commands, `ask` talks
-to one. See README.txt.
+``start`` or `Listener` makes one, `register` gives it commands, `unregister`
+takes them away, `ask` talks to one. See README.txt.
 """
 from zc.monitor.addresses import Address
 from zc.monitor.addresses import AnyAddress
@@ -15,6 +15,7 @@ from zc.monitor.commands import interactive
 from zc.monitor.commands import quit
 from zc.monitor.commands import register
 from zc.monitor.commands import register_basics
+from zc.monitor.commands import unregister
 from zc.monitor.limits import Limits
 from zc.monitor.output import Connection
 from zc.monitor.server import Listener
@@ -37,6 +38,7 @@ __all__ = [
     'register_basics',
     'start',
     'stream',
+    'unregister',
 ]
 
 #: The listener that `start` made last. New code keeps its own `Listener`.

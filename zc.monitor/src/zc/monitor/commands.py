@@ -46,6 +46,25 @@ def register(command: Command, name: str | None = None) -> None:
     provideUtility(command, IMonitorPlugin, name)
 
 
+def unregister(command: Command | str) -> bool:
+    """Take a command away: the one of this name, or this one.
+
+    A command is taken away under all names that it still has; those that it
+    had and that another one has by now stay. Returns whether there was
+    anything to take away. Calls of the command that are running go on.
+    """
+    from zc.monitor.interfaces import IMonitorPlugin
+    from zope.component import getGlobalSiteManager
+    site = getGlobalSiteManager()
+    if isinstance(command, str):
+        return site.unregisterUtility(None, IMonitorPlugin, command)
+    found = [used for used, other in site.getUtilitiesFor(IMonitorPlugin)
+             if other == command]
+    for name in found:
+        site.unregisterUtility(command, IMonitorPlugin, name)
+    return bool(found)
+
+
 def register_basics() -> None:
     """Register ``help``, ``interactive`` and ``quit``."""
     for command in (help, interactive, quit):

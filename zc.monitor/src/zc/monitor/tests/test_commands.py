@@ -1,7 +1,9 @@
 """Tests of the registry, of how commands are run, and of the basic ones."""
 import functools
+import gc
 import logging
 import sys
+import weakref
 
 import pytest
 import zc.monitor
@@ -45,6 +47,43 @@ def test_the_last_registration_counts():
     zc.monitor.register(greet, 'x')
     zc.monitor.register(zc.monitor.quit, 'x')
     assert run('x')[0] == 'Goodbye.\n'
+
+
+def test_a_command_can_be_taken_away_by_its_name():
+    zc.monitor.register(greet)
+    zc.monitor.register(greet, 'hi')
+    assert zc.monitor.unregister('hi') is True
+    assert run('hi') == ("Invalid command 'hi'. Try \"help\".\n", None)
+    assert run('greet') == ('Hello world\n', None)
+    assert zc.monitor.unregister('hi') is False
+
+
+def test_a_command_can_be_taken_away_under_all_its_names():
+    zc.monitor.register(greet)
+    zc.monitor.register(greet, 'hi')
+    zc.monitor.register(greet, 'quit')
+    zc.monitor.register_basics()  # among them another quit
+    assert zc.monitor.unregister(greet) is True
+    assert commands.names() == ['help', 'interactive', 'quit']
+    assert zc.monitor.unregister(greet) is False
+    provideUtility(greet, IMonitorPlugin, 'salute')
+    assert zc.monitor.unregister(greet) is True
+
+
+def test_a_command_that_was_taken_away_is_held_by_nobody():
+    class Owner:
+        def command(self, connection):
+            """Do nothing"""
+
+    one, other = Owner(), Owner()
+    zc.monitor.register(one.command, 'x')
+    assert zc.monitor.unregister(other.command) is False
+    assert run('x') == ('', None)
+    assert zc.monitor.unregister(one.command) is True
+    gone = weakref.ref(one)
+    del one
+    gc.collect()
+    assert gone() is None
 
 
 def test_what_has_no_name_needs_one():
