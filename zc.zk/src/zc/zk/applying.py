@@ -82,7 +82,9 @@ def apply(client: KazooClient, changes: Iterable[Change], *,
     changes made so far.
 
     Raises ApplyError. When properties cannot be stored, or an operation is
-    larger than `max_request`, that is before anything is sent.
+    larger than `max_request`, that is before anything is sent. When it is
+    interrupted, what is under way is waited for, and the KeyboardInterrupt
+    has the text that an ApplyError would have.
     """
     todo = _checked(client, changes, acl or OPEN_ACL_UNSAFE, max_request)
     return _Applying(client, todo, progress).run()
@@ -114,41 +116,59 @@ class _Applying:
     def __init__(self, client: KazooClient, todo: list[Operation],
                  progress: Progress | None) -> None:
         self.client = client
-        self.batches = batches(todo)
+        self.batches = list(batches(todo))
+        self.begun = 0  # how many of them
+        self.flying: deque[tuple[list[Operation], IAsyncResult]] = deque()
         self.progress = progress
         self.done: list[Change] = []
         self.unknown: list[Change] = []
         self.left: list[Change] = []
         self.failed: Operation | None = None
-        self.cause: Exception | None = None
+        self.cause: BaseException | None = None
 
     def run(self) -> list[Change]:
         """Make all changes; on the first trouble begin no more."""
-        flying: deque = deque()
-        for batch in self.batches:
-            if self.cause is not None:
-                self.left += _changes(batch)
-                continue
-            flying.append((batch, send(self.client, batch)))
-            if len(flying) == WINDOW:
-                self.receive(*flying.popleft())
-        while flying:
-            self.receive(*flying.popleft())
-        if self.cause is not None:
-            raise self.error() from self.cause
-        return self.done
+        try:
+            for batch in self.batches:
+                self.begun += 1
+                self.flying.append((batch, send(self.client, batch)))
+                if len(self.flying) == WINDOW:
+                    self.receive()
+                if self.cause is not None:
+                    break
+            self.receive_all()
+        except KeyboardInterrupt as error:
+            self.interrupt(error)
+        for batch in self.batches[self.begun:]:
+            self.left += _changes(batch)
+        if self.cause is None:
+            return self.done
+        told = self.error()
+        if isinstance(self.cause, KeyboardInterrupt):
+            raise KeyboardInterrupt(str(told)) from None
+        raise told from self.cause
 
-    def receive(self, batch: list[Operation], result: IAsyncResult) -> None:
+    def receive_all(self) -> None:
+        """Wait for all answers."""
+        while self.flying:
+            self.receive()
+
+    def receive(self) -> None:
         """Wait for an answer and note what became of the changes."""
-        changes = _changes(batch)
+        batch, result = self.flying[0]
+        lost = None
         try:
             answers = result.get(timeout=ANSWER_SECONDS)
         except _LOST as error:
-            self.unknown += changes
-            self.cause = self.cause or error
-            return
+            lost = error
         except ZookeeperError as error:
             answers = [error]
+        self.flying.popleft()
+        changes = _changes(batch)
+        if lost is not None:
+            self.unknown += changes
+            self.cause = self.cause or lost
+            return
         refused = _refused(batch, answers)
         if refused is None:
             self.done += changes
@@ -159,12 +179,24 @@ class _Applying:
             if self.cause is None:
                 self.failed, self.cause = refused
 
+    def interrupt(self, error: KeyboardInterrupt) -> None:
+        """See what becomes of all that was begun; a second one ends that."""
+        self.cause = error
+        if self.begun and not any(
+                flying is self.batches[self.begun - 1]
+                for flying, _ in self.flying):
+            # In the middle of sending.
+            self.unknown += _changes(self.batches[self.begun - 1])
+        self.receive_all()
+
     def error(self) -> ApplyError:
         """What happened, in words."""
         failed = self.failed.changes if self.failed is not None else []
         why = type(self.cause).__name__
         if self.failed is not None:
             what = f'{self.failed.path}: cannot {self.failed.name}: {why}'
+        elif isinstance(self.cause, KeyboardInterrupt):
+            what = 'interrupted'
         else:
             what = f'the connection was lost: {why}'
         total = len(self.done) + len(self.unknown) + len(self.left)

@@ -2,8 +2,9 @@
 import argparse
 import contextlib
 import logging
-import os
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from zc.zk.client import ZooKeeper
 from zc.zk.errors import FailedConnect
 from zc.zk.errors import LinkLoop
 from zc.zk.scripts.credentials import read_auth_file
+from zc.zk.scripts.files import flush_stdout
 from zc.zk.tree import TreeError
 
 TROUBLE = 2
@@ -38,21 +40,37 @@ def run(parser: argparse.ArgumentParser, main: Main,
     """
     options = parser.parse_args(args)
     _log()
+    interrupts: list[int] = []
     try:
-        status = main(options)
-        sys.stdout.flush()
-        return status
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+        with _noting_interrupts(interrupts):
+            status = main(options)
+            flush_stdout()
+            return status
     except BrokenPipeError:
-        # Whoever read our output has seen enough.
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(TROUBLE)
-    except _ERRORS as error:
+        sys.exit(TROUBLE)  # whoever read our output has seen enough
+    except (KeyboardInterrupt, *_ERRORS) as error:
         for line in _text(error).splitlines():
             print(f'{parser.prog}: {line}', file=sys.stderr)
-        sys.exit(TROUBLE)
+        is_interrupted = interrupts or isinstance(error, KeyboardInterrupt)
+        sys.exit(INTERRUPTED if is_interrupted else TROUBLE)
+
+
+@contextlib.contextmanager
+def _noting_interrupts(interrupts: list[int]) -> Iterator[None]:
+    """Note those as well that kazoo makes a lost connection of."""
+    def interrupt(number: int, frame: object) -> None:
+        interrupts.append(number)
+        raise KeyboardInterrupt
+
+    if (threading.current_thread() is not threading.main_thread()
+            or signal.getsignal(signal.SIGINT) == signal.SIG_IGN):
+        yield
+        return
+    before = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def make_parser(name: str, description: str) -> argparse.ArgumentParser:
@@ -65,7 +83,7 @@ def make_parser(name: str, description: str) -> argparse.ArgumentParser:
 def add_connection(parser: argparse.ArgumentParser) -> None:
     """Add what says where ZooKeeper is, and how to connect."""
     parser.add_argument(
-        'connection', metavar='CONNECTION',
+        'connection', metavar='CONNECTION', type=_connection,
         help='HOST:PORT[,HOST:PORT...][/CHROOT]')
     group = parser.add_argument_group('connection')
     group.add_argument(
@@ -121,7 +139,16 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _text(error: Exception) -> str:
+def _connection(text: str) -> str:
+    """Text there must be: without any, another server would be meant."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError('it is empty')
+    return text
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, KeyboardInterrupt):
+        return str(error)
     if isinstance(error, NoNodeError):
         return f'there is no node {error}'
     if isinstance(error, NoAuthError):

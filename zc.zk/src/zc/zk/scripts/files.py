@@ -1,7 +1,10 @@
 """Trees in files, and standard input and output."""
+import contextlib
+import errno
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 
 from zc.zk.tree import MAX_TEXT
 from zc.zk.tree import Node
@@ -10,13 +13,15 @@ from zc.zk.tree import parse_tree
 
 PIECE = 2 ** 16
 
+STDIN, STDOUT = 'standard input', 'standard output'
+
 
 def read_file_tree(path: str) -> Node:
     """Return the tree in a file, ``-`` for standard input.
 
     Raises ValueError, with a line for each problem.
     """
-    name = 'standard input' if path == '-' else path
+    name = STDIN if path == '-' else path
     try:
         return parse_tree(_read(path))
     except TreeError as error:
@@ -41,6 +46,33 @@ def write_output(text: str, path: str | None) -> None:
 
 def write_stdout(text: str) -> None:
     """Write to standard output, in UTF-8 where its encoding is too small."""
+    with _naming(STDOUT):
+        _write_stdout(text)
+
+
+def flush_stdout() -> None:
+    """Have written what was written to standard output."""
+    with _naming(STDOUT):
+        if sys.stdout is not None:
+            sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _naming(name: str) -> Iterator[None]:
+    """Have errors name a file as the user knows it."""
+    try:
+        yield
+    except OSError as error:
+        if name == STDOUT:
+            # Python would try again at its end, and say so.
+            with contextlib.suppress(AttributeError, OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OSError(error.errno, error.strerror, name) from None
+
+
+def _write_stdout(text: str) -> None:
+    if sys.stdout is None:  # closed by whoever started us
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     try:
         text.encode(getattr(sys.stdout, 'encoding', None) or 'utf-8')
     except UnicodeEncodeError:
@@ -55,6 +87,11 @@ def write_stdout(text: str) -> None:
 
 def write_atomically(text: str, path: str, mode: int | None = None) -> None:
     """Replace a file, or make it; `mode` is by default that of any file."""
+    with _naming(path):
+        _write_atomically(text, path, mode)
+
+
+def _write_atomically(text: str, path: str, mode: int | None) -> None:
     if os.path.exists(path) and not os.path.isfile(path):
         # Such as /dev/stdout or a pipe, which must not be replaced.
         with open(path, 'w', encoding='utf-8', newline='') as file:
@@ -91,6 +128,8 @@ def _mode(path: str) -> int:
 def _read(path: str) -> str:
     # One character more than is read, for the parser to say so.
     if path == '-':
+        if sys.stdin is None:  # closed by whoever started us
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF), STDIN)
         stdin = getattr(sys.stdin, 'buffer', None)
         if stdin is None:
             return sys.stdin.read(MAX_TEXT + 1)

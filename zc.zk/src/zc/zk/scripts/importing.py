@@ -20,6 +20,7 @@ from zc.zk.scripts.command import connected
 from zc.zk.scripts.command import make_parser
 from zc.zk.scripts.command import node_path
 from zc.zk.scripts.command import run
+from zc.zk.scripts.files import flush_stdout
 from zc.zk.scripts.files import read_file_tree
 from zc.zk.scripts.files import write_atomically
 from zc.zk.scripts.files import write_stdout
@@ -105,7 +106,7 @@ def _main(options: argparse.Namespace) -> None:
             _check_deletes(todo, options)
             if options.backup:
                 _back_up(zk, wanted, todo, options)
-            sys.stdout.flush()
+            flush_stdout()
             with progress('changing', len(todo)) as told:
                 apply(zk.client, todo, acl=acl, progress=told)
     if not options.quiet and not options.dry_run:
@@ -127,7 +128,7 @@ def _check_deletes(todo: list[Change], options: argparse.Namespace) -> None:
         raise Failure(
             f'{nodes} would be deleted, more than --max-deletes'
             f' {options.max_deletes}; nothing was changed')
-    sys.stdout.flush()
+    flush_stdout()
     print(f'{nodes} will be deleted. Go on? [y/N] ', end='',
           file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ('y', 'yes'):

@@ -416,6 +416,39 @@ def test_an_interrupt_is_no_traceback(where, file, run):
     assert (child.returncode, out, err) == (130, b'', b'')
 
 
+def test_an_interrupted_import_says_how_far_it_went(where, file, run):
+    tree = file('/a\n' + ''.join(
+        f'  /{number:04}\n' for number in range(2999)))
+    sending, goes_on = threading.Event(), threading.Event()
+
+    def wait(type_):
+        if type_ == 14:
+            sending.set()
+            goes_on.wait(30)
+
+    with Frames(where, on_request=wait) as frames:
+        child = process('import_', '-q', frames.connection_string, tree,
+                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            assert sending.wait(30)
+            wait_until_idle(child)
+            child.send_signal(signal.SIGINT)
+            wait_until_idle(child)
+            goes_on.set()
+            out, err = child.communicate(timeout=30)
+        finally:
+            goes_on.set()
+            child.kill()
+            child.wait()
+    # What was under way, and no more.
+    assert (child.returncode, out, err.decode()) == (
+        130, b'', 'zookeeper_import: interrupted; 2000 of 3000 changes were'
+        ' made, the last was: add /a/1998\n')
+    assert len(run(export, where).splitlines()) == 2000
+    assert run(import_, '--quiet', where, tree) == ''
+    assert run(diff, where, tree) == ''
+
+
 def wait_until_idle(child):
     """Wait until a process waits: kazoo swallows what comes as it sends."""
     seen = []
@@ -461,3 +494,36 @@ def test_progress_is_shown_on_a_terminal():
         assert child.returncode == 0
     finally:
         os.close(main)
+
+
+@pytest.mark.parametrize('redirection, said', [
+    ('>/dev/full', 'standard output: No space left on device'),
+    ('>&-', 'standard output: Bad file descriptor'),
+    ('-o /dev/full', '/dev/full: No space left on device'),
+    ('-o /nowhere/file', '/nowhere/file: No such file or directory'),
+])
+def test_output_that_cannot_be_written_is_named(
+        where, file, run, redirection, said):
+    run(import_, '-q', where, file(TREE))
+    script = ('from zc.zk.scripts import export; import sys;'
+              ' sys.exit(export())')
+    done = subprocess.run(
+        f'"$PYTHON" -c "$SCRIPT" "$WHERE" {redirection}', shell=True,
+        stderr=subprocess.PIPE, text=True, timeout=60, check=False, env={
+            **os.environ, 'PYTHON': sys.executable, 'SCRIPT': script,
+            'WHERE': where})
+    assert done.stderr == f'zookeeper_export: {said}\n'
+    assert done.returncode == 2
+
+
+def test_standard_input_that_is_closed_is_named(run, monkeypatch):
+    monkeypatch.setattr(sys, 'stdin', None)
+    assert run(validate, status=2) == (
+        'zookeeper_validate: standard input: Bad file descriptor\n')
+
+
+def test_a_connection_must_be_told(run, file):
+    """Not that of the environment, when a shell's variable is empty."""
+    for connection in ('', ' '):
+        assert 'CONNECTION: it is empty' in run(
+            import_, connection, file(TREE), status=2)
