@@ -11,8 +11,8 @@ import weakref
 from collections.abc import Callable
 from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING
 from typing import Any
+from typing import Protocol
 
 from kazoo.client import KazooClient
 from kazoo.protocol.states import EventType
@@ -22,8 +22,15 @@ from kazoo.protocol.states import ZnodeStat
 from zc.zk.calls import Calls
 from zc.zk.working import Worker
 
-if TYPE_CHECKING:
-    from zc.zk.watching import View
+
+class View(Protocol):
+    """What the hub needs of those that it tells; see `zc.zk.watching`."""
+
+    def refresh(self) -> None:
+        """Look again: anything may have happened meanwhile."""
+
+    def node_changed(self, event: WatchedEvent) -> None:
+        """Something happened to a node that was asked for."""
 
 
 class Hub:
