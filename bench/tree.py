@@ -20,6 +20,7 @@ import gc
 import json
 import os
 import platform
+import random
 import resource
 import statistics
 import tempfile
@@ -53,6 +54,31 @@ def make_tree(nodes: int) -> str:
             'database ->': f'/databases/{number}',
         }, {'providers': Node('providers', {}, providers)})
     return format_tree(top)
+
+
+def by_hand(text: str) -> str:
+    """The same tree as somebody may have written it.
+
+    Not sorted, indented by four, with comments and blank lines.
+    """
+    chance = random.Random(1)
+    lines = ['# our services', '']
+
+    def add(node: Node, indent: str) -> None:
+        told = [f'{name} {value}' if name.endswith(' ->') else
+                f'{name} = {value!r}'
+                + ('  # why' if chance.random() < .03 else '')
+                for name, value in node.properties.items()]
+        chance.shuffle(told)
+        lines.extend(indent + line for line in told)
+        for name in chance.sample(list(node.children), len(node.children)):
+            if chance.random() < .05:
+                lines.extend(('', f'{indent}# a comment'))
+            lines.append(f'{indent}/{name}')
+            add(node.children[name], indent + '    ')
+
+    add(parse_tree(text), '')
+    return '\n'.join(lines)
 
 
 def export_one_by_one(client, path: str) -> str:
@@ -130,11 +156,14 @@ class Bench:
     def ways(self, text: str, path: str) -> dict[str, Callable]:
         """What is measured, and how; `path` already holds the tree."""
         zk = self.zk
+        hand = by_hand(text)
         return {
             'export': lambda: zk.export_tree(path),
             'import': lambda: zk.import_tree(text, self.new_path()),
             'import, no change': lambda: zk.import_tree(
                 text, path, trim=True),
+            'the same, by hand': lambda: zk.import_tree(
+                hand, path, trim=True),
         }
 
     def originals(self, text: str, path: str) -> dict[str, Callable]:
@@ -145,6 +174,8 @@ class Bench:
             'import': lambda: import_one_by_one(
                 client, text, self.new_path()),
             'import, no change': lambda: import_one_by_one(
+                client, text, path),
+            'the same, by hand': lambda: import_one_by_one(
                 client, text, path),
         }
 
