@@ -2,6 +2,7 @@
 import gc
 
 import pytest
+from zc.zk.collecting import FEW
 from zc.zk.collecting import paused
 from zc.zk.tree import TreeError
 from zc.zk.tree import parse_tree
@@ -43,7 +44,7 @@ def test_what_was_made_counts_as_old():
     finally:
         del gc.callbacks[-1]
     assert not looked
-    assert gc.get_freeze_count() == 0
+    assert gc.get_freeze_count() < FEW
     assert made is not more
 
 
@@ -52,6 +53,6 @@ def test_what_others_have_frozen_stays_so():
     try:
         count = gc.get_freeze_count()
         parse_tree('/a')
-        assert gc.get_freeze_count() >= count > 0
+        assert gc.get_freeze_count() >= count > FEW
     finally:
         gc.unfreeze()
