@@ -27,7 +27,8 @@ from zc.zkzopeserver.http.task import Task
 
 RECV = 65536
 READS = range(8)
-READABLE = READ | HALF_CLOSED | GONE
+ENDED = HALF_CLOSED | GONE
+READABLE = READ | ENDED
 RESET = struct.pack('ii', 1, 0)
 # What a connection is doing.
 (RECEIVING, WAITING, ANSWERING, SENDING_FILE, ENDING, LINGERING,
@@ -46,7 +47,8 @@ class Channel:
 
     __slots__ = ('context', 'sock', 'fd', 'environ', 'receiver', 'output',
                  'task', 'state', 'is_busy', 'is_watched', 'events', 'since',
-                 'requests', 'keep_alive', 'must_linger', 'must_reset')
+                 'requests', 'keep_alive', 'must_linger', 'must_reset',
+                 'is_ending')
 
     def __init__(self, context: Context, sock: socket.socket,
                  address: Any) -> None:
@@ -71,6 +73,9 @@ class Channel:
         self.keep_alive = True
         self.must_linger = False
         self.must_reset = False
+        # The client has ended the connection behind what is still to be read,
+        # of which nobody is told again.
+        self.is_ending = False
 
     # For whoever polls.
 
@@ -267,7 +272,8 @@ class Channel:
 
     def receive(self, events: int) -> bool:
         """Read; whether a request is complete."""
-        is_ending = events & (HALF_CLOSED | GONE)
+        if events & ENDED:
+            self.is_ending = True
         receiver, room = self.receiver, RECV
         for _ in READS:
             block = receiver.block
@@ -290,16 +296,15 @@ class Channel:
                 return False
             is_complete = (self._feed(data) if block is None
                            else receiver.fill(size))
-            if size < room and not is_ending:
+            if size < room and not self.is_ending:
                 if self.context.must_arm:
                     self.context.poller.arm(self.fd, READ)
                 return is_complete and self._hand_over()
             if is_complete:
                 with self.context.lock:
-                    self.events |= READ | is_ending
+                    self.events |= READ
                 return self._hand_over()
             if self.state != RECEIVING:
-                self.events |= is_ending
                 return False
         self.context.come_again(self)
         return False

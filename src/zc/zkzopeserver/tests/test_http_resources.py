@@ -21,6 +21,7 @@ from pathlib import Path
 
 import pytest
 
+from zc.zkzopeserver.http import channel
 from zc.zkzopeserver.tests.http_corpus.case import get
 from zc.zkzopeserver.tests.http_corpus.case import post
 from zc.zkzopeserver.tests.lone_server import Process
@@ -75,6 +76,30 @@ def test_slow_clients_are_ended(use_epoll: bool) -> None:
             assert slow_chunks.response().status == 408
             assert slow_head.read_all() == b''
         assert ask(server.address).status == 200
+
+
+@pytest.mark.parametrize('use_epoll', [True, False])
+@pytest.mark.parametrize('how', ['closed', 'reset', 'half-closed'])
+def test_an_end_behind_much_data_is_noticed(
+        use_epoll: bool, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the data is read in several turns."""
+    monkeypatch.setattr(channel, 'RECV', 1000)
+    monkeypatch.setattr(channel, 'READS', range(1))
+    with serving(hello, use_epoll=use_epoll) as server:
+        polling, stalled = threading.Event(), threading.Event()
+        with Client(server.address) as client:
+            client.get()
+            server.call(lambda: (polling.set(), stalled.wait(20)))
+            assert polling.wait(20)
+            client.send(post(b'Content-Length: 9000\r\n', b'a' * 5000))
+            if how == 'reset':
+                reset(client)
+            else:
+                client.sock.shutdown(socket.SHUT_WR)
+            if how == 'closed':
+                client.sock.close()
+            stalled.set()
+            until(lambda: not server.statistics().connections)
 
 
 def test_dribbling_does_not_help() -> None:
