@@ -1,6 +1,7 @@
 """Fixtures for the tests of all three distributions."""
 import logging
 import os
+import signal
 import sys
 
 import pytest
@@ -10,6 +11,10 @@ pytest_plugins = ['zc.zk.testing.fixtures']
 # Python processes that tests start have what the tests have: bin/test has its
 # eggs from its own sys.path.  Tests of generated scripts take it away again.
 os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, sys.path))
+
+# A shell has what runs in the background ignore Ctrl-C, and so would the
+# processes that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -39,6 +39,8 @@ keys: dict[bytes, str | None] = {
 # RFC 9110 has one value for these; two make a request ambiguous.
 ONCE = {'HTTP_HOST', 'CONTENT_TYPE', 'CONTENT_LENGTH',
         'HTTP_TRANSFER_ENCODING'}
+# The most that a length needs. Zeros before more of them are there to confuse.
+DIGITS = 20
 tokens = re.compile(r'[\s,]+').split
 
 
@@ -172,7 +174,8 @@ def frame(request: Request, settings: Settings) -> None:
             raise Refusal(501, 'The only transfer coding is chunked.')
         request.body_length = None
     elif length is not None:
-        if not (length.isascii() and length.isdigit()):
+        if not (length.isascii() and length.isdigit()) or (
+                len(length) > DIGITS and length[0] == '0'):
             raise Refusal(400, 'The Content-Length is malformed.')
         digits = length.lstrip('0') or '0'
         if len(digits) > 19 or int(digits) > settings.max_request_body_size:

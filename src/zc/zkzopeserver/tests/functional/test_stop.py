@@ -155,7 +155,7 @@ def test_timeout_lets_it_finish(tree, zookeeper, tmp_path, workers):
 
 def test_it_serves_on_while_clients_learn_that_the_node_is_gone(
         serving, tree):
-    process, address = serving(deregister_wait='2')
+    process, address = serving(deregister_wait='4')
     process.signal()
     gone(tree)
     # New connections are accepted, and all are told not to come back.

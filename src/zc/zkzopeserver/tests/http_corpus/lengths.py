@@ -60,6 +60,11 @@ CASES = (
     good('length of a big body', post(
         b'Content-Length: 300000\r\n', b'x' * 300000), 'POST / '
         + 'x' * 300000),
+    good('length with as many zeros as there may be',
+         post(b'Content-Length: ' + b'0' * 19 + b'5\r\n', b'hello'),
+         'POST / hello'),
+    broken('with more zeros than there may be',
+           b'Content-Length: ' + b'0' * 20 + b'5'),
     broken('twice', b'Content-Length: 5', b'Content-Length: 6'),
     broken('twice the same', b'Content-Length: 5', b'Content-Length: 5'),
     broken('twice in one field', b'Content-Length: 5, 5'),
