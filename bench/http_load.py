@@ -28,10 +28,20 @@ class Cell(NamedTuple):
     connections: int
     keep_alive: bool = True
 
-    def __str__(self) -> str:
-        kind = {'/hello': 'hello', '/large': '100 kB',
+    @property
+    def kind(self) -> str:
+        """What is asked for."""
+        return {'/hello': 'hello', '/large': '100 kB',
                 '/upload': '1 MB upload'}[self.path]
-        return (f'{kind}, {self.threads} threads, {self.connections}'
+
+    @property
+    def size(self) -> str:
+        """The rest, in short."""
+        return (f'{self.threads}, {self.connections}'
+                + ('' if self.keep_alive else ', close'))
+
+    def __str__(self) -> str:
+        return (f'{self.kind}, {self.threads} threads, {self.connections}'
                 f' connections{"" if self.keep_alive else ", close"}')
 
 

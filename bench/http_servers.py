@@ -9,6 +9,9 @@ Measured are 1, 4 and 16 threads, 1, 32 and 256 connections, kept alive and
 closed, hello, 100 kB and 1 MB upload; with ``--short`` the cells that matter
 most.  Figures are medians over the rounds.  Trust ratios.
 
+All of it takes an hour.  With ``--results FILE`` it can be done in pieces:
+what was measured is kept there, and the summary is of all that is.
+
 The slowest of a hundred requests says little where a server keeps most of
 the connections waiting for good: wrk only counts what is answered.  So
 ``served`` says how many of the connections were being served on average:
@@ -18,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import re
 import sys
 from pathlib import Path
@@ -37,6 +41,7 @@ ALL = tuple(itertools.starmap(Cell, itertools.product(
     ('/hello', '/large', '/upload'), (1, 4, 16), (1, 32, 256),
     (True, False))))
 
+SHOWN = {'zc.zkzopeserver': 'this'}
 RULE = ' '.join('=' * width for width in (16, 10, 7, 10, 9, 6, 6))
 
 
@@ -53,28 +58,52 @@ def table(cell: Cell, found: dict[str, Figures]) -> None:
     print(RULE, flush=True)
 
 
-def summary(found: dict[Cell, dict[str, Figures]], names: list[str]) -> None:
-    """Print a line for each cell, as reStructuredText.
+def summary(found: dict[Cell, dict[str, Figures]]) -> None:
+    """Print a table for each kind of request, as reStructuredText.
 
     Requests a second beside zope.server's, and in brackets the milliseconds
     that 99 of 100 requests took at most; a star where less than half of the
     connections were served.
     """
-    widths = [37] + [max(14, len(name)) for name in names]
-    rule = ' '.join('=' * width for width in widths)
-    print(f'\n{rule}')
-    print(' '.join(text.ljust(width) for text, width in zip(
-        ['', *names], widths, strict=True)).rstrip())
-    print(rule)
-    for cell, servers in found.items():
-        texts = [str(cell)] + [
-            f'{servers[name].rate / servers["zope.server"].rate:.2f}'
-            f' ({servers[name].p99:.1f})'
-            + '*' * (2 * servers[name].served < cell.connections)
-            for name in names]
-        print(' '.join(text.ljust(width) for text, width in zip(
-            texts, widths, strict=True)).rstrip())
-    print(rule)
+    for path in dict.fromkeys(cell.path for cell in found):
+        rows = {cell: servers for cell, servers in found.items()
+                if cell.path == path}
+        names = [name for name in next(iter(rows.values()))
+                 if name != 'zope.server']
+        rule = ' '.join(['=' * 13, *(['=' * 12] * len(names))])
+        print(f'\n{next(iter(rows)).kind}, by threads and connections:\n')
+        print(rule)
+        print(f'{"":13} ' + ' '.join(
+            f'{SHOWN.get(name, name):12}' for name in names).rstrip())
+        print(rule)
+        for cell, servers in rows.items():
+            print(f'{cell.size:13} ' + ' '.join(
+                f'{beside(servers, name, cell):12}'
+                for name in names).rstrip())
+        print(rule)
+
+
+def beside(servers: dict[str, Figures], name: str, cell: Cell) -> str:
+    """What a server did in a cell, in the summary."""
+    each = servers[name]
+    star = '*' if 2 * each.served < cell.connections else ''
+    return (f'{each.rate / servers["zope.server"].rate:.2f}'
+            f' ({each.p99:.{1 if each.p99 < 100 else 0}f}){star}')
+
+
+def load(path: Path | None) -> dict[Cell, dict[str, Figures]]:
+    """What was measured before."""
+    if path is None or not path.exists():
+        return {}
+    return {Cell(*cell): {name: Figures(*figures)
+                          for name, figures in servers.items()}
+            for cell, servers in json.loads(path.read_text())}
+
+
+def save(path: Path | None, found: dict[Cell, dict[str, Figures]]) -> None:
+    """Keep what was measured."""
+    if path is not None:
+        path.write_text(json.dumps(list(found.items())))
 
 
 def main() -> None:
@@ -86,6 +115,8 @@ def main() -> None:
     parser.add_argument('--only', nargs='*', choices=SERVERS)
     parser.add_argument('--cells', default='', metavar='PATTERN',
                         help='measure those that match, as tables name them')
+    parser.add_argument('--results', type=Path, metavar='FILE',
+                        help='go on from there, and keep it there')
     arguments = parser.parse_args()
     print(http_load.conditions(arguments.seconds, arguments.rounds))
     names = [name for name in installed()
@@ -93,7 +124,7 @@ def main() -> None:
                                                'zope.server')]
     cells = [cell for cell in (SHORT if arguments.short else ALL)
              if re.search(arguments.cells, str(cell))]
-    found = {}
+    found = load(arguments.results)
     for cell in cells:
         runs: dict[str, list[Figures]] = {name: [] for name in names}
         for _, name in itertools.product(range(arguments.rounds), names):
@@ -101,8 +132,9 @@ def main() -> None:
                                                 arguments.seconds))
         found[cell] = {name: http_load.median(each)
                        for name, each in runs.items()}
+        save(arguments.results, found)
         table(cell, found[cell])
-    summary(found, names)
+    summary({cell: found[cell] for cell in ALL if cell in found})
 
 
 if __name__ == '__main__':
