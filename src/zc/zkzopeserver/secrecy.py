@@ -1,7 +1,8 @@
 """What is nobody's business in options, and texts without it.
 
 For the recipe, which keeps it out of files that everybody can read, and for
-the verbs, which show it to nobody; standard library only.
+the verbs, which show it to nobody; standard library only.  Where it is not
+clear, more is hidden, not less.
 """
 from __future__ import annotations
 
@@ -11,14 +12,33 @@ from collections.abc import Mapping
 MASK = '********'
 
 _is_secret_name = re.compile(
-    r'passw|passphrase|secret|token|credential|(^|[-_.])(auth|key)$'
+    r'passw|passphrase|pwd$|secret|token|credential|(^|[-_./\s])(auth|key)$'
     r'|(private|api|access|session|signing|encryption)[-_.]?key',
     re.IGNORECASE).search
-_in_url = re.compile(r'(://[^/\s:@]*:)\S+(?=@)')
-_in_dsn = re.compile(
-    r'((?:^|[\s;,?&])(?:password|passwd|pwd|secret|token)\s*=\s*)'
-    r"('[^']*'|[^\s;,&']+)", re.IGNORECASE)
-_entry = re.compile(r'(\s*)([\w.-]+)(\s*[=:]\s*|\s+(?=\S))(.*)').fullmatch
+
+# Each of these patterns takes time in proportion to its text, also where
+# that was made to make it slow: what repeats can be read in one way only.
+_word = re.compile(r'\S+')
+_user = re.compile(r'://[^/\s:@]*:')
+_name = re.compile(r'''
+    (?: (?<![\w./-]) ([\w-][\w./-]*) \s*=+         # DSNs, queries: name=
+      | (?<!\S) --([\w-]+) \s+                     # commands: --name value
+      | (["'])([^"'\s]+)\3 \s*(?:=>|:)             # JSON, dicts: "name":
+      | (?:^|[{,]) \s*([\w.-]+) \s*:(?=\s)         # YAML: {name: value}
+    )\s*''', re.VERBOSE)
+_quoted = r'''(?:"(?:[^"\\]|\\.?)*"?|'(?:[^'\\]|\\.?)*'?)+'''
+_value = re.compile(
+    rf'''{_quoted}[^\s;&,)}}\]]*|[\[{{(].*|(?:\\.?|[^\s;&\\])+''').match
+_item = re.compile(
+    rf'''{_quoted}|[\[{{(].*|[^\s,}}\]]+''').match
+
+# What the recipe puts before a line to keep its blanks in an ini.
+_GUARD = '%(__empty__)s'
+_COMMENTS = '#', ';'
+_entry = re.compile(
+    rf'(\s*(?:{re.escape(_GUARD)}\s*)?(?:[#;]+\s*)?'
+    r'(?:(?:set|export|%?%define|-)\s+)?)'
+    r'''(["']?[\w./-]+["']?)(\s*\+?(?:=>|[=:]+)\s*|\s+(?=\S))(.*)''').fullmatch
 
 # They look it, and are names of files.
 PATHS = 'zookeeper_auth_file', 'zookeeper_key'
@@ -37,31 +57,38 @@ def has_secret(values: Mapping[str, str]) -> bool:
 def masked(name: str, value: str, mask: str = MASK) -> str:
     """The value of an option, without what looks like a secret.
 
-    By the option's name, or in the value: a URL or DSN with a password.
+    By the option's name, or in the value: a URL, a DSN or a dict with a
+    password, or lines with names of their own, as of ZConfig.
     """
     if name in PATHS or not value:
         return value
     if _is_secret_name(name):
         return mask
-    return _in_dsn.sub(rf'\1{mask}', _in_url.sub(rf'\1{mask}', value))
+    if '\n' in value:
+        return masked_text(value, mask)
+    return _without_pairs(_without_users(value, mask), mask)
 
 
 def masked_text(text: str, mask: str = MASK) -> str:
     """Lines of ``NAME = VALUE``, without what looks like a secret.
 
-    Lines that are indented belong to the value of the line before.
+    Lines that are indented belong to the value of the line before, also
+    behind a comment.
     """
     lines: list[str] = []
     hidden: int | None = None
     for line in text.split('\n'):
-        indent = len(line) - len(line.lstrip())
-        if hidden is not None and line.strip():
+        bare = line.replace(_GUARD, '')
+        indent = len(bare) - len(bare.lstrip())
+        is_comment = bare.lstrip().startswith(_COMMENTS)
+        if hidden is not None and bare.strip():
             if indent > hidden:
                 continue
-            hidden = None
+            if not is_comment:
+                hidden = None
         lines.append(_masked_line(line, mask))
         match = _entry(line)
-        if match and _is_hidden(match[2]):
+        if match and _is_hidden(match[2].strip('"\'')) and not is_comment:
             hidden = indent
     return '\n'.join(lines)
 
@@ -72,7 +99,36 @@ def _is_hidden(name: str) -> bool:
 
 def _masked_line(line: str, mask: str) -> str:
     match = _entry(line)
-    if not match:
+    # Behind a comment sign, words are prose unless they are an assignment.
+    if not match or not match[3].strip() and match[1].strip(' \t').endswith(
+            _COMMENTS):
         return masked('', line, mask)
     start = line[:match.start(4)]
-    return start + masked(match[2], match[4], mask)
+    return start + masked(match[2].strip('"\''), match[4], mask)
+
+
+def _without_users(text: str, mask: str) -> str:
+    """Without the passwords of URLs, that may have an ``@`` themselves."""
+    def without(match: re.Match[str]) -> str:
+        word = match[0]
+        end = word.rfind('@')
+        user = _user.search(word, 0, max(end, 0))
+        if not user or user.end() == end:
+            return word
+        return word[:user.end()] + mask + word[end:]
+
+    return _word.sub(without, text)
+
+
+def _without_pairs(text: str, mask: str) -> str:
+    """Without the values of names of secrets."""
+    found, at, start = [], 0, 0
+    while match := _name.search(text, start):
+        start = match.end()
+        item = match[4] or match[5]
+        if not _is_hidden(match[1] or match[2] or item):
+            continue
+        if value := (_item if item else _value)(text, start):
+            found += text[at:start], mask
+            at = start = value.end()
+    return ''.join([*found, text[at:]])

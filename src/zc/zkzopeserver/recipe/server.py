@@ -64,7 +64,10 @@ class Server:
     @property
     def is_secret(self) -> bool:
         """Whether the ini holds what not everybody may read."""
-        return secrecy.masked_text(self.text) != self.text
+        # Of the values, not of the text: that has them escaped.
+        own = self.values['ini'] or ''
+        return secrecy.masked_text(own) != own or any(
+            secrecy.has_secret(values) for _, values in self.sections())
 
     @property
     def logs(self) -> list[str]:

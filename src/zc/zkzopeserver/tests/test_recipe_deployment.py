@@ -11,12 +11,38 @@ import subprocess
 import pytest
 from paste.deploy import loadwsgi
 
+from zc.zkzopeserver import start
 from zc.zkzopeserver.tests.recipe_sandbox import Sandbox
 from zc.zkzopeserver.tests.recipe_sandbox import Store
 
 USER = getpass.getuser()
 IS_ROOT = os.geteuid() == 0
 SECRET = 'digest operator:tr0ub4dor'
+
+# Values of several lines.
+ZODB = """\
+app-options =
+    zodb =
+        <clientstorage>
+          server db:8100
+          username me
+          password tr0ub4dor
+        </clientstorage>
+"""
+NOTIFIER = """\
+loggers =
+    <logger>
+      level ERROR
+      <email-notifier>
+        from shop@example.org
+        to ops@example.org
+        subject Trouble
+        smtp-server mail.example.org
+        smtp-username shop
+        smtp-password tr0ub4dor
+      </email-notifier>
+    </logger>
+"""
 
 DEPLOYMENT = f"""
 [production]
@@ -136,14 +162,21 @@ def test_a_bad_credential_is_not_told(sandbox):
     'app-options = password = tr0ub4dor',
     'app-options = dsn = postgres://me:tr0ub4dor@db/x',
     'global-options = api_key = tr0ub4dor',
+    'app-options = db = {"user": "me", "password": "tr0ub4dor"}',
+    'app-options = set db_password = tr0ub4dor',
+    ZODB,
+    NOTIFIER,
 ])
-def test_an_ini_with_a_secret_is_its_owners_alone(sandbox, secret):
+def test_an_ini_with_a_secret_is_its_owners_alone(sandbox, secret, capsys):
     text = SECTION.replace('deployment = production', '')
     sandbox.built(text + secret)
     ini = sandbox.path('parts', 'web', 'web.ini')
     assert mode(ini) == 0o600
     assert 'tr0ub4dor' in ini.read_text()
     assert 'tr0ub4dor' not in sandbox.read('.installed.cfg')
+    assert start.main(str(ini), 'web', ['show']) == 0
+    shown = capsys.readouterr().out
+    assert '********' in shown and 'tr0ub4dor' not in shown
     sandbox.built(text + secret.replace('tr0ub4dor', 'changed'))
     assert 'changed' in ini.read_text()
 

@@ -1,4 +1,7 @@
 """What is nobody's business."""
+import subprocess
+import sys
+
 import pytest
 
 from zc.zkzopeserver.secrecy import MASK
@@ -33,6 +36,31 @@ def test_names_that_are_not(name):
     ('Server=db;Pwd=pw;Encrypt=yes', f'Server=db;Pwd={MASK};Encrypt=yes'),
     ('http://x/?token=pw&a=b', f'http://x/?token={MASK}&a=b'),
     ('plain text', 'plain text'),
+    ('sslpassword=pw db_password=pw',
+     f'sslpassword={MASK} db_password={MASK}'),
+    ('dump --password=pw --token pw x',
+     f'dump --password={MASK} --token {MASK} x'),
+    ('password="a pw" host=db', f'password={MASK} host=db'),
+    (r"password='it\'s pw' host=db", f'password={MASK} host=db'),
+    (r"password='a''pw' host=db", f'password={MASK} host=db'),
+    (r'password=a\ pw host=db', f'password={MASK} host=db'),
+    ('password="never closed pw', f'password={MASK}'),
+    ('password=a,pw host=db', f'password={MASK} host=db'),
+    ('{"password": "pw"}', f'{{"password": {MASK}}}'),
+    ("{'a': {'password': 'p\\'w', 'x': 1}}",
+     f"{{'a': {{'password': {MASK}, 'x': 1}}}}"),
+    ('{"tokens": ["a", "pw"]}', f'{{"tokens": {MASK}'),
+    ('{user: me, password: pw, x: 1}',
+     f'{{user: me, password: {MASK}, x: 1}}'),
+    ('password: pw', f'password: {MASK}'),
+    ('{"zookeeper_key": "/etc/x"}', '{"zookeeper_key": "/etc/x"}'),
+    ('zk:2181,auth:2181', 'zk:2181,auth:2181'),
+    ('<x>\n  password pw\n</x>', f'<x>\n  password {MASK}\n</x>'),
+    # As the recipe writes what is indented.
+    ('\n%(__empty__)s  token\n%(__empty__)s  password =\n'
+     '%(__empty__)s    pw\n%(__empty__)s  x y',
+     '\n%(__empty__)s  token\n%(__empty__)s  password =\n'
+     '%(__empty__)s  x y'),
 ])
 def test_credentials_in_values(value, shown):
     assert masked('dsn', value) == shown
@@ -55,6 +83,19 @@ def test_what_holds_a_secret():
     # With all its lines, also when it begins on the second one.
     ('token = a\n    b\nc = d', 'token = (gone)\nc = d'),
     ('token =\n    a\n\n    b\nc = d', 'token =\n\nc = d'),
+    ('password =\n# of production\n    pw\nc = d',
+     'password =\n# of production\nc = d'),
+    ('a =\n  password =\n  ; that\n    pw\n  c = d',
+     'a =\n  password =\n  ; that\n  c = d'),
+    ('# password = a pw\n# password of x',
+     '# password = (gone)\n# password of x'),
+    ('set db_password = a pw', 'set db_password = (gone)'),
+    ('export DB_PASSWORD="a pw"', 'export DB_PASSWORD=(gone)'),
+    ('%define password a pw', '%define password (gone)'),
+    ('db/password = a pw', 'db/password = (gone)'),
+    ('- password: a pw', '- password: (gone)'),
+    ('{\n  "password":\n    "pw",\n  "x": 1\n}',
+     '{\n  "password":\n  "x": 1\n}'),
     ('  secret: x\n  y: z', '  secret: (gone)\n  y: z'),
     ('url = http://me:pw@x/', 'url = http://me:(gone)@x/'),
     ('dsn = dbname=x password=pw', 'dsn = dbname=x password=(gone)'),
@@ -63,3 +104,16 @@ def test_what_holds_a_secret():
 ])
 def test_texts(text, shown):
     assert masked_text(text, '(gone)') == shown
+
+
+@pytest.mark.parametrize('piece', [
+    '://a:', 'a=', 'password=', '"a":', '{ ', '--a ', "'", '@', ' ', 'a'])
+def test_hostile_texts_take_time_in_proportion(piece):
+    """With the square of the length, it would be many minutes."""
+    subprocess.run(
+        [sys.executable, '-c', 'import sys\n'
+         'from zc.zkzopeserver.secrecy import masked\n'
+         'text = sys.argv[1] * 500_000\n'
+         'for text in text, text + "\\n":\n'
+         '    masked("x", text)', piece],
+        env={'PYTHONPATH': ':'.join(sys.path)}, timeout=200, check=True)
