@@ -62,7 +62,8 @@ class Output:
              server.values['environment-vars'].items()
              if not secrecy.is_secret(name, value)},
             server.parsed() if server.is_ours else None,
-            [self._layout.run_file(server.name, 'pid'), *server.logs])
+            [self._layout.run_file(server.name, 'pid'), *server.logs,
+             *server.sockets])
 
     def _rotation(self, wanted: bool | str) -> str:
         """The configuration of the logs that no server before us rotates.

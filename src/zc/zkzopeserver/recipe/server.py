@@ -79,6 +79,12 @@ class Server:
         return list(dict.fromkeys(found))
 
     @property
+    def sockets(self) -> list[str]:
+        """The unix sockets that the options name."""
+        path = self.options.get('monitor_server', '').strip()
+        return [path] if self.is_ours and '/' in path else []
+
+    @property
     def uses(self) -> list[str]:
         """The factories that the ini names."""
         return [use for use in (self.values['app'], self.values['use-server'],

@@ -452,6 +452,7 @@ deregister_wait = 2.5
 graceful_timeout = 40
 port = 80
 access_log = /usr/local/var/log/the shop/access.log
+monitor_server = /usr/local/shop/web.sock
 """)
     path = sandbox.path('system', 'etc', 'shop', 'shop-web.service')
     unit = path.read_text().splitlines()
@@ -460,7 +461,8 @@ access_log = /usr/local/var/log/the shop/access.log
                  'KillMode=mixed', 'TimeoutStopSec=52.5', 'Restart=on-failure',
                  r'''Environment="A=one \"two\" \\ 100%% $HOME 'x'"''',
                  'AmbientCapabilities=CAP_NET_BIND_SERVICE',
-                 'ReadWritePaths="-/usr/local/var/log/the shop"'):
+                 'ReadWritePaths="-/usr/local/var/log/the shop"',
+                 'ReadWritePaths=-/usr/local/shop'):
         assert line in unit, line
     verify(path)
 
