@@ -19,13 +19,24 @@ STOP_MARGIN_S = 10
 # Seconds for a server that is not ours, of whose options we know nothing.
 OTHERS_S = 60
 
+# Seconds for the stop of one of which the ini does not tell any more how long
+# it may take: rather too long than that a request is lost.
+UNKNOWN_S = 3600
+
+# What has to be known for a stop, besides where the nodes are.
+FOR_STOP = 'workers', 'deregister_wait', 'graceful_timeout'
+
 
 class Settings:
     """The settings of the server at a place.
 
     OptionsError with all that is wrong in the options.  `options` is None
     for a server that is not ours (``use-server`` of the recipe).
+
+    `is_known` is whether the ini tells what a stop has to know.
     """
+
+    is_known = True
 
     def __init__(self, place: Place) -> None:
         self.place = place
@@ -76,6 +87,8 @@ class Settings:
 
         More than what the parent of several workers gives those.
         """
+        if not self.is_known:
+            return UNKNOWN_S
         if self.options is None:
             return OTHERS_S
         return Limits.of(self.options).stop_s + STOP_MARGIN_S
@@ -92,21 +105,36 @@ class Lenient(Settings):
     """Settings of an ini that may be wrong by now: a stop has to work.
 
     Defaults stand for what is wrong; `options` is None when it cannot be
-    known where the server is registered, as when the ini is gone or broken.
+    known where the server is registered, as when the ini is gone or broken;
+    `ini` is None then.
     """
 
     def __init__(self, place: Place) -> None:
         try:
             super().__init__(place)
-        except ConfigurationError:
+        except ConfigurationError as reason:
             if os.path.exists(place.ini) and not os.access(place.ini,
                                                            os.R_OK):
                 raise
             self.place = place
-            self.options = None
+            self.ini = self.options = None
+            self.is_known = False
+            self._reason = reason
+
+    @property
+    def ours(self) -> Options:
+        """The options; ConfigurationError when there are none."""
+        if self.ini is None:
+            raise self._reason
+        return super().ours
 
     def _parsed(self) -> Options | None:
+        if not self.ini.is_ours:
+            return None
         values, _ = option_table.check(self.ini.options)
-        if self.ini.is_ours and 'zookeeper' in values and 'path' in values:
+        self.is_known = all(name in values for name in FOR_STOP
+                            if name in self.ini.options)
+        if 'zookeeper' in values and 'path' in values:
             return Options(values)
+        self.is_known = False
         return None

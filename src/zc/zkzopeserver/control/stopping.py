@@ -24,9 +24,10 @@ DESCRIPTION = """\
 Stop the server, as SIGTERM does: its nodes are removed, what is in flight is
 finished.  Returns when its processes have ended and its nodes are gone.  What
 has not ended in the time that deregister_wait and graceful_timeout give it is
-killed.  While another `stop` is at work, this one waits with it.  A server in
-the foreground is stopped as well; what runs it there (systemd, supervisor) may
-start it again."""
+killed; where the ini does not tell that time any more, after an hour.  Ctrl-C
+ends the waiting alone.  While another `stop` is at work, this one waits with
+it.  A server in the foreground is stopped as well; what runs it there
+(systemd, supervisor) may start it again."""
 
 STATUSES = """\
 exit status: 0 it is gone, or did not run; 1 it could not be stopped; 2 an
@@ -36,6 +37,9 @@ option or a file is wrong."""
 END_S = 10.0
 
 LOOK_S = 0.1
+
+# Seconds between two lines about what takes long.
+TELL_S = 60.0
 
 
 def run(place: Place, arguments: Any = None) -> int:
@@ -63,7 +67,7 @@ def stop(settings: Settings, process: survey.Process,
 def end(settings: Settings, process: survey.Process,
         progress: Progress) -> bool | None:
     """As `stop`; whether it ended by itself, None when there was nothing."""
-    pids = family(process, settings.workers)
+    pids = family(process, settings.is_known and settings.workers == 1)
     if not tell(settings.place, process):
         pidfile.clear(settings.place.pid_file)
         return None
@@ -78,11 +82,11 @@ def end(settings: Settings, process: survey.Process,
     return in_time
 
 
-def family(process: survey.Process, workers: int) -> list[int]:
-    """The process and, if they are workers, its children."""
+def family(process: survey.Process, is_single: bool) -> list[int]:
+    """The process and, if they may be workers, its children."""
     if process.pid is None:
         return []
-    if workers == 1:
+    if is_single:
         return [process.pid]
     return survey.family_of(process.pid)
 
@@ -125,15 +129,35 @@ def wait_end(settings: Settings, pids: list[int],
              progress: Progress) -> bool:
     """Wait until the processes have ended; False if they had to be killed.
     """
-    left = processes.wait_end(pids, settings.stop_timeout_s)
+    left = wait_patiently(pids, settings.stop_timeout_s, progress)
     if not left:
         return True
-    progress.tell('killing ' + ', '.join(f'pid {pid}' for pid in left))
+    progress.tell(f'killing {named(left)}')
     for pid in left:
         send(pid, signal.SIGKILL)
     if left := processes.wait_end(left, END_S):
         raise StartError(f'pid {left[0]} cannot be killed')
     return False
+
+
+def wait_patiently(pids: list[int], timeout_s: float,
+                   progress: Progress) -> list[int]:
+    """Wait until the processes have ended, and tell of it when that takes
+    long; those that have not."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        left_s = max(deadline - time.monotonic(), 0)
+        pids = processes.wait_end(pids, min(TELL_S, left_s))
+        left_s = deadline - time.monotonic()
+        if not pids or left_s <= 0:
+            return pids
+        progress.say(f'waiting for {named(pids)}, at most {left_s:.0f} s more;'
+                     ' Ctrl-C ends the waiting alone')
+
+
+def named(pids: list[int]) -> str:
+    """Processes, for people."""
+    return ', '.join(f'pid {pid}' for pid in pids)
 
 
 def wait_unregistered(settings: Settings, pids: set[int],

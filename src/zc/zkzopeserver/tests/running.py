@@ -1,7 +1,10 @@
 """Run a server in this process, as users' own tests do."""
 import contextlib
 import http.client
+import os
 import time
+
+from zc.zk.testing.waiting import wait_for
 
 from zc.zkzopeserver import testing
 
@@ -57,3 +60,12 @@ def make_slow(global_conf, seconds='1'):
             time.sleep(float(seconds))
         return application(environ, start_response)
     return slow
+
+
+def make_gated(global_conf, gate):
+    """A ``paste.app_factory``: answers ``/slow`` once the file is there."""
+    def gated(environ, start_response):
+        if environ['PATH_INFO'] == '/slow':
+            wait_for(lambda: os.path.exists(gate), 120)
+        return application(environ, start_response)
+    return gated

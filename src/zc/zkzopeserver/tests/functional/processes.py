@@ -2,17 +2,21 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
 from zc.zk.testing.waiting import wait_for
+
+from zc.zkzopeserver.tests.running import get
 
 # Runs bin/NAME's entry point as the generated script does.
 START = ('import sys; from zc.zkzopeserver.start import main;'
@@ -113,6 +117,22 @@ def gone(client, path: str = '/fooservice/providers',
     """Wait until there is no provider any more."""
     wait_for(lambda: not client.get_children(path), timeout,
              'the nodes to go')
+
+
+def asking(address: str, path: str = '/slow'
+           ) -> tuple[threading.Thread, list]:
+    """A request in a thread: (thread, list of what came)."""
+    results = []
+
+    def ask():
+        try:
+            results.append(get(address, path, timeout=60))
+        except (OSError, http.client.HTTPException) as reason:
+            results.append(reason)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    return thread, results
 
 
 class Script:

@@ -14,6 +14,9 @@ import zc.zk.embedded
 from zc.zk.testing.waiting import wait_for
 
 from zc.zkzopeserver.tests.functional.processes import START
+from zc.zkzopeserver.tests.functional.processes import Process
+from zc.zkzopeserver.tests.functional.processes import asking
+from zc.zkzopeserver.tests.functional.processes import is_alive
 from zc.zkzopeserver.tests.functional.processes import registered
 from zc.zkzopeserver.tests.functional.processes import script
 from zc.zkzopeserver.tests.functional.processes import started
@@ -374,6 +377,62 @@ def test_stop_without_an_ini(local, embedded, text):
     assert not web.file('pid').exists()
 
 
+def setting(**constants):
+    """Code that sets constants, ``MODULE__NAME``, of these modules."""
+    return 'from zc.zkzopeserver.control import settings, stopping;' + ''.join(
+        f'{name.replace("__", ".")} = {value};'
+        for name, value in constants.items())
+
+
+@pytest.mark.parametrize('change', [
+    None, 'no section\n', ('graceful_timeout = 300', 'graceful_timeout = x'),
+    ('path = /', 'path = ')])
+@pytest.mark.parametrize('workers', ['1', '2'])
+def test_stop_waits_long_when_the_ini_does_not_tell(
+        local, embedded, tmp_path, change, workers):
+    """The server drains as it was told; other bounds do not hold."""
+    gate = tmp_path / 'gate'
+    web = local(workers=workers, graceful_timeout='300', threads='2',
+                app='call:zc.zkzopeserver.tests.running:make_gated\n'
+                    f'gate = {gate}')
+    code = setting(settings__OTHERS_S=0.2, settings__STOP_MARGIN_S=-100,
+                   stopping__TELL_S=0.2)
+    with started(web.ini) as process:
+        address, *_ = registered(embedded.zk, process, count=int(workers))
+        thread, results = asking(address)
+        wait_for(lambda: get(address)[0] == 200, 10)
+        text = web.ini.read_text()
+        web.ini.unlink()
+        if change:
+            web.ini.write_text(text.replace(*change)
+                               if isinstance(change, tuple) else change)
+        with contextlib.closing(stop_with(web, code)) as stop:
+            wait_for(lambda: f'waiting for pid {process.pid}' in stop.output,
+                     30, lambda: stop.output)
+            gate.touch()
+            assert stop.ended() == 0, stop.output
+        assert stop.output.endswith('web: stopped\n')
+        assert process.ended() == 0, process.output
+        thread.join()
+    assert results[0][0] == 200, results
+
+
+def test_stop_without_an_ini_kills_the_workers_as_well(local, embedded):
+    web = local(workers='2', session_timeout='1000')
+    with started(web.ini) as process:
+        registered(embedded.zk, process, count=2)
+        web.ini.unlink()
+        family = web.processes()
+        assert len(family) == 3
+        for each in family:
+            each.suspend()
+        with contextlib.closing(stop_with(
+                web, setting(settings__UNKNOWN_S=0.5))) as stop:
+            assert stop.ended() == 0, stop.output
+        assert 'stopped; it was killed' in stop.output
+        assert not any(is_alive(each) for each in family)
+
+
 def test_a_server_in_the_foreground(local, embedded):
     """As systemd runs it: it can be seen, told and stopped."""
     web = local(workers='2', loggers='INFO')
@@ -454,23 +513,19 @@ def test_stop_kills_what_does_not_end(local, embedded, tmp_path):
     web = local(session_timeout='1000')
     web('start')
     os.kill(web.pid, signal.SIGSTOP)
-    said = stop_at_once(web)
-    assert 'stopped; it was killed, as it took longer than' in said
+    with contextlib.closing(stop_with(web, setting(
+            settings__Settings__stop_timeout_s=0.5))) as stop:
+        assert stop.ended() == 0, stop.output
+    assert 'stopped; it was killed, as it took longer than' in stop.output
     assert embedded.zk.get_children(PATH) == []
     assert web.processes() == []
     assert web('status', status=3) == 'web: not running\n'
 
 
-def stop_at_once(web):
-    """`stop` that has little patience."""
-    code = ('import sys;'
-            ' from zc.zkzopeserver.control.settings import Settings;'
-            ' Settings.stop_timeout_s = 0.5;' + START)
-    return subprocess.run(
-        [sys.executable, '-c', code, str(web.ini), 'stop'], check=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        timeout=60, env={**os.environ,
-                         'PYTHONPATH': os.pathsep.join(sys.path)}).stdout
+def stop_with(web, code):
+    """`stop`, in a process that begins with the code."""
+    return Process([sys.executable, '-c', code + START, str(web.ini), 'stop'],
+                   web.ini.parent, PYTHONPATH=os.pathsep.join(sys.path))
 
 
 def test_a_server_that_is_not_ours(tmp_path):
