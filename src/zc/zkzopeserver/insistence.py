@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 # Seconds in which signals are one request.  timeout(1) signals its child and
 # then the group it is in; a shell and its terminal both tell of their end.
@@ -12,10 +13,11 @@ MOMENT_S = 0.5
 class Insistence:
     """Counts signals as those mean them who send them.
 
-    Safe in signal handlers: there are no locks.
+    Safe in signal handlers: there are no locks.  `clock` gives seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._first_at: float | None = None
 
     def is_shown(self) -> bool:
@@ -23,7 +25,7 @@ class Insistence:
 
         What comes within a moment of the first one belongs to that.
         """
-        now = time.monotonic()
+        now = self._clock()
         if self._first_at is None:
             self._first_at = now
         return now - self._first_at >= MOMENT_S
