@@ -8,6 +8,7 @@ order.
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterable
+from itertools import zip_longest
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import ConnectionClosedError
@@ -39,6 +40,11 @@ WINDOW = 4
 ANSWER_SECONDS = 60.0
 
 Progress = Callable[[int], None]
+
+# What becomes of a batch.
+_DONE = 'done'
+_UNKNOWN = 'unknown'
+_LEFT = 'left'
 
 _LOST = (ConnectionLoss, SessionExpiredError, ConnectionClosedError,
          KazooTimeoutError)
@@ -84,7 +90,8 @@ def apply(client: KazooClient, changes: Iterable[Change], *,
     Raises ApplyError. When properties cannot be stored, or an operation is
     larger than `max_request`, that is before anything is sent. When it is
     interrupted, what is under way is waited for, and the KeyboardInterrupt
-    has the text that an ApplyError would have.
+    has the text that an ApplyError would have, and the cause, if something
+    was refused as well.
     """
     todo = _checked(client, changes, acl or OPEN_ACL_UNSAFE, max_request)
     return _Applying(client, todo, progress).run()
@@ -111,42 +118,43 @@ def _checked(client: KazooClient, changes: Iterable[Change], acl: list[ACL],
 
 
 class _Applying:
-    """The state of one `apply`."""
+    """The state of one `apply`.
+
+    Ctrl-C may come at any moment. Each batch has a fate, which is set and
+    never counted up, so that nothing is counted twice or not at all.
+    """
 
     def __init__(self, client: KazooClient, todo: list[Operation],
                  progress: Progress | None) -> None:
         self.client = client
         self.batches = list(batches(todo))
-        self.begun = 0  # how many of them
-        self.flying: deque[tuple[list[Operation], IAsyncResult]] = deque()
+        self.fates: list[str] = []  # of the batches that were begun
+        # Numbers of batches, with their answers.
+        self.flying: deque[tuple[int, IAsyncResult]] = deque()
         self.progress = progress
-        self.done: list[Change] = []
-        self.unknown: list[Change] = []
-        self.left: list[Change] = []
         self.failed: Operation | None = None
-        self.cause: BaseException | None = None
+        self.cause: Exception | None = None
+        self.is_interrupted = False
 
     def run(self) -> list[Change]:
         """Make all changes; on the first trouble begin no more."""
         try:
-            for batch in self.batches:
-                self.begun += 1
-                self.flying.append((batch, send(self.client, batch)))
+            for number, batch in enumerate(self.batches):
+                self.fates.append(_UNKNOWN)
+                self.flying.append((number, send(self.client, batch)))
                 if len(self.flying) == WINDOW:
                     self.receive()
                 if self.cause is not None:
                     break
             self.receive_all()
-        except KeyboardInterrupt as error:
-            self.interrupt(error)
-        for batch in self.batches[self.begun:]:
-            self.left += _changes(batch)
-        if self.cause is None:
-            return self.done
-        told = self.error()
-        if isinstance(self.cause, KeyboardInterrupt):
-            raise KeyboardInterrupt(str(told)) from None
-        raise told from self.cause
+        except KeyboardInterrupt:
+            self.is_interrupted = True
+            self.receive_all()  # a second one ends that
+        if self.is_interrupted:
+            raise KeyboardInterrupt(str(self.error())) from self.cause
+        if self.cause is not None:
+            raise self.error() from self.cause
+        return self.those(_DONE)
 
     def receive_all(self) -> None:
         """Wait for all answers."""
@@ -155,58 +163,62 @@ class _Applying:
 
     def receive(self) -> None:
         """Wait for an answer and note what became of the changes."""
-        batch, result = self.flying[0]
-        lost = None
+        number, result = self.flying[0]
+        self.fates[number] = self.fate(self.batches[number], result)
+        self.flying.popleft()
+        if self.fates[number] is _DONE and self.progress is not None:
+            self.progress(sum(
+                _count(batch) for batch, fate in zip(
+                    self.batches, self.fates, strict=False)
+                if fate is _DONE))
+
+    def fate(self, batch: list[Operation], result: IAsyncResult) -> str:
+        """Wait for an answer; keep the reason of the first trouble."""
         try:
             answers = result.get(timeout=ANSWER_SECONDS)
         except _LOST as error:
-            lost = error
+            self.cause = self.cause or error
+            return _UNKNOWN
         except ZookeeperError as error:
             answers = [error]
-        self.flying.popleft()
-        changes = _changes(batch)
-        if lost is not None:
-            self.unknown += changes
-            self.cause = self.cause or lost
-            return
         refused = _refused(batch, answers)
         if refused is None:
-            self.done += changes
-            if self.progress is not None:
-                self.progress(len(self.done))
-        else:
-            self.left += changes
-            if self.cause is None:
-                self.failed, self.cause = refused
+            return _DONE
+        if self.cause is None:
+            self.failed, self.cause = refused
+        return _LEFT
 
-    def interrupt(self, error: KeyboardInterrupt) -> None:
-        """See what becomes of all that was begun; a second one ends that."""
-        self.cause = error
-        if self.begun and not any(
-                flying is self.batches[self.begun - 1]
-                for flying, _ in self.flying):
-            # In the middle of sending.
-            self.unknown += _changes(self.batches[self.begun - 1])
-        self.receive_all()
+    def those(self, fate: str) -> list[Change]:
+        """The changes with a fate."""
+        fates = zip_longest(self.batches, self.fates, fillvalue=_LEFT)
+        return [change for batch, its in fates if its is fate
+                for operation in batch for change in operation.changes]
 
     def error(self) -> ApplyError:
         """What happened, in words."""
+        done, unknown, left = map(self.those, (_DONE, _UNKNOWN, _LEFT))
         failed = self.failed.changes if self.failed is not None else []
+        text = self.reason() + (
+            f'; {len(done)} of {len(done) + len(unknown) + len(left)} changes'
+            ' were made')
+        if done:
+            text += f', the last was: {done[-1]}'
+        if unknown:
+            text += f'; {len(unknown)} may have been made, from: {unknown[0]}'
+        return ApplyError(text, done, failed, unknown, left)
+
+    def reason(self) -> str:
+        """Why not all changes were made."""
         why = type(self.cause).__name__
+        reasons = []
         if self.failed is not None:
-            what = f'{self.failed.path}: cannot {self.failed.name}: {why}'
-        elif isinstance(self.cause, KeyboardInterrupt):
-            what = 'interrupted'
-        else:
-            what = f'the connection was lost: {why}'
-        total = len(self.done) + len(self.unknown) + len(self.left)
-        text = f'{what}; {len(self.done)} of {total} changes were made'
-        if self.done:
-            text += f', the last was: {self.done[-1]}'
-        if self.unknown:
-            text += (f'; {len(self.unknown)} may have been made, from:'
-                     f' {self.unknown[0]}')
-        return ApplyError(text, self.done, failed, self.unknown, self.left)
+            reasons.append(
+                f'{self.failed.path}: cannot {self.failed.name}: {why}')
+        elif self.cause is not None:
+            reasons.append(f'the connection was lost: {why}')
+        if self.is_interrupted:
+            reasons.append('interrupted')
+        return '; '.join(reasons)
 
 
 def _refused(batch: list[Operation], answers: object
@@ -222,5 +234,5 @@ def _refused(batch: list[Operation], answers: object
     return (batch[0], failures[0]) if failures else None
 
 
-def _changes(batch: list[Operation]) -> list[Change]:
-    return [change for operation in batch for change in operation.changes]
+def _count(batch: list[Operation]) -> int:
+    return sum(len(operation.changes) for operation in batch)

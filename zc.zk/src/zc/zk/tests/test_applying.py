@@ -1,4 +1,6 @@
 """Changes, made in transactions."""
+import signal
+
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import given
@@ -229,6 +231,61 @@ def test_a_connection_that_is_lost(zookeeper, client):
         unknown = {change.path[1:] for change in error.unknown}
         assert done <= there <= done | unknown
         assert f'{len(error.unknown)} may have been made' in str(error)
+
+
+def interrupted(connection, changes, at):
+    """Apply, with Ctrl-C when so many are made; return the interrupt."""
+    def progress(made):
+        if made == at:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        apply(connection, changes, progress=progress)
+    return caught.value
+
+
+@pytest.mark.parametrize('at, made', [
+    (500, 2000), (1500, 3000), (3000, 3500), (3500, 3500)])
+def test_an_interrupt_counts_everything_once(connection, at, made):
+    changes = many(3500)
+    error = interrupted(connection, changes, at)
+    assert str(error) == (f'interrupted; {made} of 3500 changes were made,'
+                          f' the last was: {changes[made - 1]}')
+    assert error.__cause__ is None
+    assert len(connection.get_children('/')) == made
+
+
+@pytest.mark.parametrize('refused', [0, 700])
+def test_an_interrupt_does_not_hide_what_was_refused(connection, refused):
+    """Before it, or of what was still under way."""
+    connection.create(f'/a{refused:05}')
+    error = interrupted(connection, many(3000), 500)
+    assert str(error).startswith(
+        f'/a{refused:05}: cannot create: NodeExistsError; interrupted;'
+        ' 1500 of 3000 changes were made, the last was: add /a01999')
+    assert isinstance(error.__cause__, NodeExistsError)
+    assert len(connection.get_children('/')) == 1501
+
+
+def test_what_an_interrupt_finds_being_sent_may_have_been_made(
+        connection, monkeypatch):
+    sent = []
+
+    def send(client, batch):
+        sent.append(real(client, batch))
+        if len(sent) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return sent[-1]
+
+    real = applying.send
+    monkeypatch.setattr(applying, 'send', send)
+    changes = many(3000)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        apply(connection, changes)
+    assert str(caught.value) == (
+        'interrupted; 1000 of 3000 changes were made, the last was:'
+        f' {changes[999]}; 500 may have been made, from: {changes[1000]}')
+    sent[-1].get(10)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[
