@@ -25,8 +25,9 @@ MAX_KNOWN_LINE = 200
 PROBLEM = 'problem'
 
 #: What a line says: its indentation, a kind, and what depends on that: name
-#: and type; name and value; None and ACL; whether it may be a node, and what
-#: is wrong with it. None when it says nothing.
+#: and type; name and value; None and ACL, or what is wrong with the ACL;
+#: whether it may be a node, and what is wrong with it. None when it says
+#: nothing.
 Said = tuple[int, str, Any, Any] | None
 
 # What most lines are; the others are looked at step by step. Bounded, as none
@@ -101,9 +102,14 @@ def _meant(kind: str, name: str, text: str | None) -> tuple[str, Any, Any]:
     return PROPERTY, name, read_literal(text)
 
 
-def _read_acl(text: str) -> tuple[str, ...]:
-    acl = read_literal(text)
-    if not (isinstance(acl, list) and acl
-            and all(isinstance(entry, str) for entry in acl)):
-        raise ValueError("an ACL is written ['SCHEME:ID:PERMISSIONS', ...]")
-    return from_acl(to_acl(acl))
+def _read_acl(text: str) -> tuple[str, ...] | ValueError:
+    # An error is not raised: that no ACL may be there at all is told first.
+    try:
+        acl = read_literal(text)
+        if not (isinstance(acl, list) and acl
+                and all(isinstance(entry, str) for entry in acl)):
+            return ValueError(
+                "an ACL is written ['SCHEME:ID:PERMISSIONS', ...]")
+        return from_acl(to_acl(acl))
+    except ValueError as error:
+        return error

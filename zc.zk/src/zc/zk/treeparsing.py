@@ -103,9 +103,12 @@ def _check_deeper(above: Node | None, depth: int) -> None:
         raise ValueError(f'more than {MAX_DEPTH} levels deep')
 
 
-def _set_acl(node: Node, acl: tuple[str, ...], root: Node) -> None:
+def _set_acl(node: Node, acl: tuple[str, ...] | ValueError,
+             root: Node) -> None:
     if node is root:
         raise ValueError('there is no node above this ACL')
     if node.acl is not None:
         raise ValueError('duplicate ACL')
+    if isinstance(acl, ValueError):
+        raise acl
     node.acl = acl

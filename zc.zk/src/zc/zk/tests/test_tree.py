@@ -166,6 +166,15 @@ def test_access_control_lists():
         " of cdrwa: \"[ acl ] = ['world:r']\"")
 
 
+@pytest.mark.parametrize('acl', ["['world:r']", '[1]', 'world', '('])
+def test_where_an_acl_stands_is_looked_at_before_what_it_says(acl):
+    line = f'[ acl ] = {acl}'
+    assert problem(line) == (
+        f'line 1: there is no node above this ACL: {line!r}')
+    assert problem(f"/a\n  [ acl ] = ['world:anyone:r']\n  {line}") == (
+        f'line 3: duplicate ACL: {line!r}')
+
+
 def test_ephemeral_nodes_can_be_left_out():
     tree = Node(children={'a': Node('a', ephemeral=True), 'b': Node('b')})
     assert format_tree(tree, ephemeral=False) == '/b\n'
