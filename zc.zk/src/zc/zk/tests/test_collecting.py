@@ -2,10 +2,14 @@
 import gc
 
 import pytest
-from zc.zk.collecting import FEW
+from zc.zk.changes import difference
+from zc.zk.changes import plan
 from zc.zk.collecting import paused
+from zc.zk.reading import read_tree
 from zc.zk.tree import TreeError
 from zc.zk.tree import parse_tree
+
+TREE = '/a\n  x = 1\n'
 
 
 def test_it_goes_on_afterwards():
@@ -33,19 +37,15 @@ def test_it_stays_off_where_it_was():
         gc.enable()
 
 
-def test_what_was_made_counts_as_old():
-    """Else the collector would look at all of it right afterwards."""
-    looked = []
-    gc.callbacks.append(lambda *_: looked.append(1))
-    try:
-        with paused():
-            made = [[] for _ in range(100000)]
-        more = []
-    finally:
-        del gc.callbacks[-1]
-    assert not looked
-    assert gc.get_freeze_count() < FEW
-    assert made is not more
+def test_it_stays_off_for_nobody_else():
+    """Another thread's pause ends while ours goes on, and ours after it."""
+    others = paused()
+    with others:
+        ours = paused()
+        ours.__enter__()
+    assert gc.isenabled()
+    ours.__exit__(None, None, None)
+    assert gc.isenabled()
 
 
 def test_what_others_have_frozen_stays_so():
@@ -53,6 +53,53 @@ def test_what_others_have_frozen_stays_so():
     try:
         count = gc.get_freeze_count()
         parse_tree('/a')
-        assert gc.get_freeze_count() >= count > FEW
+        assert gc.get_freeze_count() >= count > 2000
     finally:
         gc.unfreeze()
+
+
+class Garbage:
+    """What only the collector removes; ``count`` are still there."""
+
+    count = 0
+
+    def __init__(self):
+        self.itself = self
+        Garbage.count += 1
+
+    def __del__(self):
+        Garbage.count -= 1
+
+
+@pytest.fixture
+def left():
+    """A function that leaves garbage and calls another, again and again;
+    returns how much garbage was there at most.
+    """
+    def call(function, times):
+        most = 0
+        for _ in range(times):
+            for _ in range(100):
+                Garbage()
+            function()
+            most = max(most, Garbage.count)
+        return most
+
+    gc.collect()
+    yield call
+    gc.collect()
+    assert not Garbage.count
+
+
+def test_the_garbage_of_others_is_removed(left):
+    """It was not: it became old, and the old were never looked at."""
+    wanted, live = parse_tree(TREE), parse_tree(TREE)
+    for function in (lambda: parse_tree(TREE),
+                     lambda: plan(wanted, live),
+                     lambda: difference(wanted, live)):
+        assert left(function, 1000) < 20000
+
+
+def test_reading_a_tree_lets_garbage_be_removed(left, zookeeper, client):
+    connection = client()
+    assert left(lambda: read_tree(connection), 500) < 20000
