@@ -2,6 +2,7 @@
 import socket
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -103,13 +104,14 @@ class Handler(SequentialThreadingHandler):
 
 
 class _TLSSocket(ssl.SSLSocket):
-    """Tells what becomes of it.
+    """Tells what becomes of it: of what went wrong, the first.
 
     A server that does not like our certificate lets us finish the handshake,
     and says so, or only hangs up, in place of its first answer (TLS 1.3).
     """
 
     tell: Callable[[Exception | None], None] = staticmethod(lambda error: None)
+    _has_failed = False
 
     def recv(self, *args: Any) -> bytes:
         """As of any socket."""
@@ -118,8 +120,27 @@ class _TLSSocket(ssl.SSLSocket):
         except ssl.SSLWantReadError:
             raise
         except OSError as error:
-            self.tell(error)
+            self._fail(error)
             raise
-        self.tell(None if data else ConnectionError(
-            'the server closed the connection'))
+        if data:
+            self.tell(None)
+        else:
+            self._fail(ConnectionError('the server closed the connection'))
         return data
+
+    def send(self, *args: Any) -> int:
+        """As of any socket; when it fails, what the server said is read."""
+        try:
+            return super().send(*args)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except OSError as error:
+            with suppress(OSError):
+                self.recv(1)
+            self._fail(error)
+            raise
+
+    def _fail(self, error: OSError) -> None:
+        if not self._has_failed:
+            self._has_failed = True
+            self.tell(error)

@@ -1,4 +1,5 @@
 """Connecting: what is tried, how long, and what is left afterwards."""
+import contextlib
 import gc
 import logging
 import random
@@ -325,6 +326,27 @@ def test_tls_with_a_certificate_that_the_server_refuses(
     assert 'certificate required' in text
     text, seconds = fails(where, 10., ca=certificate[0])
     assert seconds < 8  # not all the time that a silent server gets
+
+
+def test_tls_with_a_server_that_has_refused_us_before_we_send(certificate):
+    """Then it is the sending that fails, and says nothing of why."""
+    context = connecting.tls_context(certificate[0], None, None)
+    handler = sockets.Handler(1, context)
+    with Terminator(('127.0.0.1', 1), *certificate) as terminator:
+        address = '127.0.0.1', terminator.port
+        with handler.create_connection(address, 'localhost') as connection:
+            connection.setblocking(False)
+            wait_for(lambda: len(terminator.threads) == 2
+                     and not terminator.threads[1].is_alive())
+            with pytest.raises(OSError) as info:
+                while True:
+                    connection.send(b'x')
+            assert 'certificate required' not in str(info.value)
+            assert 'certificate required' in str(handler.failures[address])
+            # Nor is it forgotten when the server is then seen to be gone.
+            with contextlib.suppress(OSError):
+                assert connection.recv(1) == b''
+            assert 'certificate required' in str(handler.failures[address])
 
 
 def test_tls_with_a_server_that_hangs_up(certificate, no_leaks):
