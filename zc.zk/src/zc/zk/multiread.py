@@ -28,13 +28,15 @@ _END = _HEADER.pack(-1, True, -1)
 # Of an answer: its kind, and the length of the data, the number of children
 # or the code of the error.
 _HEAD = struct.Struct('!i5xi')
-# Of a Stat: the version of the data, the owner, the number of children.
-_STAT = struct.Struct('!32xi8xq4xi8x')
+# Of a Stat: the transaction that created the node, the version of the data,
+# the owner, the number of children.
+_STAT = struct.Struct('!q24xi8xq4xi8x')
 
 
-#: The answer to GET_DATA: the data, their version, the owner of the node and
-#: the number of its children.
-Data = tuple[bytes | None, int, int, int]
+#: The answer to GET_DATA: the data, the number of the transaction that created
+#: the node, the version of the data, the owner of the node and the number of
+#: its children.
+Data = tuple[bytes | None, int, int, int, int]
 
 Answer = Data | list[bytes] | Exception
 
@@ -83,7 +85,8 @@ def answer_of_one(value: tuple | list[str]) -> Answer:
     if isinstance(value, list):
         return [name.encode() for name in value]
     data, stat = value
-    return data, stat.version, stat.ephemeralOwner, stat.numChildren
+    return (data, stat.czxid, stat.version, stat.ephemeralOwner,
+            stat.numChildren)
 
 
 def answers(frame: bytes, offset: int) -> Iterator[Answer]:
@@ -98,8 +101,8 @@ def answers(frame: bytes, offset: int) -> Iterator[Answer]:
         if kind == GET_DATA:
             data = None if size < 0 else frame[offset:offset + size]
             offset += max(size, 0)
-            version, owner, children = read_stat(frame, offset)
-            yield data, version, owner, children
+            created, version, owner, children = read_stat(frame, offset)
+            yield data, created, version, owner, children
             offset += _STAT.size
         elif kind == GET_CHILDREN:
             names = []

@@ -64,9 +64,10 @@ def read_tree(client: KazooClient, path: str = '/', *, acl: bool = False,
     may be the very same object.
 
     ZooKeeper promises no consistent picture: nodes are read one after the
-    other. A node that vanishes meanwhile is left out, and so is the node
-    ``/zookeeper`` of the server's own. ACLs are read when `acl` is true.
-    `progress` is called with the number of nodes read so far.
+    other. None is missed that was there all the time. A node that vanishes
+    meanwhile is left out, and so is the node ``/zookeeper`` of the server's
+    own. ACLs are read when `acl` is true. `progress` is called with the
+    number of nodes read so far.
 
     Raises NoNodeError or NoAuthError with the path.
     """
@@ -98,6 +99,8 @@ class _Reading:
             [(GET_DATA, self.first, self.above, path.rpartition('/')[2],
               like)])
         self.count = 0
+        # A node made by a later transaction may have come meanwhile.
+        self.began = client.last_zxid
         # One request goes first: an old server closes the connection.
         self.is_bulk = True
         self.window = 1
@@ -211,7 +214,9 @@ class _Reading:
                 self.check(answer, path)
                 self.todo.extend(self.wishes.unfulfilled(path))
             return
-        data, version, owner, children = answer
+        data, created, version, owner, children = answer
+        if created > self.began and like is not None:
+            self.todo.extend(self.wishes.unfulfilled(path))
         properties = decode_plain(data) if data else {}
         if properties is None:
             properties = decode(data, self.shown(path))

@@ -52,7 +52,11 @@ class Wishes:
                 if name != 'zookeeper' or base != b'/']
 
     def unfulfilled(self, path: bytes) -> Iterable[Item]:
-        """What to ask when an expected node is not there."""
+        """What to ask when an expected node is not there.
+
+        Or was not yet, perhaps, as its parent was read: then that had
+        another in its place.
+        """
         item = self.unlisted.pop(path.rpartition(b'/')[0], None)
         return () if item is None else (item,)
 

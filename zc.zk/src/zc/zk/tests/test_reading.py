@@ -7,6 +7,8 @@ from kazoo.exceptions import NoNodeError
 from kazoo.security import OPEN_ACL_UNSAFE
 from kazoo.security import make_digest_acl
 from zc.zk import reading
+from zc.zk.changes import DELETE_NODE
+from zc.zk.changes import plan
 from zc.zk.encoding import encode
 from zc.zk.multiread import MultiRead
 from zc.zk.permissions import world
@@ -229,6 +231,27 @@ def test_others_than_expected_are_looked_for(made, server, client):
         made.delete(f'/a/{name}')
     assert names(True)[1] == names(None)[1] == ['c']
     assert names(False)[1] == []
+
+
+@pytest.mark.parametrize('extras', [True, None])
+def test_an_extra_node_is_seen_although_an_expected_one_comes_meanwhile(
+        made, server, client, extras):
+    """As its parent was read, it had as many children as are expected."""
+    made.create('/a/x')
+    made.delete('/a/b')
+    connection = client(server)
+    like = parse_tree('/a\n  /b\n  /c\n/d\n')
+    come = []
+
+    def progress(count):
+        if count > 1 and not come:  # the root and /a
+            come.append(made.create('/a/b'))
+
+    tree = read_tree(connection, like=like, extras=extras, progress=progress)
+    assert come
+    assert sorted(tree.children['a'].children) == ['b', 'c', 'x']
+    assert [change.path for change in plan(like, tree, trim=True)
+            if change.kind == DELETE_NODE] == ['/a/x']
 
 
 def test_a_node_that_is_the_same_may_be_the_one_it_is_compared_with(
