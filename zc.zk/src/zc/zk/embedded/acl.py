@@ -134,7 +134,8 @@ def _matches(wanted: Id, shown: Id) -> bool:
 
 
 def _network(text: str) -> ipaddress.IPv4Network | None:
-    # Of IPv6 addresses Apache ZooKeeper 3.8 refuses every one here.
+    # Before ZOOKEEPER-4240 (3.9.4) every IPv6 address is refused, so that a
+    # tree with one would fail there.
     try:
         return ipaddress.IPv4Network(text, strict=False)
     except ValueError:

@@ -107,11 +107,10 @@ def _plain(path: str, data: bytes | None, access: acl.Acl, flags: int):
     return path, data, access, flags
 
 
-# What a multi may hold. Apache ZooKeeper answers a create2 in it as if it
-# were a create, and clients are made for that.
+# What a multi may hold.
 PARTS: dict[int, Callable[[jute.Reader], Step]] = {
     Op.CREATE: create,
-    Op.CREATE2: create,
+    Op.CREATE2: create2,
     Op.CREATE_CONTAINER: special,
     Op.CREATE_TTL: special,
     Op.DELETE: delete,
@@ -119,4 +118,6 @@ PARTS: dict[int, Callable[[jute.Reader], Step]] = {
     Op.CHECK: check,
 }
 
-CHANGES = {**PARTS, Op.CREATE2: create2, Op.SET_ACL: set_acl}
+# A condition alone is nothing (ZOOKEEPER-2623).
+CHANGES = {**PARTS, Op.SET_ACL: set_acl}
+del CHANGES[Op.CHECK]

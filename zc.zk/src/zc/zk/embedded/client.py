@@ -65,10 +65,13 @@ class Client:
             self._reply(xid, Code.UNIMPLEMENTED)
             self._transport.finish()
 
-    def notify(self, event: int, path: str) -> None:
-        """Tell the client of something that it watches."""
+    def notify(self, event: int, path: str, zxid: int = -1) -> None:
+        """Tell the client of something that it watches.
+
+        With the zxid of the change, unless it has been missed.
+        """
         self._transport.send(
-            REPLY.pack(Xid.EVENT, -1, Code.OK)
+            REPLY.pack(Xid.EVENT, zxid, Code.OK)
             + EVENT.pack(event, Event.STATE_CONNECTED)
             + jute.string(path))
 

@@ -55,7 +55,7 @@ class Database:
             transaction.undo()
             raise
         self.zxid = transaction.zxid
-        self.watches.fire(transaction.events)
+        self.watches.fire(transaction.events, self.zxid)
         return result
 
     def end(self, session: Session) -> None:
@@ -70,7 +70,7 @@ class Database:
         except Refused:
             # Only counts of children were to be written.
             logger.warning('the end of a session was not written down')
-        self.watches.fire(transaction.events)
+        self.watches.fire(transaction.events, self.zxid)
 
     def _write(self, transaction: Transaction) -> None:
         if self._journal is None:

@@ -31,8 +31,7 @@ def multi(database: Database, client, reader: jute.Reader) -> bytes:
 
     def run(transaction: Transaction) -> None:
         for op, step in steps:
-            shown = Op.CREATE if op == Op.CREATE2 else op
-            results.append(_header(shown) + step(transaction))
+            results.append(_header(op) + step(transaction))
 
     try:
         database.change(run, client.session.id, client.ids)

@@ -9,10 +9,16 @@ from zc.zk.embedded.tree import Node
 
 
 def exists(database: Database, client, reader: jute.Reader) -> bytes:
-    """The Stat. The watch is set even where there is no node."""
+    """The Stat. The watch is set even where there is no node.
+
+    Not so where there is one that may not be read (ZOOKEEPER-2590).
+    """
     path = reader.string()
     if '\0' in path:
         raise Refused(Code.BAD_ARGUMENTS)
+    node = database.tree.nodes.get(path)
+    if node is not None:
+        acl.check(node.acl, acl.READ, client.ids)
     if reader.boolean():
         database.watches.add(watches.DATA, path, client)
     return database.tree.get(path).stat()

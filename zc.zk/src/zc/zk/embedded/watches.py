@@ -27,8 +27,8 @@ class Watcher(Protocol):
     ids: list[acl.Id]
     watching: set[tuple[str, str]]
 
-    def notify(self, event: int, path: str) -> None:
-        """Something has happened."""
+    def notify(self, event: int, path: str, zxid: int) -> None:
+        """Something has happened, with a zxid."""
 
 
 class Watches:
@@ -68,7 +68,7 @@ class Watches:
         for kind, path in list(watcher.watching):
             self.remove(kind, path, watcher)
 
-    def fire(self, happenings: Iterable[Happening]) -> None:
+    def fire(self, happenings: Iterable[Happening], zxid: int) -> None:
         """Tell who is concerned, each of them once for an event.
 
         Who may not read the node is told nothing; a watch for one event
@@ -79,7 +79,7 @@ class Watches:
         for event, path, access in happenings:
             for watcher in self._concerned(event, path):
                 if acl.is_allowed(access, acl.READ, watcher.ids):
-                    watcher.notify(event, path)
+                    watcher.notify(event, path, zxid)
 
     def _concerned(self, event: int, path: str) -> set[Watcher]:
         found = set(self._watchers.get((PERSISTENT, path), ()))

@@ -8,10 +8,12 @@ from zc.zk.embedded.protocol import Refused
 
 MODES = {0: watches.PERSISTENT, 1: watches.RECURSIVE}
 KINDS = {
-    1: (watches.CHILD, watches.PERSISTENT, watches.RECURSIVE),
-    2: (watches.DATA, watches.PERSISTENT, watches.RECURSIVE),
+    1: (watches.CHILD,),
+    2: (watches.DATA,),
     3: (watches.CHILD, watches.DATA, watches.PERSISTENT,
         watches.RECURSIVE),
+    4: (watches.PERSISTENT,),
+    5: (watches.RECURSIVE,),
 }
 
 
@@ -41,13 +43,11 @@ def set_watches2(database: Database, client, reader: jute.Reader) -> bytes:
 
 
 def add_watch(database: Database, client, reader: jute.Reader) -> bytes:
-    """Set a persistent watch."""
+    """Set a persistent watch, beside those of other kinds."""
     path = reader.string()
     mode = reader.integer()
     if mode not in MODES:
         raise jute.Malformed(f'mode {mode} of a watch')
-    for kind in MODES.values():
-        database.watches.remove(kind, path, client)
     database.watches.add(MODES[mode], path, client)
     return jute.INT.pack(Code.OK)
 

@@ -1,7 +1,8 @@
 """Four-letter words: what an operator may ask without a session."""
 from zc.zk.embedded.client import Client
 
-VERSION = '3.8.0-embedded'
+# That of the Apache ZooKeeper whose behaviour ours is.
+VERSION = '3.9.6-embedded'
 SIZE = 4
 
 

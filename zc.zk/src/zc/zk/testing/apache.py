@@ -3,7 +3,6 @@
 ``python -m zc.zk.testing.apache`` fetches what is needed to run one.
 """
 import os
-import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from zc.zk.testing.installation import find
 from zc.zk.testing.installation import obtain
 from zc.zk.testing.installation import parts_folder
 from zc.zk.testing.process import ServerProcess
+from zc.zk.testing.words import four_letter_word
 
 MAIN = 'org.apache.zookeeper.server.quorum.QuorumPeerMain'
 
@@ -89,23 +89,6 @@ class Apache(ServerProcess):
         """Return the answer to a four-letter word, empty when there is none.
         """
         return four_letter_word(self.address, word, timeout)
-
-
-def four_letter_word(address: tuple[str, int], word: str,
-                     timeout: float = .25) -> str:
-    """Ask a server for ``srvr``, ``mntr``, ``cons`` ...
-
-    Return an empty text when it doesn't answer within the time.
-    """
-    chunks = []
-    try:
-        with socket.create_connection(address, timeout) as connection:
-            connection.sendall(word.encode('ascii'))
-            while chunk := connection.recv(1 << 16):
-                chunks.append(chunk)
-    except OSError:
-        return ''
-    return b''.join(chunks).decode('utf-8', 'replace')
 
 
 def command() -> str:

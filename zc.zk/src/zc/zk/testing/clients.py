@@ -17,6 +17,7 @@ class Servers(Protocol):
 
     name: str
     hosts: str
+    version: tuple[int, ...]
 
     def expire(self, client: KazooClient) -> None:
         """End the client's session from the servers' side."""
@@ -38,6 +39,11 @@ class Chroot:
     def hosts(self) -> str:
         """``HOST:PORT``, several with commas, without the chroot."""
         return self.servers.hosts
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        """As the servers tell it; the embedded one, which it behaves as."""
+        return self.servers.version
 
     @property
     def connection_string(self) -> str:

@@ -44,6 +44,11 @@ class Ensemble:
         """Hosts and chroot."""
         return self.hosts + self.chroot
 
+    @property
+    def version(self) -> tuple[int, ...]:
+        """As the running servers tell it, for example ``(3, 9, 6)``."""
+        return self.servers[0].version
+
     def start(self, timeout: float = 60) -> None:
         """Start them all; return when each leads or follows."""
         for attempt in range(1, ATTEMPTS + 1):

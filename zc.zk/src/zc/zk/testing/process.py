@@ -9,6 +9,7 @@ from typing import Protocol
 
 import psutil
 from zc.zk.testing import orphans
+from zc.zk.testing import words
 from zc.zk.testing.expiry import expire_session
 from zc.zk.testing.ports import free_port
 from zc.zk.testing.waiting import wait_for
@@ -79,6 +80,11 @@ class ServerProcess:
     def address(self) -> tuple[str, int]:
         """Host and port as a pair."""
         return self.host, self.port
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        """As the running server tells it, for example ``(3, 9, 6)``."""
+        return words.version(self.address)
 
     @property
     def pid(self) -> int | None:

@@ -8,6 +8,7 @@ from contextlib import ExitStack
 import pytest
 from kazoo.exceptions import ConnectionLoss
 from zc.zk.testing.waiting import wait_for
+from zc.zk.testing.words import four_letter_word
 from zc.zk.tests import wire
 from zc.zk.tests.wire import Wire
 
@@ -141,7 +142,7 @@ def test_who_asks_and_does_not_read_gets_it_all_later(raw, zookeeper):
     (b'ruok', b'imok'), (b'srvr', b'Mode: standalone\n'),
     (b'stat', b'Mode: standalone\n'), (b'isro', b'rw'),
     (b'mntr', b'zk_server_state\tstandalone\n'), (b'conf', b'tickTime='),
-    (b'cons', b'127.0.0.1'), (b'envi', b'zookeeper.version=3.8.0')])
+    (b'cons', b'127.0.0.1'), (b'envi', b'zookeeper.version=')])
 def test_four_letter_words_are_answered(zookeeper, word, answer):
     with Wire(zookeeper.hosts) as connection:
         connection.socket.sendall(word)
@@ -149,6 +150,14 @@ def test_four_letter_words_are_answered(zookeeper, word, answer):
         while chunk := connection.socket.recv(1 << 16):
             told += chunk
     assert answer in told
+
+
+@pytest.mark.parametrize('word, before', [
+    ('srvr', 'Zookeeper version: '), ('envi', '\nzookeeper.version=')])
+def test_the_version_is_told(zookeeper, word, before):
+    host, _, port = zookeeper.hosts.partition(':')
+    told = four_letter_word((host, int(port)), word)
+    assert before + '.'.join(map(str, zookeeper.version)) + '-' in told
 
 
 @pytest.fixture

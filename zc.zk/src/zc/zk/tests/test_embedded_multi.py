@@ -5,6 +5,7 @@ import pytest
 from kazoo.exceptions import BadVersionError
 from kazoo.exceptions import RolledBackError
 from kazoo.exceptions import RuntimeInconsistency
+from zc.zk.tests import versions
 from zc.zk.tests import wire
 from zc.zk.tests.wire import Wire
 
@@ -120,3 +121,31 @@ def test_a_multi_read_answers_each_and_sets_no_watch(raw):
     raw.request(wire.CREATE, wire.creation(f'{root}/none'))
     assert raw.events == []
 
+
+
+def test_a_create2_in_a_multi(raw, zookeeper):
+    path = f'{raw.root}/a'
+    reply = raw.request(wire.MULTI, wire.parts(
+        (wire.CREATE2, wire.creation(path)),
+        (wire.SET_DATA, wire.setting(path, b'x'))))
+    tells = versions.does(zookeeper, *versions.MULTI_CREATES_TELL)
+    op = wire.CREATE2 if tells else wire.CREATE
+    begin = struct.pack('>i?i', op, False, 0) + wire.text(path)
+    assert reply.body.startswith(begin)
+    rest = reply.body[len(begin):]
+    if tells:
+        czxid, mzxid, *_, version, _, _, owner, size, _, pzxid = (
+            wire.STAT.unpack_from(rest))
+        assert czxid == mzxid == pzxid == reply.zxid
+        assert (version, owner, size) == (0, 0, 0)
+        rest = rest[wire.STAT.size:]
+    assert rest.startswith(struct.pack('>i?i', wire.SET_DATA, False, 0))
+
+
+def test_a_check_outside_of_a_multi(raw, zookeeper):
+    reply = raw.request(wire.CHECK, wire.versioned(raw.root, 9))
+    if versions.does(zookeeper, *versions.LONE_CHECKS_FAIL):
+        assert reply.code == -6
+        assert raw.is_closed()
+    else:
+        assert reply.code == -103

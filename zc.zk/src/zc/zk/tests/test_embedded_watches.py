@@ -2,6 +2,7 @@
 import struct
 
 import pytest
+from zc.zk.tests import versions
 from zc.zk.tests import wire
 from zc.zk.tests.wire import Event
 from zc.zk.tests.wire import Wire
@@ -273,6 +274,77 @@ def test_several_watches_of_a_client_make_one_event(raw):
     watch(raw, wire.GET_DATA, path)
     change(raw, path)
     assert events(raw) == [Event(CHANGED, path)]
+
+
+def test_watches_of_all_kinds_on_one_path(raw, zookeeper):
+    """Older servers know one at most: the last."""
+    path = f'{raw.root}/a'
+    add(raw, path, PERSISTENT)
+    add(raw, path, RECURSIVE)
+    assert watch(raw, wire.EXISTS, path) == -101
+    create(raw, path)
+    create(raw, f'{path}/b')
+    change(raw, path)
+    told = events(raw)
+    if versions.does(zookeeper, *versions.WATCHES_ADD_UP):
+        assert told == [
+            Event(CREATED, path), Event(CREATED, f'{path}/b'),
+            Event(CHILDREN, path), Event(CHANGED, path)]
+    else:
+        assert Event(CHILDREN, path) not in told
+
+
+def test_watches_are_removed_by_their_kinds(raw, zookeeper):
+    if not versions.does(zookeeper, *versions.WATCHES_ADD_UP):
+        # There is a kind for all alone.
+        for kind in range(4, 6):
+            assert remove(raw, raw.root, kind) == -5
+        return
+    path = f'{raw.root}/a'
+    create(raw, path)
+    watch(raw, wire.GET_DATA, path)
+    watch(raw, wire.GET_CHILDREN, path)
+    add(raw, path, PERSISTENT)
+    add(raw, path, RECURSIVE)
+    for kind in range(1, 6):
+        assert remove(raw, path, kind, wire.CHECK_WATCHES) == 0
+    for kind in CHILD, DATA, 4, 5:
+        assert remove(raw, path, kind) == 0
+        assert remove(raw, path, kind) == -121
+    create(raw, f'{path}/b')
+    change(raw, path)
+    assert events(raw) == []
+
+
+@pytest.mark.parametrize('mode', [PERSISTENT, RECURSIVE])
+def test_persistent_watches_tell_of_what_may_be_read_alone(raw, mode):
+    """As of CVE-2024-23944."""
+    path = f'{raw.root}/hidden'
+    add(raw, path, mode)
+    raw.request(wire.CREATE, wire.creation(
+        path, acl=[(30, 'world', 'anyone')]))
+    raw.request(wire.CREATE, wire.creation(f'{path}/x', acl=[
+        (30, 'world', 'anyone')]))
+    change(raw, path)
+    assert events(raw) == []
+
+
+def test_events_tell_the_zxid_of_the_change(raw, zookeeper):
+    path = f'{raw.root}/a'
+    watch(raw, wire.EXISTS, path)
+    raw.put(wire.CREATE, wire.creation(path))
+    event, reply = raw.receive(), raw.receive()
+    zxid = wire.HEADER.unpack_from(reply)[1]
+    tells = versions.does(zookeeper, *versions.EVENTS_TELL_ZXIDS)
+    assert wire.HEADER.unpack_from(event) == (-1, zxid if tells else -1, 0)
+
+
+def test_events_that_were_missed_tell_no_zxid(raw):
+    path = f'{raw.root}/a'
+    create(raw, path)
+    raw.put(wire.SET_WATCHES, struct.pack('>q', 0) + wire.texts(path)
+            + wire.texts() * 2, xid=-8)
+    assert wire.HEADER.unpack_from(raw.receive()) == (-1, -1, 0)
 
 
 def test_watches_can_be_removed(raw):
