@@ -21,7 +21,7 @@ ANSWER_SECONDS = 60.0
 def read_acls(client: KazooClient, tree: Node, path: str) -> None:
     """Set the ``acl`` of the nodes; drop those that vanish meanwhile.
 
-    Raises NoNodeError and NoAuthError with the path.
+    Raises NoNodeError with the path, or NoAuthError with path and permission.
     """
     flying: deque = deque()
     above = Node(children={tree.name: tree})
@@ -45,4 +45,4 @@ def read_acls(client: KazooClient, tree: Node, path: str) -> None:
                 raise NoNodeError(path) from None
             del parent.children[node.name]
         except NoAuthError:
-            raise NoAuthError(path) from None
+            raise NoAuthError(f'{path} (READ or ADMIN)') from None

@@ -19,6 +19,7 @@ from typing import Any
 from kazoo.client import KazooClient
 from kazoo.exceptions import AuthFailedError
 from kazoo.exceptions import ConnectionLoss
+from kazoo.exceptions import NoAuthError
 from kazoo.exceptions import SessionExpiredError
 from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.protocol.states import KazooState
@@ -190,6 +191,8 @@ def is_answered(client: KazooClient) -> bool:
     """Whether the session works; says so where the chroot is missing."""
     try:
         root = client.exists_async('/').get(timeout=CONNECT_SECONDS)
+    except NoAuthError:
+        return True  # newer servers say so of a root that may not be read
     except (ConnectionLoss, SessionExpiredError, KazooTimeoutError):
         return False
     if root is None:

@@ -7,12 +7,15 @@ from typing import NamedTuple
 from kazoo.client import KazooClient
 from kazoo.exceptions import BadVersionError
 from kazoo.exceptions import KazooException
+from kazoo.exceptions import NoAuthError
 from kazoo.exceptions import NodeExistsError
 from kazoo.exceptions import NoNodeError
 from kazoo.exceptions import RolledBackError
 from kazoo.exceptions import RuntimeInconsistency
 from kazoo.protocol.states import WatchedEvent
 from kazoo.protocol.states import ZnodeStat
+from zc.zk import ownership
+from zc.zk.calls import Call
 from zc.zk.calls import Calls
 from zc.zk.encoding import decode
 from zc.zk.paths import split
@@ -21,6 +24,12 @@ Stats = dict[str, ZnodeStat | None]
 
 #: The owner of a container node, which is no session.
 CONTAINER = -1 << 63
+
+#: The owner of a node that we may not look at and that is not ours.
+HIDDEN = -1
+
+#: What is asked for, by the operations that a change is made of.
+PERMISSIONS = {'create': 'CREATE', 'delete': 'DELETE', 'set_data': 'WRITE'}
 
 
 def is_ephemeral(stat: ZnodeStat) -> bool:
@@ -59,16 +68,37 @@ class Ephemerals:
         self._watch = watch
 
     def look(self, paths: Iterable[str], watch: bool = True) -> Stats:
-        """What is known of each node, and None where there is none."""
+        """What is known of each node, and None where there is none.
+
+        Of a node that we may not read nothing is known but whether it is
+        ours; else its owner is `HIDDEN`. Nor are we told when it changes.
+        """
         asked = {path: self._calls.send(self._client.exists_async, path,
                                         self._watch if watch else None)
                  for path in paths}
-        return {path: call.result() for path, call in asked.items()}
+        return {path: self._stat(path, call) for path, call in asked.items()}
+
+    def _stat(self, path: str, call: Call) -> ZnodeStat | None:
+        try:
+            return call.result()
+        except NoAuthError:
+            # It is there: since ZOOKEEPER-2590 (3.7.3, 3.8.4, 3.9.2) exists
+            # asks for READ where there is a node.
+            return self._hidden(path)
+
+    def _hidden(self, path: str) -> ZnodeStat:
+        client_id = self._client.client_id
+        is_ours = path in self._calls.ask(ownership.send, self._client, path)
+        owner = client_id[0] if is_ours and client_id else HIDDEN
+        # Version -1 is any, for who deletes it.
+        return ZnodeStat(0, 0, 0, 0, -1, 0, 0, owner, 0, 0, 0)
 
     def describe(self, path: str, stat: ZnodeStat) -> str:
         """Whose node it is, for messages."""
         if not is_ephemeral(stat):
             return 'nobody in particular (it is not ephemeral)'
+        if stat.ephemeralOwner == HIDDEN:
+            return 'somebody unknown (we may not read it)'
         try:
             data, _ = self._calls.ask(self._client.get_async, path)
             pid = decode(data, path).get('pid', 'unknown')
@@ -80,7 +110,8 @@ class Ephemerals:
         """Make all changes in one transaction, or none.
 
         Raises Raced when it is worth looking again, else the error that
-        ZooKeeper gives, with the path in its text.
+        ZooKeeper gives, with the path in its text, and in that of a
+        NoAuthError the permission.
         """
         transaction = self._client.transaction()
         about = []
@@ -112,5 +143,7 @@ def _check(results: list[Any], about: list[tuple[str, str]]) -> None:
         if isinstance(result, (NoNodeError, NodeExistsError,
                                BadVersionError)):
             raise Raced(path)
+        if isinstance(result, NoAuthError):
+            raise NoAuthError(f'{path} ({PERMISSIONS[operation]})')
         if isinstance(result, Exception):
             raise type(result)(path)

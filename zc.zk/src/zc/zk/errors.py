@@ -1,5 +1,9 @@
 """The exceptions of zc.zk; those of ZooKeeper itself are kazoo's."""
+from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import contextmanager
+
+from kazoo.exceptions import NoAuthError
 
 
 class FailedConnect(Exception):
@@ -30,3 +34,15 @@ class BadPropertyLink(ValueError):
     def __init__(self, path: str, name: str, link: object,
                  why: object) -> None:
         super().__init__(f'{path}: {name} => {link}: {why}')
+
+
+@contextmanager
+def permission(name: str, path: str) -> Iterator[None]:
+    """Have a NoAuthError in the block tell what was not allowed.
+
+    Its text becomes the path and the name of the permission, ``/a (READ)``.
+    """
+    try:
+        yield
+    except NoAuthError:
+        raise NoAuthError(f'{path} ({name})') from None

@@ -20,6 +20,7 @@ from kazoo.protocol.states import KazooState
 from kazoo.protocol.states import WatchedEvent
 from kazoo.protocol.states import ZnodeStat
 from zc.zk.calls import Calls
+from zc.zk.errors import permission
 from zc.zk.working import Worker
 
 
@@ -83,8 +84,9 @@ class Hub:
               **options: Any) -> Any:
         # One and the same watcher for all: kazoo keeps each watcher once.
         watcher = self._changed if watch else None
-        return self.client.retry(self._calls.ask, read, path, watcher,
-                                 **options)
+        with permission('READ', path):
+            return self.client.retry(self._calls.ask, read, path, watcher,
+                                     **options)
 
     # Called by kazoo, in its threads:
 

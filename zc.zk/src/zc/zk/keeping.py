@@ -172,6 +172,8 @@ class Keeper:
         return stale, foreign
 
     def _is_stale(self, entry: Entry, stat: ZnodeStat) -> bool:
+        # One that we may not look at is taken for ephemeral, as are most
+        # that have the name of an address.
         return stat.ephemeralOwner in self.sessions or (
             entry.fresh and is_ephemeral(stat))
 

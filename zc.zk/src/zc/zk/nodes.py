@@ -7,6 +7,8 @@ from typing import Any
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import BadVersionError
+from kazoo.exceptions import NoAuthError
+from kazoo.exceptions import NodeExistsError
 from kazoo.exceptions import NoNodeError
 from kazoo.protocol.states import ZnodeStat
 from kazoo.security import ACL
@@ -14,6 +16,7 @@ from zc.zk import paths
 from zc.zk.encoding import decode
 from zc.zk.encoding import encode
 from zc.zk.ephemerals import is_ephemeral
+from zc.zk.errors import permission
 from zc.zk.hub import Hub
 from zc.zk.registrar import Registrar
 
@@ -22,7 +25,11 @@ if TYPE_CHECKING:
 
 
 class Nodes:
-    """The base of `ZooKeeper`, which has the attributes."""
+    """The base of `ZooKeeper`, which has the attributes.
+
+    What is not allowed raises NoAuthError; where a node was to be read or
+    written, with its path and the permission in the text.
+    """
 
     client: KazooClient
     _hub: Hub
@@ -39,21 +46,28 @@ class Nodes:
 
     def get_properties(self, path: str) -> dict[str, Any]:
         """The properties of the node, as they are now; follows no links."""
-        return decode(self.client.get(path)[0], path)
+        return decode(self.get(path)[0], path)
 
     def exists(self, path: str, *args: Any,
                **options: Any) -> ZnodeStat | None:
-        """As KazooClient.exists."""
-        return self.client.exists(path, *args, **options)
+        """As KazooClient.exists.
+
+        Servers from 3.7.3, 3.8.4 and 3.9.2 on say NoAuthError of a node that
+        we may not read; older ones tell of it.
+        """
+        with permission('READ', path):
+            return self.client.exists(path, *args, **options)
 
     def get(self, path: str, *args: Any,
             **options: Any) -> tuple[bytes, ZnodeStat]:
         """As KazooClient.get."""
-        return self.client.get(path, *args, **options)
+        with permission('READ', path):
+            return self.client.get(path, *args, **options)
 
     def get_children(self, path: str, *args: Any, **options: Any) -> Any:
         """As KazooClient.get_children."""
-        return self.client.get_children(path, *args, **options)
+        with permission('READ', path):
+            return self.client.get_children(path, *args, **options)
 
     def create(self, path: str, *args: Any, **options: Any) -> Any:
         """As KazooClient.create."""
@@ -62,7 +76,8 @@ class Nodes:
     def set(self, path: str, data: bytes, *args: Any,
             **options: Any) -> ZnodeStat:
         """As KazooClient.set; a registration keeps the new data."""
-        stat = self.client.set(path, data, *args, **options)
+        with permission('WRITE', path):
+            stat = self.client.set(path, data, *args, **options)
         self._registrar.note(path, data)
         return stat
 
@@ -74,12 +89,28 @@ class Nodes:
     def create_recursive(self, path: str, data: bytes,
                          acl: list[ACL]) -> None:
         """Make sure that a node and all above it exist, and set its data."""
-        self.client.ensure_path(path, acl)
+        self._ensure(path, acl)
         self.set(path, data)
+
+    def _ensure(self, path: str, acl: list[ACL]) -> None:
+        # kazoo's ensure_path ends at a node that we may not read.
+        try:
+            if self.client.exists(path):
+                return
+        except NoAuthError:
+            return  # it is there
+        parent = paths.split(path.rstrip('/'))[0]
+        if parent != path:
+            self._ensure(parent, acl)
+        try:
+            with permission('CREATE', parent):
+                self.client.create(path, acl=acl)
+        except NodeExistsError:
+            pass  # somebody else was quicker
 
     def is_ephemeral(self, path: str) -> bool:
         """Whether the node lives only as long as somebody's session."""
-        return is_ephemeral(self.client.get(path)[1])
+        return is_ephemeral(self.get(path)[1])
 
     def ln(self, source: str, destination: str) -> None:
         """Make ``destination`` a symbolic link to ``source``.
@@ -92,7 +123,7 @@ class Nodes:
         parent, name = paths.split(destination)
         parent = self.resolve(parent)
         while True:
-            data, stat = self.client.get(parent)
+            data, stat = self.get(parent)
             properties = decode(data, parent) | {name + ' ->': source}
             try:
                 self.set(parent, encode(properties), stat.version)
@@ -106,12 +137,13 @@ class Nodes:
 
         Ephemeral nodes are left out if ``ephemeral`` is false. With
         ``children``, pairs of a path and the list of its children's names
-        are produced; what is removed from the list is not visited.
+        are produced; what is removed from the list is not visited. Raises
+        NoAuthError at a node that we may not read.
         """
         try:
             if not ephemeral and self.is_ephemeral(path):
                 return
-            names = sorted(self.client.get_children(path))
+            names = sorted(self.get_children(path))
         except NoNodeError:
             return
         yield (path, names) if children else path

@@ -69,7 +69,7 @@ def read_tree(client: KazooClient, path: str = '/', *, acl: bool = False,
     own. ACLs are read when `acl` is true. `progress` is called with the
     number of nodes read so far.
 
-    Raises NoNodeError or NoAuthError with the path.
+    Raises NoNodeError with the path, or NoAuthError with path and permission.
     """
     tree = _Reading(client, path, like, extras, not acl, progress).read()
     if acl:
@@ -243,6 +243,8 @@ class _Reading:
 
     def check(self, error: KazooException, path: bytes) -> None:
         """A node may vanish, but must not be forbidden."""
+        if isinstance(error, NoAuthError):
+            raise NoAuthError(f'{self.shown(path)} (READ)')
         if not isinstance(error, NoNodeError):
             raise type(error)(self.shown(path))
 

@@ -9,7 +9,8 @@ What a registration does when something happens to its nodes:
 * A node exists and is another session's: when a server registers for the
   first time this is the node of a former self that was killed, because the
   address can be bound only once; it is replaced, in the transaction that
-  creates ours. So is a node of an earlier session of our own.
+  creates ours. So is a node of an earlier session of our own, and one that
+  we may not look at: ours are told to us whatever their ACLs say.
 * A node of ours has become another session's: a live process serves the
   same address. That is an error of the deployment, which is logged with the
   owner's name. The node is left to them, and taken back when it disappears.

@@ -174,7 +174,11 @@ class Registrar:
         except Exception as error:  # noqa: BLE001 (who asked gets it)
             self._failed(entry, error)
             return
-        entry.failures = 0
+        if entry.wanted and entry.displaced:
+            # Of a node that we may not read we are not told when it goes.
+            self._later(entry)
+        else:
+            entry.failures = 0
         if not entry.wanted:
             self._entries.remove(entry)  # until somebody asks again
         entry.settle(done)
@@ -190,6 +194,10 @@ class Registrar:
             self._follow(entry)
         if not is_passing:
             _report(entry, text)
+        self._later(entry)
+
+    def _later(self, entry: Entry) -> None:
+        """Look again by and by, unless something else comes between."""
         delay = min(.1 * 2 ** min(entry.failures, 10), MAX_DELAY_SECONDS)
         entry.failures += 1
         self._worker.put(partial(self._retry, entry, entry.failures),

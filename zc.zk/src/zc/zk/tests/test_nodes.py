@@ -3,10 +3,15 @@ import logging
 
 import pytest
 import zc.zk
+from kazoo.exceptions import NoAuthError
 from kazoo.exceptions import NoNodeError
+from kazoo.security import OPEN_ACL_UNSAFE
+from kazoo.security import make_acl
+from kazoo.security import make_digest_acl
 from zc.zk import paths
 from zc.zk.changes import Change
 from zc.zk.testing.waiting import wait_for
+from zc.zk.tests import versions
 
 
 @pytest.fixture
@@ -261,3 +266,77 @@ def test_forced_deletion_withdraws_our_registrations(zk):
     zk.delete_recursive('/a', force=True)
     wait_for(lambda: list(zk.walk()) == ['/'])
     assert registration.state == 'withdrawn'
+
+
+@pytest.fixture
+def closed(client):
+    """A node that we may not read, with a child that we may."""
+    owner = client(auth_data=[('digest', 'user:secret')])
+    mine = make_digest_acl('user', 'secret', all=True)
+    owner.create('/closed', b'{"link ->": "/"}', [mine, make_acl(
+        'world', 'anyone', create=True)])
+    owner.create('/closed/open', b'{"a": 1}')
+    yield owner
+    owner.set_acls('/closed', OPEN_ACL_UNSAFE)  # for who cleans up
+
+
+READS = {
+    'get': lambda zk: zk.get('/closed'),
+    'get_properties': lambda zk: zk.get_properties('/closed'),
+    'get_children': lambda zk: zk.get_children('/closed'),
+    'is_ephemeral': lambda zk: zk.is_ephemeral('/closed'),
+    'walk': lambda zk: list(zk.walk('/')),
+    'children': lambda zk: zk.children('/closed'),
+    'properties': lambda zk: zk.properties('/closed'),
+    'resolve': lambda zk: zk.resolve('/closed/link'),
+    'ln': lambda zk: zk.ln('/', '/closed/link'),
+    'export': lambda zk: zk.export_tree('/'),
+    'diff': lambda zk: zk.plan('/closed\n', trim=True),
+    'import': lambda zk: zk.import_tree('/closed\n', trim=False),
+    'delete_recursive': lambda zk: zk.delete_recursive('/closed'),
+}
+
+
+@pytest.mark.parametrize('name', READS)
+def test_a_node_that_we_may_not_read_is_named(zk, closed, name):
+    with pytest.raises(NoAuthError, match=r'^/closed \(READ\)$'):
+        READS[name](zk)
+
+
+def test_a_node_that_we_may_not_write_is_named(zk, closed):
+    with pytest.raises(NoAuthError, match=r'^/closed \(WRITE\)$'):
+        zk.set('/closed', b'')
+
+
+def test_exists_of_a_node_that_we_may_not_read(zookeeper, zk, closed):
+    if versions.does(zookeeper, *versions.EXISTS_ASKS):
+        with pytest.raises(NoAuthError, match=r'^/closed \(READ\)$'):
+            zk.exists('/closed')
+    else:
+        assert zk.exists('/closed').numChildren == 1
+    assert zk.exists('/closed/nowhere') is None
+
+
+def test_a_path_may_lead_through_a_node_that_we_may_not_read(zk, closed):
+    assert zk.resolve('/closed') == '/closed'
+    assert zk.resolve('/closed/open') == '/closed/open'
+    assert zk.properties('/closed/open') == {'a': 1}
+    zk.ln('/closed/open', '/linked')
+    assert zk.resolve('/linked') == '/closed/open'
+    zk.create_recursive('/closed/x/y', b'z', OPEN_ACL_UNSAFE)
+    assert zk.get('/closed/x/y')[0] == b'z'
+
+
+def test_create_recursive_names_where_it_is_not_allowed(zk, closed):
+    closed.set_acls('/closed', [make_digest_acl('user', 'secret', all=True)])
+    with pytest.raises(NoAuthError, match=r'^/closed \(CREATE\)$'):
+        zk.create_recursive('/closed/x/y', b'z', OPEN_ACL_UNSAFE)
+
+
+def test_a_root_that_we_may_not_read(zookeeper, closed):
+    where = f'{zookeeper.connection_string}/closed'
+    with zc.zk.ZooKeeper(where, 5.) as zk:
+        assert zk.get_properties('/open') == {'a': 1}
+        registration = zk.register('/open', '192.0.2.7:80')
+        assert closed.exists('/closed/open/192.0.2.7:80')
+        assert registration.withdraw()

@@ -121,9 +121,9 @@ def test_no_node(made, server, client):
 def test_a_node_that_must_not_be_read(made, server, client):
     secret = make_digest_acl('user', 'secret', all=True)
     made.create('/d/e', b'', [secret])
-    with pytest.raises(NoAuthError, match='^/d/e$'):
+    with pytest.raises(NoAuthError, match=r'^/d/e \(READ\)$'):
         read_tree(client(server))
-    with pytest.raises(NoAuthError, match='^/d/e$'):
+    with pytest.raises(NoAuthError, match=r'^/d/e \(READ\)$'):
         read_tree(client(server), '/d/e')
     reader = client(server, auth_data=[('digest', 'user:secret')])
     assert 'e' in read_tree(reader).children['d'].children

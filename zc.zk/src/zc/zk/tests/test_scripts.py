@@ -13,6 +13,8 @@ import threading
 
 import psutil
 import pytest
+from kazoo.security import make_acl
+from kazoo.security import make_digest_acl
 from zc.zk.scripts import diff
 from zc.zk.scripts import export
 from zc.zk.scripts import import_
@@ -236,6 +238,18 @@ def test_formats(where, file, run):
         'digraph g {\n  "/cms";\n  "/web" -> "/cms";\n}\n')
 
 
+def test_set_property_where_it_is_not_allowed(where, run, client):
+    secret = make_digest_acl('user', 'secret', all=True)
+    owner = client(auth_data=[('digest', 'user:secret')])
+    owner.create('/a', b'', [secret])
+    assert run(set_property, where, '/a', 'x=1', status=2) == (
+        'zookeeper_set_property: not allowed: /a (READ)\n')
+    owner.set_acls('/a', [secret, make_acl('world', 'anyone', read=True)])
+    assert run(set_property, where, '/a', 'x=1', status=2) == (
+        'zookeeper_set_property: not allowed: /a (WRITE)\n')
+    owner.delete('/a')
+
+
 def test_set_property(where, file, run):
     run(import_, '-q', where, file(TREE))
     assert run(set_property, where, '/lb/pools/providers', 'threads=4',
@@ -328,7 +342,7 @@ def test_authentication(where, file, run, client):
     run(import_, '-q', '--auth-file', secret, '--acl=auth::cdrwa', where,
         tree)
     assert run(export, where, status=2) == (
-        'zookeeper_export: not allowed: /a\n')
+        'zookeeper_export: not allowed: /a (READ)\n')
     assert run(export, '--auth-file', secret, where) == '/a\n'
     connection = client()
     connection.add_auth('digest', 'user:secret')
