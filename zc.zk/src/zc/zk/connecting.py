@@ -21,9 +21,11 @@ from kazoo.exceptions import AuthFailedError
 from kazoo.exceptions import ConnectionLoss
 from kazoo.exceptions import NoAuthError
 from kazoo.exceptions import SessionExpiredError
+from kazoo.exceptions import ThrottledOpError
 from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.protocol.states import KazooState
 from kazoo.protocol.states import KeeperState
+from kazoo.retry import KazooRetry
 from zc.zk.addresses import format_addr
 from zc.zk.addresses import parse_addr
 from zc.zk.errors import FailedConnect
@@ -62,7 +64,7 @@ def make_client(connection_string: str, session_timeout: float, *,
         handler=Handler(servers, tls),
         auth_data=list(map(_checked, auth or ())),
         connection_retry=RETRY,
-        command_retry=RETRY,
+        command_retry=_command_retry(),
         use_ssl=tls is not None,
         logger=quiet,
     )
@@ -73,6 +75,13 @@ def make_client(connection_string: str, session_timeout: float, *,
             quiet.reset()
 
     return client
+
+
+def _command_retry() -> KazooRetry:
+    # Servers with too much to do refuse requests, which is to be tried again.
+    retry = KazooRetry(**RETRY)
+    retry.retry_exceptions += (ThrottledOpError,)
+    return retry
 
 
 def check_connection_string(connection_string: str) -> None:
@@ -193,7 +202,8 @@ def is_answered(client: KazooClient) -> bool:
         root = client.exists_async('/').get(timeout=CONNECT_SECONDS)
     except NoAuthError:
         return True  # newer servers say so of a root that may not be read
-    except (ConnectionLoss, SessionExpiredError, KazooTimeoutError):
+    except (ConnectionLoss, SessionExpiredError, ThrottledOpError,
+            KazooTimeoutError):
         return False
     if root is None:
         logger.warning('ZooKeeper at %s has no node %s, the root of the '

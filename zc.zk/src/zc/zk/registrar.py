@@ -18,6 +18,7 @@ from kazoo.exceptions import KazooException
 from kazoo.exceptions import NodeExistsError
 from kazoo.exceptions import NoNodeError
 from kazoo.exceptions import SessionExpiredError
+from kazoo.exceptions import ThrottledOpError
 from kazoo.protocol.states import EventType
 from kazoo.protocol.states import KazooState
 from kazoo.protocol.states import WatchedEvent
@@ -37,8 +38,8 @@ MAX_DELAY_SECONDS = 2.0
 #: How long `Registrar.withdraw` waits for ZooKeeper.
 WITHDRAW_SECONDS = 1.0
 
-#: What only a new connection can mend.
-DISCONNECTED = (ConnectionLoss, SessionExpiredError)
+#: What ends with a new connection, or when the servers have less to do.
+PASSING = (ConnectionLoss, SessionExpiredError, ThrottledOpError)
 
 
 class Registrar:
@@ -186,7 +187,7 @@ class Registrar:
     def _failed(self, entry: Entry, error: Exception) -> None:
         text = f'{type(error).__name__}: {error}'.rstrip(': ')
         entry.last_error = text
-        is_passing = isinstance(error, DISCONNECTED)
+        is_passing = isinstance(error, PASSING)
         if entry.fresh and not is_passing:
             entry.settle(error=error)
             return

@@ -24,14 +24,15 @@ class Frames:
         MarshallingError.
     ``on_request``
         Called with the type of each request before it is sent on; may
-        raise ConnectionError to close the connection.
+        raise ConnectionError to close the connection, or return the code
+        of an error, which is the answer then.
     ``seen``
         The types of the requests so far.
     """
 
     def __init__(self, target: str, refused: tuple[int, ...] = (),
                  most: int = 2 ** 30, longest: int = 2 ** 30,
-                 on_request: Callable[[int], None] = lambda type_: None
+                 on_request: Callable[[int], int | None] = lambda type_: None
                  ) -> None:
         hosts, slash, chroot = target.partition('/')
         host, _, port = hosts.rpartition(':')
@@ -102,15 +103,16 @@ class Frames:
         xid, type_ = struct.unpack_from('!ii', frame)
         if type_ != 11:  # a ping
             self.seen.append(type_)
-        self.on_request(type_)
+        code = self.on_request(type_)
         if type_ in self.refused:
             client.sendall(struct.pack(
                 '!iiqi', 16, xid, 0, UNIMPLEMENTED))
             raise ConnectionError('unimplemented')
-        is_long = len(frame) > self.longest
-        if is_long:
-            client.sendall(struct.pack('!iiqi', 16, xid, 0, MARSHALLING))
-        return is_long
+        if len(frame) > self.longest:
+            code = MARSHALLING
+        if code:
+            client.sendall(struct.pack('!iiqi', 16, xid, 0, code))
+        return bool(code)
 
     def answer(self, frame: bytes, server: socket.socket) -> None:
         """Look at an answer."""

@@ -3,8 +3,10 @@ import time
 
 import pytest
 import zc.zk
+from kazoo.exceptions import QuotaExceededError
 from zc.zk.testing.proxy import Proxy
 from zc.zk.testing.waiting import wait_for
+from zc.zk.tests.frames import Frames
 
 PATH = '/providers'
 NODE = PATH + '/192.0.2.7:8080'
@@ -79,3 +81,36 @@ def test_withdrawn_while_the_network_is_cut(witness, zk, proxy):
     assert time.monotonic() - started < 1
     proxy.heal()
     wait_for(lambda: not witness.exists(NODE))
+
+
+THROTTLED, QUOTA_EXCEEDED = -127, -125
+EXISTS, MULTI = 3, 14
+
+
+@pytest.mark.parametrize('type_', [EXISTS, MULTI])
+def test_servers_with_too_much_to_do(zookeeper, witness, type_):
+    """They refuse requests, and say that one should try again."""
+    codes = [THROTTLED] * 2 if type_ == EXISTS else []
+    with Frames(zookeeper.connection_string,
+                on_request=lambda type: codes.pop() if codes and type == type_
+                else None) as frames:
+        with zc.zk.ZooKeeper(frames.connection_string, 5.) as zk:
+            assert not codes
+            codes += [THROTTLED] * 3
+            registration = zk.register(PATH, '192.0.2.7:8080')
+            assert not codes
+            assert registration.state == 'registered'
+            codes += [THROTTLED] * 3
+            witness.delete(NODE)
+            wait_for(lambda: registration.reregistered == 1)
+            assert not codes
+            assert witness.exists(NODE)
+
+
+def test_a_quota_that_is_exceeded(zookeeper, witness):
+    with Frames(zookeeper.connection_string, on_request=lambda type_:
+                QUOTA_EXCEEDED if type_ == MULTI else None) as frames:
+        with zc.zk.ZooKeeper(frames.connection_string, 5.) as zk:
+            with pytest.raises(QuotaExceededError):
+                zk.register(PATH, '192.0.2.7:8080')
+            assert zk.exists(PATH)  # the connection goes on
