@@ -131,14 +131,18 @@ class Registration:
         options = self._options
         if isinstance(reason, zc.zk.LinkLoop):
             return f"option 'path': {reason}"
-        where = f'{options.path} in the ZooKeeper at {options.zookeeper}'
+        zookeeper = f'in the ZooKeeper at {options.zookeeper}'
+        where = f'{options.path} {zookeeper}'
         if isinstance(reason, zc.zk.NoNodeError):
-            return (f"option 'path': there is no {where}; put it into a tree"
+            # It names the node that is missing, and links that led there.
+            missing = str(reason) or options.path
+            return (f"option 'path': there is no {missing} {zookeeper}; put it"
+                    ' into a tree'
                     ' file and import that with'
                     f' zookeeper_import {options.zookeeper} FILE')
         if isinstance(reason, NoAuthError):
-            return (f"option 'path': the ACL of {where} does not let us"
-                    ' register there')
+            return (f"option 'path': not allowed to register at {where}:"
+                    f' {reason}').removesuffix(': ')
         return (f"option 'path': cannot register at {where}:"
                 f' {type(reason).__name__}')
 

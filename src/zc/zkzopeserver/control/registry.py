@@ -101,16 +101,19 @@ class Registry:
             raise RegistrationError(f"option 'path': {reason}") from None
 
     def _ask(self, call: Callable[..., Any], *arguments: Any) -> Any:
-        where = (f'{self._options.path} in the ZooKeeper at'
-                 f' {self._options.zookeeper}')
+        path = self._options.path
+        where = f'in the ZooKeeper at {self._options.zookeeper}'
         try:
             return call(*arguments)
-        except NoNodeError:
+        except NoNodeError as reason:
+            # It names the node that is missing, and links that led there.
+            raise RegistrationError(f"option 'path': there is no"
+                                    f' {str(reason) or path} {where}'
+                                    ) from None
+        except NoAuthError as reason:
             raise RegistrationError(
-                f"option 'path': there is no {where}") from None
-        except NoAuthError:
-            raise RegistrationError(
-                f"option 'path': not allowed to read {where}") from None
+                f"option 'path': not allowed to read {path} {where}: {reason}"
+                .removesuffix(': ')) from None
         except (KazooException, KazooTimeoutError) as reason:
             raise RegistrationError(
                 f"option 'zookeeper': {self._options.zookeeper}:"

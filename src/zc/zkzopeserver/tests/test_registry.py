@@ -110,8 +110,26 @@ def test_rights_by_credentials(registry, tree, tmp_path):
 
 def test_a_path_that_we_may_not_read(registry, tree):
     tree.set_acls(PATH, [make_acl('digest', 'op:x', all=True)])
-    with pytest.raises(RegistrationError, match='not allowed to read'):
+    with pytest.raises(RegistrationError) as caught:
         registry().nodes()
+    assert str(caught.value).startswith(
+        f"option 'path': not allowed to read {PATH} in the ZooKeeper at ")
+    assert str(caught.value).endswith(f': {PATH} (READ)')
+
+
+def test_a_provider_that_we_may_not_read(registry, tree):
+    tree.create(f'{PATH}/one:1', acl=[make_acl('digest', 'op:x', all=True)])
+    with pytest.raises(RegistrationError, match=f': {PATH}/one:1 .READ.$'):
+        registry().nodes()
+
+
+def test_a_link_that_leads_nowhere(registry, tree):
+    tree.create('/linked', b'{"providers ->": "/nowhere"}')
+    with pytest.raises(RegistrationError) as caught:
+        registry(path='/linked/providers').nodes()
+    assert str(caught.value).startswith(
+        "option 'path': there is no /nowhere (by way of the link"
+        ' /linked/providers -> /nowhere) in the ZooKeeper at ')
 
 
 def test_files_of_tls_that_cannot_be_used(registry, tmp_path):

@@ -1,4 +1,5 @@
 """bin/NAME in processes of its own: exit statuses, signals, messages."""
+import re
 import signal
 import socket
 
@@ -92,10 +93,19 @@ def test_a_path_that_is_not_there(ini):
     assert '/nosuch/path' in output and 'zookeeper_import' in output
 
 
+def test_a_path_that_is_a_link_to_nowhere(tree, ini):
+    tree.create('/linked', b'{"providers ->": "/nowhere"}')
+    output = refused(ini(path='/linked/providers'), 3)
+    assert ("option 'path': there is no /nowhere (by way of the link"
+            ' /linked/providers -> /nowhere) in the ZooKeeper at') in output
+
+
 def test_a_path_that_is_not_open_to_us(tree, ini):
     tree.set_acls('/fooservice/providers', READ_ACL_UNSAFE)
     output = refused(ini(), 3)
-    assert "option 'path': the ACL of /fooservice/providers" in output
+    assert ("option 'path': not allowed to register at /fooservice/providers"
+            ' in the ZooKeeper at ') in output
+    assert re.search(r': /fooservice/providers/\S+ \(CREATE\)', output)
 
 
 def test_links_in_a_circle(tree, ini):
