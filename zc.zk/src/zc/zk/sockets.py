@@ -11,6 +11,17 @@ from kazoo.handlers.threading import SequentialThreadingHandler
 #: The most that one TCP connect, or the TLS handshake after it, may take.
 CONNECT_SECONDS = 3.0
 
+#: What a TLS server says of what is none: an alert, of TLS 1.0 to 1.3.
+TLS_ALERT = b'\x15\x03'
+
+
+class HungUp(ConnectionError):
+    """A server takes connections and ends them without a word."""
+
+    def __init__(self) -> None:
+        super().__init__('the server hung up without an answer, as one that'
+                         ' speaks TLS does, or one that is not ready')
+
 
 class Handler(SequentialThreadingHandler):
     """kazoo's handler; connects in bounded time and can be cut off.
@@ -40,8 +51,7 @@ class Handler(SequentialThreadingHandler):
         except Exception as error:
             self.failures[address] = error
             raise
-        if not isinstance(connection, _TLSSocket):
-            self.failures.pop(address, None)
+        connection.tell = partial(self._received, address)
         self._socket = connection
         if self._aborted:
             self.abort()
@@ -53,15 +63,12 @@ class Handler(SequentialThreadingHandler):
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._tls is None:
-                return connection
+                return _PlainSocket.of(connection)
             self._tls.sslsocket_class = _TLSSocket
-            secured = self._tls.wrap_socket(connection,
-                                            server_hostname=hostname)
+            return self._tls.wrap_socket(connection, server_hostname=hostname)
         except BaseException:
             connection.close()
             raise
-        secured.tell = partial(self._received, address)
-        return secured
 
     def _received(self, address: tuple[str, int],
                   error: Exception | None) -> None:
@@ -86,10 +93,13 @@ class Handler(SequentialThreadingHandler):
         return super().select(rlist, wlist, xlist, timeout)
 
     def is_refused(self) -> bool:
-        """Whether every server fails at once: nobody listens anywhere."""
+        """Whether every server fails at once: nobody listens anywhere.
+
+        One that hangs up may be about to join its ensemble.
+        """
         return (self._socket is None
                 and len(self.failures) >= self._servers
-                and not any(isinstance(error, TimeoutError)
+                and not any(isinstance(error, (TimeoutError, HungUp))
                             for error in self.failures.values()))
 
     def abort(self) -> None:
@@ -101,6 +111,39 @@ class Handler(SequentialThreadingHandler):
                 connection.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass  # closed already
+
+
+class _PlainSocket(socket.socket):
+    """Tells what becomes of it until it has received something."""
+
+    tell: Callable[[Exception | None], None] = staticmethod(lambda error: None)
+    _is_told = False
+
+    @classmethod
+    def of(cls, connection: socket.socket) -> '_PlainSocket':
+        """The same connection; the other object is not usable any more."""
+        timeout = connection.gettimeout()
+        plain = cls(connection.family, connection.type, connection.proto,
+                    connection.detach())
+        plain.settimeout(timeout)
+        return plain
+
+    def recv(self, *args: Any) -> bytes:
+        """As of any socket; an alert of TLS is an error."""
+        if self._is_told:
+            return super().recv(*args)
+        try:
+            data = super().recv(*args)
+        except ConnectionError:
+            self.tell(HungUp())
+            raise
+        self._is_told = True
+        if data.startswith(TLS_ALERT):
+            error = ConnectionError('the server speaks TLS')
+            self.tell(error)
+            raise error
+        self.tell(None if data else HungUp())
+        return data
 
 
 class _TLSSocket(ssl.SSLSocket):

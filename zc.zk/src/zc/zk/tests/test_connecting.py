@@ -358,6 +358,40 @@ def test_tls_with_a_server_that_hangs_up(certificate, no_leaks):
     assert 'the server closed the connection' in text or 'EOF' in text
 
 
+def test_a_tls_server_that_is_not_asked_for_tls(certificate, tls_port,
+                                                 no_leaks):
+    text, _ = fails(f'localhost:{tls_port}', .8)
+    assert 'the server speaks TLS' in text or 'the server hung up' in text
+
+
+@pytest.mark.parametrize('said, told', [
+    (b'\x15\x03\x03\0\2\2\x46', '(the server speaks TLS)'),
+    (b'', '(the server hung up without an answer, as one that speaks TLS does,'
+          ' or one that is not ready)')])
+def test_a_server_that_hangs_up(said, told, no_leaks):
+    def serve():
+        while True:
+            connection, _ = server.accept()
+            with connection:
+                if not connection.recv(1 << 16):
+                    return
+                connection.sendall(said)
+
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        address = server.getsockname()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            text, seconds = fails(f'{address[0]}:{address[1]}', 4.)
+        finally:
+            socket.create_connection(address).close()
+            thread.join()
+    assert text.endswith(told)
+    # It may yet join its ensemble, but not begin to speak otherwise.
+    assert text.startswith('no ZooKeeper answered within '
+                           + ('6.' if not said else '2.'))
+
+
 @pytest.mark.parametrize('options', [
     {'ca': '/nowhere/ca.pem'}, {'cert': '/nowhere/cert.pem'},
     {'key': '/nowhere/key.pem'}])
