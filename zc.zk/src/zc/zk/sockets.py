@@ -49,7 +49,10 @@ class Handler(SequentialThreadingHandler):
         try:
             connection = self._connect(address, hostname, timeout)
         except Exception as error:
-            self.failures[address] = error
+            if not (isinstance(error, TimeoutError) and isinstance(
+                    self.failures.get(address), ssl.SSLError)):
+                # What a server has said tells more than its silence now.
+                self.failures[address] = error
             raise
         connection.tell = partial(self._received, address)
         self._socket = connection

@@ -3,6 +3,7 @@ import contextlib
 import gc
 import logging
 import random
+import re
 import socket
 import threading
 import time
@@ -320,7 +321,9 @@ def test_tls_with_a_certificate_that_the_server_refuses(
     cert, key = make_certificate(tmp_path)
     where = f'localhost:{tls_port}'
     text, _ = fails(where, .8, ca=certificate[0], cert=cert, key=key)
-    assert text.startswith(f'no ZooKeeper answered within 1.2 s at {where} (')
+    # On a busy machine it may take a little longer than one and a half times.
+    assert re.match(rf'no ZooKeeper answered within [0-9.]+ s at {where} \(',
+                    text)
     assert 'alert unknown ca' in text
     text, _ = fails(where, .8, ca=certificate[0])
     assert 'certificate required' in text
