@@ -18,6 +18,7 @@ END = b'\r\n\r\n'
 PRELUDE = (b'POST / HTTP/1.1\r\n'
            b'Host: x\r\n'
            b'Transfer-Encoding: chunked\r\n\r\n')
+PRELUDE_FIELDS = 2
 LIKELY_CHUNK_FRAMING = 24
 
 
@@ -78,7 +79,8 @@ class ChunkedParser:
         self._settings = settings
         self._framing = 0
         self._allowed = settings.max_chunk_framing
-        self._trailers = 0
+        # llhttp tells the fields of the prelude like any others.
+        self._trailers = -PRELUDE_FIELDS
         self._tail = b''
         self._failure: Refusal | None = None
         self.is_complete = False

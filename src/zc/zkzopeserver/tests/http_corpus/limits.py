@@ -14,7 +14,7 @@ SETTINGS = {'max_request_line': 2000, 'max_request_header_size': 8000,
             'max_request_fields': 50, 'max_request_body_size': 2_000_000,
             'max_chunk_framing': 2000}
 FIELD = b'X-Foo: ' + b'a' * 991 + b'\r\n'
-TRAILERS = b''.join(b'X-%d: a\r\n' % number for number in range(51))
+TRAILERS = [b'X-%d: a\r\n' % number for number in range(51)]
 
 CASES = (
     good('a long target', get(target=b'/' + b'a' * 1900),
@@ -63,8 +63,11 @@ CASES = (
     bad('too many chunk extensions', in_chunks(
         (b'1;' + b'a' * 100 + b'\r\na\r\n') * 50 + b'0\r\n\r\n'),
         severe=True),
-    bad('too many trailers',
-        in_chunks(b'5\r\nhello\r\n0\r\n' + TRAILERS + b'\r\n'), 431),
+    good('many trailers', in_chunks(
+        b'5\r\nhello\r\n0\r\n' + b''.join(TRAILERS[:50]) + b'\r\n'),
+        'POST / hello'),
+    bad('too many trailers', in_chunks(
+        b'5\r\nhello\r\n0\r\n' + b''.join(TRAILERS) + b'\r\n'), 431),
     bad('too long a trailer', in_chunks(
         b'5\r\nhello\r\n0\r\nX: ' + b'a' * 5000 + b'\r\n\r\n')),
     bad('a trailer without an end', in_chunks(
