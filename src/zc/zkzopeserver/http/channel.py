@@ -193,6 +193,12 @@ class Channel:
         if self.output.parts:
             self._have_sent()
 
+    def _send_on(self, data: bytes) -> None:
+        """Send, or keep, without waiting."""
+        self.output.send(data)
+        if self.output.parts:
+            self._have_sent()
+
     def _wait(self) -> None:
         self._have_sent()
         self.output.wait()
@@ -318,7 +324,7 @@ class Channel:
                 self.context.waiting.append(self)
             elif self.receiver.must_continue:
                 self.receiver.must_continue = False
-                self.output.send(b'HTTP/1.1 100 Continue\r\n\r\n')
+                self._send_on(b'HTTP/1.1 100 Continue\r\n\r\n')
         except Refusal as refusal:
             self._refuse(refusal)
         except Disconnected:
@@ -335,7 +341,7 @@ class Channel:
         if self.receiver.first_line.startswith(b'HEAD '):
             body = b''
         try:
-            self.output.send(head + body)
+            self._send_on(head + body)
         except Disconnected:
             pass
         if self.context.access_log is not None:

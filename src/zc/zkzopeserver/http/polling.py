@@ -3,8 +3,8 @@
 Both behave alike.  An event of a connection is told once; whoever has read
 until nothing was left, or written until nothing went, is then told of what
 comes later.  epoll does that by itself (it is used edge-triggered, so that a
-connection costs one system call in its life); poll has to be told by `arm`,
-which is what `must_arm` says.
+connection costs one system call when it comes and one when it goes); poll has
+to be told by `arm`, which is what `must_arm` says.
 """
 from __future__ import annotations
 
@@ -70,7 +70,17 @@ class EpollPoller:
         self._epoll.register(fd, self._mask)
 
     def remove(self, fd: int) -> None:
-        """A connection is about to be closed, which is all epoll needs."""
+        """A connection is about to be closed.
+
+        A process that the application has forked may have it, too: then
+        closing it here is not the end of what epoll tells of it, under a
+        number that the next connection has.
+        """
+        try:
+            self._epoll.unregister(fd)
+        except (FileNotFoundError, ValueError):
+            # It was never added, or `close` came first.
+            pass
 
     def add_source(self, fd: int) -> None:
         """Tell of a listener or a waker for as long as it is readable."""

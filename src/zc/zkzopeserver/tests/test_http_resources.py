@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import resource
+import select
 import socket
 import struct
 import subprocess
@@ -22,6 +23,7 @@ from pathlib import Path
 import pytest
 
 from zc.zkzopeserver.http import channel
+from zc.zkzopeserver.http.channel import Channel
 from zc.zkzopeserver.tests.http_corpus.case import get
 from zc.zkzopeserver.tests.http_corpus.case import post
 from zc.zkzopeserver.tests.lone_server import Process
@@ -44,6 +46,20 @@ def reset(client: Client) -> None:
     """Break the connection off."""
     client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     client.sock.close()
+
+
+def fill(channel: Channel) -> bytes:
+    """Leave no room for what is sent next; what the client gets first."""
+    sock, sent, before = channel.sock, 0, -1
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 20000)
+    while sent != before:
+        before = sent
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                sent += sock.send(b'a' * 1000)
+        # What the client's kernel takes late leaves room again.
+        select.select([], [sock], [], 0.2)
+    return b'a' * sent
 
 
 def is_idle(server: Process) -> bool:
@@ -186,6 +202,75 @@ def test_a_reader_that_has_stopped_is_ended_after_the_application() -> None:
             slow.send(get())
             until(lambda: blocks.closed)
             until(lambda: server.statistics().connections == 0)
+
+
+@pytest.mark.parametrize('use_epoll', [True, False])
+def test_a_refusal_goes_out_once_there_is_room(use_epoll: bool) -> None:
+    with serving(hello, use_epoll=use_epoll, send_timeout=3) as server:
+        with Client(server.address) as client:
+            client.get()
+            (found,) = server._engine.context.channels.values()
+            until(lambda: found.is_idle)
+            before = fill(found)
+            client.send(b'nonsense\r\n\r\n')
+            until(lambda: found.output.parts)
+            received = client.read_all()
+    assert received.startswith(before + b'HTTP/1.1 400 ')
+
+
+@pytest.mark.parametrize('use_epoll', [True, False])
+def test_a_continue_goes_out_once_there_is_room(use_epoll: bool) -> None:
+    with serving(hello, use_epoll=use_epoll, send_timeout=3) as server:
+        with Client(server.address) as client:
+            client.get()
+            (found,) = server._engine.context.channels.values()
+            until(lambda: found.is_idle)
+            before = fill(found)
+            client.send(post(b'Content-Length: 5\r\n'
+                             b'Expect: 100-continue\r\n'))
+            until(lambda: found.output.parts)
+            while not client.raw.startswith(before + b'HTTP/1.1 100 '):
+                assert client.receive()
+            client.raw = client.raw[len(before):]
+            client.send(b'hello')
+            while b'HTTP/1.1 200 ' not in client.raw:
+                assert client.receive()
+
+
+@pytest.mark.parametrize('use_epoll', [True, False])
+def test_a_forked_process_keeps_no_connection_alive(use_epoll: bool) -> None:
+    """What it has of an old one is not taken for the next of its number."""
+    gate, held, numbers = Gate(), [], []
+
+    def holding(environ, start_response):
+        (found,) = [found for found in server._engine.context.channels.values()
+                    if found.environ['REMOTE_PORT'] == environ['REMOTE_PORT']]
+        numbers.append(found.fd)
+        if environ['PATH_INFO'] == '/held':
+            # As a child has it.
+            held.append(os.dup(found.fd))
+        elif environ['PATH_INFO'] == '/gate':
+            return gate(environ, start_response)
+        return hello(environ, start_response)
+
+    with serving(holding, threads=2, use_epoll=use_epoll) as server:
+        # For the next client, which is not to have the number.
+        spare = os.open(os.devnull, os.O_RDONLY)
+        old = Client(server.address)
+        old.send(get(b'Connection: close\r\n', b'/held'))
+        old.response()
+        until(lambda: not server.statistics().connections)
+        os.close(spare)
+        with Client(server.address) as client:
+            client.send(get(target=b'/gate'))
+            until(lambda: len(numbers) == 2)
+            assert numbers[0] == numbers[1]
+            reset(old)
+            # By then that has been told.
+            ask(server.address)
+            gate.open()
+            assert client.response().status == 200
+        os.close(held[0])
 
 
 @pytest.mark.parametrize('use_epoll', [True, False])
