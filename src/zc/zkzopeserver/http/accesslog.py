@@ -76,7 +76,8 @@ class AccessLog:
         else:
             begin = stamp.begins.get(address) or stamp.begin(address)
         target = environ['REQUEST_URI']
-        if '"' in target or '\\' in target:
+        # As it came it is ASCII without blanks.
+        if target is not task.target or '"' in target or '\\' in target:
             target = escaped(target)
         agent = referer = '-'
         if 'HTTP_USER_AGENT' in environ:
@@ -88,8 +89,11 @@ class AccessLog:
         line = (f'{begin}{task.method} {target} HTTP/1.{task.minor}"'
                 f' {task.code} {task.sent or "-"} "{referer}" "{agent}"'
                 f' {int((monotonic() - began) * 1e6)}\n')
-        if self._is_awake and len(self._lines) < self.kept:
+        # What _add does, at less expense.
+        if len(self._lines) < self.kept:
             self._lines.append(line)
+            if not self._is_awake:
+                self._wake()
         else:
             self._add(line)
 
@@ -111,9 +115,13 @@ class AccessLog:
             self._lines.append(line)
         else:
             self._dropped += 1
+        # In this order: the thread may just have looked for the last time.
         if not self._is_awake:
-            self._is_awake = True
-            self._wanted.set()
+            self._wake()
+
+    def _wake(self) -> None:
+        self._is_awake = True
+        self._wanted.set()
 
     def reopen(self) -> None:
         """Go on in a new file of the same name: the old one was moved."""
@@ -167,7 +175,8 @@ class AccessLog:
                 sys.stdout.flush()
                 return
             with self._lock:
-                view = memoryview(text.encode('ascii'))
+                view = memoryview(
+                    text.encode('ascii', 'backslashreplace'))
                 while view and self._fd >= 0:
                     view = view[os.write(self._fd, view):]
         except (OSError, ValueError) as error:
@@ -185,10 +194,10 @@ class Stamp:
 
     def begin(self, address: str, user: str = '') -> str:
         """Up to the quotation mark before the request."""
-        if user:
-            shown = escaped(user).replace(' ', '\\x20')
-            return f'{address} - {shown} [{self._text}] "'
-        begin = self.begins[address] = f'{address} - - [{self._text}] "'
+        # The application may have the address from a field of the request.
+        begin = f'{one_word(address)} - {one_word(user)} [{self._text}] "'
+        if not user:
+            self.begins[address] = begin
         return begin
 
 
@@ -208,6 +217,11 @@ def escaped(text: str) -> str:
         char if ' ' <= char <= '~' else
         f'\\x{ord(char):02x}' if ord(char) < 256 else f'\\u{ord(char):04x}'
         for char in text)
+
+
+def one_word(text: str) -> str:
+    """Text as it can stand between blanks; ``-`` for none."""
+    return escaped(text).replace(' ', '\\x20') or '-'
 
 
 def log_time(second: int) -> str:

@@ -47,9 +47,11 @@ tokens = re.compile(r'[\s,]+').split
 class Request:
     """A request whose head has been read.
 
-    `body_length` is None when the body comes in chunks.
+    `body_length` is None when the body comes in chunks.  `target` is what
+    came, whatever the application does to its environment.
     """
 
+    target = ''
     body_length: int | None = 0
     expects_continue = False
     trace: Any = None
@@ -144,7 +146,7 @@ def locate(request: Request, target: str) -> None:
     """What is asked for, from which host."""
     environ = request.environ
     environ['REQUEST_METHOD'] = request.method
-    environ['REQUEST_URI'] = target
+    environ['REQUEST_URI'] = request.target = target
     if 'HTTP_HOST' in environ:
         host = environ['HTTP_HOST']
         if host not in hosts and not is_host(host):

@@ -136,6 +136,54 @@ def test_escaped(text: str, quoted: str) -> None:
     assert escaped(text) == quoted
 
 
+@pytest.mark.parametrize('key, value, shown', [
+    ('REMOTE_ADDR', '1.2.3.4 - - [x]\n"', r'1.2.3.4\x20-\x20-\x20[x]\x0a\"'),
+    ('REMOTE_ADDR', 'j\u00e4ne', r'j\xe4ne'),
+    ('REMOTE_ADDR', '', '-'),
+    ('REQUEST_URI', '/\u00e4\u2028', r'/\xe4\u2028'),
+    ('REQUEST_URI', '/\n\x7f', r'/\x0a\x7f'),
+])
+def test_what_the_application_changes_can_forge_nothing(
+        path: Path, key: str, value: str, shown: str) -> None:
+    def changing(environ, start_response):
+        environ[key] = value
+        return hello(environ, start_response)
+
+    (line,) = logged(path, get(), application=changing)
+    assert (line['address'] if key == 'REMOTE_ADDR' else
+            line['request'].split()[1]) == shown
+
+
+def test_no_line_takes_others_with_it(path: Path) -> None:
+    log = AccessLog(str(path))
+    log._add('a\n')
+    log._add('\u00e4\n')
+    log.close()
+    assert path.read_text() == 'a\n\\xe4\n'
+
+
+def test_a_line_that_comes_when_others_are_written_is_not_left(
+        path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    class Late(int):
+        """A bound that lets the writer finish before it is looked at."""
+
+        def __gt__(self, count: int) -> bool:
+            # The last that it does is to tell of these.
+            log._dropped += 1
+            until(lambda: 'lines were dropped' in caplog.text)
+            return int.__gt__(self, count)
+
+    def asking(environ, start_response):
+        log.kept = Late(log.kept) if environ['PATH_INFO'] == '/2' else log.kept
+        return hello(environ, start_response)
+
+    with serving(asking, access_log=str(path)) as server:
+        log = server._engine.context.access_log
+        ask(server.address, b'/1')
+        ask(server.address, b'/2')
+        until(lambda: 'GET /2 ' in path.read_text())
+
+
 def test_rotation(path: Path, tmp_path: Path) -> None:
     with serving(hello, access_log=str(path)) as server:
         ask(server.address, b'/1')
