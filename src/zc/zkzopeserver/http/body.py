@@ -18,6 +18,9 @@ from zc.zkzopeserver.http.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+# A file is written in pieces of that size, whatever those are that come.
+PIECE = 65536
+
 # An application that reads a body in pieces is handed so much at a time.
 READ = 65536
 
@@ -28,48 +31,51 @@ def empty() -> IO[bytes]:
 
 
 class Store:
-    """Where the data of a body goes."""
+    """Where the data of a body goes, in whatever pieces it comes."""
 
     def __init__(self, settings: Settings, memory: Memory) -> None:
         self.size = 0
         self._settings = settings
         self._memory = memory
-        self._parts: list[bytes] = []
+        # What is not in the file.
+        self._data = bytearray()
         self._held = 0
         self._file: IO[bytes] | None = None
 
     def write(self, data: bytes) -> None:
         """Keep some data; Refusal when it is too much, or has no place."""
-        self.size += len(data)
+        size = len(data)
+        self.size += size
         if self.size > self._settings.max_request_body_size:
             raise Refusal(413, 'The body is too large.')
-        if self._file is None:
-            self._parts.append(data)
-            self._held += len(data)
-            self._memory.take(len(data))
-            if (self.size > self._settings.body_spool_size
-                    or self._memory.is_full):
-                self._spill()
-        else:
-            self._write(data)
+        self._data += data
+        if self._file is not None:
+            if len(self._data) >= PIECE:
+                self._flush()
+            return
+        self._held += size
+        self._memory.take(size)
+        if (self.size > self._settings.body_spool_size
+                or self._memory.is_full):
+            self._spill()
 
     def _spill(self) -> None:
         try:
             self._file = tempfile.TemporaryFile(buffering=0)
         except OSError as error:
             raise self._no_place(error) from None
-        parts = self._parts
         self._forget()
-        for part in parts:
-            self._write(part)
+        self._flush()
 
-    def _write(self, data: bytes) -> None:
-        view = memoryview(data)
+    def _flush(self) -> None:
         try:
-            while view:
-                view = view[self._file.write(view):]
+            with memoryview(self._data) as view:
+                done = 0
+                while done < len(view):
+                    done += self._file.write(view[done:])
         except OSError as error:
             raise self._no_place(error) from None
+        self._data = bytearray()
 
     def _no_place(self, error: OSError) -> Refusal:
         logger.error('a request body of at least %d bytes cannot be kept: %s',
@@ -77,26 +83,31 @@ class Store:
         return Refusal(503, 'The body cannot be stored.')
 
     def stream(self) -> IO[bytes]:
-        """The whole body, as ``wsgi.input``; its memory stays counted."""
+        """The whole body, as ``wsgi.input``; its memory stays counted.
+
+        Refusal when the end of it has no place.
+        """
+        data = self._data
         if self._file is None:
-            data = b''.join(self._parts)
-            self._parts = []
+            self._data = bytearray()
             return io.BytesIO(data)
+        self._flush()
         self._file.seek(0)
-        self._file = io.BufferedReader(self._file, READ)
+        self._file = io.BufferedReader(self._file, 65536)
         return self._file
 
     def close(self) -> None:
         """Let go of everything."""
         self._forget()
+        self._data = bytearray()
         if self._file is not None:
             self._file.close()
             self._file = None
 
     def _forget(self) -> None:
+        """What is held is not held in memory any more."""
         self._memory.take(-self._held)
         self._held = 0
-        self._parts = []
 
 
 class Block:

@@ -249,6 +249,7 @@ class Channel:
 
     def _release(self) -> bool:
         """Give up the connection, unless there is something to do."""
+        was_busy = self.is_busy
         with self.context.lock:
             if self.state in (RECEIVING, LINGERING):
                 has_work = self.events
@@ -257,6 +258,9 @@ class Channel:
             else:
                 has_work = not self.output.parts
             self.is_busy = bool(has_work)
+        if was_busy and self.state == WAITING:
+            # Whoever polls may have gone to sleep before.
+            self.context.waker.wake()
         return not has_work
 
     def _take_events(self) -> int:
@@ -312,6 +316,9 @@ class Channel:
                 return self._hand_over()
             if self.state != RECEIVING:
                 return False
+            if receiver.block is None:
+                # What has to be taken apart may take long.
+                break
         self.context.come_again(self)
         return False
 

@@ -140,6 +140,9 @@ class Loop:
         waiting = self.context.waiting
         while waiting:
             channel = waiting[0]
+            if channel.is_busy:
+                # A worker has just left it there, and is not done with it.
+                break
             if not self._safely(channel, channel.end_wait) and (
                     channel.is_waiting):
                 break

@@ -9,15 +9,20 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 
 
 class Memory:
-    """What the bodies of a server have taken, in bytes; for any thread."""
+    """What the bodies of a server have taken, in bytes; for any thread.
+
+    `moved_at` is when a block was given back last, by time.monotonic().
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
         self.spare = 0
+        self.moved_at = time.monotonic()
         self._lock = threading.Lock()
         self._shelves: dict[int, Shelf] = {}
 
@@ -47,12 +52,25 @@ class Memory:
             if shelf is not None and shelf.blocks:
                 self.spare -= size
                 return shelf.pop()
-        return bytearray(size)
+            self._make_room()
+        try:
+            return bytearray(size)
+        except MemoryError:
+            self.take(-size)
+            return None
+
+    def _make_room(self) -> None:
+        """Drop blocks of other sizes, so that all stays within the limit."""
+        for size, shelf in self._shelves.items():
+            while shelf.blocks and self.used + self.spare > self.limit:
+                shelf.pop()
+                self.spare -= size
 
     def give_back(self, block: bytearray) -> None:
         """Take a block back, of which nobody knows any more."""
         size = len(block)
         with self._lock:
+            self.moved_at = time.monotonic()
             self.used -= size
             if self.used + self.spare + size <= self.limit:
                 self.spare += size

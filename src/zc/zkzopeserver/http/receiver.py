@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -25,7 +26,8 @@ LINE = 1000
 # From that on it pays to receive a body in its final place.
 BLOCK = 16384
 # A body that finds no room in memory waits so long for some, unread, before it
-# goes to a file: mostly others are complete sooner, and memory is faster.
+# goes to a file: mostly others are complete sooner, and memory is faster.  It
+# does not wait where nobody has given any back for so long.
 PATIENCE = 0.25
 EMPTY_LINES = re.compile(rb'(?:\r\n)*').match
 
@@ -70,7 +72,7 @@ class Receiver:
     @property
     def first_line(self) -> bytes:
         """The request line, as far as it has come."""
-        return (self._head or self._buffer).partition(b'\r\n')[0][:LINE]
+        return (self._buffer or self._head).partition(b'\r\n')[0][:LINE]
 
     def feed(self, data: bytes) -> bool:
         """Take data; whether a request is complete.
@@ -88,6 +90,9 @@ class Receiver:
             # Empty lines before a request are to be ignored.
             data = data[EMPTY_LINES(data).end():]
             self._scanned = 0
+            if not data:
+                self._buffer = b''
+                return False
         end = data.find(END, self._scanned)
         if end < 0:
             self._keep(data)
@@ -138,7 +143,8 @@ class Receiver:
     def _begin_body(self, rest: bytes) -> bool:
         request, length = self._request, self._request.body_length
         self._parser.forget()
-        self._began = self.context.now
+        # A worker that looks for a next request has no other clock.
+        self._began = time.monotonic()
         self.must_continue = request.expects_continue and not rest
         settings = self._settings
         if length is None:
@@ -146,9 +152,10 @@ class Receiver:
             self._body = ChunkedBody(store, settings)
         elif BLOCK < length - len(rest) and length <= self._most_in_memory:
             self._rest = rest
-            self.must_wait = bool(self.context.waiting) or (
-                not self._begin_storing(False))
-            return False
+            if self.context.waiting or not self._begin_storing():
+                self.must_wait = True
+                return False
+            rest, self._rest = self._rest, b''
         else:
             self._into_file()
         return bool(rest) and self._feed_body(rest)
@@ -157,10 +164,11 @@ class Receiver:
     def _most_in_memory(self) -> int:
         return min(self._settings.body_spool_size, self.context.memory.limit)
 
-    def _begin_storing(self, is_late: bool) -> bool:
+    def _begin_storing(self) -> bool:
         """Find the body a place; False when it is to wait for one.
 
-        That is a block of memory, or a file when it is too late for that.
+        That is a block of memory, or a file when it has waited for that, or
+        would do so for nothing.
         """
         memory, length = self.context.memory, self._request.body_length
         found = memory.block(length)
@@ -170,9 +178,10 @@ class Receiver:
             block.space()[:len(rest)] = rest
             block.fill(len(rest))
             return True
-        if is_late:
-            self._into_file()
-        return is_late
+        if time.monotonic() < PATIENCE + min(self._began, memory.moved_at):
+            return False
+        self._into_file()
+        return True
 
     def _into_file(self) -> None:
         self._body = LengthBody(self._request.body_length, Store(
@@ -180,11 +189,10 @@ class Receiver:
 
     def end_wait(self) -> bytes | None:
         """After `must_wait`: what to `feed` now; None while it must go on."""
-        now = self.context.now
-        if not self._begin_storing(now > self._began + PATIENCE):
+        if not self._begin_storing():
             return None
         # Until now nobody has read what the client sends.
-        self._began = now
+        self._began = self.context.now
         self.must_wait = False
         rest, self._rest = self._rest, b''
         return rest

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zc.zkzopeserver.http.body import Block
+from zc.zkzopeserver.http.body import Store
 from zc.zkzopeserver.http.memory import BlockReader
 from zc.zkzopeserver.http.memory import Memory
+from zc.zkzopeserver.http.settings import Settings
 from zc.zkzopeserver.tests.http_corpus.case import post
 from zc.zkzopeserver.tests.talking import Client
 from zc.zkzopeserver.tests.talking import serving
@@ -53,8 +56,11 @@ def test_no_more_is_kept_than_bodies_may_take() -> None:
     for size in 64, 32:
         memory.give_back(memory.block(size * KiB))
     assert (memory.used, memory.spare) == (0, 96 * KiB)
-    memory.give_back(memory.block(16 * KiB))
-    assert (memory.used, memory.spare) == (0, 96 * KiB)
+    # A block of another size has those go that are in its way.
+    block = memory.block(16 * KiB)
+    assert (memory.used, memory.spare) == (16 * KiB, 32 * KiB)
+    memory.give_back(block)
+    assert (memory.used, memory.spare) == (0, 48 * KiB)
 
 
 def test_what_is_not_wanted_any_more_is_let_go() -> None:
@@ -71,6 +77,34 @@ def test_what_is_not_wanted_any_more_is_let_go() -> None:
     memory.tidy()
     memory.tidy()
     assert memory.spare == 0
+
+
+def test_a_body_takes_what_is_counted_whatever_its_pieces() -> None:
+    memory = Memory(2 ** 20)
+    store = Store(Settings(), memory)
+    tracemalloc.start()
+    try:
+        for _ in range(50_000):
+            store.write(b'ab')
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert memory.used == 100_000
+    assert taken < 200_000
+    assert store.stream().read() == b'ab' * 50_000
+    store.close()
+    assert memory.used == 0
+
+
+@pytest.mark.parametrize('size', [1000, 65_536, 65_537, 200_000])
+def test_a_file_has_all_of_it(size: int) -> None:
+    store = Store(Settings(body_spool_size=500), Memory(2 ** 20))
+    content = bytes(number % 251 for number in range(size))
+    for begin in range(0, size, 777):
+        store.write(content[begin:begin + 777])
+    assert store._file is not None
+    assert store.stream().read() == content
+    store.close()
 
 
 @given(st.binary(min_size=1, max_size=50), st.data())

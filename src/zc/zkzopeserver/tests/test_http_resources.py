@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,9 @@ import pytest
 
 from zc.zkzopeserver.http import channel
 from zc.zkzopeserver.http.channel import Channel
+from zc.zkzopeserver.http.receiver import Receiver
+from zc.zkzopeserver.http.request import Request
+from zc.zkzopeserver.http.settings import Settings
 from zc.zkzopeserver.tests.http_corpus.case import get
 from zc.zkzopeserver.tests.http_corpus.case import post
 from zc.zkzopeserver.tests.lone_server import Process
@@ -116,6 +120,32 @@ def test_an_end_behind_much_data_is_noticed(
                 client.sock.close()
             stalled.set()
             until(lambda: not server.statistics().connections)
+
+
+def test_what_is_late_is_told_of_by_its_own_line(tmp_path: Path) -> None:
+    """And not by that of the request before."""
+    log = tmp_path / 'access.log'
+    with serving(hello, header_timeout=0.3, access_log=str(log)) as server:
+        with Client(server.address) as client:
+            client.send(get().replace(b'GET', b'HEAD'))
+            until(lambda: server.statistics().requests)
+            client.send(b'GET /second HTTP/1.1\r\nHost: x')
+            answer = client.read_all()
+    assert b' 408 ' in answer
+    assert answer.endswith(b'The request has not come in time.\n')
+    assert '"GET /second HTTP/1.1" 408 ' in log.read_text()
+
+
+def test_an_empty_line_begins_nothing() -> None:
+    context = types.SimpleNamespace(settings=Settings(), now=100.0,
+                                    trace=None)
+    receiver = Receiver(context, {}, Request)
+    assert not receiver.feed(b'\r\n')
+    assert not receiver.has_begun()
+    context.now = 200.0
+    assert not receiver.feed(b'GET / HT')
+    assert receiver.overdue(200.0 + Settings.header_timeout) is None
+    assert receiver.overdue(201.0 + Settings.header_timeout).status == 408
 
 
 def test_dribbling_does_not_help() -> None:

@@ -1,14 +1,17 @@
 """Bodies that wait for room in memory, and go to a file when none comes."""
 from __future__ import annotations
 
+import collections
 import contextlib
 import queue
 import socket
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from zc.zkzopeserver.http import loop
 from zc.zkzopeserver.http import receiver
 from zc.zkzopeserver.tests.http_corpus.case import post
 from zc.zkzopeserver.tests.talking import Client
@@ -20,15 +23,17 @@ SIZE = 100_000
 BODY = b'0123456789' * (SIZE // 10)
 LENGTH = b'Content-Length: %d\r\n' % SIZE
 UPLOAD = post(LENGTH, BODY)
+SHORT = post(b'Content-Length: 5\r\n', b'hello')
 
 
 class Held:
-    """A server with room for one body, whose requests wait to be let go."""
+    """A server with room for one body; uploads wait to be let go."""
 
     def __init__(self, server: Any, letting_go: queue.SimpleQueue) -> None:
         self.address = server.address
         self.context = server._engine.context
         self.statistics = server.statistics
+        self.call = server.call
         self._letting_go = letting_go
 
     def let_go(self, count: int = 1) -> None:
@@ -47,11 +52,13 @@ def held(**settings: Any) -> Iterator[Held]:
     letting_go: queue.SimpleQueue = queue.SimpleQueue()
 
     def application(environ, start_response):
-        letting_go.get(timeout=20)
+        if environ['CONTENT_LENGTH'] != '5':
+            letting_go.get(timeout=20)
         body = environ['wsgi.input']
         start_response('200 OK', PLAIN)
-        return [b'%s %s' % (type(body.raw).__name__.encode(),
-                            b'whole' if body.read() == BODY else b'broken')]
+        kind = type(getattr(body, 'raw', body)).__name__.encode()
+        return [b'%s %s' % (kind, b'whole' if body.read() == BODY
+                            else b'broken')]
 
     settings = {'threads': 2, 'body_memory': 150_000, **settings}
     with serving(application, **settings) as server:
@@ -155,15 +162,69 @@ def test_who_goes_away_leaves_nothing(patience: None) -> None:
             until(lambda: len(server.context.channels) == 1)
 
 
-def test_a_next_request_waits_as_the_first(patience: None) -> None:
+def test_nobody_waits_where_nothing_moves(patience: None) -> None:
+    """Such as for clients that only announce a body."""
     with held() as server:
         with Client(server.address) as first, Client(server.address) as other:
-            other.send(UPLOAD + UPLOAD)
+            first.send(post(LENGTH))
+            until(lambda: server.context.memory.used)
+            server.context.memory.moved_at -= 100
             server.let_go()
-            assert other.response().body == b'BlockReader whole'
+            other.send(UPLOAD)
+            assert other.response().body == b'FileIO whole'
+
+
+def test_a_next_request_waits_as_the_first(
+        patience: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a worker then that leaves it to whoever polls."""
+    monkeypatch.setattr(loop, 'SWEEP', 60)
+    with held() as server:
+        with Client(server.address) as first, Client(server.address) as other:
             first.send(UPLOAD)
+            until(lambda: server.statistics().in_flight == 1)
+            other.send(SHORT + UPLOAD)
+            assert other.response().body == b'BytesIO broken'
+            server.wait_for(1)
             server.let_go(2)
             assert first.response().body == b'BlockReader whole'
+            assert other.response().body == b'BlockReader whole'
+
+
+class Slow(collections.deque):
+    """Those who wait; who is added is not let go of at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_added = threading.Event()
+        self.goes_on = threading.Event()
+
+    def append(self, channel: Any) -> None:
+        """Add, and keep the thread that does it."""
+        super().append(channel)
+        self.is_added.set()
+        self.goes_on.wait(20)
+
+
+def test_a_worker_is_left_its_connection(patience: None) -> None:
+    with held(threads=3) as server:
+        slow = server.context.waiting = Slow()
+        with Client(server.address) as first, Client(server.address) as other:
+            first.send(UPLOAD)
+            until(lambda: server.statistics().in_flight == 1)
+            other.send(SHORT + UPLOAD)
+            assert slow.is_added.wait(20)
+            server.let_go()
+            assert first.response().body == b'BlockReader whole'
+            until(lambda: not server.context.memory.used)
+            for _ in range(3):  # turns in which there is room
+                turned = threading.Event()
+                server.call(turned.set)
+                assert turned.wait(20)
+            channel, = slow
+            assert channel.is_waiting and channel.is_busy
+            slow.goes_on.set()
+            assert other.response().body == b'BytesIO broken'
+            server.let_go()
             assert other.response().body == b'BlockReader whole'
 
 
