@@ -175,6 +175,13 @@ class Channel:
                     return False
         return self._continue()
 
+    def give_up(self) -> None:
+        """Close the connection where `serve` or `proceed` has failed."""
+        task, self.task = self.task, None
+        self.close()
+        if task is not None:
+            task.drop()
+
     def send(self, data: bytes) -> None:
         """Send, or keep and wait for room."""
         self.output.send(data)

@@ -61,12 +61,16 @@ class Task(Writer):
                 result.close()
             except BaseException:
                 logger.exception('%s: close() of the response failed', self)
-        if self.store is not None:
-            self.store.close()
+        self.drop()
         if self.context.access_log is not None:
             self.context.access_log.add(self)
         if self.trace is not None:
             self.trace.request_ends()
+
+    def drop(self) -> None:
+        """Let go of the body; may be repeated."""
+        if self.store is not None:
+            self.store.close()
 
     # What the application calls.
 

@@ -81,7 +81,7 @@ class Trace:
 
     def failed(self, error: BaseException) -> None:
         """A, if that has not been written, else a word for E."""
-        text = f'Error: {error}'
+        text = f'Error: {shown(error)}'
         if self._has_answered:
             self._failure = text
         else:
@@ -91,3 +91,11 @@ class Trace:
     def request_ends(self) -> None:
         """E."""
         self.log(self._failure, 'E')
+
+
+def shown(error: BaseException) -> str:
+    """What an error says; its class, when it cannot say anything."""
+    try:
+        return str(error)
+    except BaseException:  # noqa: BLE001 (the application's code)
+        return type(error).__name__

@@ -20,6 +20,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from queue import Empty
 from queue import SimpleQueue
 from typing import Any
@@ -112,7 +113,7 @@ class Workers:
                     self._hold()
             else:
                 began = time.perf_counter()
-                self._serve(item)
+                self._safely(item, item.serve)
                 self._note(time.perf_counter() - began)
                 self._pass_on(item)
 
@@ -124,12 +125,15 @@ class Workers:
             return False
         return True
 
-    def _serve(self, channel: Channel) -> None:
+    def _safely(self, channel: Channel,
+                function: Callable[[], bool | None]) -> bool | None:
+        """What a connection's function returns; None when it has failed."""
         try:
-            channel.serve()
+            return function()
         except Exception:
             logger.exception('%s is closed: this must not happen', channel)
-            channel.close()
+            channel.give_up()
+            return None
 
     def _note(self, seconds: float) -> None:
         """A request took so long."""
@@ -140,12 +144,8 @@ class Workers:
 
     def _pass_on(self, channel: Channel) -> None:
         """Leave a connection, or its next request, to others."""
-        try:
-            if channel.proceed():
-                self._queue.put(channel)
-        except Exception:
-            logger.exception('%s is closed: this must not happen', channel)
-            channel.close()
+        if self._safely(channel, channel.proceed):
+            self._queue.put(channel)
 
     def _hold(self) -> None:
         """Poll and run what comes, while requests are quick."""
@@ -189,11 +189,11 @@ class Workers:
         if self._is_dozing:
             self._is_dozing = False
             self._rouse.put(None)
-        self._serve(channel)
+        self._safely(channel, channel.serve)
         if not self._picks_up():
             self._pass_on(channel)
             return False
-        if channel.proceed():
+        if self._safely(channel, channel.proceed):
             self._loop.ready.append(channel)
         return True
 

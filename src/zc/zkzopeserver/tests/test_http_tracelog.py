@@ -95,6 +95,18 @@ def test_errors(trace: Trace, name: str, records: list[str]) -> None:
     assert found[3:] == records
 
 
+def test_an_error_that_cannot_be_shown(trace: Trace) -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise SystemExit
+
+    def failing(environ, start_response):
+        raise Mute
+
+    # There is an answer.
+    assert trace(get(), application=failing)[3:] == ['A Error: Mute', 'E']
+
+
 def test_requests_of_a_connection(trace: Trace) -> None:
     assert trace(get() + get(b'Connection: close\r\n', b'/2')) == [
         'B GET /', 'I 0', 'C', 'A 200 ?', 'E',

@@ -1,11 +1,14 @@
 """The threads: that nothing is lost when the right to poll changes hands."""
 from __future__ import annotations
 
+import contextlib
 import itertools
+import logging
 import os
 import random
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
@@ -157,6 +160,57 @@ def test_an_application_that_answers_itself() -> None:
                     assert client.get(b'/inner').body == b'inner'
                 for _ in range(5):
                     assert client.get(b'/outer').body == b'inner'
+
+
+@contextlib.contextmanager
+def failing(text: str) -> Iterator[None]:
+    """A filter of the trace log fails once, at a record with this."""
+    logger = logging.getLogger('zc.tracelog')
+
+    def fail(record: logging.LogRecord) -> bool:
+        if text in record.getMessage():
+            logger.removeFilter(fail)
+            raise ValueError('the filter')
+        return True
+
+    logger.setLevel(logging.INFO)
+    logger.addFilter(fail)
+    try:
+        yield
+        assert fail not in logger.filters
+    finally:
+        logger.removeFilter(fail)
+        logger.setLevel(logging.NOTSET)
+
+
+def test_nothing_is_left_of_a_request_that_fails_us(
+        caplog: pytest.LogCaptureFixture) -> None:
+    with serving(hello, zservertracelog=True) as server:
+        memory = server._engine.context.memory
+        with Client(server.address) as client, failing('C 1 '):
+            client.send(post(b'Content-Length: 100000\r\n', b'a' * 100000))
+            assert client.read_all() == b''
+        until(lambda: not memory.used)
+        assert ask(server.address).status == 200
+    assert 'is closed: this must not happen' in caplog.text
+
+
+@pytest.mark.parametrize('quick', [0, 600])
+def test_a_connection_that_fails_us_afterwards_is_ended(
+        quick: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever polls: after many quick requests it is a worker."""
+    with serving(hello, zservertracelog=True, threads=1) as server:
+        with Client(server.address) as client:
+            for _ in range(quick):
+                client.get()
+            with failing('GET /2'):
+                client.send(get(target=b'/1') + get(target=b'/2'))
+                assert client.response().status == 200
+                assert client.read_all() == b''
+        until(lambda: not server.statistics().connections)
+        assert server.statistics().in_flight == 0
+        assert ask(server.address).status == 200
+    assert 'is closed: this must not happen' in caplog.text
 
 
 def test_a_waker_that_is_set_is_not_written_again() -> None:
