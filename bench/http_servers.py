@@ -70,14 +70,14 @@ def summary(found: dict[Cell, dict[str, Figures]]) -> None:
                 if cell.path == path}
         names = [name for name in next(iter(rows.values()))
                  if name != 'zope.server']
-        rule = ' '.join(['=' * 13, *(['=' * 12] * len(names))])
+        rule = ' '.join(['=' * 14, *(['=' * 12] * len(names))])
         print(f'\n{next(iter(rows)).kind}, by threads and connections:\n')
         print(rule)
-        print(f'{"":13} ' + ' '.join(
+        print(f'{"":14} ' + ' '.join(
             f'{SHOWN.get(name, name):12}' for name in names).rstrip())
         print(rule)
         for cell, servers in rows.items():
-            print(f'{cell.size:13} ' + ' '.join(
+            print(f'{cell.size:14} ' + ' '.join(
                 f'{beside(servers, name, cell):12}'
                 for name in names).rstrip())
         print(rule)
