@@ -67,6 +67,15 @@ def held(**settings: Any) -> Iterator[Held]:
         until(lambda: not server._engine.context.memory.used)
 
 
+@contextlib.contextmanager
+def full(server: Held) -> Iterator[tuple[Client, Client]]:
+    """A client whose upload is held and takes the room, and another one."""
+    with Client(server.address) as first, Client(server.address) as other:
+        first.send(UPLOAD)
+        until(lambda: server.context.memory.used)
+        yield first, other
+
+
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bodies wait for longer than any test takes."""
@@ -96,15 +105,12 @@ def test_a_body_waits_for_room(use_epoll: bool, patience: None) -> None:
 
 @pytest.mark.parametrize('use_epoll', [True, False])
 def test_it_does_not_wait_for_ever(use_epoll: bool) -> None:
-    with held(use_epoll=use_epoll) as server:
-        with Client(server.address) as first, Client(server.address) as other:
-            first.send(UPLOAD)
-            until(lambda: server.context.memory.used)
-            other.send(UPLOAD)
-            until(lambda: server.statistics().in_flight == 2)
-            server.let_go(2)
-            assert [first.response().body, other.response().body] == [
-                b'BlockReader whole', b'FileIO whole']
+    with held(use_epoll=use_epoll) as server, full(server) as (first, other):
+        other.send(UPLOAD)
+        until(lambda: server.statistics().in_flight == 2)
+        server.let_go(2)
+        assert [first.response().body, other.response().body] == [
+            b'BlockReader whole', b'FileIO whole']
 
 
 def test_nobody_waits_for_what_cannot_be(patience: None) -> None:
@@ -116,37 +122,31 @@ def test_nobody_waits_for_what_cannot_be(patience: None) -> None:
 
 
 def test_who_waits_is_not_asked_for_the_body(patience: None) -> None:
-    with held() as server:
-        with Client(server.address) as first, Client(server.address) as other:
-            first.send(UPLOAD)
-            until(lambda: server.context.memory.used)
-            other.send(post(LENGTH + b'Expect: 100-continue\r\n'))
-            server.wait_for(1)
-            timeout = other.sock.gettimeout()
-            other.sock.setblocking(False)
-            with pytest.raises(BlockingIOError):
-                other.sock.recv(1)
-            other.sock.settimeout(timeout)
-            server.let_go()
-            assert first.response().status == 200
-            assert other.response().status == 100
-            other.send(BODY)
-            server.let_go()
-            assert other.response().body == b'BlockReader whole'
+    with held() as server, full(server) as (first, other):
+        other.send(post(LENGTH + b'Expect: 100-continue\r\n'))
+        server.wait_for(1)
+        timeout = other.sock.gettimeout()
+        other.sock.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            other.sock.recv(1)
+        other.sock.settimeout(timeout)
+        server.let_go()
+        assert first.response().status == 200
+        assert other.response().status == 100
+        other.send(BODY)
+        server.let_go()
+        assert other.response().body == b'BlockReader whole'
 
 
 def test_who_has_said_all_still_gets_the_answer(patience: None) -> None:
-    with held() as server:
-        with Client(server.address) as first, Client(server.address) as other:
-            first.send(UPLOAD)
-            until(lambda: server.context.memory.used)
-            other.send(UPLOAD)
-            other.sock.shutdown(socket.SHUT_WR)
-            server.wait_for(1)
-            server.let_go(2)
-            assert first.response().status == 200
-            assert other.response().body == b'BlockReader whole'
-            assert other.read_all() == b''
+    with held() as server, full(server) as (first, other):
+        other.send(UPLOAD)
+        other.sock.shutdown(socket.SHUT_WR)
+        server.wait_for(1)
+        server.let_go(2)
+        assert first.response().status == 200
+        assert other.response().body == b'BlockReader whole'
+        assert other.read_all() == b''
 
 
 def test_who_goes_away_leaves_nothing(patience: None) -> None:
@@ -229,15 +229,13 @@ def test_a_worker_is_left_its_connection(patience: None) -> None:
 
 
 def test_a_stop_does_not_forget_who_waits(patience: None) -> None:
-    with held() as server:
-        with Client(server.address) as first, Client(server.address) as other:
-            first.send(UPLOAD)
-            until(lambda: server.context.memory.used)
-            other.send(UPLOAD)
-            server.wait_for(1)
-            server.context.is_draining = True
-            server.let_go(2)
-            for client in first, other:
-                response = client.response()
-                assert response.body == b'BlockReader whole'
-                assert response.fields['connection'] == 'close'
+    with held() as server, full(server) as (first, other):
+        other.send(UPLOAD)
+        server.wait_for(1)
+        server.context.is_draining = True
+        server.let_go(2)
+        for client in first, other:
+            response = client.response()
+            assert response.body == b'BlockReader whole'
+            assert response.fields['connection'] == 'close'
+
