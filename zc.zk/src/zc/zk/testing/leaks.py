@@ -1,6 +1,7 @@
 """Assert that nothing is left: threads, file descriptors, children."""
 import os
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -40,8 +41,7 @@ def descriptors() -> set[str]:
     """Name the open files, sockets and pipes; empty where nobody knows."""
     for folder in DESCRIPTORS:
         if os.path.isdir(folder):
-            return {name for number in os.listdir(folder)
-                    if (name := _describe(folder, number))}
+            return _describe(folder)
     return set()
 
 
@@ -51,14 +51,23 @@ def children() -> set[str]:
             if (name := _command(child))}
 
 
-def _describe(folder: str, number: str) -> str:
-    try:
-        target = os.readlink(os.path.join(folder, number))
-    except FileNotFoundError:  # of the listing itself
-        return ''
-    except OSError:
-        target = '?'
-    return f'descriptor {number} ({target})'
+def _describe(folder: str) -> set[str]:
+    names = set()
+    alike: Counter[str] = Counter()
+    for number in os.listdir(folder):
+        try:
+            target = os.readlink(os.path.join(folder, number))
+        except FileNotFoundError:  # of the listing itself
+            continue
+        except OSError:
+            target = '?'
+        if target.startswith('anon_inode:'):
+            # One is like the other: whoever waits opens an epoll each time,
+            # under the number that is free then.
+            alike[target] += 1
+            number = f'no. {alike[target]}'
+        names.add(f'descriptor {number} ({target})')
+    return names
 
 
 def _command(process: psutil.Process) -> str:

@@ -1,4 +1,5 @@
 """Leaks are found, and only leaks."""
+import select
 import socket
 import subprocess
 import sys
@@ -62,3 +63,16 @@ def test_an_error_is_not_hidden_by_a_leak():
         raise ZeroDivisionError
     done.set()
     thread.join()
+
+
+@pytest.mark.skipif(not hasattr(select, 'epoll'), reason='no epoll here')
+def test_an_epoll_is_as_good_as_another():
+    first = select.epoll()
+    with no_leaks():
+        second = select.epoll()  # under another number
+        first.close()
+    with pytest.raises(AssertionError, match='eventpoll'):
+        with no_leaks(timeout=0):
+            third = select.epoll()
+    second.close()
+    third.close()
