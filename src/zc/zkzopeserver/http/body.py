@@ -93,7 +93,7 @@ class Store:
             return io.BytesIO(data)
         self._flush()
         self._file.seek(0)
-        self._file = io.BufferedReader(self._file, 65536)
+        self._file = io.BufferedReader(self._file, READ)
         return self._file
 
     def close(self) -> None:

@@ -176,7 +176,7 @@ class Channel:
         return self._continue()
 
     def give_up(self) -> None:
-        """Close the connection where `serve` or `proceed` has failed."""
+        """Close the connection, and drop its request: something has failed."""
         task, self.task = self.task, None
         self.close()
         if task is not None:

@@ -22,6 +22,20 @@ WHILE_WAITING = 0.005
 CLOSED = '%s is closed: this must not happen'
 
 
+def safely(channel: Channel, function: Callable[..., bool | None],
+           *arguments: Any) -> bool | None:
+    """What a connection's function returns; None when it has failed.
+
+    The connection is then closed, and its request given up.
+    """
+    try:
+        return function(*arguments)
+    except Exception:
+        logger.exception(CLOSED, channel)
+        channel.give_up()
+        return None
+
+
 class Loop:
     """Polls, a turn at a time.
 
@@ -59,12 +73,13 @@ class Loop:
             # Only we make a connection busy, so the lock can wait.
             if channel.is_busy and not self._is_released(channel, events):
                 continue
+            # What _handle does, at less expense.
             try:
                 if channel.handle(events):
                     ready.append(channel)
             except Exception:
                 logger.exception(CLOSED, channel)
-                channel.close()
+                channel.give_up()
         # Connections are accepted last: a new one may have the descriptor of
         # one of which an event was still to come.
         for fd in sources:
@@ -94,18 +109,8 @@ class Loop:
             return not channel.is_busy
 
     def _handle(self, channel: Channel, events: int) -> None:
-        if self._safely(channel, channel.handle, events):
+        if safely(channel, channel.handle, events):
             self.ready.append(channel)
-
-    def _safely(self, channel: Channel, function: Callable[..., bool],
-                *arguments: Any) -> bool:
-        """What a connection's function returns; False when it has failed."""
-        try:
-            return function(*arguments)
-        except Exception:
-            logger.exception(CLOSED, channel)
-            channel.close()
-            return False
 
     def _source(self, fd: int) -> None:
         if fd == self.context.waker.fd:
@@ -143,7 +148,7 @@ class Loop:
             if channel.is_busy:
                 # A worker has just left it there, and is not done with it.
                 break
-            if not self._safely(channel, channel.end_wait) and (
+            if not safely(channel, channel.end_wait) and (
                     channel.is_waiting):
                 break
             waiting.popleft()
@@ -153,7 +158,7 @@ class Loop:
         context = self.context
         self._next_sweep = context.now + SWEEP
         for channel in list(context.channels.values()):
-            if not channel.is_busy and self._safely(
+            if not channel.is_busy and safely(
                     channel, channel.check, context.now):
                 self.ready.append(channel)
         context.memory.tidy()

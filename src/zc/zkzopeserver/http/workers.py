@@ -20,13 +20,13 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
 from queue import Empty
 from queue import SimpleQueue
 from typing import Any
 
 from zc.zkzopeserver.http.channel import Channel
 from zc.zkzopeserver.http.loop import Loop
+from zc.zkzopeserver.http.loop import safely
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class Workers:
                     self._hold()
             else:
                 began = time.perf_counter()
-                self._safely(item, item.serve)
+                safely(item, item.serve)
                 self._note(time.perf_counter() - began)
                 self._pass_on(item)
 
@@ -125,16 +125,6 @@ class Workers:
             return False
         return True
 
-    def _safely(self, channel: Channel,
-                function: Callable[[], bool | None]) -> bool | None:
-        """What a connection's function returns; None when it has failed."""
-        try:
-            return function()
-        except Exception:
-            logger.exception('%s is closed: this must not happen', channel)
-            channel.give_up()
-            return None
-
     def _note(self, seconds: float) -> None:
         """A request took so long."""
         if seconds > LONG:
@@ -144,7 +134,7 @@ class Workers:
 
     def _pass_on(self, channel: Channel) -> None:
         """Leave a connection, or its next request, to others."""
-        if self._safely(channel, channel.proceed):
+        if safely(channel, channel.proceed):
             self._queue.put(channel)
 
     def _hold(self) -> None:
@@ -189,11 +179,11 @@ class Workers:
         if self._is_dozing:
             self._is_dozing = False
             self._rouse.put(None)
-        self._safely(channel, channel.serve)
+        safely(channel, channel.serve)
         if not self._picks_up():
             self._pass_on(channel)
             return False
-        if self._safely(channel, channel.proceed):
+        if safely(channel, channel.proceed):
             self._loop.ready.append(channel)
         return True
 

@@ -234,37 +234,38 @@ def test_a_reader_that_has_stopped_is_ended_after_the_application() -> None:
             until(lambda: server.statistics().connections == 0)
 
 
-@pytest.mark.parametrize('use_epoll', [True, False])
-def test_a_refusal_goes_out_once_there_is_room(use_epoll: bool) -> None:
+@contextlib.contextmanager
+def full(use_epoll: bool) -> Iterator[tuple[Client, channel.Channel, bytes]]:
+    """A client whose connection takes no more, its channel, what it took."""
     with serving(hello, use_epoll=use_epoll, send_timeout=3) as server:
         with Client(server.address) as client:
             client.get()
             (found,) = server._engine.context.channels.values()
             until(lambda: found.is_idle)
-            before = fill(found)
-            client.send(b'nonsense\r\n\r\n')
-            until(lambda: found.output.parts)
-            received = client.read_all()
+            yield client, found, fill(found)
+
+
+@pytest.mark.parametrize('use_epoll', [True, False])
+def test_a_refusal_goes_out_once_there_is_room(use_epoll: bool) -> None:
+    with full(use_epoll) as (client, found, before):
+        client.send(b'nonsense\r\n\r\n')
+        until(lambda: found.output.parts)
+        received = client.read_all()
     assert received.startswith(before + b'HTTP/1.1 400 ')
 
 
 @pytest.mark.parametrize('use_epoll', [True, False])
 def test_a_continue_goes_out_once_there_is_room(use_epoll: bool) -> None:
-    with serving(hello, use_epoll=use_epoll, send_timeout=3) as server:
-        with Client(server.address) as client:
-            client.get()
-            (found,) = server._engine.context.channels.values()
-            until(lambda: found.is_idle)
-            before = fill(found)
-            client.send(post(b'Content-Length: 5\r\n'
-                             b'Expect: 100-continue\r\n'))
-            until(lambda: found.output.parts)
-            while not client.raw.startswith(before + b'HTTP/1.1 100 '):
-                assert client.receive()
-            client.raw = client.raw[len(before):]
-            client.send(b'hello')
-            while b'HTTP/1.1 200 ' not in client.raw:
-                assert client.receive()
+    with full(use_epoll) as (client, found, before):
+        client.send(post(b'Content-Length: 5\r\n'
+                         b'Expect: 100-continue\r\n'))
+        until(lambda: found.output.parts)
+        while not client.raw.startswith(before + b'HTTP/1.1 100 '):
+            assert client.receive()
+        client.raw = client.raw[len(before):]
+        client.send(b'hello')
+        while b'HTTP/1.1 200 ' not in client.raw:
+            assert client.receive()
 
 
 @pytest.mark.parametrize('use_epoll', [True, False])
