@@ -3,11 +3,19 @@
 ``bin/py bench/http_cost.py`` asks three servers with wrk, in turn, round after
 round: the HTTP server alone, the whole with a monitor server and a node in a
 real ZooKeeper (the embedded one with ``--embedded``), and that with an access
-log.  Each is compared with the first in the same round; the medians count.
+log.  Each is compared with the first in the same round; the medians count, and
+the standard error of the ratios says how far to trust them.
+
+Shared machines change their speed within seconds, and one process is a little
+faster than the next of the same program: so the three run side by side, asked
+for a second each, and are started again a few times, and asked in a random order.
 """
 from __future__ import annotations
 
 import argparse
+import contextlib
+import math
+import random
 import statistics
 import sys
 import tempfile
@@ -19,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import http_load
 from http_load import Cell
 from http_subjects import PATH
+from http_subjects import running
 from zc.zk.testing.apache import Apache
 from zc.zk.testing.clients import start_client
 from zc.zk.testing.clients import stop_client
@@ -34,24 +43,41 @@ def report(cell: Cell, found: dict[str, list[http_load.Figures]]) -> None:
     print(f'\n{cell}:')
     base = found['zc.zkzopeserver']
     for name, runs in found.items():
-        rate, cpu = (statistics.median(
-            getattr(run, figure) / getattr(alone, figure)
-            for run, alone in zip(runs, base, strict=True))
-            for figure in ('rate', 'cpu'))
+        rate, cpu = ([getattr(run, figure) / getattr(alone, figure)
+                      for run, alone in zip(runs, base, strict=True)]
+                     for figure in ('rate', 'cpu'))
         middle = http_load.median(runs)
         print(f'  {WAYS[name]:32} {middle.rate:8.0f} requests/s'
-              f' {rate:6.3f}   CPU {middle.cpu:6.1f} us {cpu:6.3f}'
+              f' {statistics.median(rate):6.3f}'
+              f'   CPU {middle.cpu:6.1f} us {statistics.median(cpu):6.3f}'
+              f' +- {statistics.stdev(cpu) / math.sqrt(len(cpu)):.3f}'
               f'   errors {middle.errors}', flush=True)
+
+
+def measure(cell: Cell, rounds: int, environment: dict[str, str],
+            found: dict[str, list[http_load.Figures]]) -> None:
+    """Start the three, and add what they do, a second each, in turn."""
+    with contextlib.ExitStack() as servers:
+        subjects = {name: servers.enter_context(
+            running(name, cell.threads, environment)) for name in found}
+        for subject in subjects.values():
+            # A server is not at its best from the first request on.
+            http_load.load(*subject, cell, 1)
+        for _ in range(rounds):
+            # What one leaves behind must not always meet the same one.
+            for name in random.sample(list(subjects), len(subjects)):
+                found[name].append(http_load.load(*subjects[name], cell, 1))
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-    parser.add_argument('--rounds', type=int, default=9)
-    parser.add_argument('--seconds', type=int, default=2)
+    parser.add_argument('--starts', type=int, default=4)
+    parser.add_argument('--rounds', type=int, default=8)
     parser.add_argument('--embedded', action='store_true')
     arguments = parser.parse_args()
-    print(http_load.conditions(arguments.seconds, arguments.rounds))
+    print(http_load.conditions(1, arguments.rounds)
+          + f', started {arguments.starts} times')
     server = Embedded if arguments.embedded else Apache
     with (tempfile.TemporaryDirectory() as folder,
           server(folder) as zookeeper):
@@ -63,10 +89,8 @@ def main() -> None:
         for cell in (Cell('/hello', 1, 32), Cell('/hello', 4, 32)):
             found: dict[str, list[http_load.Figures]] = {
                 name: [] for name in WAYS}
-            for _ in range(arguments.rounds):
-                for name, runs in found.items():
-                    runs.append(http_load.measure(
-                        name, cell, arguments.seconds, environment))
+            for _ in range(arguments.starts):
+                measure(cell, arguments.rounds, environment, found)
             report(cell, found)
 
 

@@ -10,7 +10,6 @@ import statistics
 import subprocess
 import tempfile
 from collections.abc import Iterable
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import psutil
@@ -76,11 +75,16 @@ def cpu_seconds(process: psutil.Process) -> float:
     return sum(sum(each.cpu_times()[:2]) for each in found)
 
 
-def measure(name: str, cell: Cell, seconds: int,
-            environment: Mapping[str, str] = {}) -> Figures:
-    """One run of wrk against one server."""
-    with (tempfile.NamedTemporaryFile('w', suffix='.lua') as script,
-          running(name, cell.threads, environment) as (port, process)):
+def measure(name: str, cell: Cell, seconds: int) -> Figures:
+    """One run of wrk against one server, started for it."""
+    with running(name, cell.threads) as (port, process):
+        return load(port, process, cell, seconds)
+
+
+def load(port: int, process: psutil.Process, cell: Cell,
+         seconds: int) -> Figures:
+    """One run of wrk against a server that runs."""
+    with tempfile.NamedTemporaryFile('w', suffix='.lua') as script:
         command = ['wrk', '-t1', f'-c{cell.connections}', f'-d{seconds}s',
                    '--latency', f'http://127.0.0.1:{port}{cell.path}']
         if cell.path == '/upload':

@@ -28,6 +28,9 @@ INTERVAL = 0.1
 # not take it.
 KEPT = 200_000
 AGENTS_KEPT = 1000
+# What a line has after its target, ready: numbers take time to be written.
+VERSIONS = (' HTTP/1.0" ', ' HTTP/1.1" ')
+CODES = [f'{code} ' for code in range(1000)]
 
 
 class AccessLog:
@@ -67,18 +70,58 @@ class AccessLog:
         """A request has been answered."""
         environ, began = task.environ, task.began
         stamp = self._stamp
-        second = int(began + self._offset)
+        if began != stamp.began:
+            stamp = self._stamp_at(began)
+            if stamp is None:
+                return
+        try:
+            address = environ['REMOTE_ADDR']
+            if 'REMOTE_USER' in environ:
+                begin = stamp.begin(address, environ['REMOTE_USER'])
+            else:
+                begin = stamp.begins.get(address) or stamp.begin(address)
+            target = environ['REQUEST_URI']
+            # As it came it is ASCII without blanks.
+            if target is not task.target or '"' in target or '\\' in target:
+                target = escaped(target)
+            if 'HTTP_USER_AGENT' in environ or 'HTTP_REFERER' in environ:
+                client = self._client(environ)
+            else:
+                client = ' "-" "-" '
+        except (KeyError, TypeError):
+            # The application has taken away what was there, or put in its
+            # place what does not belong there.
+            begin = stamp.begin(task.channel.environ['REMOTE_ADDR'])
+            target, client = escaped(task.target), ' "-" "-" '
+        self._lines.append(
+            f'{begin}{task.method} {target}{VERSIONS[task.minor]}'
+            f'{CODES[task.code]}{task.sent or "-"}{client}'
+            f'{int((monotonic() - began) * 1e6)}\n')
+        # In this order: the thread may just have looked for the last time.
+        if not self._is_awake:
+            self._wake()
+
+    def _stamp_at(self, began: float) -> Stamp | None:
+        """The one for a request that began then; None: there is no room."""
+        if not self._has_room():
+            return None
+        stamp, second = self._stamp, int(began + self._offset)
         if second != stamp.second:
             stamp = self._stamp = Stamp(second)
-        address = environ['REMOTE_ADDR']
-        if 'REMOTE_USER' in environ:
-            begin = stamp.begin(address, environ['REMOTE_USER'])
-        else:
-            begin = stamp.begins.get(address) or stamp.begin(address)
-        target = environ['REQUEST_URI']
-        # As it came it is ASCII without blanks.
-        if target is not task.target or '"' in target or '\\' in target:
-            target = escaped(target)
+        stamp.began = began
+        return stamp
+
+    def _has_room(self) -> bool:
+        """Whether another line can be kept; if not, it is counted."""
+        if len(self._lines) < self.kept:
+            return True
+        self._dropped += 1
+        if not self._is_awake:
+            self._wake()
+        return False
+
+    def _client(self, environ: dict[str, Any]) -> str:
+        """Where a client says that it comes from, and what it is."""
         agent = referer = '-'
         if 'HTTP_USER_AGENT' in environ:
             agent = environ['HTTP_USER_AGENT']
@@ -86,16 +129,7 @@ class AccessLog:
                 agent = self._agent(agent)
         if 'HTTP_REFERER' in environ:
             referer = escaped(environ['HTTP_REFERER'])
-        line = (f'{begin}{task.method} {target} HTTP/1.{task.minor}"'
-                f' {task.code} {task.sent or "-"} "{referer}" "{agent}"'
-                f' {int((monotonic() - began) * 1e6)}\n')
-        # What _add does, at less expense.
-        if len(self._lines) < self.kept:
-            self._lines.append(line)
-            if not self._is_awake:
-                self._wake()
-        else:
-            self._add(line)
+        return f' "{referer}" "{agent}" '
 
     def _agent(self, agent: str) -> str:
         """A user agent, quoted; those that need no quoting are kept."""
@@ -111,13 +145,11 @@ class AccessLog:
                   f' {size or "-"} "-" "-" 0\n')
 
     def _add(self, line: str) -> None:
-        if len(self._lines) < self.kept:
+        if self._has_room():
             self._lines.append(line)
-        else:
-            self._dropped += 1
-        # In this order: the thread may just have looked for the last time.
-        if not self._is_awake:
-            self._wake()
+            # In this order, as above.
+            if not self._is_awake:
+                self._wake()
 
     def _wake(self) -> None:
         self._is_awake = True
@@ -189,13 +221,17 @@ class Stamp:
     def __init__(self, second: int) -> None:
         self.second = second
         self._text = log_time(second)
+        # When a request began to which it was given; others, too, may have
+        # begun in the same turn of the polling, and so at the same time.
+        self.began = -1.0
         # For clients without a user; most come more than once.
         self.begins: dict[str, str] = {}
 
-    def begin(self, address: str, user: str = '') -> str:
+    def begin(self, address: str, user: str | None = None) -> str:
         """Up to the quotation mark before the request."""
         # The application may have the address from a field of the request.
-        begin = f'{one_word(address)} - {one_word(user)} [{self._text}] "'
+        begin = (f'{one_word(address)} - {one_word(user or "")}'
+                 f' [{self._text}] "')
         if not user:
             self.begins[address] = begin
         return begin

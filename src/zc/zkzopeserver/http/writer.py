@@ -42,9 +42,8 @@ class Writer(Request):
 
     def __str__(self) -> str:
         """The request as logs show it: its text is quoted."""
-        environ = self.environ
-        return (f'{self.method} {shown(environ["REQUEST_URI"])} from'
-                f' {environ["REMOTE_ADDR"]}')
+        return (f'{self.method} {shown(self.target)} from'
+                f' {self.channel.environ["REMOTE_ADDR"]}')
 
     def has_body(self) -> bool:
         """Whether the response may have one."""

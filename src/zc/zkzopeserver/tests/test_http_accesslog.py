@@ -154,6 +154,40 @@ def test_what_the_application_changes_can_forge_nothing(
             line['request'].split()[1]) == shown
 
 
+@pytest.mark.parametrize('key, value', [
+    ('REMOTE_ADDR', None),
+    ('REMOTE_ADDR', ['1.2.3.4']),
+    ('REQUEST_URI', None),
+    ('REMOTE_USER', None),
+    ('REMOTE_USER', 7),
+    ('HTTP_USER_AGENT', ['a']),
+    ('HTTP_REFERER', b'a'),
+])
+def test_what_the_application_spoils_has_its_line(
+        path: Path, caplog: pytest.LogCaptureFixture, key: str,
+        value: object) -> None:
+    def spoiling(environ, start_response):
+        environ[key] = value
+        return hello(environ, start_response)
+
+    def taking_away(environ, start_response):
+        environ.pop(key, None)
+        return hello(environ, start_response)
+
+    for application in spoiling, taking_away:
+        with serving(application, access_log=str(path)) as server:
+            with Client(server.address) as client:
+                client.send(2 * get(target=b'/"'))
+                for _ in range(2):
+                    assert client.response().status == 200
+    found = path.read_text().splitlines()
+    assert len(found) == 4
+    for line in found:
+        assert line.startswith('127.0.0.1 - - [')
+        assert r'"GET /\" HTTP/1.1" 200 5 "-" "-" ' in line
+    assert not caplog.text
+
+
 def test_no_line_takes_others_with_it(path: Path) -> None:
     log = AccessLog(str(path))
     log._add('a\n')
@@ -252,6 +286,23 @@ def test_what_the_disk_does_not_take_is_dropped_and_counted(
     log.close()
     assert path.read_text().count('\n') == 2
     assert '3 lines were dropped' in caplog.text
+
+
+def test_answers_to_a_disk_that_takes_nothing_are_bounded(
+        path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with serving(hello, access_log=str(path)) as server:
+        log = server._engine.context.access_log
+        # As if the thread that writes hung in it.
+        with log._lock:
+            ask(server.address)
+            until(lambda: not log._lines)
+            log.kept = 10
+            with Client(server.address) as client:
+                for _ in range(30):
+                    client.get()
+            until(lambda: log._dropped == 20)
+    assert path.read_text().count('\n') == 11
+    assert '20 lines were dropped' in caplog.text
 
 
 def test_the_file_is_created_for_its_owner_to_decide(path: Path) -> None:
