@@ -8,7 +8,7 @@ the standard error of the ratios says how far to trust them.
 
 Shared machines change their speed within seconds, and one process is a little
 faster than the next of the same program: so the three run side by side, asked
-for a second each, and are started again a few times, and asked in a random order.
+for a second each in a random order, and are started again a few times.
 """
 from __future__ import annotations
 

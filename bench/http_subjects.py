@@ -81,9 +81,14 @@ def serve_waitress(port: int, threads: int) -> None:
 
 
 def serve_cheroot(port: int, threads: int) -> None:
-    """cheroot."""
+    """cheroot, with as long a listen queue as the others have.
+
+    Its own is 5: most clients would then wait in vain for a connection, and
+    that is in nobody's figures.
+    """
     from cheroot.wsgi import Server
-    Server(('127.0.0.1', port), application, numthreads=threads).start()
+    Server(('127.0.0.1', port), application, numthreads=threads,
+           request_queue_size=1024).start()
 
 
 def serve_gunicorn(port: int, threads: int) -> None:
