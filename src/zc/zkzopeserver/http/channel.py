@@ -26,6 +26,8 @@ from zc.zkzopeserver.http.receiver import Receiver
 from zc.zkzopeserver.http.task import Task
 
 RECV = 65536
+# Of a body that comes in small pieces we are told once there is so much.
+LOW_WATER = 131072
 READS = range(8)
 ENDED = HALF_CLOSED | GONE
 READABLE = READ | ENDED
@@ -48,7 +50,7 @@ class Channel:
     __slots__ = ('context', 'sock', 'fd', 'environ', 'receiver', 'output',
                  'task', 'state', 'is_busy', 'is_watched', 'events', 'since',
                  'requests', 'keep_alive', 'must_linger', 'must_reset',
-                 'is_ending')
+                 'is_ending', 'low_water')
 
     def __init__(self, context: Context, sock: socket.socket,
                  address: Any) -> None:
@@ -76,6 +78,7 @@ class Channel:
         # The client has ended the connection behind what is still to be read,
         # of which nobody is told again.
         self.is_ending = False
+        self.low_water = 1
 
     # For whoever polls.
 
@@ -106,6 +109,11 @@ class Channel:
         state = self.state
         if state == RECEIVING:
             refusal = self.receiver.overdue(now)
+            if refusal is not None and self.low_water > 1:
+                # There may be some of which nobody was told.
+                if self.receive(0):
+                    return True
+                refusal = self.receiver.overdue(now)
             if refusal is not None:
                 self._refuse(refusal)
             elif self.is_idle and now - self.since > settings.channel_timeout:
@@ -134,6 +142,11 @@ class Channel:
     def is_waiting(self) -> bool:
         """Whether there has to be room for its request's body first."""
         return self.state == WAITING
+
+    @property
+    def grace(self) -> float:
+        """That of its request, if that is complete."""
+        return 0.0 if self.task is None else self.task.grace
 
     @property
     def is_idle(self) -> bool:
@@ -311,8 +324,13 @@ class Channel:
             if not size:
                 self.close()
                 return False
-            is_complete = (self._feed(data) if block is None
-                           else receiver.fill(size))
+            if block is None:
+                is_complete = self._feed(data)
+                if receiver.block is not None:
+                    self._set_low_water()
+            else:
+                is_complete = receiver.fill(size)
+                self._set_low_water()
             if size < room and not self.is_ending:
                 if self.context.must_arm:
                     self.context.poller.arm(self.fd, READ)
@@ -328,6 +346,23 @@ class Channel:
                 break
         self.context.come_again(self)
         return False
+
+    def _set_low_water(self) -> None:
+        """Be told of a body once much of it is there, or all; see socket(7).
+
+        Being woken for each packet costs more than receiving it.  The end of
+        a connection is told in any case.
+        """
+        block = self.receiver.block
+        wanted = 1 if block is None else min(block.missing, LOW_WATER)
+        if wanted != self.low_water:
+            self.low_water = wanted
+            try:
+                self.sock.setsockopt(
+                    socket.SOL_SOCKET, socket.SO_RCVLOWAT, wanted)
+            except OSError:
+                # It is broken, as who reads next is told.
+                pass
 
     def _feed(self, data: bytes) -> bool:
         try:
@@ -363,6 +398,7 @@ class Channel:
                 self.environ, self.receiver.first_line, refusal.status,
                 len(body))
         self.receiver.close()
+        self._set_low_water()
 
     def _next(self) -> bool:
         """The response is out; whether the next request is complete."""

@@ -17,6 +17,9 @@ from zc.zkzopeserver.http.writer import Writer
 
 logger = logging.getLogger(__name__)
 
+LARGE = 65536
+# Seconds a byte.
+COPYING = 2e-10
 FAILED = b'The server has met an error and cannot answer.\n'
 FAILED_HEADERS = [('Content-Type', 'text/plain; charset=utf-8')]
 
@@ -31,6 +34,14 @@ class Task(Writer):
     began = 0.0
     store: Store | None = None
     _result: Any = None
+
+    @property
+    def grace(self) -> float:
+        """Seconds that reading a large body takes, which is no other work."""
+        store = self.store
+        if store is None or store.size < LARGE:
+            return 0.0
+        return store.size * COPYING
 
     def run(self) -> bool:
         """Have the application answer; False while a file is being sent."""

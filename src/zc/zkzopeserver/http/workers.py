@@ -112,7 +112,7 @@ class Workers:
                 if self._picks_up():
                     self._hold()
             else:
-                began = time.perf_counter()
+                began = time.perf_counter() + item.grace
                 safely(item, item.serve)
                 self._note(time.perf_counter() - began)
                 self._pass_on(item)
@@ -143,8 +143,7 @@ class Workers:
         self._empty_queue()
         try:
             while not self._is_stopping and self._average < QUICK:
-                loop.turn()
-                began = time.perf_counter()
+                began = loop.turn() + time.perf_counter()
                 for _ in range(len(loop.ready)):
                     if not self._run_ready():
                         self._note(LONG)
