@@ -1,0 +1,250 @@
+"""Large bodies: when we are told of them, and in which order they are read."""
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from zc.zkzopeserver.http.channel import LOW_WATER
+from zc.zkzopeserver.http.channel import Channel
+from zc.zkzopeserver.http.loop import Loop
+from zc.zkzopeserver.http.workers import LONG
+from zc.zkzopeserver.http.workers import QUICK
+from zc.zkzopeserver.http.workers import Workers
+from zc.zkzopeserver.tests.http_corpus.case import get
+from zc.zkzopeserver.tests.http_corpus.case import post
+from zc.zkzopeserver.tests.talking import Client
+from zc.zkzopeserver.tests.talking import ask
+from zc.zkzopeserver.tests.talking import serving
+from zc.zkzopeserver.tests.talking import until
+from zc.zkzopeserver.tests.test_server import PLAIN
+
+SIZE = 5 * LOW_WATER // 2
+ENGINES = pytest.mark.parametrize('use_epoll', [True, False])
+
+
+def upload(size: int) -> bytes:
+    """A request with a body of so many bytes."""
+    return post(b'Content-Length: %d\r\n' % size, b'x' * size)
+
+
+def measure(environ, start_response):
+    """Answers with the size of the request's body."""
+    start_response('200 OK', PLAIN)
+    return [b'%d' % len(environ['wsgi.input'].read())]
+
+
+def channels(server: Any) -> list[Channel]:
+    """The connections of a server."""
+    return list(server._engine.context.channels.values())
+
+
+def begun(server: Any) -> Channel:
+    """The one connection, once it waits for much of a body."""
+    return until(lambda: next(
+        (channel for channel in channels(server)
+         if channel.low_water == LOW_WATER), None))
+
+
+@ENGINES
+def test_what_follows_a_large_body_is_heard_at_once(use_epoll: bool) -> None:
+    with serving(measure, use_epoll=use_epoll) as server:
+        with Client(server.address) as client:
+            for size in (SIZE, 1, LOW_WATER, 20_000, SIZE, 0):
+                client.send(upload(size))
+                assert client.response().body == b'%d' % size
+                assert client.get().body == b'0'
+            client.send(upload(SIZE) + get() + upload(SIZE) + get())
+            assert [client.response().body for _ in range(4)] == [
+                b'%d' % SIZE, b'0'] * 2
+
+
+@ENGINES
+def test_pieces_of_any_size_are_a_body(use_epoll: bool) -> None:
+    with serving(measure, use_epoll=use_epoll) as server:
+        for piece in (1, 1000, LOW_WATER - 1, LOW_WATER, LOW_WATER + 1):
+            with Client(server.address) as client:
+                client.send(post(b'Content-Length: %d\r\n' % SIZE))
+                left = SIZE
+                # Few small ones, each of which is on its way alone.
+                for _ in range(10):
+                    if left > piece:
+                        client.send(b'x' * piece)
+                        left -= piece
+                client.send(b'x' * left)
+                assert client.response().body == b'%d' % SIZE
+
+
+@ENGINES
+@pytest.mark.parametrize('is_reset', [True, False])
+def test_who_leaves_early_is_noticed(use_epoll: bool, is_reset: bool) -> None:
+    with serving(measure, use_epoll=use_epoll) as server:
+        with Client(server.address) as client:
+            client.send(upload(SIZE)[:-SIZE + 1000])
+            begun(server)
+            if is_reset:
+                client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                       b'\1\0\0\0\0\0\0\0')
+        until(lambda: not channels(server))
+        assert ask(server.address).status == 200
+    assert server.statistics().requests == 1
+
+
+@ENGINES
+def test_who_sends_no_more_is_noticed(use_epoll: bool) -> None:
+    with serving(measure, use_epoll=use_epoll) as server:
+        with Client(server.address) as client:
+            client.send(upload(SIZE)[:-SIZE + 1000])
+            begun(server)
+            client.sock.shutdown(socket.SHUT_WR)
+            assert client.read_all() == b''
+        until(lambda: not channels(server))
+
+
+@ENGINES
+def test_what_nobody_was_told_of_counts(use_epoll: bool) -> None:
+    # When the time is looked at first, it is over but for these 90,000.
+    with serving(measure, use_epoll=use_epoll, body_timeout=0.01,
+                 minimum_rate=10_000) as server:
+        with Client(server.address) as client:
+            client.send(post(b'Content-Length: 200000\r\n', b'x'))
+            block = begun(server).receiver.block
+            client.send(b'x' * 90_000)
+            until(lambda: block.size == 90_001)
+            client.send(b'x' * 109_999)
+            assert client.response().body == b'200000'
+
+
+def test_who_is_refused_is_heard_out() -> None:
+    with serving(measure, body_timeout=0.01, linger_timeout=60) as server:
+        with Client(server.address) as client:
+            client.send(post(b'Content-Length: 200000\r\n', b'x'))
+            channel = begun(server)
+            assert client.response().status == 408
+            until(lambda: channel.low_water == 1)
+            client.send(b'x')
+
+
+@contextlib.contextmanager
+def turning(monkeypatch: pytest.MonkeyPatch, count: int,
+            **options: Any) -> Iterator[tuple[Loop, list[Client], Any]]:
+    """A server that nobody polls, and connections of it."""
+    monkeypatch.setattr(Workers, 'start', lambda self: None)
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(serving(measure, **options))
+        loop = server._engine._loop
+        clients = [stack.enter_context(Client(server.address))
+                   for _ in range(count)]
+        while len(channels(server)) < count:
+            loop.turn()
+        yield loop, clients, server
+        while loop.ready:
+            serve(loop)
+
+
+def serve(loop: Loop) -> None:
+    """Run the next request that is ready."""
+    channel = loop.ready.popleft()
+    channel.serve()
+    assert not channel.proceed()
+
+
+def until_come(channel: Channel, count: int) -> None:
+    """Until so much waits to be received."""
+    until(lambda: len(channel.sock.recv(count, socket.MSG_PEEK)) == count)
+
+
+# What is left of it after one read is worth a place of its own.
+BODIES = 90_000
+
+
+@ENGINES
+def test_a_turn_ends_with_a_large_body(
+        use_epoll: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    with turning(monkeypatch, 4, use_epoll=use_epoll) as (
+            loop, clients, server):
+        data = upload(BODIES)
+        for client in clients[:3]:
+            client.send(data)
+        clients[3].send(get())
+        ports = {client.sock.getsockname()[1] for client in clients[:3]}
+        for channel in channels(server):
+            is_large = int(channel.environ['REMOTE_PORT']) in ports
+            until_come(channel, len(data) if is_large else 18)
+        graces = []
+        while len(loop.ready) < 4:
+            before = len(loop.ready)
+            graces.append(loop.turn())
+            # The small request may have come before it in the same turn.
+            assert len(loop.ready) <= before + 2
+        assert len([grace for grace in graces if grace]) == 3
+        assert all(0 < grace < LONG for grace in graces if grace)
+        while loop.ready:
+            serve(loop)
+        assert [client.response().body for client in clients] == [
+            b'%d' % BODIES] * 3 + [b'0']
+
+
+def test_who_waits_goes_on_one_a_turn(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    with turning(monkeypatch, 4, body_memory=150_000) as (
+            loop, clients, server):
+        context = server._engine.context
+        for client in clients:
+            client.send(upload(BODIES))
+        for channel in channels(server):
+            until_come(channel, BODIES)
+        while len(loop.ready) + len(context.waiting) < 4:
+            loop.turn()
+        while loop.ready:
+            assert context.memory.used <= 150_000
+            serve(loop)
+            before = len(context.waiting)
+            while before and not loop.ready:
+                loop.turn()
+                assert len(context.waiting) >= before - 1
+        assert not context.waiting
+        assert [client.response().body for client in clients] == [
+            b'%d' % BODIES] * 4
+
+
+def test_reading_a_body_is_not_work() -> None:
+    """Requests of which nothing but a body is read count as quick."""
+    with serving(measure) as server:
+        workers = server._engine.workers
+        with Client(server.address) as client:
+            def is_quick() -> bool:
+                client.send(upload(2 ** 20))
+                assert client.response().body == b'%d' % 2 ** 20
+                return workers._average < QUICK
+
+            until(is_quick)
+
+
+def test_small_requests_pass_between_large_bodies() -> None:
+    with serving(measure, threads=2) as server:
+        stop = threading.Event()
+
+        def upload_on() -> None:
+            with Client(server.address) as client:
+                while not stop.is_set():
+                    client.send(upload(2 ** 20))
+                    assert client.response().body == b'%d' % 2 ** 20
+
+        threads = [threading.Thread(target=upload_on) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        try:
+            with Client(server.address) as client:
+                for _ in range(200):
+                    assert client.get().body == b'0'
+            assert ask(server.address).status == 200
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        until(lambda: not server.statistics().in_flight)
