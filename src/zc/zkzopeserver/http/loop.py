@@ -1,243 +1,196 @@
-"""The threads: N that run the application, one that polls.
-
-Handing a request from the thread that polls to another costs more than a
-quick application itself.  So there is a baton, the right to poll:
-
-- While requests take their time, the polling thread has the baton.  It puts
-  requests into a queue, from which the workers take them.
-- While requests are quick, a worker has it: it polls, runs what has come, one
-  request after the other, and polls again.  Before each request it lays the
-  baton down, and afterwards picks it up again.  The polling thread looks every
-  few milliseconds: where the same request is still being run, it takes the
-  baton, puts what waits into the queue for the other workers, and polls on.
-
-So at most N requests run at once, always in the same N threads, and nothing
-waits for a slow one for more than a few milliseconds.
-"""
+"""The polling: what has happened on the connections, and what follows."""
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from collections import deque
-from queue import Empty
-from queue import SimpleQueue
+from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
+from zc.zkzopeserver.http.acceptor import Acceptor
+from zc.zkzopeserver.http.channel import READABLE
 from zc.zkzopeserver.http.channel import Channel
-from zc.zkzopeserver.http.loop import Loop
-from zc.zkzopeserver.http.loop import safely
+from zc.zkzopeserver.http.context import Context
+from zc.zkzopeserver.http.polling import GONE
+from zc.zkzopeserver.http.polling import READ
+from zc.zkzopeserver.http.polling import WRITE
 
 logger = logging.getLogger(__name__)
 
-# A request is quick when the application takes less, on average.
-QUICK = 100e-6
-WEIGHT = 1 / 64
-# Nothing counts for more: where a machine is busy, a thread that is kept from
-# running says nothing about the application.
-LONG = 5 * QUICK
-# So many requests are run before the average counts.
-TRIAL = 256
-TICK = 0.004
-IDLE_TICKS = 5
-
-BATON = object()
-STOP = object()
+SWEEP = 1.0
+WHILE_PAUSED = 0.05
+WHILE_WAITING = 0.005
+CLOSED = '%s is closed: this must not happen'
 
 
-class Workers:
-    """The threads of a server."""
+def safely(channel: Channel, function: Callable[..., bool | None],
+           *arguments: Any) -> bool | None:
+    """What a connection's function returns; None when it has failed.
 
-    def __init__(self, loop: Loop, count: int, name: str) -> None:
-        self._loop = loop
-        self._count = count
-        self._name = name
-        self._queue: SimpleQueue[Any] = SimpleQueue()
-        # Has one item while the baton lies there.
-        self._laid_down: deque[None] = deque()
-        self._times_laid = 0
-        self._is_given_back = False
-        self._is_dozing = False
-        self._rouse: SimpleQueue[None] = SimpleQueue()
-        self._average = LONG
-        self._served = 0
-        self._is_stopping = False
-        self._threads: list[threading.Thread] = []
+    The connection is then closed, and its request given up.
+    """
+    try:
+        return function(*arguments)
+    except Exception:
+        logger.exception(CLOSED, channel)
+        channel.give_up()
+        return None
 
-    def start(self) -> None:
-        """Start the threads."""
-        targets = [(self._poll, 'poll')] + [
-            (self._work, str(number + 1)) for number in range(self._count)]
-        for target, name in targets:
-            thread = threading.Thread(
-                target=target, name=f'{self._name}-{name}', daemon=True)
-            self._threads.append(thread)
-            thread.start()
 
-    @property
-    def queued(self) -> int:
-        """How many requests wait for a thread, about."""
-        return self._queue.qsize() + len(self._loop.ready)
+class Loop:
+    """Polls, a turn at a time.
 
-    def stop(self, timeout: float) -> int:
-        """End the threads; how many are still in the application."""
-        self._is_stopping = True
-        if self._threads:
-            self._loop.call(lambda: None)
-        self._rouse.put(None)
-        for _ in range(self._count):
-            self._queue.put(STOP)
-        deadline = time.monotonic() + timeout
-        for thread in self._threads:
-            thread.join(max(0, deadline - time.monotonic()))
-        return sum(thread.is_alive() for thread in self._threads)
+    Any thread may take a turn, but only one at a time.  `ready` has the
+    connections that a worker is to serve, in their order.
+    """
 
-    def leftover(self) -> list[Channel]:
-        """After a stop: the connections whose requests nobody runs."""
-        found = list(self._loop.ready)
-        while not self._queue.empty():
-            item = self._queue.get()
-            if item is not STOP and item is not BATON:
-                found.append(item)
-        return found
+    def __init__(self, context: Context, acceptor: Acceptor) -> None:
+        self.context = context
+        self.acceptor = acceptor
+        self.ready: deque[Channel] = deque()
+        self._calls: deque[Callable[[], None]] = deque()
+        self._next_sweep = 0.0
+        # What is left of a turn.
+        self._rest: Iterator[tuple[int, int]] | None = None
+        self._sources: list[int] = []
+        # There may be room for more of the bodies that wait for some.
+        self._may_go_on = False
 
-    # A worker.
+    def call(self, function: Callable[[], object]) -> None:
+        """Have it called by whoever polls."""
+        self._calls.append(function)
+        self.context.waker.wake()
 
-    def _work(self) -> None:
-        while True:
-            item = self._queue.get()
-            if item is STOP:
-                return
-            if item is BATON:
-                if self._picks_up():
-                    self._hold()
-            else:
-                began = time.perf_counter() + item.grace
-                safely(item, item.serve)
-                self._note(time.perf_counter() - began)
-                self._pass_on(item)
+    def turn(self) -> float:
+        """Wait until something happens, unless there is work already.
 
-    def _picks_up(self) -> bool:
-        """Take the baton, if it lies there."""
-        try:
-            self._laid_down.pop()
-        except IndexError:
-            return False
-        return True
-
-    def _note(self, seconds: float) -> None:
-        """A request took so long."""
-        if seconds > LONG:
-            seconds = LONG
-        self._average += (seconds - self._average) * WEIGHT
-        self._served += 1
-
-    def _pass_on(self, channel: Channel) -> None:
-        """Leave a connection, or its next request, to others."""
-        if safely(channel, channel.proceed):
-            self._queue.put(channel)
-
-    def _hold(self) -> None:
-        """Poll and run what comes, while requests are quick."""
-        loop = self._loop
-        self._empty_queue()
-        try:
-            while not self._is_stopping and self._average < QUICK:
-                began = loop.turn() + time.perf_counter()
-                for _ in range(len(loop.ready)):
-                    if not self._run_ready():
-                        self._note(LONG)
-                        return
-                    ended = time.perf_counter()
-                    self._note(ended - began)
-                    began = ended
-                    if not loop.ready:
-                        # The baton was away meanwhile, and back.
-                        break
-        except Exception:
-            logger.exception('the polling goes on: this must not happen')
-        self._is_given_back = True
-        self._laid_down.append(None)
-        self._rouse.put(None)
-
-    def _empty_queue(self) -> None:
-        # What is there may wait for this very thread.
-        try:
-            while (item := self._queue.get_nowait()) is not STOP:
-                if item is not BATON:
-                    self._loop.ready.append(item)
-            self._queue.put(STOP)
-        except Empty:
-            pass
-
-    def _run_ready(self) -> bool:
-        """Run the first that is ready; whether the baton is still ours."""
-        channel = self._loop.ready.popleft()
-        self._times_laid += 1
-        self._laid_down.append(None)
-        if self._is_dozing:
-            self._is_dozing = False
-            self._rouse.put(None)
-        safely(channel, channel.serve)
-        if not self._picks_up():
-            self._pass_on(channel)
-            return False
-        if safely(channel, channel.proceed):
-            self._loop.ready.append(channel)
-        return True
-
-    # The polling thread.
-
-    def _poll(self) -> None:
-        trial_ends = TRIAL
-        while not self._is_stopping:
+        A turn ends early where a large body is complete, so that it is read
+        while it is in the processor's cache; the next one goes on from there.
+        The `grace` of that request, or 0.
+        """
+        context = self.context
+        found = self._rest
+        if found is None:
+            wait = 0.0 if (self.ready or context.again
+                           or self._may_go_on) else (
+                WHILE_WAITING if context.waiting else
+                WHILE_PAUSED if self.acceptor.is_paused else SWEEP)
+            self._may_go_on = False
+            found = self._rest = iter(context.poller.poll(wait))
+        context.tick()
+        channels, ready, sources = context.channels, self.ready, self._sources
+        for fd, events in found:
+            channel = channels.get(fd)
+            if channel is None:
+                sources.append(fd)
+                continue
+            # Only we make a connection busy, so the lock can wait.
+            if channel.is_busy and not self._is_released(channel, events):
+                continue
+            # What _handle does, at less expense.
             try:
-                self._loop.turn()
+                if channel.handle(events):
+                    ready.append(channel)
+                    grace = channel.grace
+                    if grace:
+                        return grace
             except Exception:
-                logger.exception('the polling goes on: this must not happen')
-                time.sleep(TICK)
-            self._hand_out()
-            if self._average < QUICK and self._served > trial_ends:
-                self._laid_down.append(None)
-                self._queue.put(BATON)
-                self._watch()
-                self._hand_out()
-                trial_ends = self._served + TRIAL
+                logger.exception(CLOSED, channel)
+                channel.give_up()
+        self._rest = None
+        # Connections are accepted last: a new one may have the descriptor of
+        # one of which an event was still to come.
+        while sources:
+            self._source(sources.pop())
+        if context.now >= self._next_sweep:
+            self._sweep()
+        elif self.acceptor.is_paused:
+            self.acceptor.resume()
+        grace = self._again() if context.again else 0.0
+        if context.waiting:
+            grace += self._end_waits()
+        return grace
 
-    def _hand_out(self) -> None:
-        ready = self._loop.ready
-        while ready:
-            self._queue.put(ready.popleft())
-
-    def _watch(self) -> None:
-        """Return with the baton, once it lies there for too long."""
-        seen, idle = -1, 0
-        while not self._is_stopping:
-            if self._is_given_back:
-                self._is_given_back = False
-                if self._picks_up():
-                    return
-            if not self._laid_down:
-                idle = idle + 1 if self._times_laid == seen else 0
-            elif self._times_laid == seen and self._picks_up():
-                return
-            seen = self._times_laid
-            if idle >= IDLE_TICKS:
-                self._doze()
-                seen, idle = -1, 0
-            if self._is_roused(TICK):
-                seen = -1
-
-    def _doze(self) -> None:
-        """Sleep until a worker begins a request."""
-        self._is_dozing = True
-        if not self._laid_down:
-            self._is_roused(None)
-        self._is_dozing = False
-
-    def _is_roused(self, timeout: float | None) -> bool:
-        try:
-            self._rouse.get(timeout=timeout)
-        except Empty:
+    def _is_released(self, channel: Channel, events: int) -> bool:
+        """Leave a busy connection a note; whether it has become ours."""
+        with self.context.lock:
+            if not channel.is_busy:
+                return True
+            channel.events |= events & READABLE
+        if events & GONE:
+            channel.output.abort()
+        if not (events & WRITE and channel.output.parts):
             return False
-        return True
+        channel.advance()
+        # Its worker may have left the rest to us, and this was the rest.
+        with self.context.lock:
+            return not channel.is_busy
+
+    def _handle(self, channel: Channel, events: int) -> None:
+        if safely(channel, channel.handle, events):
+            self.ready.append(channel)
+
+    def _source(self, fd: int) -> None:
+        if fd == self.context.waker.fd:
+            # In this order: what is called now needs no further wake-up.
+            self.context.waker.drain()
+            while self._calls:
+                self._call(self._calls.popleft())
+        elif fd == self.acceptor.fd:
+            self.accept()
+
+    def _call(self, function: Callable[[], object]) -> None:
+        try:
+            function()
+        except Exception:
+            logger.exception('the polling goes on after a failed call')
+
+    def accept(self) -> None:
+        """Take new connections and look what they have to say."""
+        for channel in self.acceptor.accept():
+            self._handle(channel, READ)
+
+    def _again(self) -> float:
+        """Go on with those that were not done; the `grace` of a request."""
+        again = self.context.again
+        for _ in range(len(again)):
+            channel = again.popleft()
+            if (not channel.is_busy
+                    or self._is_released(channel, READ | WRITE)):
+                self._handle(channel, READ | WRITE)
+                if channel.grace:
+                    return channel.grace
+        return 0.0
+
+    def _end_waits(self) -> float:
+        """Go on with the bodies for which there is room, in their order.
+
+        The `grace` of the first that is complete then.
+        """
+        waiting = self.context.waiting
+        while waiting:
+            channel = waiting[0]
+            if channel.is_busy:
+                # A worker has just left it there, and is not done with it.
+                break
+            if not safely(channel, channel.end_wait) and (
+                    channel.is_waiting):
+                break
+            waiting.popleft()
+            self._handle(channel, 0)
+            if channel.grace:
+                self._may_go_on = True
+                return channel.grace
+        return 0.0
+
+    def _sweep(self) -> None:
+        context = self.context
+        self._next_sweep = context.now + SWEEP
+        for channel in list(context.channels.values()):
+            if not channel.is_busy and safely(
+                    channel, channel.check, context.now):
+                self.ready.append(channel)
+        context.memory.tidy()
+        if self.acceptor.is_paused:
+            self.acceptor.make_room()
+            self.acceptor.resume()
