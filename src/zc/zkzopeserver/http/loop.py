@@ -146,9 +146,8 @@ class Loop:
             logger.exception('the polling goes on after a failed call')
 
     def accept(self) -> None:
-        """Take new connections and look what they have to say."""
-        for channel in self.acceptor.accept():
-            self._handle(channel, READ)
+        """Take new connections, to look soon what they have to say."""
+        self.context.again.extend(self.acceptor.accept())
 
     def _again(self) -> float:
         """Go on with those that were not done; the `grace` of a request."""
