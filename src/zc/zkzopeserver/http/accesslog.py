@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 INTERVAL = 0.1
 # More than that is dropped, rather than kept in memory for a disk that does
-# not take it.
+# not take it; this is looked at once for all that began at the same time.
 KEPT = 200_000
 AGENTS_KEPT = 1000
 # What a line has after its target, ready: numbers take time to be written.

@@ -26,8 +26,6 @@ from zc.zkzopeserver.http.receiver import Receiver
 from zc.zkzopeserver.http.task import Task
 
 RECV = 65536
-# Of a body that comes in small pieces we are told once there is so much.
-LOW_WATER = 131072
 READS = range(8)
 ENDED = HALF_CLOSED | GONE
 READABLE = READ | ENDED
@@ -50,7 +48,7 @@ class Channel:
     __slots__ = ('context', 'sock', 'fd', 'environ', 'receiver', 'output',
                  'task', 'state', 'is_busy', 'is_watched', 'events', 'since',
                  'requests', 'keep_alive', 'must_linger', 'must_reset',
-                 'is_ending', 'low_water')
+                 'is_ending')
 
     def __init__(self, context: Context, sock: socket.socket,
                  address: Any) -> None:
@@ -78,7 +76,6 @@ class Channel:
         # The client has ended the connection behind what is still to be read,
         # of which nobody is told again.
         self.is_ending = False
-        self.low_water = 1
 
     # For whoever polls.
 
@@ -109,11 +106,6 @@ class Channel:
         state = self.state
         if state == RECEIVING:
             refusal = self.receiver.overdue(now)
-            if refusal is not None and self.low_water > 1:
-                # There may be some of which nobody was told.
-                if self.receive(0):
-                    return True
-                refusal = self.receiver.overdue(now)
             if refusal is not None:
                 self._refuse(refusal)
             elif self.is_idle and now - self.since > settings.channel_timeout:
@@ -145,8 +137,8 @@ class Channel:
 
     @property
     def grace(self) -> float:
-        """That of its request, if that is complete."""
-        return 0.0 if self.task is None else self.task.grace
+        """That of its request, if a worker is to run that."""
+        return self.task.grace if self.state == ANSWERING else 0.0
 
     @property
     def is_idle(self) -> bool:
@@ -324,13 +316,8 @@ class Channel:
             if not size:
                 self.close()
                 return False
-            if block is None:
-                is_complete = self._feed(data)
-                if receiver.block is not None:
-                    self._set_low_water()
-            else:
-                is_complete = receiver.fill(size)
-                self._set_low_water()
+            is_complete = (self._feed(data) if block is None
+                           else receiver.fill(size))
             if size < room and not self.is_ending:
                 if self.context.must_arm:
                     self.context.poller.arm(self.fd, READ)
@@ -346,23 +333,6 @@ class Channel:
                 break
         self.context.come_again(self)
         return False
-
-    def _set_low_water(self) -> None:
-        """Be told of a body once much of it is there, or all; see socket(7).
-
-        Being woken for each packet costs more than receiving it.  The end of
-        a connection is told in any case.
-        """
-        block = self.receiver.block
-        wanted = 1 if block is None else min(block.missing, LOW_WATER)
-        if wanted != self.low_water:
-            self.low_water = wanted
-            try:
-                self.sock.setsockopt(
-                    socket.SOL_SOCKET, socket.SO_RCVLOWAT, wanted)
-            except OSError:
-                # It is broken, as who reads next is told.
-                pass
 
     def _feed(self, data: bytes) -> bool:
         try:
@@ -398,7 +368,6 @@ class Channel:
                 self.environ, self.receiver.first_line, refusal.status,
                 len(body))
         self.receiver.close()
-        self._set_low_water()
 
     def _next(self) -> bool:
         """The response is out; whether the next request is complete."""

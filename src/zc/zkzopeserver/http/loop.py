@@ -65,8 +65,9 @@ class Loop:
         """Wait until something happens, unless there is work already.
 
         A turn ends early where a large body is complete, so that it is read
-        while it is in the processor's cache; the next one goes on from there.
-        The `grace` of that request, or 0.
+        while it is in the processor's cache; the next one goes on from there,
+        and only then are connections accepted and calls made.  The `grace` of
+        that request, or 0.
         """
         context = self.context
         found = self._rest

@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 LARGE = 65536
 # Seconds a byte.
 COPYING = 2e-10
+MOST = 500e-6
 FAILED = b'The server has met an error and cannot answer.\n'
 FAILED_HEADERS = [('Content-Type', 'text/plain; charset=utf-8')]
 
@@ -37,11 +38,11 @@ class Task(Writer):
 
     @property
     def grace(self) -> float:
-        """Seconds that reading a large body takes, which is no other work."""
+        """Seconds that reading a large body may take, not counted as work."""
         store = self.store
         if store is None or store.size < LARGE:
             return 0.0
-        return store.size * COPYING
+        return min(store.size * COPYING, MOST)
 
     def run(self) -> bool:
         """Have the application answer; False while a file is being sent."""

@@ -11,6 +11,8 @@ quick application itself.  So there is a baton, the right to poll:
   few milliseconds: where the same request is still being run, it takes the
   baton, puts what waits into the queue for the other workers, and polls on.
 
+What reading a large body takes does not count; it is mere copying.
+
 So at most N requests run at once, always in the same N threads, and nothing
 waits for a slow one for more than a few milliseconds.
 """
@@ -129,6 +131,8 @@ class Workers:
         """A request took so long."""
         if seconds > LONG:
             seconds = LONG
+        elif seconds < 0:
+            seconds = 0
         self._average += (seconds - self._average) * WEIGHT
         self._served += 1
 
