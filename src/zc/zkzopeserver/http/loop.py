@@ -31,7 +31,8 @@ def safely(channel: Channel, function: Callable[..., bool | None],
     """
     try:
         return function(*arguments)
-    except Exception:
+    except BaseException:
+        # SystemExit, too, as from a filter of logging: threads must go on.
         logger.exception(CLOSED, channel)
         channel.give_up()
         return None
@@ -95,7 +96,7 @@ class Loop:
                     grace = channel.grace
                     if grace:
                         return grace
-            except Exception:
+            except BaseException:
                 logger.exception(CLOSED, channel)
                 channel.give_up()
         self._rest = None

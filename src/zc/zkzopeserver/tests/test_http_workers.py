@@ -163,14 +163,14 @@ def test_an_application_that_answers_itself() -> None:
 
 
 @contextlib.contextmanager
-def failing(text: str) -> Iterator[None]:
+def failing(text: str, kind: type[BaseException]) -> Iterator[None]:
     """A filter of the trace log fails once, at a record with this."""
     logger = logging.getLogger('zc.tracelog')
 
     def fail(record: logging.LogRecord) -> bool:
         if text in record.getMessage():
             logger.removeFilter(fail)
-            raise ValueError('the filter')
+            raise kind('the filter')
         return True
 
     logger.setLevel(logging.INFO)
@@ -183,11 +183,15 @@ def failing(text: str) -> Iterator[None]:
         logger.setLevel(logging.NOTSET)
 
 
+KINDS = pytest.mark.parametrize('kind', [ValueError, SystemExit])
+
+
+@KINDS
 def test_nothing_is_left_of_a_request_that_fails_us(
-        caplog: pytest.LogCaptureFixture) -> None:
+        kind: type[BaseException], caplog: pytest.LogCaptureFixture) -> None:
     with serving(hello, zservertracelog=True) as server:
         memory = server._engine.context.memory
-        with Client(server.address) as client, failing('C 1 '):
+        with Client(server.address) as client, failing('C 1 ', kind):
             client.send(post(b'Content-Length: 100000\r\n', b'a' * 100000))
             assert client.read_all() == b''
         until(lambda: not memory.used)
@@ -195,15 +199,17 @@ def test_nothing_is_left_of_a_request_that_fails_us(
     assert 'is closed: this must not happen' in caplog.text
 
 
+@KINDS
 @pytest.mark.parametrize('quick', [0, 600])
 def test_a_connection_that_fails_us_afterwards_is_ended(
-        quick: int, caplog: pytest.LogCaptureFixture) -> None:
+        quick: int, kind: type[BaseException],
+        caplog: pytest.LogCaptureFixture) -> None:
     """Whoever polls: after many quick requests it is a worker."""
     with serving(hello, zservertracelog=True, threads=1) as server:
         with Client(server.address) as client:
             for _ in range(quick):
                 client.get()
-            with failing('GET /2'):
+            with failing('GET /2', kind):
                 client.send(get(target=b'/1') + get(target=b'/2'))
                 assert client.response().status == 200
                 assert client.read_all() == b''
