@@ -157,6 +157,9 @@ class Channel:
             self.state = SENDING_FILE
             return
         task.finish()
+        if self.context.waiting:
+            # Whoever polls may sleep, and there may be room now.
+            self.context.waker.wake()
         self.task = None
         self.requests += 1
         self.keep_alive = task.keep_alive

@@ -15,14 +15,15 @@ import time
 class Memory:
     """What the bodies of a server have taken, in bytes; for any thread.
 
-    `moved_at` is when a block was given back last, by time.monotonic().
+    `moved_at` is when a block was given back last, `taken_at` when one was
+    taken, by time.monotonic().
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
         self.spare = 0
-        self.moved_at = time.monotonic()
+        self.moved_at = self.taken_at = time.monotonic()
         self._lock = threading.Lock()
         self._shelves: dict[int, Shelf] = {}
 
@@ -36,10 +37,12 @@ class Memory:
         with self._lock:
             self.used += size
 
-    def block(self, length: int) -> bytearray | None:
+    def block(self, length: int, fresh: int | None = None,
+              ) -> bytearray | None:
         """At least so many bytes, whatever is in them; None: no room.
 
-        For more than `limit` there never is.
+        For more than `limit` there never is.  Memory that is fresh there is
+        only while no more than `fresh` bytes are taken then.
         """
         size = 1 << (length - 1).bit_length()
         if size > self.limit:
@@ -47,9 +50,14 @@ class Memory:
         with self._lock:
             if self.used + size > self.limit:
                 return None
-            self.used += size
             shelf = self._shelves.get(size)
-            if shelf is not None and shelf.blocks:
+            has_spare = shelf is not None and bool(shelf.blocks)
+            if (fresh is not None and not has_spare
+                    and self.used > fresh - size):
+                return None
+            self.used += size
+            self.taken_at = time.monotonic()
+            if has_spare:
                 self.spare -= size
                 return shelf.pop()
             self._make_room()

@@ -51,6 +51,20 @@ def test_there_is_room_until_the_limit() -> None:
     assert memory.block(101) is None
 
 
+def test_fresh_memory_may_be_had_up_to_a_bound() -> None:
+    memory = Memory(256)
+    first = memory.block(64, fresh=100)
+    assert first is not None
+    assert memory.block(64, fresh=100) is None
+    assert memory.used == 64
+    second = memory.block(64, fresh=128)
+    memory.give_back(first)
+    # What is there may be had all the same.
+    assert memory.block(64, fresh=0) is first
+    assert memory.block(64, fresh=0) is None
+    assert second is not None
+
+
 def test_no_more_is_kept_than_bodies_may_take() -> None:
     memory = Memory(100 * KiB)
     for size in 64, 32:

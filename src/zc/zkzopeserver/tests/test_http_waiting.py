@@ -113,6 +113,41 @@ def test_it_does_not_wait_for_ever(use_epoll: bool) -> None:
             b'BlockReader whole', b'FileIO whole']
 
 
+def test_while_others_come_and_go_no_more_memory_is_taken(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiver, 'LULL', 60)
+    monkeypatch.setattr(receiver, 'PATIENCE', 60)
+    monkeypatch.setattr(receiver, 'SIDE_BY_SIDE', 150_000)
+    with held(body_memory=10_000_000) as server:
+        with full(server) as (first, other):
+            other.send(UPLOAD)
+            server.wait_for(1)
+            server.let_go()
+            assert first.response().body == b'BlockReader whole'
+            server.wait_for(0)
+            server.let_go()
+            assert other.response().body == b'BlockReader whole'
+        # One block has done for both.
+        assert server.context.memory.spare == 131_072
+
+
+@pytest.mark.parametrize('lull, patience', [(0, 60), (60, 0.01)])
+def test_more_is_taken_in_a_lull_or_in_the_end(
+        lull: float, patience: float,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiver, 'LULL', lull)
+    monkeypatch.setattr(receiver, 'PATIENCE', patience)
+    monkeypatch.setattr(receiver, 'SIDE_BY_SIDE', 150_000)
+    with held(body_memory=10_000_000) as server:
+        with full(server) as (first, other):
+            other.send(UPLOAD)
+            until(lambda: server.statistics().in_flight == 2)
+            assert server.context.memory.used == 2 * 131_072
+            server.let_go(2)
+            for client in first, other:
+                assert client.response().body == b'BlockReader whole'
+
+
 def test_nobody_waits_for_what_cannot_be(patience: None) -> None:
     with held(body_memory=50_000) as server:
         with Client(server.address) as client:
