@@ -11,19 +11,24 @@ import io
 import threading
 import time
 
+# While blocks of a size come and go faster than that, who finds so much memory
+# taken had better wait for one that was in use before: one after the other,
+# bodies are all complete sooner than side by side in memory that is fresh.
+LULL = 0.005
+SIDE_BY_SIDE = 4 * 2 ** 20
+
 
 class Memory:
     """What the bodies of a server have taken, in bytes; for any thread.
 
-    `moved_at` is when a block was given back last, `taken_at` when one was
-    taken, by time.monotonic().
+    `moved_at` is when a block was given back last, by time.monotonic().
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
         self.spare = 0
-        self.moved_at = self.taken_at = time.monotonic()
+        self.moved_at = time.monotonic()
         self._lock = threading.Lock()
         self._shelves: dict[int, Shelf] = {}
 
@@ -37,27 +42,18 @@ class Memory:
         with self._lock:
             self.used += size
 
-    def block(self, length: int, fresh: int | None = None,
-              ) -> bytearray | None:
+    def block(self, length: int) -> bytearray | None:
         """At least so many bytes, whatever is in them; None: no room.
 
-        For more than `limit` there never is.  Memory that is fresh there is
-        only while no more than `fresh` bytes are taken then.
+        For more than `limit` there never is.
         """
-        size = 1 << (length - 1).bit_length()
-        if size > self.limit:
-            size = length
+        size = self._size(length)
         with self._lock:
             if self.used + size > self.limit:
                 return None
-            shelf = self._shelves.get(size)
-            has_spare = shelf is not None and bool(shelf.blocks)
-            if (fresh is not None and not has_spare
-                    and self.used > fresh - size):
-                return None
             self.used += size
-            self.taken_at = time.monotonic()
-            if has_spare:
+            shelf = self._shelf(size)
+            if shelf.blocks:
                 self.spare -= size
                 return shelf.pop()
             self._make_room()
@@ -66,6 +62,26 @@ class Memory:
         except MemoryError:
             self.take(-size)
             return None
+
+    def is_lively(self, length: int, now: float) -> bool:
+        """Whether a block for that had better be waited for; see LULL."""
+        size = self._size(length)
+        with self._lock:
+            shelf = self._shelves.get(size)
+            return (self.used + size > SIDE_BY_SIDE and shelf is not None
+                    and not shelf.blocks and now < shelf.moved_at + LULL)
+
+    def _size(self, length: int) -> int:
+        size = 1 << (length - 1).bit_length()
+        return length if size > self.limit else size
+
+    def _shelf(self, size: int) -> Shelf:
+        """That of a size, where something is about to change."""
+        shelf = self._shelves.get(size)
+        if shelf is None:
+            shelf = self._shelves[size] = Shelf()
+        shelf.moved_at = time.monotonic()
+        return shelf
 
     def _make_room(self) -> None:
         """Drop blocks of other sizes, so that all stays within the limit."""
@@ -78,17 +94,20 @@ class Memory:
         """Take a block back, of which nobody knows any more."""
         size = len(block)
         with self._lock:
-            self.moved_at = time.monotonic()
+            shelf = self._shelf(size)
+            self.moved_at = shelf.moved_at
             self.used -= size
             if self.used + self.spare + size <= self.limit:
                 self.spare += size
-                self._shelves.setdefault(size, Shelf()).blocks.append(block)
+                shelf.blocks.append(block)
 
     def tidy(self) -> None:
         """Let go of the blocks that nobody has wanted since the last time."""
         with self._lock:
-            for size, shelf in self._shelves.items():
+            for size, shelf in list(self._shelves.items()):
                 self.spare -= size * shelf.tidy()
+                if not shelf.blocks:
+                    del self._shelves[size]
 
 
 class Shelf:
@@ -96,6 +115,8 @@ class Shelf:
 
     def __init__(self) -> None:
         self.blocks: list[bytearray] = []
+        # When one was taken or given back last.
+        self.moved_at = 0.0
         # So many have lain there all the time.
         self._idle = 0
 

@@ -29,11 +29,8 @@ BLOCK = 16384
 # goes to a file: mostly others are complete sooner, and memory is faster.  It
 # does not wait where nobody has given any back for so long.
 PATIENCE = 0.25
-# While bodies come and go faster than that, who finds so much memory taken
-# waits for some that was in use before: one after the other, they are all
-# complete sooner than side by side.
-LULL = 0.005
-SIDE_BY_SIDE = 4 * 2 ** 20
+# So long for a block that others are about to give back.
+BRIEFLY = 0.05
 EMPTY_LINES = re.compile(rb'(?:\r\n)*').match
 
 
@@ -177,16 +174,16 @@ class Receiver:
         """
         memory, length = self.context.memory, self._request.body_length
         now = time.monotonic()
-        is_lively = now < LULL + max(memory.moved_at, memory.taken_at) and (
-            now < PATIENCE + self._began)
-        found = memory.block(length, SIDE_BY_SIDE if is_lively else None)
+        if now < BRIEFLY + self._began and memory.is_lively(length, now):
+            return False
+        found = memory.block(length)
         if found is not None:
             block = self.block = self._body = Block(length, memory, found)
             rest, self._rest = self._rest, b''
             block.space()[:len(rest)] = rest
             block.fill(len(rest))
             return True
-        if is_lively or now < PATIENCE + min(self._began, memory.moved_at):
+        if now < PATIENCE + min(self._began, memory.moved_at):
             return False
         self._into_file()
         return True

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import io
+import time
 import tracemalloc
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zc.zkzopeserver.http import memory
 from zc.zkzopeserver.http.body import Block
 from zc.zkzopeserver.http.body import Store
 from zc.zkzopeserver.http.memory import BlockReader
@@ -51,18 +53,32 @@ def test_there_is_room_until_the_limit() -> None:
     assert memory.block(101) is None
 
 
-def test_fresh_memory_may_be_had_up_to_a_bound() -> None:
-    memory = Memory(256)
-    first = memory.block(64, fresh=100)
-    assert first is not None
-    assert memory.block(64, fresh=100) is None
-    assert memory.used == 64
-    second = memory.block(64, fresh=128)
-    memory.give_back(first)
-    # What is there may be had all the same.
-    assert memory.block(64, fresh=0) is first
-    assert memory.block(64, fresh=0) is None
-    assert second is not None
+def test_blocks_that_come_and_go_are_worth_waiting_for(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, 'SIDE_BY_SIDE', 128)
+    found = memory.Memory(1000)
+    now = time.monotonic()
+    assert not found.is_lively(200, now)
+    blocks = [found.block(64) for _ in range(2)]
+    # More than two is not side by side any more; nothing is known of others.
+    assert found.is_lively(64, now)
+    assert not found.is_lively(16, now)
+    # A second later nobody seems to give any back.
+    assert not found.is_lively(64, now + 1)
+    found.give_back(blocks.pop())
+    # There is one.
+    assert not found.is_lively(64, now)
+    assert found.block(64) is not None
+
+
+def test_sizes_that_were_used_once_are_forgotten() -> None:
+    found = Memory(1000)
+    for length in range(520, 600):
+        found.give_back(found.block(length))
+        for _ in range(2):
+            found.tidy()
+    assert not found._shelves
+    assert found.used == found.spare == 0
 
 
 def test_no_more_is_kept_than_bodies_may_take() -> None:

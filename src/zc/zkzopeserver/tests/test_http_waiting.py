@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from zc.zkzopeserver.http import loop
+from zc.zkzopeserver.http import memory
 from zc.zkzopeserver.http import receiver
 from zc.zkzopeserver.tests.http_corpus.case import post
 from zc.zkzopeserver.tests.talking import Client
@@ -115,9 +116,9 @@ def test_it_does_not_wait_for_ever(use_epoll: bool) -> None:
 
 def test_while_others_come_and_go_no_more_memory_is_taken(
         monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiver, 'LULL', 60)
-    monkeypatch.setattr(receiver, 'PATIENCE', 60)
-    monkeypatch.setattr(receiver, 'SIDE_BY_SIDE', 150_000)
+    monkeypatch.setattr(memory, 'LULL', 60)
+    monkeypatch.setattr(memory, 'SIDE_BY_SIDE', 150_000)
+    monkeypatch.setattr(receiver, 'BRIEFLY', 60)
     with held(body_memory=10_000_000) as server:
         with full(server) as (first, other):
             other.send(UPLOAD)
@@ -131,13 +132,13 @@ def test_while_others_come_and_go_no_more_memory_is_taken(
         assert server.context.memory.spare == 131_072
 
 
-@pytest.mark.parametrize('lull, patience', [(0, 60), (60, 0.01)])
+@pytest.mark.parametrize('lull, briefly', [(0, 60), (60, 0.01)])
 def test_more_is_taken_in_a_lull_or_in_the_end(
-        lull: float, patience: float,
+        lull: float, briefly: float,
         monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiver, 'LULL', lull)
-    monkeypatch.setattr(receiver, 'PATIENCE', patience)
-    monkeypatch.setattr(receiver, 'SIDE_BY_SIDE', 150_000)
+    monkeypatch.setattr(memory, 'LULL', lull)
+    monkeypatch.setattr(memory, 'SIDE_BY_SIDE', 150_000)
+    monkeypatch.setattr(receiver, 'BRIEFLY', briefly)
     with held(body_memory=10_000_000) as server:
         with full(server) as (first, other):
             other.send(UPLOAD)
