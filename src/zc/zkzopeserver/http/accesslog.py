@@ -31,6 +31,8 @@ AGENTS_KEPT = 1000
 # What a line has after its target, ready: numbers take time to be written.
 VERSIONS = (' HTTP/1.0" ', ' HTTP/1.1" ')
 CODES = [f'{code} ' for code in range(1000)]
+# Where nobody has said where it comes from, nor what it is.
+UNSAID = ' "-" "-" '
 
 
 class AccessLog:
@@ -87,12 +89,12 @@ class AccessLog:
             if 'HTTP_USER_AGENT' in environ or 'HTTP_REFERER' in environ:
                 client = self._client(environ)
             else:
-                client = ' "-" "-" '
+                client = UNSAID
         except (KeyError, TypeError):
             # The application has taken away what was there, or put in its
             # place what does not belong there.
             begin = stamp.begin(task.channel.environ['REMOTE_ADDR'])
-            target, client = escaped(task.target), ' "-" "-" '
+            target, client = escaped(task.target), UNSAID
         self._lines.append(
             f'{begin}{task.method} {target}{VERSIONS[task.minor]}'
             f'{CODES[task.code]}{task.sent or "-"}{client}'
@@ -116,8 +118,7 @@ class AccessLog:
         if len(self._lines) < self.kept:
             return True
         self._dropped += 1
-        if not self._is_awake:
-            self._wake()
+        self._wake()
         return False
 
     def _client(self, environ: dict[str, Any]) -> str:
@@ -142,18 +143,18 @@ class AccessLog:
         """A request has been refused; `line` is its first line, if any."""
         begin = Stamp(int(time.time())).begin(environ['REMOTE_ADDR'])
         self._add(f'{begin}{escaped(line.decode("latin-1"))}" {status}'
-                  f' {size or "-"} "-" "-" 0\n')
+                  f' {size or "-"}{UNSAID}0\n')
 
     def _add(self, line: str) -> None:
         if self._has_room():
             self._lines.append(line)
             # In this order, as above.
-            if not self._is_awake:
-                self._wake()
+            self._wake()
 
     def _wake(self) -> None:
-        self._is_awake = True
-        self._wanted.set()
+        if not self._is_awake:
+            self._is_awake = True
+            self._wanted.set()
 
     def reopen(self) -> None:
         """Go on in a new file of the same name: the old one was moved."""

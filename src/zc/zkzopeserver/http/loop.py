@@ -128,9 +128,12 @@ class Loop:
         with self.context.lock:
             return not channel.is_busy
 
-    def _handle(self, channel: Channel, events: int) -> None:
-        if safely(channel, channel.handle, events):
-            self.ready.append(channel)
+    def _handle(self, channel: Channel, events: int) -> float:
+        """Go on with a connection; the `grace` of a request then complete."""
+        if not safely(channel, channel.handle, events):
+            return 0.0
+        self.ready.append(channel)
+        return channel.grace
 
     def _source(self, fd: int) -> None:
         if fd == self.context.waker.fd:
@@ -158,9 +161,9 @@ class Loop:
             channel = again.popleft()
             if (not channel.is_busy
                     or self._is_released(channel, READ | WRITE)):
-                self._handle(channel, READ | WRITE)
-                if channel.grace:
-                    return channel.grace
+                grace = self._handle(channel, READ | WRITE)
+                if grace:
+                    return grace
         return 0.0
 
     def _end_waits(self) -> float:
@@ -178,10 +181,10 @@ class Loop:
                     channel.is_waiting):
                 break
             waiting.popleft()
-            self._handle(channel, 0)
-            if channel.grace:
+            grace = self._handle(channel, 0)
+            if grace:
                 self._may_go_on = True
-                return channel.grace
+                return grace
         return 0.0
 
     def _sweep(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import threading
 import time
+from collections import defaultdict
 
 # While blocks of a size come and go faster than that, who finds so much memory
 # taken had better wait for one that was in use before: one after the other,
@@ -30,7 +31,7 @@ class Memory:
         self.spare = 0
         self.moved_at = time.monotonic()
         self._lock = threading.Lock()
-        self._shelves: dict[int, Shelf] = {}
+        self._shelves: defaultdict[int, Shelf] = defaultdict(Shelf)
 
     @property
     def is_full(self) -> bool:
@@ -69,7 +70,7 @@ class Memory:
         with self._lock:
             shelf = self._shelves.get(size)
             return (self.used + size > SIDE_BY_SIDE and shelf is not None
-                    and not shelf.blocks and now < shelf.moved_at + LULL)
+                    and not shelf.blocks and now < shelf.touched_at + LULL)
 
     def _size(self, length: int) -> int:
         size = 1 << (length - 1).bit_length()
@@ -77,10 +78,8 @@ class Memory:
 
     def _shelf(self, size: int) -> Shelf:
         """That of a size, where something is about to change."""
-        shelf = self._shelves.get(size)
-        if shelf is None:
-            shelf = self._shelves[size] = Shelf()
-        shelf.moved_at = time.monotonic()
+        shelf = self._shelves[size]
+        shelf.touched_at = time.monotonic()
         return shelf
 
     def _make_room(self) -> None:
@@ -95,7 +94,7 @@ class Memory:
         size = len(block)
         with self._lock:
             shelf = self._shelf(size)
-            self.moved_at = shelf.moved_at
+            self.moved_at = shelf.touched_at
             self.used -= size
             if self.used + self.spare + size <= self.limit:
                 self.spare += size
@@ -116,7 +115,7 @@ class Shelf:
     def __init__(self) -> None:
         self.blocks: list[bytearray] = []
         # When one was taken or given back last.
-        self.moved_at = 0.0
+        self.touched_at = 0.0
         # So many have lain there all the time.
         self._idle = 0
 

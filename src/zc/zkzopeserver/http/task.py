@@ -17,8 +17,8 @@ from zc.zkzopeserver.http.writer import Writer
 
 logger = logging.getLogger(__name__)
 
+# A body of that size has a grace: so many seconds a byte, at most so many.
 LARGE = 65536
-# Seconds a byte.
 COPYING = 2e-10
 MOST = 500e-6
 FAILED = b'The server has met an error and cannot answer.\n'

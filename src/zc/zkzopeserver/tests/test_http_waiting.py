@@ -274,4 +274,3 @@ def test_a_stop_does_not_forget_who_waits(patience: None) -> None:
             response = client.response()
             assert response.body == b'BlockReader whole'
             assert response.fields['connection'] == 'close'
-
