@@ -82,6 +82,8 @@ class ChunkedParser:
         # llhttp tells the fields of the prelude like any others.
         self._trailers = -PRELUDE_FIELDS
         self._tail = b''
+        self._may_end = False
+        self._messages = 0
         self._failure: Refusal | None = None
         self.is_complete = False
         self._parser = httptools.HttpRequestParser(self)
@@ -99,12 +101,34 @@ class ChunkedParser:
         return start
 
     def _possible_end(self, data: bytes, start: int) -> int:
-        # An empty line may have begun in what was fed before.
-        seam = (self._tail + data[start:start + 3]).find(END)
-        if seam >= 0:
-            return start + seam + len(END) - len(self._tail)
+        """Where the message ends at the earliest, or what has come does.
+
+        That is at the first empty line after a chunk of size 0.  Data can
+        look like that; mostly it does not, and is parsed all at once.
+        """
+        if self._may_end:
+            # An empty line may have begun in what was fed before.
+            seam = (self._tail + data[start:start + 3]).find(END)
+            if seam >= 0:
+                self._may_end = False
+                return start + seam + len(END) - len(self._tail)
+        else:
+            start = self._zero(data, start)
+            if start < 0:
+                return len(data)
+            self._may_end = True
         found = data.find(END, start)
-        return len(data) if found < 0 else found + len(END)
+        if found < 0:
+            return len(data)
+        self._may_end = False
+        return found + len(END)
+
+    def _zero(self, data: bytes, start: int) -> int:
+        """Where a line begins that can be a size of 0, or before; or -1."""
+        begins_line = self._tail[-1:] in (b'', b'\n')
+        if begins_line and data.startswith(b'0', start):
+            return start
+        return data.find(b'\n0', start)
 
     def _parse(self, piece: memoryview) -> None:
         try:
@@ -114,10 +138,17 @@ class ChunkedParser:
                 raise self._failure from None
             raise Refusal(
                 400, f'The chunked body is malformed: {error}.') from None
+        if self._messages > 1:
+            # llhttp does not agree where the body ends.
+            raise Refusal(400, 'The chunked body is malformed.')
         if self._framing > self._allowed:
             raise Refusal(400, 'Chunk extensions or trailers are too long.')
 
     # What llhttp calls.
+
+    def on_message_begin(self) -> None:
+        """A message begins."""
+        self._messages += 1
 
     def on_chunk_header(self) -> None:
         """The size of a chunk has been read."""

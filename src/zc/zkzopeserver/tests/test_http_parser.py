@@ -1,11 +1,15 @@
 """Where requests end: made-up ones, and a second parser's opinion."""
 from __future__ import annotations
 
+import pytest
 from hypothesis import example
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from zc.zkzopeserver.http.errors import Refusal
+from zc.zkzopeserver.http.parser import ChunkedParser
+from zc.zkzopeserver.http.settings import Settings
 from zc.zkzopeserver.tests.http_corpus import CASES
 from zc.zkzopeserver.tests.second_opinion import by_h11
 from zc.zkzopeserver.tests.second_opinion import by_receiver
@@ -102,3 +106,50 @@ def test_the_opinions_differ_where_they_should() -> None:
     good = b'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello'
     assert by_h11(good) == by_receiver([good])
     assert by_receiver([good]).requests == (('POST', '/', b'hello'),)
+
+
+# What the end of a chunked body is made of.
+ENDINGS = st.lists(st.sampled_from([
+    b'0', b'00', b'\r', b'\n', b'\r\n', b'\r\n\r\n', b'0\r\n\r\n',
+    b'\n0\r\n', b'0;a', b'a', b'a: b\r\n']), min_size=1).map(b''.join)
+TRAILERS = st.sampled_from([b'', b'0: 0\r\n', b'a: b\r\n0a: b\r\n'])
+LAST_SIZES = st.sampled_from([b'0', b'000', b'0;a', b'0;a="0"'])
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.lists(ENDINGS, max_size=4), LAST_SIZES, TRAILERS, ENDINGS,
+       st.lists(st.integers(0, 200), max_size=6))
+@example([b'\r\n\r\n' * 9 + b'\n0\r\n\r\n'], b'0', b'', b'\r\n\r\n', [])
+def test_data_that_looks_like_the_end_is_not(
+        chunks: list[bytes], last: bytes, trailers: bytes, rest: bytes,
+        places: list[int]) -> None:
+    body = b''.join(
+        b'%x\r\n%s\r\n' % (len(chunk), chunk) for chunk in chunks)
+    body += last + b'\r\n' + trailers + b'\r\n'
+    written: list[bytes] = []
+    parser = ChunkedParser(written.append, Settings())
+    taken = 0
+    for piece in cut(body + rest, places):
+        if parser.is_complete:
+            break
+        taken += parser.feed(piece)
+    assert parser.is_complete
+    assert taken == len(body)
+    assert b''.join(written) == b''.join(chunks)
+
+
+def test_who_is_wrong_about_the_end_goes_no_further(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ChunkedParser, '_possible_end',
+                        lambda self, data, start: len(data))
+    parser = ChunkedParser(lambda data: None, Settings())
+    with pytest.raises(Refusal, match='chunked body is malformed'):
+        parser.feed(b'0\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n')
+
+
+def test_data_full_of_empty_lines_is_parsed_at_once() -> None:
+    written: list[bytes] = []
+    parser = ChunkedParser(written.append, Settings())
+    parser.feed(b'10000\r\n')
+    parser.feed(b'\r\n\r\n' * 10_000)
+    assert written == [b'\r\n\r\n' * 10_000]
