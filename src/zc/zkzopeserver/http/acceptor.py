@@ -75,7 +75,7 @@ class Acceptor:
         context = self._context
         limit = context.settings.connection_limit
         self.is_exhausted = False
-        while len(found) < AT_ONCE and not self.is_closed:
+        for _ in range(0 if self.is_closed else AT_ONCE):
             if len(context.channels) >= limit and not context.is_draining:
                 self._log(f'there are {limit} connections, which is the'
                           ' connection_limit; further ones have to wait')

@@ -147,7 +147,7 @@ class Loop:
     def _call(self, function: Callable[[], object]) -> None:
         try:
             function()
-        except Exception:
+        except BaseException:
             logger.exception('the polling goes on after a failed call')
 
     def accept(self) -> None:

@@ -157,7 +157,7 @@ class Receiver:
             if self.context.waiting or not self._begin_storing():
                 self.must_wait = True
                 return False
-            rest, self._rest = self._rest, b''
+            rest = self._take_rest()
         else:
             self._into_file()
         return bool(rest) and self._feed_body(rest)
@@ -179,7 +179,7 @@ class Receiver:
         found = memory.block(length)
         if found is not None:
             block = self.block = self._body = Block(length, memory, found)
-            rest, self._rest = self._rest, b''
+            rest = self._take_rest()
             block.space()[:len(rest)] = rest
             block.fill(len(rest))
             return True
@@ -187,6 +187,11 @@ class Receiver:
             return False
         self._into_file()
         return True
+
+    def _take_rest(self) -> bytes:
+        """What has come of the body behind the head, the first time."""
+        rest, self._rest = self._rest, b''
+        return rest
 
     def _into_file(self) -> None:
         self._body = LengthBody(self._request.body_length, Store(
@@ -199,8 +204,7 @@ class Receiver:
         # Until now nobody has read what the client sends.
         self._began = self.context.now
         self.must_wait = False
-        rest, self._rest = self._rest, b''
-        return rest
+        return self._take_rest()
 
     def fill(self, count: int) -> bool:
         """So much was put into `block`; whether a request is complete."""

@@ -158,7 +158,7 @@ class Workers:
                     if not loop.ready:
                         # The baton was away meanwhile, and back.
                         break
-        except Exception:
+        except BaseException:
             logger.exception('the polling goes on: this must not happen')
         self._is_given_back = True
         self._laid_down.append(None)
@@ -197,7 +197,7 @@ class Workers:
         while not self._is_stopping:
             try:
                 self._loop.turn()
-            except Exception:
+            except BaseException:
                 logger.exception('the polling goes on: this must not happen')
                 time.sleep(TICK)
             self._hand_out()

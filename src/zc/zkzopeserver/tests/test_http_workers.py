@@ -163,9 +163,10 @@ def test_an_application_that_answers_itself() -> None:
 
 
 @contextlib.contextmanager
-def failing(text: str, kind: type[BaseException]) -> Iterator[None]:
-    """A filter of the trace log fails once, at a record with this."""
-    logger = logging.getLogger('zc.tracelog')
+def failing(text: str, kind: type[BaseException],
+            name: str = 'zc.tracelog') -> Iterator[None]:
+    """A filter of a logger fails once, at a record with this."""
+    logger = logging.getLogger(name)
 
     def fail(record: logging.LogRecord) -> bool:
         if text in record.getMessage():
@@ -217,6 +218,37 @@ def test_a_connection_that_fails_us_afterwards_is_ended(
         assert server.statistics().in_flight == 0
         assert ask(server.address).status == 200
     assert 'is closed: this must not happen' in caplog.text
+
+
+@KINDS
+@pytest.mark.parametrize('quick', [0, 600])
+def test_whoever_polls_goes_on_when_a_log_fails(
+        quick: int, kind: type[BaseException],
+        caplog: pytest.LogCaptureFixture) -> None:
+    with serving(hello, threads=1, connection_limit=1) as server:
+        with failing('which is the connection_limit', kind,
+                     'zc.zkzopeserver.http.acceptor'):
+            with Client(server.address) as client:
+                for _ in range(quick):
+                    client.get()
+                with Client(server.address) as other:
+                    other.send(get())
+                    until(lambda: 'the polling goes on' in caplog.text)
+                    assert client.get().status == 200
+                    client.sock.close()
+                    assert other.response().status == 200
+
+
+@KINDS
+def test_whoever_polls_goes_on_after_a_call_that_fails(
+        kind: type[BaseException], caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise kind('the call')
+
+    with serving(hello, threads=1) as server:
+        server.call(fail)
+        assert ask(server.address).status == 200
+    assert 'the polling goes on after a failed call' in caplog.text
 
 
 def test_a_waker_that_is_set_is_not_written_again() -> None:
