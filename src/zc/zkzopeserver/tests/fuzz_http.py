@@ -1,10 +1,6 @@
 """Coverage-guided fuzzing of the request parsing, with atheris.
 
-``python -m zc.zkzopeserver.tests.fuzz_http FOLDER -max_total_time=600``: the
-folder keeps what was found worth trying; it begins with the corpus of cases.
-It ends with an error, and the bytes in a file ``crash-...``, at the first
-disagreement with h11, at a difference that cutting the bytes makes, and at
-any exception that is not a refusal.
+CONTRIBUTING.txt says how to run it, and what comes of that.
 """
 from __future__ import annotations
 
