@@ -156,8 +156,8 @@ TABLE: tuple[Option, ...] = (
            'how long a client may take to read a response', shown='60',
            unit='s'),
     Option('minimum_rate', number(1, 2 ** 30), 500,
-           'these three times are extended by a second for each so many bytes'
-           ' that have come or gone', unit='bytes/s'),
+           'who sends or reads so much may take longer than these three'
+           ' times, for as long as it goes on', unit='bytes/s'),
     Option('linger_timeout', seconds(0, 3_600), 2.0,
            'how long what a client still sends is read and dropped after the'
            ' last response, so that it gets that', shown='2', unit='s'),

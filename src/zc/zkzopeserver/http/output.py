@@ -6,8 +6,11 @@ thread waits.  Whoever polls sends on meanwhile.
 """
 from __future__ import annotations
 
+import fcntl
 import logging
 import socket
+import struct
+import termios
 import threading
 import time
 from collections import deque
@@ -17,9 +20,14 @@ from zc.zkzopeserver.http.errors import Disconnected
 from zc.zkzopeserver.http.fileparts import TURN
 from zc.zkzopeserver.http.fileparts import FilePart
 from zc.zkzopeserver.http.fileparts import SpoolPart
+from zc.zkzopeserver.http.pace import Pace
 from zc.zkzopeserver.http.settings import Settings
 
 logger = logging.getLogger(__name__)
+
+# How often a thread that waits looks whether the client still reads.
+LOOK = 1.0
+INT = struct.Struct('i')
 
 
 class Output:
@@ -30,7 +38,7 @@ class Output:
     kept.
     """
 
-    __slots__ = ('_sock', '_settings', 'parts', '_size', '_sent', '_began',
+    __slots__ = ('_sock', '_settings', 'parts', '_size', '_sent', '_pace',
                  '_lock', '_gate', 'is_broken')
 
     def __init__(self, sock: socket.socket, settings: Settings) -> None:
@@ -38,8 +46,9 @@ class Output:
         self._settings = settings
         self.parts: deque[memoryview | FilePart] = deque()
         self._size = 0
+        # Of what was kept.
         self._sent = 0
-        self._began = 0.0
+        self._pace = Pace()
         self._lock = threading.Lock()
         self._gate: threading.Lock | None = None
         self.is_broken = False
@@ -115,7 +124,7 @@ class Output:
 
     def _enter(self, part: memoryview | FilePart, size: int) -> None:
         if not self.parts:
-            self._began, self._sent = time.monotonic(), 0
+            self._pace.begin(time.monotonic(), self._taken())
         self.parts.append(part)
         self._size += size
 
@@ -201,18 +210,31 @@ class Output:
                     break
                 gate = self._gate = threading.Lock()
                 gate.acquire()
-            before = self._sent
-            if not gate.acquire(timeout=settings.send_timeout):
-                if self._sent == before or self.is_stalled(time.monotonic()):
-                    self.abort()
+            if not gate.acquire(timeout=LOOK) and self.is_stalled(
+                    time.monotonic()):
+                self.abort()
             self._check()
 
     def is_stalled(self, now: float) -> bool:
-        """Whether what is kept goes too slowly."""
+        """Whether the client reads what is kept too slowly."""
         settings = self._settings
-        return bool(self.parts) and now > (
-            self._began + settings.send_timeout
-            + self._sent / settings.minimum_rate)
+        with self._lock:
+            return bool(self.parts) and self._pace.lags(
+                now, self._taken(), settings.send_timeout,
+                settings.minimum_rate)
+
+    def _taken(self) -> int:
+        """How much the client has taken, from one time to another.
+
+        What is sent says little: the kernel, which may have megabytes on the
+        way to a slow client, takes more of it only now and then.
+        """
+        try:
+            queued, = INT.unpack(fcntl.ioctl(
+                self._sock, termios.TIOCOUTQ, bytes(INT.size)))
+        except OSError:
+            queued = 0  # not every system tells
+        return self._sent - queued
 
     def abort(self) -> None:
         """Drop what is kept; whoever sends gets Disconnected."""

@@ -12,6 +12,7 @@ from zc.zkzopeserver.http.body import LengthBody
 from zc.zkzopeserver.http.body import Store
 from zc.zkzopeserver.http.body import empty
 from zc.zkzopeserver.http.errors import Refusal
+from zc.zkzopeserver.http.pace import Pace
 from zc.zkzopeserver.http.parser import END
 from zc.zkzopeserver.http.parser import HeadParser
 from zc.zkzopeserver.http.request import read
@@ -45,8 +46,8 @@ class Receiver:
 
     __slots__ = ('context', 'environ', 'must_continue', 'block', '_head',
                  '_parser', '_buffer', '_scanned', '_request', '_body',
-                 '_began', '_trace', '_make', '_settings', 'must_wait',
-                 '_rest')
+                 '_began', '_pace', '_trace', '_make', '_settings',
+                 'must_wait', '_rest')
 
     def __init__(self, context: Context, environ: dict[str, Any],
                  make: type[Task]) -> None:
@@ -64,7 +65,9 @@ class Receiver:
         self._scanned = 0
         self._request: Task | None = None
         self._body: Block | LengthBody | ChunkedBody | None = None
+        # When the body began.
         self._began = 0.0
+        self._pace = Pace()
         self._trace: Any = None
 
     def has_begun(self) -> bool:
@@ -122,7 +125,7 @@ class Receiver:
     def _keep(self, data: bytes | bytearray) -> None:
         """Keep the beginning of a head, as long as it can become one."""
         if not self._scanned:
-            self._began = self.context.now
+            self._pace.begin(self.context.now)
             data = bytearray(data)
         self._buffer, self._scanned = data, max(1, len(data) - 3)
         problem = self._problem(data)
@@ -147,6 +150,7 @@ class Receiver:
         self._parser.forget()
         # A worker that looks for a next request has no other clock.
         self._began = time.monotonic()
+        self._pace.begin(self._began)
         self.must_continue = request.expects_continue and not rest
         settings = self._settings
         if length is None:
@@ -202,7 +206,7 @@ class Receiver:
         if not self._begin_storing():
             return None
         # Until now nobody has read what the client sends.
-        self._began = self.context.now
+        self._pace.begin(self.context.now)
         self.must_wait = False
         return self._take_rest()
 
@@ -254,7 +258,7 @@ class Receiver:
             limit, size = settings.header_timeout, len(self._buffer)
         else:
             return None
-        if now - self._began > limit + size / settings.minimum_rate:
+        if self._pace.lags(now, size, limit, settings.minimum_rate):
             return Refusal(408, 'The request has not come in time.')
         return None
 

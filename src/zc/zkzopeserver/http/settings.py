@@ -13,7 +13,7 @@ class Settings:
 
     A request whose head or body arrives, or a response that is read, more
     slowly than `minimum_rate` bytes a second, once the respective timeout has
-    passed, is ended.
+    passed, is ended; see `pace`.
     """
 
     threads: int = 1

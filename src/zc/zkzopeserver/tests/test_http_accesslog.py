@@ -295,6 +295,8 @@ def test_answers_to_a_disk_that_takes_nothing_are_bounded(
         # As if the thread that writes hung in it.
         with log._lock:
             ask(server.address)
+            # A response is out before its line is there.
+            until(lambda: not server.statistics().connections)
             until(lambda: not log._lines)
             log.kept = 10
             with Client(server.address) as client:

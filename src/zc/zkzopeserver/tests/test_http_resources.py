@@ -226,9 +226,13 @@ def test_a_response_that_fits_does_not_keep_its_thread() -> None:
 
 
 def test_a_reader_that_has_stopped_is_ended_after_the_application() -> None:
-    blocks = Blocks(80)
-    with serving(blocks, send_timeout=0.5) as server:
+    blocks = Blocks(400)
+    with serving(blocks, send_timeout=0.5,
+                 output_spool_size=64 * MiB) as server:
         with Client(server.address) as slow:
+            # Or the kernel may take all of it, late.
+            slow.sock.setsockopt(
+                socket.SOL_SOCKET, socket.SO_RCVBUF, 100_000)
             slow.send(get())
             until(lambda: blocks.closed)
             until(lambda: server.statistics().connections == 0)

@@ -1,0 +1,150 @@
+"""Who is too slow is ended, however fast it was before; others are not."""
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from zc.zkzopeserver.http.output import Output
+from zc.zkzopeserver.http.pace import Pace
+from zc.zkzopeserver.http.settings import Settings
+from zc.zkzopeserver.tests.http_corpus.case import get
+from zc.zkzopeserver.tests.http_corpus.case import post
+from zc.zkzopeserver.tests.talking import Client
+from zc.zkzopeserver.tests.talking import serving
+from zc.zkzopeserver.tests.talking import until
+from zc.zkzopeserver.tests.test_http_resources import Blocks
+from zc.zkzopeserver.tests.test_server import hello
+
+LENGTH = b'Content-Length: %d\r\n'
+CHUNKED = b'Transfer-Encoding: chunked\r\n'
+HALF = b'x' * 400_000
+CHUNK = b'%x\r\n%s\r\n' % (len(HALF), HALF)
+
+
+def lag(moves: list[tuple[float, int]], timeout: float = 60,
+        rate: int = 500) -> float | None:
+    """When something lags that has moved so far at these times."""
+    pace, moved = Pace(), 0
+    pace.begin(0)
+    for now in range(2_000):
+        moved += sum(size for at, size in moves if at == now)
+        if pace.lags(now, moved, timeout, rate):
+            return now
+    return None
+
+
+@pytest.mark.parametrize('moves, expected', [
+    ([], 61),
+    # 30 seconds' worth, whenever it moves, is 30 seconds.
+    ([(0, 15_000)], 91), ([(50, 15_000)], 91),
+    # Much is not an eternity.
+    ([(0, 10 ** 9)], 122), ([(60, 10 ** 9)], 122), ([(62, 10 ** 9)], 61),
+    ([(50, 10 ** 6), (100, 10 ** 6), (160, 10 ** 6)], 244),
+])
+def test_credit_does_not_last(moves: list[tuple[float, int]],
+                              expected: float) -> None:
+    assert lag(moves) == expected
+
+
+@pytest.mark.parametrize('step', [1, 7, 59])
+def test_who_keeps_the_rate_never_lags(step: int) -> None:
+    moves = [(at, 500 * step) for at in range(0, 2_000, step)]
+    assert lag(moves) is None
+
+
+def test_a_rate_that_is_a_little_too_low_is_not_enough() -> None:
+    assert 1_000 < lag([(at, 475) for at in range(2_000)]) < 1_500
+
+
+@pytest.mark.parametrize('settings', [{}, {'body_spool_size': 100_000}])
+@pytest.mark.parametrize('head, part', [
+    (LENGTH % (2 * len(HALF)), HALF), (CHUNKED, CHUNK)])
+def test_a_fast_upload_that_stops_is_ended(
+        head: bytes, part: bytes, settings: dict[str, int]) -> None:
+    with serving(hello, body_timeout=0.2, minimum_rate=500,
+                 **settings) as server, Client(server.address) as client:
+        client.send(post(head, part))
+        assert client.response().status == 408
+        until(lambda: not server._engine.context.memory.used)
+
+
+@pytest.mark.parametrize('count, spool', [(400, 2 ** 26), (10_000, 2 ** 20)])
+def test_a_fast_reader_that_stops_is_ended(count: int, spool: int) -> None:
+    """Whether the application is done by then, or waits."""
+    blocks = Blocks(count)
+    with serving(blocks, send_timeout=0.2, minimum_rate=500,
+                 output_spool_size=spool) as server:
+        with Client(server.address) as client:
+            # Or the kernel may take all of it.
+            client.sock.setsockopt(
+                socket.SOL_SOCKET, socket.SO_RCVBUF, 100_000)
+            client.send(get())
+            read(client.sock, 4_000_000)
+            until(lambda: blocks.closed)
+            until(lambda: not server.statistics().connections)
+            # Some of it was still to come.
+            assert len(client.read_all()) < 100_000 * count - 4_000_000
+
+
+def read(sock: socket.socket, count: int) -> None:
+    """Read so much."""
+    while count > 0:
+        found = sock.recv(min(65536, count))
+        assert found
+        count -= len(found)
+
+
+@contextlib.contextmanager
+def reading(block: int) -> Iterator[
+        tuple[Output, socket.socket, socket.socket]]:
+    """An output with so much in it, its socket, and the client's."""
+    with (socket.create_server(('127.0.0.1', 0)) as listening,
+          socket.socket() as client):
+        # What it has not read is on the server's side.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 100_000)
+        client.settimeout(20)
+        client.connect(listening.getsockname())
+        sock, _ = listening.accept()
+        with sock:
+            sock.setblocking(False)
+            output = Output(sock, Settings())
+            output.send(b'x' * block)
+            try:
+                yield output, sock, client
+            finally:
+                output.abort()
+
+
+def test_credit_of_a_fast_reader_does_not_last() -> None:
+    with reading(10 ** 7) as (output, sock, client):
+        for _ in range(50):
+            read(client, 100_000)
+            if select.select([], [sock], [], 0)[1]:
+                output.advance()
+        now = time.monotonic()
+        assert output.parts
+        assert not output.is_stalled(now + 61)
+        assert not output.is_stalled(now + 120)
+        assert output.is_stalled(now + 122)
+
+
+def test_a_steady_reader_is_seen_through_the_kernels_buffer() -> None:
+    """Which takes nothing for a long time, while the client reads."""
+    with reading(10 ** 7) as (output, sock, client):
+        silent = 0
+        for minute in range(1, 21):
+            sent, taken = output._sent, output._taken()
+            read(client, 200_000)
+            until(lambda: output._taken() > taken)  # noqa: B023
+            assert not output.is_stalled(time.monotonic() + 60 * minute)
+            if select.select([], [sock], [], 0)[1]:
+                output.advance()
+            silent += output._sent == sent
+        # Or this could not fail.
+        assert silent > 2
+        assert output.is_stalled(time.monotonic() + 60 * 30)
