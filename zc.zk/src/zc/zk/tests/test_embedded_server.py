@@ -265,16 +265,16 @@ def test_who_does_not_read_its_events_is_given_up(server, caplog):
     path = '/' + 'x' * 10_000
     with Wire(server.connection_string) as deaf:
         host, port = deaf.socket.getsockname()
-        deaf.start()
+        deaf.start(timeout=40_000)  # nor does its session end before
         deaf.request(wire.ADD_WATCH, wire.text(path) + bytes(4))
         with Wire(server.connection_string) as busy:
-            busy.start()
+            busy.start(timeout=40_000)
             busy.request(wire.CREATE, wire.creation(path))
             changes = wire.parts(
                 *[(wire.SET_DATA, wire.setting(path, b''))] * 80)
             for _ in range(40):  # some 32 MB of events
                 assert busy.request(wire.MULTI, changes).code == 0
-            wait_for(lambda: caplog.records)
+            wait_for(lambda: caplog.records, 30)
             assert busy.request(wire.SYNC, wire.text('/')).code == 0
     assert [record.getMessage() for record in caplog.records] == [
         f'{host}:{port} does not read its events: closed']
