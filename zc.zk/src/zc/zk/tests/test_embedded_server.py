@@ -19,7 +19,8 @@ from zc.zk.tests.wire import Wire
 
 @pytest.fixture
 def server():
-    with Server() as server:
+    # Sessions may be long, so that a slow machine ends none.
+    with Server(max_session_timeout=60_000) as server:
         yield server
 
 
@@ -265,10 +266,10 @@ def test_who_does_not_read_its_events_is_given_up(server, caplog):
     path = '/' + 'x' * 10_000
     with Wire(server.connection_string) as deaf:
         host, port = deaf.socket.getsockname()
-        deaf.start(timeout=40_000)  # nor does its session end before
+        deaf.start(timeout=60_000)
         deaf.request(wire.ADD_WATCH, wire.text(path) + bytes(4))
         with Wire(server.connection_string) as busy:
-            busy.start(timeout=40_000)
+            busy.start(timeout=60_000)
             busy.request(wire.CREATE, wire.creation(path))
             changes = wire.parts(
                 *[(wire.SET_DATA, wire.setting(path, b''))] * 80)
