@@ -18,6 +18,7 @@ waits for a slow one for more than a few milliseconds.
 """
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -96,11 +97,17 @@ class Workers:
 
     def leftover(self) -> list[Channel]:
         """After a stop: the connections whose requests nobody runs."""
-        found = list(self._loop.ready)
-        while not self._queue.empty():
-            item = self._queue.get()
-            if item is not STOP and item is not BATON:
-                found.append(item)
+        found, stops = list(self._loop.ready), 0
+        with contextlib.suppress(Empty):
+            while True:
+                item = self._queue.get_nowait()
+                if item is STOP:
+                    stops += 1
+                elif item is not BATON:
+                    found.append(item)
+        # Those who are still in the application are to find theirs.
+        for _ in range(stops):
+            self._queue.put(STOP)
         return found
 
     # A worker.

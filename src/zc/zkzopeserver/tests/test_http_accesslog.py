@@ -204,6 +204,7 @@ def test_a_line_that_comes_when_others_are_written_is_not_left(
         def __gt__(self, count: int) -> bool:
             # The last that it does is to tell of these.
             log._dropped += 1
+            log._wake()
             until(lambda: 'lines were dropped' in caplog.text)
             return int.__gt__(self, count)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from zc.zkzopeserver.http import receiver
 from zc.zkzopeserver.http.channel import Channel
 from zc.zkzopeserver.http.loop import Loop
 from zc.zkzopeserver.http.workers import LONG
@@ -191,6 +192,7 @@ def test_a_file_in_answer_to_a_large_body_ends_no_turns(
 
 def test_who_waits_goes_on_one_a_turn(
         monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receiver, 'PATIENCE', 60)
     with turning(monkeypatch, 4, body_memory=300_000) as (
             loop, clients, server):
         context = server._engine.context
@@ -223,7 +225,7 @@ def test_reading_a_body_is_not_work() -> None:
                 assert client.response().body == b'%d' % 2 ** 20
                 return workers._average < QUICK
 
-            until(is_quick)
+            until(is_quick, 60)
 
 
 def test_small_requests_pass_between_large_bodies() -> None:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from zc.zkzopeserver.http import acceptor
+from zc.zkzopeserver.http import loop
 from zc.zkzopeserver.http.polling import Waker
 from zc.zkzopeserver.tests.http_corpus.case import get
 from zc.zkzopeserver.tests.http_corpus.case import post
@@ -126,7 +128,10 @@ def test_an_idle_server_sleeps() -> None:
             assert time.process_time() - before < 0.1
 
 
-def test_requests_now_and_then_are_answered_at_once() -> None:
+def test_requests_now_and_then_are_answered_at_once(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    # Or the next sweep would come to the rescue.
+    monkeypatch.setattr(loop, 'SWEEP', 60)
     with serving(hello, threads=2) as server:
         with Client(server.address) as client:
             for _ in range(600):
@@ -137,7 +142,7 @@ def test_requests_now_and_then_are_answered_at_once() -> None:
                 began = time.monotonic()
                 client.get()
                 slowest = max(slowest, time.monotonic() - began)
-            assert slowest < 0.5
+            assert slowest < 15
 
 
 def test_an_application_that_answers_itself() -> None:
@@ -224,7 +229,9 @@ def test_a_connection_that_fails_us_afterwards_is_ended(
 @pytest.mark.parametrize('quick', [0, 600])
 def test_whoever_polls_goes_on_when_a_log_fails(
         quick: int, kind: type[BaseException],
-        caplog: pytest.LogCaptureFixture) -> None:
+        caplog: pytest.LogCaptureFixture,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(acceptor, 'SPARED', 60)
     with serving(hello, threads=1, connection_limit=1) as server:
         with failing('which is the connection_limit', kind,
                      'zc.zkzopeserver.http.acceptor'):

@@ -289,11 +289,9 @@ def test_a_slow_request_among_quick_ones_keeps_no_other_waiting() -> None:
             for _ in range(5):
                 slow.send(get())
                 until(lambda: gate.inside == 1)
-                began = time.monotonic()
+                # One that waited would do so for ever.
                 for _ in range(300):
                     quick.get(b'/free')
-                # A loaded machine is slow; waiting would be for ever.
-                assert time.monotonic() - began < 5
                 gate.open()
                 assert slow.response().status == 200
 
