@@ -130,7 +130,7 @@ class Server:
         self._engine = Engine(
             context, self._shell.socket,
             lambda sock, peer: self._shell.channel_class(context, sock, peer),
-            f'zkzopeserver-{self._shell.port}')
+            f'zkzopeserver-{self._shell.port}', backlog)
 
     def start(self) -> None:
         """Start the loop and the threads, and return."""
@@ -146,8 +146,8 @@ class Server:
               is_hurried: Callable[[], bool] = lambda: False) -> int:
         """Accept no more and finish; how many requests had to be cut.
 
-        Everything that waits in the listen queue is still served.  The time
-        is over as soon as `is_hurried` says so.
+        Everything that waits in the listen queue now is still served.  The
+        time is over as soon as `is_hurried` says so.
         """
         return self._engine.drain(timeout, self._shell.close, is_hurried)
 

@@ -45,12 +45,17 @@ class Statistics:
 
 
 class Engine:
-    """Serves on a listening socket, which stays its owner's to close."""
+    """Serves on a listening socket, which stays its owner's to close.
+
+    `backlog` is the length of that socket's listen queue.
+    """
 
     def __init__(self, context: Context, sock: socket.socket,
                  make_channel: Callable[[Any, Any], Channel] | None = None,
-                 name: str = 'zkzopeserver') -> None:
+                 name: str = 'zkzopeserver', backlog: int = 1024) -> None:
         self.context = context
+        self._backlog = backlog
+        self._late = 0
         self._acceptor = Acceptor(
             context, sock,
             make_channel or (lambda *args: Channel(context, *args)))
@@ -114,8 +119,10 @@ class Engine:
     def _stop_accepting(self, close_listener: Callable[[], None]) -> None:
         if self._acceptor.is_closed:
             return
-        self._loop.accept()
-        if self._acceptor.is_exhausted:
+        self._late += self._loop.accept()
+        # Clients may come as fast as they are accepted; those who waited when
+        # the stop began are here by then.
+        if self._acceptor.is_exhausted or self._late > self._backlog:
             self._acceptor.close()
             close_listener()
 

@@ -150,9 +150,11 @@ class Loop:
         except BaseException:
             logger.exception('the polling goes on after a failed call')
 
-    def accept(self) -> None:
-        """Take new connections, to look soon what they have to say."""
-        self.context.again.extend(self.acceptor.accept())
+    def accept(self) -> int:
+        """Take new connections, to look soon what they say; how many."""
+        found = self.acceptor.accept()
+        self.context.again.extend(found)
+        return len(found)
 
     def _again(self) -> float:
         """Go on with those that were not done; the `grace` of a request."""

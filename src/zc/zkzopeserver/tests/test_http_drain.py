@@ -8,6 +8,8 @@ import time
 
 import pytest
 
+from zc.zkzopeserver.http import acceptor
+from zc.zkzopeserver.http import channel
 from zc.zkzopeserver.http import engine
 from zc.zkzopeserver.server import Server
 from zc.zkzopeserver.tests.http_corpus.case import get
@@ -101,7 +103,7 @@ def test_what_waits_in_the_listen_queue_is_answered() -> None:
             client.sock.close()
 
 
-def test_what_has_begun_to_come_is_awaited() -> None:
+def test_what_has_begun_to_come_is_awaited(patience: None) -> None:
     with serving(hello) as server, Client(server.address) as client:
         client.send(HELLO[:-2])
         until(lambda: server.statistics().connections == 1)
@@ -111,6 +113,23 @@ def test_what_has_begun_to_come_is_awaited() -> None:
         client.send(HELLO[-2:])
         assert client.response().status == 200
         thread.join()
+
+
+def test_clients_that_keep_coming_keep_no_stop_waiting(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(hello, backlog=200) as server:
+        accept = server._engine._acceptor.accept
+
+        def never_done() -> list[channel.Channel]:
+            for _ in range(acceptor.AT_ONCE + 1):
+                socket.create_connection(server.address, timeout=20).close()
+            return accept()
+
+        monkeypatch.setattr(
+            server._engine._acceptor, 'accept', never_done)
+        began = time.monotonic()
+        assert server.drain(60) == 0
+        assert time.monotonic() - began < 30
 
 
 def can_connect(server: Server) -> bool:
