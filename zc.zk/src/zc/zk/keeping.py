@@ -123,6 +123,7 @@ class Keeper:
                 return self._remove(entry)
             except Raced as raced:
                 logger.debug('%s changed meanwhile', raced)
+                entry.written = 0
         raise ConnectionLoss('the nodes or the connection keep changing')
 
     def _remove(self, entry: Entry) -> bool:
@@ -142,13 +143,17 @@ class Keeper:
         missing = [path for path, stat in stats.items() if stat is None]
         is_deleted = (entry.session == session
                       and entry.displaced.keys().isdisjoint(missing))
-        self._displace(entry, foreign, stats)
         if missing or stale:
             entry.session = None
-        self._nodes.change(_changes(entry, stats, stale, foreign), entry.acl)
+        self._displace(entry, foreign, stats)
+        changes = _changes(entry, stats, stale, foreign)
+        if len(missing) + len(stale) + len(foreign) == len(stats):
+            # Whatever becomes of the answer: what is ours afterwards has it.
+            entry.written = serial
+        self._nodes.change(changes, entry.acl)
         for path, owner in stale.items():
             logger.warning('%s: replaced the node of %s', path, owner)
-        if missing or stale:
+        if entry.session != session and len(foreign) < len(stats):
             _created(entry, missing, is_deleted)
         entry.session = session
         entry.fresh = False

@@ -19,6 +19,7 @@ from kazoo.security import READ_ACL_UNSAFE
 from kazoo.security import Permissions
 from kazoo.security import make_acl
 from kazoo.security import make_digest_acl
+from zc.zk.keeping import Keeper
 from zc.zk.testing.waiting import wait_for
 from zc.zk.tests import versions
 
@@ -524,6 +525,23 @@ def test_displaced_by_a_live_process(zk, connect, caplog):
     assert owner(zk) == session(zk)
     assert zk.get_properties(NODE)['a'] == 1
     assert caplog.messages[-1] == f'Registered again: {NODE}'
+
+
+def test_who_comes_back_says_so_once_the_node_is_there(
+        zk, connect, monkeypatch):
+    mine, other = zk.register(PATH, ADDRESS), connect()
+    theirs = other.register(PATH, ADDRESS)
+    wait_for(lambda: mine.state == 'displaced')
+    displace, seen = Keeper._displace, []
+
+    def watched(*arguments):
+        displace(*arguments)
+        seen.append((mine.state, owner(other) is not None))
+
+    monkeypatch.setattr(Keeper, '_displace', watched)
+    theirs.withdraw()
+    wait_for(lambda: mine.state == 'registered')
+    assert seen[0] == ('lost', False)
 
 
 def test_displaced_while_the_session_was_lost(zk, zookeeper, connect, caplog):

@@ -1,9 +1,12 @@
 """Registrations behind a network that fails in every way."""
+import logging
+import threading
 import time
 
 import pytest
 import zc.zk
 from kazoo.exceptions import QuotaExceededError
+from zc.zk.ephemerals import Ephemerals
 from zc.zk.testing.proxy import Proxy
 from zc.zk.testing.waiting import wait_for
 from zc.zk.tests.frames import Frames
@@ -81,6 +84,37 @@ def test_withdrawn_while_the_network_is_cut(witness, zk, proxy):
     assert time.monotonic() - started < 1
     proxy.heal()
     wait_for(lambda: not witness.exists(NODE))
+
+
+def test_an_answer_that_is_lost_changes_nothing(
+        zookeeper, witness, proxy, caplog, monkeypatch):
+    """The node is there, and the connection gone before we hear of it."""
+    caplog.set_level(logging.INFO, 'zc.zk')
+    change = Ephemerals.change
+
+    def cut_off(*arguments):
+        monkeypatch.undo()
+        proxy.half_open('to_server')
+        change(*arguments)
+
+    def register():
+        registrations.append(zk.register(PATH, '192.0.2.7:8080'))
+
+    registrations = []
+    with zc.zk.ZooKeeper(proxy.connection_string + zookeeper.chroot,
+                         10.) as zk:
+        monkeypatch.setattr(Ephemerals, 'change', cut_off)
+        thread = threading.Thread(target=register)
+        thread.start()
+        created = wait_for(lambda: witness.exists(NODE)).czxid
+        proxy.drop()
+        proxy.heal()
+        thread.join()
+        registration, = registrations
+        assert registration.state == 'registered'
+        assert registration.reregistered == 0
+        assert witness.exists(NODE).czxid == created
+        assert caplog.messages.count(f'Registered {NODE}') == 1
 
 
 THROTTLED, QUOTA_EXCEEDED = -127, -125
