@@ -41,9 +41,14 @@ def monitored(zookeeper, tree):
 def test_status(monitored, tree):
     address, = tree.get_children(PATH)
     get(address)
-    # A request counts as served when its answer is on its way to us.
-    wait_for(lambda: json.loads(monitored('status json'))['requests'] == 1)
-    status = json.loads(monitored('status json'))
+
+    def after_the_request():
+        status = json.loads(monitored('status json'))
+        return (status['requests'], status['in_flight']) == (1, 0) and status
+
+    # It counts as served when its answer is on its way to us, and is in
+    # flight for a moment longer.
+    status = wait_for(after_the_request)
     assert 0 <= status.pop('uptime') < 300
     assert status == {
         'state': 'registered', 'nodes': [f'{PATH}/{address}'],
