@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from zc.zkzopeserver import readiness
 from zc.zkzopeserver.errors import ReadyError
 from zc.zkzopeserver.readiness import wait_until_ready
 from zc.zkzopeserver.server import Server
@@ -53,7 +54,9 @@ def test_all_interfaces_are_asked_on_loopback():
         assert wait_until_ready(('', address[1]), '/', 10, threading.Event())
 
 
-def test_never_ready():
+def test_never_ready(monkeypatch):
+    # No second attempt: one in the last moment is cut on a slow machine.
+    monkeypatch.setattr(readiness, 'INTERVAL', 10)
     with serving(['503 Not Yet']) as (address, asked):
         with pytest.raises(ReadyError) as caught:
             wait_until_ready(address, '/up', 0.3, threading.Event())
@@ -61,6 +64,13 @@ def test_never_ready():
         "option 'ready': /up did not answer 2xx or 3xx within 0.3 s;"
         ' last: 503')
     assert caught.value.exit_status == 4
+
+
+def test_asked_until_its_time_is_over():
+    with serving(['503 Not Yet']) as (address, asked):
+        # The time may end in the middle of an attempt.
+        with pytest.raises(ReadyError, match='; last: (503|timed out)$'):
+            wait_until_ready(address, '/', 0.3, threading.Event())
 
 
 def test_a_server_that_never_answers_is_bounded():
