@@ -1,6 +1,7 @@
 import io
 import os
 import pty
+import types
 
 from zc.zkzopeserver.control.progress import Progress
 
@@ -17,6 +18,9 @@ def test_elsewhere_a_line_for_each_news():
 
 def test_on_a_terminal_one_line(monkeypatch):
     monkeypatch.setenv('TERM', 'xterm')
+    # One second passes before the first, two before each of the others.
+    clock = types.SimpleNamespace(monotonic=iter([10, 11, 13, 15]).__next__)
+    monkeypatch.setattr('zc.zkzopeserver.control.progress.time', clock)
     ours, theirs = pty.openpty()
     with open(theirs, 'w') as stream, open(ours, 'rb', buffering=0) as screen:
         with Progress('web', stream) as progress:
@@ -28,8 +32,8 @@ def test_on_a_terminal_one_line(monkeypatch):
         while not written.endswith(b'\x1b[K') or b'more' not in written:
             written += screen.read(1000)
     wipe = b'\r\x1b[K'
-    assert written == (b'web: 1 of 2 (0 s)' + wipe + b'web: 2 of 2 (0 s)'
-                       + wipe + b'web: up\r\n' + b'web: more (0 s)' + wipe)
+    assert written == (b'web: 1 of 2 (1 s)' + wipe + b'web: 2 of 2 (3 s)'
+                       + wipe + b'web: up\r\n' + b'web: more (5 s)' + wipe)
 
 
 def test_a_terminal_that_can_do_nothing(monkeypatch):
