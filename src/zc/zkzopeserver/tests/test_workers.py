@@ -498,8 +498,10 @@ def test_systemd_hears_of_start_roll_and_stop(tmp_path):
     with Systemd(tmp_path) as systemd, running(
             tmp_path, environment=systemd.environment) as program:
         program.wait_registered(2)
-        wait_for(lambda: systemd.told('READY=1'))
-        assert 'STATUS=2 of 2 workers registered' in systemd.states()
+        # It follows READY=1.
+        wait_for(lambda: 'STATUS=2 of 2 workers registered'
+                 in systemd.states())
+        assert systemd.told('READY=1')
         before = time.monotonic_ns() // 1000
         program.send(signal.SIGHUP)
         wait_for(lambda: len(systemd.told('READY=1')) == 2)
