@@ -238,11 +238,14 @@ def test_gives_up_though_some_have_lived(tmp_path):
 
 
 def test_deaths_at_the_start_let_one_try_for_all(tmp_path):
+    # Long enough for the plan to be another before the next two tries.
     with running(tmp_path, {'exit': 1}, workers='3',
-                 constants={'backoff.FIRST_S': 0.01}) as program:
+                 constants={'backoff.FIRST_S': 1}) as program:
         program.wait_log('starting another in', 3)
         program.plan()
         program.wait_registered(3)
+        *_, afterwards = program.log().split('starting another in')
+        assert afterwards.split('is registered')[0].count('started') == 1
         # Three that died, a fourth perhaps, one that tried, and the others.
         assert len(program.events('started')) in (6, 7)
         assert program.stop() == 0
