@@ -108,9 +108,13 @@ class StandIn:
     def loop(self, wakeup: Wakeup) -> None:
         """Beat until SIGTERM; SIGUSR1 makes it hang."""
         interval = self.link.beat_interval_s or 0.5
+        has_beaten = False
         while not self.parent_is_gone.is_set():
             if not self.hangs:
                 self.link.beat()
+                if not has_beaten:
+                    has_beaten = True
+                    self.tell('beating')
             select.select([wakeup], [], [], min(interval, 0.1))
             signals = wakeup.read()
             self.hangs |= signal.SIGUSR1 in signals

@@ -570,9 +570,10 @@ def watched(systemd, seconds):
 
 def test_watchdog_is_fed(tmp_path):
     with Systemd(tmp_path) as systemd, running(
-            tmp_path, environment=watched(systemd, 1)) as program:
+            tmp_path, environment=watched(systemd, 4)) as program:
         workers = program.wait_registered(2)
-        wait_for(lambda: len(systemd.told('WATCHDOG=1')) >= 5)
+        # Each after half of the time: long enough to find a worker silent.
+        wait_for(lambda: len(systemd.told('WATCHDOG=1')) >= 4, 20)
         assert program.registered() == workers
         assert program.stop() == 0
 
@@ -580,11 +581,14 @@ def test_watchdog_is_fed(tmp_path):
 @pytest.mark.parametrize('number', [signal.SIGUSR1, signal.SIGSTOP])
 def test_hung_worker_is_killed_and_replaced(tmp_path, number):
     with Systemd(tmp_path) as systemd, running(
-            tmp_path, environment=watched(systemd, 1)) as program:
+            tmp_path, environment=watched(systemd, 4)) as program:
         hung, sound = program.wait_registered(2)
+        # Who never beat is not expected to.
+        wait_for(lambda: hung in program.events('beating'))
         os.kill(hung, number)
         program.wait_log(rf'ERROR .* worker {hung} at \S+ hangs, its serving'
-                         r' loop was last heard of [\d.]+ s ago: killing it')
+                         r' loop was last heard of [\d.]+ s ago: killing it',
+                         timeout=20)
         wait_for(lambda: not is_alive(hung))
         assert sound in program.wait_registered(2)
         fed = len(systemd.told('WATCHDOG=1'))
@@ -594,11 +598,13 @@ def test_hung_worker_is_killed_and_replaced(tmp_path, number):
 
 def test_parent_that_was_halted_blames_nobody(tmp_path):
     with Systemd(tmp_path) as systemd, running(
-            tmp_path, environment=watched(systemd, 0.6)) as program:
+            tmp_path, environment=watched(systemd, 4)) as program:
         workers = program.wait_registered(2)
+        wait_for(lambda: len(program.events('beating')) == 2)
         for pid in (program.process.pid, *workers):
             os.kill(pid, signal.SIGSTOP)
-        time.sleep(1)  # the time itself is what is tested
+        time.sleep(4.5)  # the time itself is what is tested
+        # The parent first: beats that it hears would hide what it forgives.
         for pid in (program.process.pid, *workers):
             os.kill(pid, signal.SIGCONT)
         program.wait_log('WARNING .* this process did not run for')
