@@ -16,8 +16,6 @@ from pathlib import Path
 import psutil
 from zc.zk.testing.waiting import wait_for
 
-from zc.zkzopeserver.tests.running import get
-
 # Runs bin/NAME's entry point as the generated script does.
 START = ('import sys; from zc.zkzopeserver.start import main;'
          ' sys.exit(main(sys.argv[1], "web", sys.argv[2:]))')
@@ -121,17 +119,27 @@ def gone(client, path: str = '/fooservice/providers',
 
 def asking(address: str, path: str = '/slow'
            ) -> tuple[threading.Thread, list]:
-    """A request in a thread: (thread, list of what came)."""
+    """A request in a thread, once it is sent: (thread, list of what came)."""
     results = []
+    sent = threading.Event()
 
     def ask():
+        connection = http.client.HTTPConnection(address, timeout=60)
         try:
-            results.append(get(address, path, timeout=60))
+            connection.request('GET', path)
+            sent.set()
+            response = connection.getresponse()
+            results.append((response.status, response.read().decode()))
         except (OSError, http.client.HTTPException) as reason:
             results.append(reason)
+        finally:
+            connection.close()
+            # Or it could not be, as the results tell.
+            sent.set()
 
     thread = threading.Thread(target=ask)
     thread.start()
+    assert sent.wait(30), f'no request is sent to {address}'
     return thread, results
 
 

@@ -21,6 +21,7 @@ PATH = '/fooservice/providers'
 ATTEMPTS = 10
 
 SLOW = 'call:zc.zkzopeserver.tests.running:make_slow'
+GATED = 'call:zc.zkzopeserver.tests.running:make_gated'
 
 
 @pytest.fixture
@@ -33,13 +34,18 @@ def tree(client, zookeeper):
 
 @pytest.fixture
 def serving(zookeeper, tree, tmp_path):
-    """A function that starts a server: (process, address)."""
+    """A function that starts a server: (process, address).
+
+    A slow request takes the seconds, or until the file `gate` is there.
+    """
     import contextlib
     with contextlib.ExitStack() as stack:
-        def start(seconds='1', **options):
+        def start(seconds='1', gate=None, **options):
             options.setdefault('threads', '4')
-            ini = write_ini(tmp_path, zookeeper.connection_string,
-                            app=f'{SLOW}\nseconds = {seconds}', **options)
+            app = (f'{GATED}\ngate = {gate}' if gate
+                   else f'{SLOW}\nseconds = {seconds}')
+            ini = write_ini(tmp_path, zookeeper.connection_string, app=app,
+                            **options)
             process = stack.enter_context(started(ini))
             address, = registered(tree, process)
             return process, address
@@ -56,13 +62,15 @@ def gone(tree):
     wait_for(lambda: not tree.get_children(PATH), 10, 'the node to go')
 
 
-def test_requests_in_flight_are_finished(serving, tree):
-    process, address = serving('10')
+def test_requests_in_flight_are_finished(serving, tree, tmp_path):
+    gate = tmp_path / 'gate'
+    process, address = serving(gate=gate)
     slow = [asking(address) for _ in range(3)]
     until_in_flight(address, process)
     process.signal()
     gone(tree)
     assert process.popen.poll() is None
+    gate.touch()
     assert process.ended() == 0, process.output
     for thread, results in slow:
         thread.join()
