@@ -18,6 +18,7 @@ from zc.zkzopeserver.tests.running import get
 
 PATH = '/fooservice/providers'
 ECHO = 'call:zc.zkzopeserver.tests.functional.echo:make_echo'
+GATED = 'call:zc.zkzopeserver.tests.running:make_gated'
 
 
 @pytest.fixture
@@ -223,17 +224,21 @@ def test_signals_for_the_parent_do_not_harm_a_worker(
 
 def test_sigterm_to_all_processes_is_one_request_to_stop(
         embedded, embedded_tree, tmp_path):
-    ini = write_ini(tmp_path, embedded,
-                    ECHO + '\nslow_every = 1\nslow_s = 1')
+    gate = tmp_path / 'gate'
+    ini = write_ini(tmp_path, embedded, f'{GATED}\ngate = {gate}')
     with processes.started(ini) as process:
         nodes = registered(embedded_tree, process, count=2)
         everybody = family(process)
         with ThreadPoolExecutor() as executor:
-            answers = [executor.submit(get, address) for address in nodes]
+            answers = [executor.submit(get, address, '/slow', 60)
+                       for address in nodes]
             wait_for(lambda: all(map(is_busy, everybody[1:])))
             # As systemd does; and the parent tells its workers, too.
             for pid in reversed(everybody):
                 os.kill(pid, signal.SIGTERM)
+            wait_for(lambda: 'SIGTERM: stopping' in process.output, 30,
+                     lambda: process.output)
+            gate.touch()
             assert [answer.result()[0] for answer in answers] == [200, 200]
         assert process.ended() == 0
         assert ' again: ' not in process.output
