@@ -7,7 +7,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 
 import pytest
 import zc.zk.embedded
@@ -306,18 +305,14 @@ def test_stop_without_a_manager(local, embedded):
     assert web('status', status=3) == 'web: not running\n'
 
 
-def test_a_second_stop_waits_with_the_first(local, embedded):
-    web = local(threads='2')
-    text = web.ini.read_text()
-    web.ini.write_text(text.replace(
-        'call:zc.zkzopeserver.hello:make_hello',
-        'call:zc.zkzopeserver.tests.running:make_slow\nseconds = 6'))
+def test_a_second_stop_waits_with_the_first(local, embedded, tmp_path):
+    gate = tmp_path / 'gate'
+    web = local(threads='2', graceful_timeout='300',
+                app='call:zc.zkzopeserver.tests.running:make_gated\n'
+                    f'gate = {gate}')
     web('start')
     [address] = embedded.zk.get_children(PATH)
-    answers = []
-    slow = threading.Thread(target=lambda: answers.append(
-        get(address, '/slow', timeout=30)[0]))
-    slow.start()
+    slow, results = asking(address)
     wait_for(lambda: get(address)[0] == 200, 10)
     with contextlib.ExitStack() as stack:
         stops = []
@@ -325,11 +320,12 @@ def test_a_second_stop_waits_with_the_first(local, embedded):
         for _ in range(5):
             stop = stack.enter_context(started(web.ini, 'stop'))
             stops.append(stop)
-            wait_for(lambda stop=stop: 'stopping pid' in stop.output, 10,
+            wait_for(lambda stop=stop: 'stopping pid' in stop.output, 30,
                      lambda stop=stop: stop.output)
+        gate.touch()
         assert [stop.ended() for stop in stops] == [0] * 5
     slow.join()
-    assert answers == [200]
+    assert results[0][0] == 200, results
     assert 'exit status 0' in web.log()
 
 
