@@ -288,8 +288,8 @@ def test_what_an_interrupt_finds_being_sent_may_have_been_made(
     sent[-1].get(10)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[
-    HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[
+    HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(trees.nodes())
 def test_any_tree_comes_back(connection, tree):
     for node in below(tree):
@@ -299,8 +299,8 @@ def test_any_tree_comes_back(connection, tree):
     assert text_of(connection) == wanted
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[
-    HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[
+    HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(trees.data())
 def test_any_data_comes_back(connection, data):
     """Export, import elsewhere, export: the same text and the same data."""
