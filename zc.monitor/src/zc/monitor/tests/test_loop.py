@@ -2,6 +2,7 @@
 import contextlib
 import os
 import random
+import re
 import resource
 import socket
 import threading
@@ -37,8 +38,10 @@ def test_a_command_that_hangs_again_and_again_leaves_room(release):
             stack.enter_context(Client(listener.address)).send(b'hang\n')
         wait_for(lambda: release.running == 4)
         answer = zc.monitor.ask(listener.address, 'hang')
-        assert answer.startswith("Busy, running 'hang' for 0 s, 'hang' for")
-        assert answer.endswith('. Try again later.\n')
+        one = r"'hang' for \d+ s"
+        assert re.fullmatch(
+            rf'Busy, running {one}, {one}, {one}, {one}\. '
+            r'Try again later\.\n', answer)
         assert zc.monitor.ask(listener.address, 'quit') == 'Goodbye.\n'
         release.set()
 
@@ -122,7 +125,8 @@ def test_who_never_asks_is_sent_away():
 
 
 def test_who_is_interactive_may_be_silent():
-    with serve(idle=0.1) as listener, Client(listener.address) as client:
+    # Long enough for a slow machine to hear of the first command.
+    with serve(idle=2) as listener, Client(listener.address) as client:
         client.send(b'interactive\n').expect(
             'Interactive mode on.  Use "quit" to exit.\n')
         with Client(listener.address) as other:
