@@ -207,7 +207,7 @@ def test_close_is_quick_when_the_server_hangs(zookeeper_server):
     zookeeper_server.pause()
     started = time.monotonic()
     zk.close()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 8
 
 
 def test_close_ends_calls_that_wait(zookeeper_server):

@@ -38,7 +38,7 @@ def test_gives_up_in_time():
     begin = time.monotonic()
     with pytest.raises(AssertionError):
         wait_for(lambda: False, .1)
-    assert .1 <= time.monotonic() - begin < 2
+    assert .1 <= time.monotonic() - begin < 8
 
 
 def test_errors_of_the_condition_are_not_caught():
