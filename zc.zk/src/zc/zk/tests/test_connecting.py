@@ -79,17 +79,23 @@ def test_session_timeout_is_in_seconds(zookeeper):
         assert zk.client._session_timeout == 2500
 
 
+def told_seconds(text):
+    """How long it says that it has waited: longer on a slow machine."""
+    told = re.match(r'no ZooKeeper answered within (\d+\.\d) s at ', text)
+    return float(told[1])
+
+
 def test_nobody_there(nobody, no_leaks):
     text, seconds = fails(nobody + ',127.0.0.1:1')
-    assert text.startswith('no ZooKeeper answered within 2.')
+    assert 2 <= told_seconds(text) < 12  # of the 15 s that silence gets
     assert text.endswith(f's at {nobody}, 127.0.0.1:1 (Connection refused)')
-    assert 1.5 < seconds < 4
+    assert 2 <= seconds < 13
 
 
 def test_nobody_answers(silent, no_leaks):
     text, seconds = fails(silent, .8)
     assert silent in text
-    assert seconds < 4
+    assert seconds < 8
 
 
 def test_nobody_there_but_one_who_does_not_answer(silent, nobody):
@@ -369,11 +375,13 @@ def test_a_tls_server_that_is_not_asked_for_tls(certificate, tls_port,
     assert 'the server speaks TLS' in text or 'the server hung up' in text
 
 
-@pytest.mark.parametrize('said, told', [
-    (b'\x15\x03\x03\0\2\2\x46', '(the server speaks TLS)'),
-    (b'', '(the server hung up without an answer, as one that speaks TLS does,'
-          ' or one that is not ready)')])
-def test_a_server_that_hangs_up(said, told, no_leaks):
+@pytest.mark.parametrize('said, session_timeout, least, most, told', [
+    (b'\x15\x03\x03\0\2\2\x46', 10., 2, 12, '(the server speaks TLS)'),
+    # It may yet join its ensemble, and gets the time that silence gets.
+    (b'', 4., 6, 60, '(the server hung up without an answer, as one that'
+                     ' speaks TLS does, or one that is not ready)')])
+def test_a_server_that_hangs_up(said, session_timeout, least, most, told,
+                                no_leaks):
     def serve():
         while True:
             connection, _ = server.accept()
@@ -387,14 +395,12 @@ def test_a_server_that_hangs_up(said, told, no_leaks):
         thread = threading.Thread(target=serve)
         thread.start()
         try:
-            text, seconds = fails(f'{address[0]}:{address[1]}', 4.)
+            text, _ = fails(f'{address[0]}:{address[1]}', session_timeout)
         finally:
             socket.create_connection(address).close()
             thread.join()
     assert text.endswith(told)
-    # It may yet join its ensemble, but not begin to speak otherwise.
-    assert text.startswith('no ZooKeeper answered within '
-                           + ('6.' if not said else '2.'))
+    assert least <= told_seconds(text) < most
 
 
 @pytest.mark.parametrize('options', [
