@@ -14,6 +14,7 @@ from zc.zk.testing.clients import start_client
 from zc.zk.testing.clients import stop_client
 from zc.zk.testing.development import Embedded
 from zc.zk.testing.leaks import no_leaks as nothing_left
+from zc.zk.testing.waiting import wait_for
 
 
 @pytest.fixture
@@ -142,11 +143,13 @@ def test_nothing_confirmed_is_lost_when_the_process_is_killed(tmp_path):
     confirmed = {}
     with Embedded(tmp_path) as server:
         for life in range(LIVES):
+            # A long session: nothing else shall end its writing.
             client = start_client(
-                server.hosts, command_retry={'max_tries': 0})
+                server.hosts, timeout=60, command_retry={'max_tries': 0})
             client.ensure_path('/kept')
-            killer = threading.Timer(
-                .1 + source.random() / 5, lambda: _kill(server))
+            enough = len(confirmed) + source.randrange(20, 200)
+            killer = threading.Thread(
+                target=_kill, args=[server, confirmed, enough])
             killer.start()
             _write(client, f'/kept/{life}-', confirmed)
             killer.join()
@@ -159,10 +162,11 @@ def test_nothing_confirmed_is_lost_when_the_process_is_killed(tmp_path):
         for name in source.sample(sorted(confirmed), 20):
             assert client.get(name)[0] == confirmed[name]
         stop_client(client)
-    assert len(confirmed) > 20 * LIVES
 
 
-def _kill(server):
+def _kill(server, confirmed, enough):
+    """Kill it when so many are confirmed, whatever it is at by then."""
+    wait_for(lambda: len(confirmed) >= enough, 60, interval=.001)
     server.kill()
     server.start()
 
