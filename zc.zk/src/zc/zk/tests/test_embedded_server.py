@@ -242,7 +242,9 @@ def test_who_never_asks_for_a_session_is_sent_away():
 
 
 def test_who_does_not_read_the_end_is_closed_all_the_same():
-    with Server(tick=5) as server:
+    # A session of 2 s, and as long for the last frames, and for the first
+    # ones of who is slow.
+    with Server(tick=40, max_session_timeout=2000) as server:
         with Wire(server.connection_string) as deaf:
             deaf.start()
             deaf.request(wire.CREATE, wire.creation('/big', bytes(900_000)))
@@ -266,10 +268,10 @@ def test_who_does_not_read_its_events_is_given_up(server, caplog):
     path = '/' + 'x' * 10_000
     with Wire(server.connection_string) as deaf:
         host, port = deaf.socket.getsockname()
-        deaf.start(timeout=60_000)
+        deaf.start()
         deaf.request(wire.ADD_WATCH, wire.text(path) + bytes(4))
         with Wire(server.connection_string) as busy:
-            busy.start(timeout=60_000)
+            busy.start()
             busy.request(wire.CREATE, wire.creation(path))
             changes = wire.parts(
                 *[(wire.SET_DATA, wire.setting(path, b''))] * 80)
@@ -298,11 +300,10 @@ def test_a_hung_reader_holds_no_more_than_a_few_replies(server):
         writer.start()
         writer.request(wire.CREATE, wire.creation('/big', bytes(900_000)))
     with ExitStack() as stack:
-        deaf = [stack.enter_context(Wire(server.connection_string))
+        deaf = [stack.enter_context(Wire(server.connection_string)).start()
                 for _ in range(10)]
         before = psutil.Process().memory_info().rss
         for connection in deaf:
-            connection.start()
             for _ in range(100):
                 connection.put(wire.GET_DATA, wire.watched('/big'))
         with Wire(server.connection_string) as other:

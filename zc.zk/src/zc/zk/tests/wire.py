@@ -35,6 +35,11 @@ class Event(NamedTuple):
     path: str
 
 
+#: How long a session lasts unless its test says otherwise, in milliseconds:
+#: longer than any test, on a slow machine too.  Servers may allow less.
+SESSION = 60_000
+
+
 class Wire:
     """A connection; with ``start`` one that has a session."""
 
@@ -53,7 +58,7 @@ class Wire:
 
     def start(
         self, session: int = 0, password: bytes = bytes(16),
-        timeout: int = 4000, seen: int = 0, tail: bytes = b'\0',
+        timeout: int = SESSION, seen: int = 0, tail: bytes = b'\0',
     ) -> 'Wire':
         """Ask for a session; ``timeout`` is 0 when it was refused."""
         self.hello(session, password, timeout, seen, tail)
@@ -61,7 +66,7 @@ class Wire:
 
     def hello(
         self, session: int = 0, password: bytes = bytes(16),
-        timeout: int = 4000, seen: int = 0, tail: bytes = b'\0',
+        timeout: int = SESSION, seen: int = 0, tail: bytes = b'\0',
     ) -> None:
         """The first half of ``start``."""
         self.send(struct.pack('>iqiq', 0, seen, timeout, session)
