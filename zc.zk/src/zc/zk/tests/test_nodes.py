@@ -339,4 +339,4 @@ def test_a_root_that_we_may_not_read(zookeeper, closed):
         assert zk.get_properties('/open') == {'a': 1}
         registration = zk.register('/open', '192.0.2.7:80')
         assert closed.exists('/closed/open/192.0.2.7:80')
-        assert registration.withdraw()
+        assert registration.withdraw(30)

@@ -20,6 +20,7 @@ from kazoo.security import Permissions
 from kazoo.security import make_acl
 from kazoo.security import make_digest_acl
 from zc.zk.keeping import Keeper
+from zc.zk.registrar import Registrar
 from zc.zk.testing.waiting import wait_for
 from zc.zk.tests import versions
 
@@ -50,7 +51,15 @@ def connect(request):
 
 
 @pytest.fixture
-def zk(zookeeper, connect):
+def patient(monkeypatch):
+    """Changes get 30 s, not the 1 s after which one goes on without them."""
+    request = Registrar.request
+    monkeypatch.setattr(Registrar, 'request', lambda self, entry, timeout:
+                        request(self, entry, 30))
+
+
+@pytest.fixture
+def zk(zookeeper, connect, patient):
     return connect()
 
 
@@ -143,7 +152,7 @@ def test_an_acl_is_kept(zk, zookeeper):
     assert zk.client.get_acls(NODE)[0] == acl
 
 
-def test_creator_acl(zookeeper, connect, client):
+def test_creator_acl(zookeeper, connect, client, patient):
     zk = connect(auth=[('digest', 'me:secret')])
     registration = zk.register(PATH, ADDRESS, zc.zk.creator_acl())
     assert registration.update(a=1)
