@@ -32,6 +32,8 @@ BLOCK = 16384
 PATIENCE = 0.25
 # So long for a block that others are about to give back.
 BRIEFLY = 0.05
+# Of a method, which is a token (RFC 9110, 5.6.2), or of an empty line.
+BEGINNING = re.compile(rb"[\w!#$%&'*+.^`|~-]|\r\Z", re.ASCII).match
 EMPTY_LINES = re.compile(rb'(?:\r\n)*').match
 
 
@@ -136,6 +138,10 @@ class Receiver:
     def _problem(self, data: bytes | bytearray) -> Refusal | None:
         """Why this can never become a head, if so."""
         settings = self._settings
+        if not BEGINNING(data):
+            # Such as TLS, or a client of something else that was here before:
+            # nobody waits for the end of that line.
+            return Refusal(400, 'This is no HTTP request.')
         if data.count(b'\n') != data.count(b'\r\n'):
             return Refusal(400, 'Lines must end in CR LF.')
         most = settings.max_request_line
