@@ -51,6 +51,7 @@ class Loop:
         self.ready: deque[Channel] = deque()
         self._calls: deque[Callable[[], None]] = deque()
         self._next_sweep = 0.0
+        self._stood_still = False
         # What is left of a turn.
         self._rest: Iterator[tuple[int, int]] | None = None
         self._sources: list[int] = []
@@ -191,7 +192,13 @@ class Loop:
 
     def _sweep(self) -> None:
         context = self.context
+        stood_still = (0 < self._next_sweep < context.now - SWEEP
+                       and not self._stood_still)
         self._next_sweep = context.now + SWEEP
+        self._stood_still = stood_still
+        if stood_still:
+            # What clients have sent meanwhile is to be read first.
+            return
         for channel in list(context.channels.values()):
             if not channel.is_busy and safely(
                     channel, channel.check, context.now):

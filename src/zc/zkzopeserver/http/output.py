@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 # How often a thread that waits looks whether the client still reads.
 LOOK = 1.0
 INT = struct.Struct('i')
+# Who reads slowly acknowledges in lumps, each time its buffer has room again.
+LUMP = 128 * 2 ** 10
 
 
 class Output:
@@ -48,7 +50,7 @@ class Output:
         self._size = 0
         # Of what was kept.
         self._sent = 0
-        self._pace = Pace()
+        self._pace = Pace(LUMP)
         self._lock = threading.Lock()
         self._gate: threading.Lock | None = None
         self.is_broken = False

@@ -9,13 +9,17 @@ class Pace:
     take as long as it needs.  Each time that time has passed and enough has
     moved, it begins anew: who is fast and then stops is waited for twice that
     time at most, however much has moved before.
+
+    What moves in lumps of about `lump` bytes may keep so much of what it was
+    faster, and is waited for as much longer.
     """
 
-    __slots__ = ('_began', '_moved')
+    __slots__ = ('_began', '_moved', '_lump')
 
-    def __init__(self) -> None:
+    def __init__(self, lump: int = 0) -> None:
         self._began = 0.0
         self._moved = 0
+        self._lump = lump
 
     def begin(self, now: float, moved: int = 0) -> None:
         """From now on it has to move."""
@@ -29,5 +33,6 @@ class Pace:
             return False
         earned = (moved - self._moved) / rate
         if earned >= elapsed:
-            self.begin(now, moved)
+            ahead = int((earned - elapsed) * rate)
+            self.begin(now, moved - min(ahead, self._lump))
         return elapsed > timeout + earned

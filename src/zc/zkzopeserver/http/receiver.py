@@ -96,10 +96,11 @@ class Receiver:
         if data[0] == CR:
             # Empty lines before a request are to be ignored.
             data = data[EMPTY_LINES(data).end():]
-            self._scanned = 0
             if not data:
-                self._buffer = b''
+                self._buffer, self._scanned = b'', 0
                 return False
+            # Not 0, with which the time for the head would begin anew.
+            self._scanned = min(self._scanned, 1)
         end = data.find(END, self._scanned)
         if end < 0:
             self._keep(data)

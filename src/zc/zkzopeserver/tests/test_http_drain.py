@@ -89,14 +89,15 @@ def test_pipelined_requests_are_answered() -> None:
 
 
 def test_what_waits_in_the_listen_queue_is_answered() -> None:
-    gate = Gate()
+    # More than are accepted at once.
+    gate, count = Gate(), 2 * acceptor.AT_ONCE
     with serving(gate, threads=2, connection_limit=2) as server:
-        clients = [Client(server.address) for _ in range(8)]
+        clients = [Client(server.address) for _ in range(count)]
         for client in clients:
             client.send(get())
         until(lambda: gate.inside == 2)
         assert server.statistics().connections == 2
-        gate.open(8)
+        gate.open(count)
         assert server.drain(20) == 0
         for client in clients:
             assert client.response().status == 200

@@ -232,12 +232,13 @@ def test_whoever_polls_goes_on_when_a_log_fails(
         caplog: pytest.LogCaptureFixture,
         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(acceptor, 'SPARED', 60)
-    with serving(hello, threads=1, connection_limit=1) as server:
-        with failing('which is the connection_limit', kind,
-                     'zc.zkzopeserver.http.acceptor'):
-            with Client(server.address) as client:
-                for _ in range(quick):
-                    client.get()
+    with serving(hello, threads=1, connection_limit=3) as server:
+        with Client(server.address) as client, Client(server.address) as idle:
+            idle.get()
+            for _ in range(quick):
+                client.get()
+            with failing('which is the connection_limit', kind,
+                         'zc.zkzopeserver.http.acceptor'):
                 with Client(server.address) as other:
                     other.send(get())
                     until(lambda: 'the polling goes on' in caplog.text)

@@ -42,7 +42,8 @@ class Entry:
         self.move(real_path)
         self.wanted = True
         self.serial = 1  # of the data
-        self.written = 0  # the serial that the nodes have
+        # The serial that the nodes have, if they are ours; -1: who knows.
+        self.written = 0
         self.fresh = True  # the nodes have not yet been ours
         self.session: int | None = None  # in which we saw them
         self.expected = False  # the nodes should be there already
@@ -123,7 +124,6 @@ class Keeper:
                 return self._remove(entry)
             except Raced as raced:
                 logger.debug('%s changed meanwhile', raced)
-                entry.written = 0
         raise ConnectionLoss('the nodes or the connection keep changing')
 
     def _remove(self, entry: Entry) -> bool:
@@ -137,7 +137,7 @@ class Keeper:
         return True
 
     def _keep(self, entry: Entry, session: int) -> bool:
-        serial = entry.serial
+        serial, before = entry.serial, entry.written
         stats = self._nodes.look(entry.paths)
         stale, foreign = self._sort(entry, stats, session)
         missing = [path for path, stat in stats.items() if stat is None]
@@ -148,9 +148,14 @@ class Keeper:
         self._displace(entry, foreign, stats)
         changes = _changes(entry, stats, stale, foreign)
         if len(missing) + len(stale) + len(foreign) == len(stats):
-            # Whatever becomes of the answer: what is ours afterwards has it.
-            entry.written = serial
-        self._nodes.change(changes, entry.acl)
+            # None is ours yet.  Whatever becomes of the answer, one that is
+            # ours afterwards has this, or what was tried before.
+            entry.written = serial if before in (0, serial) else -1
+        try:
+            self._nodes.change(changes, entry.acl)
+        except Raced:
+            entry.written = before
+            raise
         for path, owner in stale.items():
             logger.warning('%s: replaced the node of %s', path, owner)
         if entry.session != session and len(foreign) < len(stats):
