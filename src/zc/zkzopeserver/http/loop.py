@@ -1,6 +1,7 @@
 """The polling: what has happened on the connections, and what follows."""
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -23,6 +24,15 @@ WHILE_WAITING = 0.005
 CLOSED = '%s is closed: this must not happen'
 
 
+def report(text: str, *arguments: Any) -> None:
+    """Log the exception that is being handled, if that can be done.
+
+    A logging filter or handler may fail each time, and threads must go on.
+    """
+    with contextlib.suppress(BaseException):
+        logger.exception(text, *arguments)
+
+
 def safely(channel: Channel, function: Callable[..., bool | None],
            *arguments: Any) -> bool | None:
     """What a connection's function returns; None when it has failed.
@@ -31,9 +41,9 @@ def safely(channel: Channel, function: Callable[..., bool | None],
     """
     try:
         return function(*arguments)
-    except BaseException:
-        # SystemExit, too, as from a filter of logging: threads must go on.
-        logger.exception(CLOSED, channel)
+    except BaseException:  # noqa: BLE001 (threads go on)
+        # SystemExit, too, as from a filter of logging.
+        report(CLOSED, channel)
         channel.give_up()
         return None
 
@@ -97,8 +107,8 @@ class Loop:
                     grace = channel.grace
                     if grace:
                         return grace
-            except BaseException:
-                logger.exception(CLOSED, channel)
+            except BaseException:  # noqa: BLE001 (threads go on)
+                report(CLOSED, channel)
                 channel.give_up()
         self._rest = None
         # Connections are accepted last: a new one may have the descriptor of
@@ -148,8 +158,8 @@ class Loop:
     def _call(self, function: Callable[[], object]) -> None:
         try:
             function()
-        except BaseException:
-            logger.exception('the polling goes on after a failed call')
+        except BaseException:  # noqa: BLE001 (threads go on)
+            report('the polling goes on after a failed call')
 
     def accept(self) -> int:
         """Take new connections, to look soon what they say; how many."""

@@ -19,7 +19,6 @@ waits for a slow one for more than a few milliseconds.
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 import time
 from collections import deque
@@ -29,9 +28,8 @@ from typing import Any
 
 from zc.zkzopeserver.http.channel import Channel
 from zc.zkzopeserver.http.loop import Loop
+from zc.zkzopeserver.http.loop import report
 from zc.zkzopeserver.http.loop import safely
-
-logger = logging.getLogger(__name__)
 
 # A request is quick when the application takes less, on average.
 QUICK = 100e-6
@@ -165,8 +163,8 @@ class Workers:
                     if not loop.ready:
                         # The baton was away meanwhile, and back.
                         break
-        except BaseException:
-            logger.exception('the polling goes on: this must not happen')
+        except BaseException:  # noqa: BLE001 (threads go on)
+            report('the polling goes on: this must not happen')
         self._is_given_back = True
         self._laid_down.append(None)
         self._rouse.put(None)
@@ -204,8 +202,8 @@ class Workers:
         while not self._is_stopping:
             try:
                 self._loop.turn()
-            except BaseException:
-                logger.exception('the polling goes on: this must not happen')
+            except BaseException:  # noqa: BLE001 (threads go on)
+                report('the polling goes on: this must not happen')
                 time.sleep(TICK)
             self._hand_out()
             if self._average < QUICK and self._served > trial_ends:

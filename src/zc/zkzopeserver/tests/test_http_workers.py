@@ -259,6 +259,23 @@ def test_whoever_polls_goes_on_after_a_call_that_fails(
     assert 'the polling goes on after a failed call' in caplog.text
 
 
+def test_a_log_that_always_fails_ends_no_thread() -> None:
+    def fail(record: logging.LogRecord) -> bool:
+        raise SystemExit('the filter')
+
+    def fail_too() -> None:
+        raise SystemExit('the call')
+
+    logger = logging.getLogger('zc.zkzopeserver.http.loop')
+    logger.addFilter(fail)
+    try:
+        with serving(hello) as server:
+            server.call(fail_too)
+            assert ask(server.address).status == 200
+    finally:
+        logger.removeFilter(fail)
+
+
 def test_a_waker_that_is_set_is_not_written_again() -> None:
     waker = Waker()
     for _ in range(100_000):
