@@ -202,7 +202,7 @@ class Loop:
 
     def _sweep(self) -> None:
         context = self.context
-        stood_still = (0 < self._next_sweep < context.now - SWEEP
+        stood_still = (0 < self._next_sweep < context.now - 2 * SWEEP
                        and not self._stood_still)
         self._next_sweep = context.now + SWEEP
         self._stood_still = stood_still
