@@ -121,7 +121,10 @@ def test_a_fast_reader_that_stops_is_ended(count: int, spool: int) -> None:
             client.sock.setsockopt(
                 socket.SOL_SOCKET, socket.SO_RCVBUF, 100_000)
             client.send(get())
-            read(client.sock, 4_000_000)
+            left = 4_000_000
+            # On a slow machine it may be ended even before.
+            while left > 0 and (found := client.sock.recv(65536)):
+                left -= len(found)
             until(lambda: blocks.closed)
             until(lambda: not server.statistics().connections)
             # Some of it was still to come.

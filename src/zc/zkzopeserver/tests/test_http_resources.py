@@ -208,8 +208,9 @@ class Blocks:
 
 def test_a_client_that_does_not_read_stops_the_application() -> None:
     blocks = Blocks(10_000)
+    # What the client's kernel takes is soon no longer enough.
     with serving(blocks, threads=2, send_timeout=0.5,
-                 output_spool_size=MiB) as server:
+                 minimum_rate=10 * MiB, output_spool_size=MiB) as server:
         with Client(server.address) as client:
             client.send(get())
             until(lambda: blocks.sent > 3)
@@ -233,7 +234,7 @@ def test_a_response_that_fits_does_not_keep_its_thread() -> None:
 
 def test_a_reader_that_has_stopped_is_ended_after_the_application() -> None:
     blocks = Blocks(400)
-    with serving(blocks, send_timeout=0.5,
+    with serving(blocks, send_timeout=0.5, minimum_rate=10 * MiB,
                  output_spool_size=64 * MiB) as server:
         with Client(server.address) as slow:
             # Or the kernel may take all of it, late.
