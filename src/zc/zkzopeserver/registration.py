@@ -51,6 +51,9 @@ class Registration:
         self._lock = threading.Lock()
         self._withdrawn = False
         self._closed = False
+        #: Whether clients may have seen our nodes, even where we have not yet
+        #: heard that they were created.
+        self.may_be_known = False
 
     def register(self, address: tuple[str, int],
                  monitor: tuple[str, int] | str | None,
@@ -116,7 +119,12 @@ class Registration:
             properties['monitor'] = monitor_property(monitor, address)
         acl = (zc.zk.creator_acl() if self._auth
                else zc.zk.READ_ACL_UNSAFE)
-        node = self._zk.register(options.path, address, acl, **properties)
+        self.may_be_known = True
+        try:
+            node = self._zk.register(options.path, address, acl, **properties)
+        except (ZookeeperError, zc.zk.LinkLoop):
+            self.may_be_known = False  # ZooKeeper has refused
+            raise
         with self._lock:
             self._node = node
             withdrawn = self._withdrawn

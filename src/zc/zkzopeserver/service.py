@@ -243,7 +243,7 @@ class Service:
 
     def _linger(self) -> None:
         """Go on serving those who have not yet seen that the node is gone."""
-        if self.registered.is_set():
+        if self.registration is not None and self.registration.may_be_known:
             with contextlib.suppress(queue.Empty):
                 self._hurry.get(timeout=self.options.deregister_wait)
 
