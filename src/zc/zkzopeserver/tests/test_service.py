@@ -1,0 +1,65 @@
+"""A service whose stop comes while it is being registered."""
+import threading
+import time
+
+import pytest
+import zc.zk
+from zc.zk.testing.waiting import wait_for
+
+from zc.zkzopeserver import options
+from zc.zkzopeserver.service import Service
+from zc.zkzopeserver.tests.running import get
+from zc.zkzopeserver.tests.test_server import hello
+
+PATH = '/fooservice/providers'
+
+
+@pytest.fixture
+def tree(client):
+    """A client, with the providers node in place."""
+    found = client(timeout=30.)
+    found.ensure_path(PATH)
+    return found
+
+
+def make_service(zookeeper, **settings):
+    """A service, not started."""
+    return Service(options.parse({
+        'zookeeper': zookeeper.connection_string, 'path': PATH,
+        'host': '127.0.0.1', **settings}, ''), hello)
+
+
+def test_who_has_seen_the_node_is_served_though_we_have_not_heard_of_it(
+        zookeeper, tree, monkeypatch):
+    heard, register = threading.Event(), zc.zk.ZooKeeper.register
+
+    def slow(*arguments, **properties):
+        try:
+            return register(*arguments, **properties)
+        finally:
+            heard.wait(30)
+
+    monkeypatch.setattr(zc.zk.ZooKeeper, 'register', slow)
+    monkeypatch.setattr('zc.zkzopeserver.service.ANNOUNCER_S', 0.01)
+    service = make_service(zookeeper, deregister_wait='60')
+    service.start()
+    address, = wait_for(lambda: tree.get_children(PATH))
+    stop = threading.Thread(target=service.stop)
+    stop.start()
+    try:
+        wait_for(lambda: not tree.get_children(PATH))
+        for _ in range(100):
+            assert get(address)[0] == 200
+    finally:
+        heard.set()
+        service.hurry()
+        stop.join()
+
+
+def test_who_was_never_to_be_seen_stops_at_once(zookeeper, client):
+    service = make_service(zookeeper, deregister_wait='60', wait='serve')
+    service.start()  # there is no such path
+    wait_for(lambda: service.registration._zk)
+    began = time.monotonic()
+    service.stop()
+    assert time.monotonic() - began < 30
