@@ -2,24 +2,15 @@
 import threading
 import time
 
-import pytest
 import zc.zk
 from zc.zk.testing.waiting import wait_for
 
 from zc.zkzopeserver import options
 from zc.zkzopeserver.service import Service
+from zc.zkzopeserver.tests.running import PATH
 from zc.zkzopeserver.tests.running import get
+from zc.zkzopeserver.tests.running import make_path
 from zc.zkzopeserver.tests.test_server import hello
-
-PATH = '/fooservice/providers'
-
-
-@pytest.fixture
-def tree(client):
-    """A client, with the providers node in place."""
-    found = client(timeout=30.)
-    found.ensure_path(PATH)
-    return found
 
 
 def make_service(zookeeper, **settings):
@@ -30,7 +21,9 @@ def make_service(zookeeper, **settings):
 
 
 def test_who_has_seen_the_node_is_served_though_we_have_not_heard_of_it(
-        zookeeper, tree, monkeypatch):
+        zookeeper, client, monkeypatch):
+    tree = client(timeout=30.)
+    make_path(tree)
     heard, register = threading.Event(), zc.zk.ZooKeeper.register
 
     def slow(*arguments, **properties):
