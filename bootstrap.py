@@ -21,9 +21,10 @@ STAMP = os.path.join(VENV, 'bootstrap.stamp')
 TOOLS = 'pip', 'setuptools', 'wheel', 'zc.buildout'
 # What decides the outcome of a buildout run, besides the Python itself.
 INPUTS = ('bootstrap.py', 'buildout.cfg', 'versions.cfg', 'setup.py',
-          'zc.zk/setup.py', 'zc.monitor/setup.py',
-          'src/zc/zkzopeserver/options.py')
-INPUT_FOLDERS = ('src/zc/zkzopeserver/recipe',)
+          'zope.server/setup.py', 'zc.zk/setup.py', 'zc.monitor/setup.py')
+INPUT_FOLDERS = ('src/zc/zkzopeserver/recipe',
+                 'src/zc/zkzopeserver/options',
+                 'zope.server/src/zope/server')
 
 
 class Stop(Exception):

@@ -23,13 +23,11 @@ setup(
     include_package_data=True,
     install_requires=[
         'PasteDeploy',
-        'httptools >= 0.6',
         'psutil',
-        'pyasyncore; python_version >= "3.12"',
         'zc.buildout',
         'zc.recipe.egg',
         'zc.zk >= 3.0',
-        'zope.server >= 5.0',
+        'zope.server >= 6.0',
     ],
     extras_require={
         'daemon': ['zdaemon'],
@@ -37,13 +35,11 @@ setup(
         'loggers': ['ZConfig'],
         'setproctitle': ['setproctitle'],
         'test': [
-            'h11',
             'hypothesis',
             'manuel',
             'pytest',
             'pytest-timeout',
             'setproctitle',
-            'waitress',
         ],
     },
     entry_points={

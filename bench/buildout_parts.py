@@ -27,9 +27,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from zc.zkzopeserver.tests.recipe_sandbox import EGG_ENTRY_POINTS
-from zc.zkzopeserver.tests.recipe_sandbox import Store
-from zc.zkzopeserver.tests.recipe_sandbox import required
+from zkzopeserver_support.recipe_sandbox import EGG_ENTRY_POINTS
+from zkzopeserver_support.recipe_sandbox import Store
+from zkzopeserver_support.recipe_sandbox import required
 
 OURS = """
 [part-{number}]

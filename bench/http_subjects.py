@@ -36,7 +36,7 @@ def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
 
 def serve_ours(port: int, threads: int) -> None:
     """zc.zkzopeserver's, without registration."""
-    from zc.zkzopeserver.server import Server
+    from zope.server.server import Server
     server = Server(application, host='127.0.0.1', port=port,
                     threads=threads)
     server.start()

@@ -52,13 +52,12 @@ import zc.zk
 from zc.zk.testing.apache import Apache
 from zc.zk.testing.development import Embedded
 from zc.zk.testing.waiting import wait_for
-
-from zc.zkzopeserver.tests.functional import processes
-from zc.zkzopeserver.tests.functional.traffic import Traffic
-from zc.zkzopeserver.tests.running import get
+from zkzopeserver_support import processes
+from zkzopeserver_support.running import get
+from zkzopeserver_support.traffic import Traffic
 
 PATH = '/fooservice/providers'
-ECHO = 'call:zc.zkzopeserver.tests.functional.echo:make_echo'
+ECHO = 'call:zkzopeserver_support.echo:make_echo'
 SERVERS = 4
 TIMEOUT_S = 120
 

@@ -30,8 +30,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import psutil
-from zc.zk import changes
 from zc.zk.client import ZooKeeper
+from zc.zk.sync import diff as changes
 from zc.zk.testing.apache import Apache
 from zc.zk.tree import Node
 from zc.zk.tree import format_tree

@@ -4,7 +4,7 @@ import socket
 import psutil
 import pytest
 
-from zc.zkzopeserver import advertising
+from zc.zkzopeserver import addresses as advertising
 from zc.zkzopeserver.errors import ConfigurationError
 
 ZOOKEEPER = '127.0.0.1:2181'

@@ -3,9 +3,9 @@ import os
 import socket
 
 import pytest
+from zkzopeserver_support.processes import write_ini
 
 from zc.zkzopeserver import start
-from zc.zkzopeserver.tests.functional.processes import write_ini
 
 PATH = '/fooservice/providers'
 ALL = ['application', 'options', 'files', 'address', 'loggers', 'ZooKeeper']

@@ -2,8 +2,8 @@ import sys
 
 import pytest
 
-from zc.zkzopeserver.control import commandline
-from zc.zkzopeserver.control import place
+from zc.zkzopeserver.cli import commandline
+from zc.zkzopeserver.cli import instance as place
 
 
 @pytest.mark.parametrize('argv, expected', [
@@ -28,7 +28,7 @@ def test_the_verb_is_the_first_word_that_is_no_option(argv, expected):
 ])
 def test_serving(argv):
     verb, overrides, arguments = commandline.parse('web', argv)
-    assert verb.__name__ == 'zc.zkzopeserver.control.foreground'
+    assert verb.__name__ == 'zc.zkzopeserver.cli.verbs.fg'
     assert overrides == ({'port': '1', 'path': '/a=b'}
                          if 'port' in str(argv) else {})
     assert arguments is None
@@ -37,7 +37,7 @@ def test_serving(argv):
 def test_options_before_and_behind_the_verb():
     verb, overrides, arguments = commandline.parse(
         'web', ['-o', 'a=1', '-o', 'b=2', 'status', '-o', 'a=3', '--json'])
-    assert verb.__name__ == 'zc.zkzopeserver.control.status'
+    assert verb.__name__ == 'zc.zkzopeserver.cli.verbs.status'
     assert overrides == {'a': '3', 'b': '2'}
     assert arguments.json and not arguments.nagios
 

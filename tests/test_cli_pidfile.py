@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from zc.zkzopeserver.control import pidfile
+from zc.zkzopeserver.cli import pidfile
 
 HOLD = '''
 import sys
-from zc.zkzopeserver.control import pidfile
+from zc.zkzopeserver.cli import pidfile
 with pidfile.held(sys.argv[1], 'web.ini') as had:
     print(had, flush=True)
     sys.stdin.read()

@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from zc.zkzopeserver.control import privileges
+from zc.zkzopeserver.cli import privileges
 from zc.zkzopeserver.errors import ConfigurationError
 
 BECOME = '''
 import json, os, sys
-from zc.zkzopeserver.control import privileges
+from zc.zkzopeserver.cli import privileges
 user, required, *folders = sys.argv[2:]
 if sys.argv[1]:
     os.setuid(int(sys.argv[1]))

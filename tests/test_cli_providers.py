@@ -4,8 +4,8 @@ from kazoo.client import KazooState
 from kazoo.security import make_acl
 
 import zc.zkzopeserver.options
-from zc.zkzopeserver.control.registry import Node
-from zc.zkzopeserver.control.registry import Registry
+from zc.zkzopeserver.cli.providers import Node
+from zc.zkzopeserver.cli.providers import Registry
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.errors import RegistrationError
 

@@ -2,13 +2,13 @@ import json
 
 import pytest
 
-from zc.zkzopeserver.control import report
-from zc.zkzopeserver.control.daemon import Manager
-from zc.zkzopeserver.control.registry import Node
-from zc.zkzopeserver.control.survey import Kind
-from zc.zkzopeserver.control.survey import Process
-from zc.zkzopeserver.control.survey import Provider
-from zc.zkzopeserver.control.survey import Survey
+from zc.zkzopeserver.cli.providers import Node
+from zc.zkzopeserver.cli.survey import Kind
+from zc.zkzopeserver.cli.survey import Process
+from zc.zkzopeserver.cli.survey import Provider
+from zc.zkzopeserver.cli.survey import Survey
+from zc.zkzopeserver.cli.verbs import report
+from zc.zkzopeserver.cli.zdaemon import Manager
 
 MANAGED = Process(10, manager=Manager(9, 10))
 

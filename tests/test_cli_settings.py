@@ -1,8 +1,8 @@
 """What an ini says, for the verbs."""
 import pytest
 
-from zc.zkzopeserver.control import settings
-from zc.zkzopeserver.control.place import Place
+from zc.zkzopeserver.cli import settings
+from zc.zkzopeserver.cli.instance import Place
 from zc.zkzopeserver.errors import ConfigurationError
 
 INI = '''\

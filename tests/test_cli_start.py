@@ -1,7 +1,7 @@
 import pytest
 
-from zc.zkzopeserver.control import starting
-from zc.zkzopeserver.control.place import Place
+from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.cli.verbs import start as starting
 
 
 @pytest.mark.parametrize('line, status, words', [

@@ -6,9 +6,9 @@ import sys
 import pytest
 
 from zc.zkzopeserver import options as option_table
-from zc.zkzopeserver.control import survey
-from zc.zkzopeserver.control.registry import Node
-from zc.zkzopeserver.control.survey import Kind
+from zc.zkzopeserver.cli import survey
+from zc.zkzopeserver.cli.providers import Node
+from zc.zkzopeserver.cli.survey import Kind
 
 US = os.getpid()
 

@@ -7,9 +7,9 @@ import threading
 
 import pytest
 
-from zc.zkzopeserver.control import daemon
-from zc.zkzopeserver.control import transcript
-from zc.zkzopeserver.control.place import Place
+from zc.zkzopeserver.cli import transcript
+from zc.zkzopeserver.cli import zdaemon as daemon
+from zc.zkzopeserver.cli.instance import Place
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.errors import StartError
 
@@ -165,7 +165,7 @@ def test_a_manager_of_another_user(tmp_path):
     path = tmp_path / 'sock'
     for folder in tmp_path, tmp_path.parent, tmp_path.parent.parent:
         folder.chmod(0o755)
-    code = ('import os, sys; from zc.zkzopeserver.control import daemon;'
+    code = ('import os, sys; from zc.zkzopeserver.cli import daemon;'
             ' os.setuid(65534); daemon.find(sys.argv[1])')
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(path))

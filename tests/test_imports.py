@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-import zc.zkzopeserver.options
-
-ROOT = Path(zc.zkzopeserver.options.__file__).parents[3]
+ROOT = Path(__file__).parents[1]
 SOURCES = {
     'zc.zkzopeserver': ROOT / 'src/zc/zkzopeserver',
     'zc.zk': ROOT / 'zc.zk/src/zc/zk',
     'zc.monitor': ROOT / 'zc.monitor/src/zc/monitor',
+    'zope.server': ROOT / 'zope.server/src/zope/server',
 }
 
 # Import names that belong to one library.
@@ -25,7 +24,7 @@ LIBRARY = {'zope.interface': 'zope.component', 'asyncore': 'zope.server',
 SECOND = {
     ('zc.zkzopeserver.registration', 'kazoo'):
         "zc.zk leaves ZooKeeper's own errors to kazoo",
-    ('zc.zkzopeserver.control.registry', 'kazoo'):
+    ('zc.zkzopeserver.cli.providers', 'kazoo'):
         "zc.zk leaves ZooKeeper's own errors to kazoo",
 }
 
@@ -127,7 +126,7 @@ def names(module):
         f'zc.zkzopeserver.{module}']))
 
 
-OPTIONS = {'zc.zkzopeserver.options', 'zc.zkzopeserver.optionvalues'}
+OPTIONS = {'zc.zkzopeserver.options', 'zc.zkzopeserver.options.values'}
 
 
 def test_what_the_recipe_shares_imports_the_standard_library_only():

@@ -10,15 +10,15 @@ import pytest
 import zc.monitor
 from zc.monitor import commands as registry
 from zc.zk.testing.waiting import wait_for
+from zkzopeserver_support.running import PATH
+from zkzopeserver_support.running import application
+from zkzopeserver_support.running import get
+from zkzopeserver_support.running import make_path
+from zkzopeserver_support.running import running
 
 from zc.zkzopeserver import options
 from zc.zkzopeserver.errors import ServerError
 from zc.zkzopeserver.service import Service
-from zc.zkzopeserver.tests.running import PATH
-from zc.zkzopeserver.tests.running import application
-from zc.zkzopeserver.tests.running import get
-from zc.zkzopeserver.tests.running import make_path
-from zc.zkzopeserver.tests.running import running
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_threads(monitored):
 
 
 def test_loglevel(monitored):
-    logger = logging.getLogger('zc.zkzopeserver.tests.some')
+    logger = logging.getLogger('zkzopeserver_support.some')
     name = logger.name
     try:
         assert monitored(f'loglevel {name} debug') == f'{name}: DEBUG\n'

@@ -4,9 +4,9 @@ import dataclasses
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zope.server.settings import Settings
 
 from zc.zkzopeserver import options
-from zc.zkzopeserver.http.settings import Settings
 from zc.zkzopeserver.options import OptionsError
 from zc.zkzopeserver.options import parse
 

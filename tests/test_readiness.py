@@ -5,11 +5,11 @@ import threading
 import time
 
 import pytest
+from zope.server.server import Server
 
 from zc.zkzopeserver import readiness
 from zc.zkzopeserver.errors import ReadyError
 from zc.zkzopeserver.readiness import wait_until_ready
-from zc.zkzopeserver.server import Server
 
 
 @contextlib.contextmanager

@@ -5,11 +5,11 @@ import shutil
 import subprocess
 
 import pytest
+from zkzopeserver_support import examples
+from zkzopeserver_support.examples import ROOT
+from zkzopeserver_support.shell_examples import blocks
 
 from zc.zkzopeserver import options
-from zc.zkzopeserver.tests import examples
-from zc.zkzopeserver.tests.examples import ROOT
-from zc.zkzopeserver.tests.shell_examples import blocks
 
 README = ROOT / 'README.txt'
 

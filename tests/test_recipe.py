@@ -6,9 +6,8 @@ import stat
 
 import pytest
 from paste.deploy import loadwsgi
-
-from zc.zkzopeserver.tests.recipe_sandbox import Sandbox
-from zc.zkzopeserver.tests.recipe_sandbox import Store
+from zkzopeserver_support.recipe_sandbox import Sandbox
+from zkzopeserver_support.recipe_sandbox import Store
 
 SECTION = """
 [web]

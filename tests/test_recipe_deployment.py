@@ -10,10 +10,10 @@ import subprocess
 
 import pytest
 from paste.deploy import loadwsgi
+from zkzopeserver_support.recipe_sandbox import Sandbox
+from zkzopeserver_support.recipe_sandbox import Store
 
 from zc.zkzopeserver import start
-from zc.zkzopeserver.tests.recipe_sandbox import Sandbox
-from zc.zkzopeserver.tests.recipe_sandbox import Store
 
 USER = getpass.getuser()
 IS_ROOT = os.geteuid() == 0

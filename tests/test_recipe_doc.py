@@ -16,12 +16,12 @@ import manuel.doctest
 import manuel.testing
 import pytest
 from paste.deploy import loadwsgi
+from zkzopeserver_support.recipe_sandbox import Sandbox
+from zkzopeserver_support.recipe_sandbox import Store
 
 from zc.zkzopeserver.recipe import section
-from zc.zkzopeserver.tests.recipe_sandbox import Sandbox
-from zc.zkzopeserver.tests.recipe_sandbox import Store
 
-TEXT = Path(__file__).parents[4] / 'doc' / 'recipe.txt'
+TEXT = Path(__file__).parents[1] / 'doc' / 'recipe.txt'
 
 pytestmark = pytest.mark.skipif(not TEXT.exists(), reason='not a checkout')
 

@@ -2,9 +2,8 @@
 from __future__ import annotations
 
 import pytest
-
-from zc.zkzopeserver.tests.recipe_sandbox import Sandbox
-from zc.zkzopeserver.tests.recipe_sandbox import Store
+from zkzopeserver_support.recipe_sandbox import Sandbox
+from zkzopeserver_support.recipe_sandbox import Store
 
 SECTION = """
 [web]

@@ -12,9 +12,8 @@ import urllib.request
 import pytest
 from zc.zk import ZooKeeper
 from zc.zk.testing.waiting import wait_for
-
-from zc.zkzopeserver.tests.recipe_sandbox import Sandbox
-from zc.zkzopeserver.tests.recipe_sandbox import Store
+from zkzopeserver_support.recipe_sandbox import Sandbox
+from zkzopeserver_support.recipe_sandbox import Store
 
 USER = getpass.getuser()
 

@@ -6,10 +6,10 @@ import os
 import pytest
 from zc.zk.tree import format_tree
 from zc.zk.tree import parse_tree
+from zkzopeserver_support.recipe_sandbox import Sandbox
+from zkzopeserver_support.recipe_sandbox import Store
 
 from zc.zkzopeserver.recipe import trees
-from zc.zkzopeserver.tests.recipe_sandbox import Sandbox
-from zc.zkzopeserver.tests.recipe_sandbox import Store
 
 SECTION = """
 [web]
@@ -49,8 +49,8 @@ def test_the_tree_of_a_part(sandbox):
     sandbox.built(WEB)
     assert sandbox.read('parts', 'web', 'tree.txt') == TREE
     script = sandbox.read('bin', 'web-tree')
-    assert (f"zc.zkzopeserver.parttree.main('{sandbox.root}/parts/web/tree"
-            ".txt', {'zookeeper': '127.0.0.1:2181', 'path': '/shop/web/"
+    assert (f"zc.zkzopeserver.cli.tree_script.main('{sandbox.root}/parts/web/"
+            "tree.txt', {'zookeeper': '127.0.0.1:2181', 'path': '/shop/web/"
             "providers'})" in script)
     sandbox.built(SECTION)
     assert os.listdir(sandbox.path('parts', 'web')) == ['web.ini']

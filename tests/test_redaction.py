@@ -4,11 +4,11 @@ import sys
 
 import pytest
 
-from zc.zkzopeserver.secrecy import MASK
-from zc.zkzopeserver.secrecy import has_secret
-from zc.zkzopeserver.secrecy import is_secret
-from zc.zkzopeserver.secrecy import masked
-from zc.zkzopeserver.secrecy import masked_text
+from zc.zkzopeserver.redaction import MASK
+from zc.zkzopeserver.redaction import has_secret
+from zc.zkzopeserver.redaction import is_secret
+from zc.zkzopeserver.redaction import masked
+from zc.zkzopeserver.redaction import masked_text
 
 
 @pytest.mark.parametrize('name', [
@@ -112,7 +112,7 @@ def test_hostile_texts_take_time_in_proportion(piece):
     """With the square of the length, it would be many minutes."""
     subprocess.run(
         [sys.executable, '-c', 'import sys\n'
-         'from zc.zkzopeserver.secrecy import masked\n'
+         'from zc.zkzopeserver.redaction import masked\n'
          'text = sys.argv[1] * 500_000\n'
          'for text in text, text + "\\n":\n'
          '    masked("x", text)', piece],

@@ -10,6 +10,11 @@ import pytest
 import zc.monitor
 from zc.zk.testing.leaks import no_leaks
 from zc.zk.testing.waiting import wait_for
+from zkzopeserver_support.running import PATH
+from zkzopeserver_support.running import application
+from zkzopeserver_support.running import get
+from zkzopeserver_support.running import make_path
+from zkzopeserver_support.running import running
 
 import zc.zkzopeserver
 from zc.zkzopeserver import runner
@@ -18,11 +23,6 @@ from zc.zkzopeserver.errors import RegistrationError
 from zc.zkzopeserver.errors import ServerError
 from zc.zkzopeserver.options import OptionsError
 from zc.zkzopeserver.testing import NotServing
-from zc.zkzopeserver.tests.running import PATH
-from zc.zkzopeserver.tests.running import application
-from zc.zkzopeserver.tests.running import get
-from zc.zkzopeserver.tests.running import make_path
-from zc.zkzopeserver.tests.running import running
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ import time
 
 import zc.zk
 from zc.zk.testing.waiting import wait_for
+from zkzopeserver_support.running import PATH
+from zkzopeserver_support.running import get
+from zkzopeserver_support.running import make_path
+from zope_server_support.applications import hello
 
 from zc.zkzopeserver import options
 from zc.zkzopeserver.service import Service
-from zc.zkzopeserver.tests.running import PATH
-from zc.zkzopeserver.tests.running import get
-from zc.zkzopeserver.tests.running import make_path
-from zc.zkzopeserver.tests.test_server import hello
 
 
 def make_service(zookeeper, **settings):

@@ -7,7 +7,7 @@ import signal
 
 from zc.zk.testing.leaks import no_leaks
 
-from zc.zkzopeserver.wakeup import Wakeup
+from zc.zkzopeserver.signals import Wakeup
 
 
 def test_signals_in_their_order():

@@ -4,12 +4,12 @@ import urllib.request
 import pytest
 import zc.zk
 from zc.zk.testing.leaks import no_leaks
+from zkzopeserver_support.running import application
 
 # Importing zope.server opens a pipe, once and for all of a process.
 import zc.zkzopeserver.service
 from zc.zkzopeserver.testing import NotServing
 from zc.zkzopeserver.testing import serving
-from zc.zkzopeserver.tests.running import application
 
 
 def test_serving_with_a_zookeeper_of_its_own():

@@ -14,11 +14,10 @@ import time
 import psutil
 import pytest
 from zc.zk.testing.waiting import wait_for
-
-from zc.zkzopeserver.tests.program import PROGRAM
-from zc.zkzopeserver.tests.program import Systemd
-from zc.zkzopeserver.tests.program import is_alive
-from zc.zkzopeserver.tests.program import running
+from zkzopeserver_support.program import PROGRAM
+from zkzopeserver_support.program import Systemd
+from zkzopeserver_support.program import is_alive
+from zkzopeserver_support.program import running
 
 QUICK = {'backoff.FIRST_S': 0.01, 'backoff.LONGEST_S': 0.05}
 HUNG = {'backoff.FIRST_S': 60, 'backoff.LONGEST_S': 60}

@@ -3,8 +3,8 @@ from __future__ import annotations
 
 import pytest
 
-from zc.zkzopeserver import backoff
-from zc.zkzopeserver.backoff import Backoff
+from zc.zkzopeserver.workers import backoff
+from zc.zkzopeserver.workers.backoff import Backoff
 
 
 @pytest.fixture(autouse=True)

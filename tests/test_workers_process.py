@@ -9,10 +9,10 @@ import pytest
 from zc.zk.testing.leaks import no_leaks
 from zc.zk.testing.waiting import wait_for
 
-from zc.zkzopeserver.channel import Limits
-from zc.zkzopeserver.worker import Worker
-from zc.zkzopeserver.worker import describe
-from zc.zkzopeserver.worker import environment
+from zc.zkzopeserver.workers.process import Worker
+from zc.zkzopeserver.workers.process import describe
+from zc.zkzopeserver.workers.process import environment
+from zc.zkzopeserver.workers.protocol import Limits
 
 LIMITS = Limits(2, 60, 30, 1)
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies
 from zc.zk.testing.waiting import wait_for
 
-from zc.zkzopeserver import channel
 from zc.zkzopeserver import options
 from zc.zkzopeserver.errors import ConfigurationError
+from zc.zkzopeserver.workers import protocol as channel
 
 LIMITS = channel.Limits(4, 60, 30, 1)
 

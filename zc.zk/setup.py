@@ -29,7 +29,7 @@ setup(
     entry_points={
         'console_scripts': [
             'zookeeper_diff = zc.zk.scripts:diff',
-            'zookeeper_embedded = zc.zk.embedded.script:main',
+            'zookeeper_embedded = zc.zk.scripts.zookeeper_embedded:main',
             'zookeeper_export = zc.zk.scripts:export',
             'zookeeper_import = zc.zk.scripts:import_',
             'zookeeper_set_property = zc.zk.scripts:set_property',

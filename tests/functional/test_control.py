@@ -11,16 +11,15 @@ import sys
 import pytest
 import zc.zk.embedded
 from zc.zk.testing.waiting import wait_for
-
-from zc.zkzopeserver.tests.functional.processes import START
-from zc.zkzopeserver.tests.functional.processes import Process
-from zc.zkzopeserver.tests.functional.processes import asking
-from zc.zkzopeserver.tests.functional.processes import is_alive
-from zc.zkzopeserver.tests.functional.processes import registered
-from zc.zkzopeserver.tests.functional.processes import script
-from zc.zkzopeserver.tests.functional.processes import started
-from zc.zkzopeserver.tests.functional.processes import write_ini
-from zc.zkzopeserver.tests.running import get
+from zkzopeserver_support.processes import START
+from zkzopeserver_support.processes import Process
+from zkzopeserver_support.processes import asking
+from zkzopeserver_support.processes import is_alive
+from zkzopeserver_support.processes import registered
+from zkzopeserver_support.processes import script
+from zkzopeserver_support.processes import started
+from zkzopeserver_support.processes import write_ini
+from zkzopeserver_support.running import get
 
 PATH = '/fooservice/providers'
 
@@ -190,7 +189,7 @@ def test_a_start_that_fails_says_why(local, tmp_path):
 @pytest.mark.parametrize('ini, status, words', [
     (dict(path='/nosuch'), 3, 'there is no /nosuch'),
     (dict(ready='/', ready_timeout='0.2',
-          app='call:zc.zkzopeserver.tests.running:make_broken'),
+          app='call:zkzopeserver_support.running:make_broken'),
      4, "option 'ready'"),
     (dict(app='call:zc.zkzopeserver.nosuch:make'), 1, 'No module named'),
 ])
@@ -308,7 +307,7 @@ def test_stop_without_a_manager(local, embedded):
 def test_a_second_stop_waits_with_the_first(local, embedded, tmp_path):
     gate = tmp_path / 'gate'
     web = local(threads='2', graceful_timeout='300',
-                app='call:zc.zkzopeserver.tests.running:make_gated\n'
+                app='call:zkzopeserver_support.running:make_gated\n'
                     f'gate = {gate}')
     web('start')
     [address] = embedded.zk.get_children(PATH)
@@ -375,7 +374,7 @@ def test_stop_without_an_ini(local, embedded, text):
 
 def setting(**constants):
     """Code that sets constants, ``MODULE__NAME``, of these modules."""
-    return 'from zc.zkzopeserver.control import settings, stopping;' + ''.join(
+    return 'from zc.zkzopeserver.cli import settings, stopping;' + ''.join(
         f'{name.replace("__", ".")} = {value};'
         for name, value in constants.items())
 
@@ -389,7 +388,7 @@ def test_stop_waits_long_when_the_ini_does_not_tell(
     """The server drains as it was told; other bounds do not hold."""
     gate = tmp_path / 'gate'
     web = local(workers=workers, graceful_timeout='300', threads='2',
-                app='call:zc.zkzopeserver.tests.running:make_gated\n'
+                app='call:zkzopeserver_support.running:make_gated\n'
                     f'gate = {gate}')
     code = setting(settings__OTHERS_S=0.2, settings__STOP_MARGIN_S=-100,
                    stopping__TELL_S=0.2)

@@ -11,11 +11,10 @@ import pytest
 from kazoo.exceptions import SessionExpiredError
 from zc.zk.testing.proxy import Proxy
 from zc.zk.testing.waiting import wait_for
-
-from zc.zkzopeserver.tests.functional.load import under_load
-from zc.zkzopeserver.tests.functional.processes import registered
-from zc.zkzopeserver.tests.functional.processes import started
-from zc.zkzopeserver.tests.functional.processes import write_ini
+from zkzopeserver_support.load import under_load
+from zkzopeserver_support.processes import registered
+from zkzopeserver_support.processes import started
+from zkzopeserver_support.processes import write_ini
 
 PATH = '/fooservice/providers'
 

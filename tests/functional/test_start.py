@@ -8,12 +8,11 @@ from kazoo.security import OPEN_ACL_UNSAFE
 from kazoo.security import READ_ACL_UNSAFE
 from kazoo.security import make_digest_acl
 from zc.zk.testing.waiting import wait_for
-
-from zc.zkzopeserver.tests.functional.processes import gone
-from zc.zkzopeserver.tests.functional.processes import registered
-from zc.zkzopeserver.tests.functional.processes import started
-from zc.zkzopeserver.tests.functional.processes import write_ini
-from zc.zkzopeserver.tests.running import get
+from zkzopeserver_support.processes import gone
+from zkzopeserver_support.processes import registered
+from zkzopeserver_support.processes import started
+from zkzopeserver_support.processes import write_ini
+from zkzopeserver_support.running import get
 
 
 @pytest.fixture
@@ -143,7 +142,7 @@ def test_a_zookeeper_that_is_not_there(tmp_path):
 
 def test_never_ready(ini):
     output = refused(ini(ready='/', ready_timeout='0.3',
-                         app='call:zc.zkzopeserver.tests.running:make_broken'),
+                         app='call:zkzopeserver_support.running:make_broken'),
                      4)
     assert "option 'ready'" in output
 

@@ -7,22 +7,22 @@ import time
 
 import pytest
 from zc.zk.testing.waiting import wait_for
+from zkzopeserver_support.processes import asking
+from zkzopeserver_support.processes import registered
+from zkzopeserver_support.processes import started
+from zkzopeserver_support.processes import write_ini
+from zkzopeserver_support.running import get
+from zope.server import engine
 
 from zc.zkzopeserver import insistence
-from zc.zkzopeserver.http import engine
-from zc.zkzopeserver.tests.functional.processes import asking
-from zc.zkzopeserver.tests.functional.processes import registered
-from zc.zkzopeserver.tests.functional.processes import started
-from zc.zkzopeserver.tests.functional.processes import write_ini
-from zc.zkzopeserver.tests.running import get
 
 PATH = '/fooservice/providers'
 
 # How often to try what a busy machine may be too slow for.
 ATTEMPTS = 10
 
-SLOW = 'call:zc.zkzopeserver.tests.running:make_slow'
-GATED = 'call:zc.zkzopeserver.tests.running:make_gated'
+SLOW = 'call:zkzopeserver_support.running:make_slow'
+GATED = 'call:zkzopeserver_support.running:make_gated'
 
 
 @pytest.fixture

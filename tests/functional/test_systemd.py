@@ -3,10 +3,9 @@ import socket
 
 import pytest
 from zc.zk.testing.waiting import wait_for
-
-from zc.zkzopeserver.tests.functional.processes import registered
-from zc.zkzopeserver.tests.functional.processes import started
-from zc.zkzopeserver.tests.functional.processes import write_ini
+from zkzopeserver_support.processes import registered
+from zkzopeserver_support.processes import started
+from zkzopeserver_support.processes import write_ini
 
 PATH = '/fooservice/providers'
 

@@ -1,9 +1,9 @@
 """From a buildout section to a node that comes and goes, in real processes.
 """
-from zc.zkzopeserver.tests import examples
-from zc.zkzopeserver.tests.functional.processes import Process
-from zc.zkzopeserver.tests.functional.processes import registered
-from zc.zkzopeserver.tests.running import get
+from zkzopeserver_support import examples
+from zkzopeserver_support.processes import Process
+from zkzopeserver_support.processes import registered
+from zkzopeserver_support.running import get
 
 SECTION = '''
 [buildout]

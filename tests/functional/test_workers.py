@@ -9,16 +9,15 @@ import psutil
 import pytest
 from zc.zk.testing.clients import own_chroot
 from zc.zk.testing.waiting import wait_for
-
-from zc.zkzopeserver.tests.functional import processes
-from zc.zkzopeserver.tests.functional.traffic import Traffic
-from zc.zkzopeserver.tests.program import Systemd
-from zc.zkzopeserver.tests.program import is_alive
-from zc.zkzopeserver.tests.running import get
+from zkzopeserver_support import processes
+from zkzopeserver_support.program import Systemd
+from zkzopeserver_support.program import is_alive
+from zkzopeserver_support.running import get
+from zkzopeserver_support.traffic import Traffic
 
 PATH = '/fooservice/providers'
-ECHO = 'call:zc.zkzopeserver.tests.functional.echo:make_echo'
-GATED = 'call:zc.zkzopeserver.tests.running:make_gated'
+ECHO = 'call:zkzopeserver_support.echo:make_echo'
+GATED = 'call:zkzopeserver_support.running:make_gated'
 
 
 @pytest.fixture

@@ -12,11 +12,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from zc.zkzopeserver import options
-from zc.zkzopeserver.tests.recipe_sandbox import Store
-from zc.zkzopeserver.tests.shell_examples import Session
+from zkzopeserver_support.recipe_sandbox import Store
+from zkzopeserver_support.shell_examples import Session
 
-ROOT = Path(options.__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 
 BUILDOUT = '''\
 #!{python}

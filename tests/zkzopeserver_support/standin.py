@@ -17,10 +17,10 @@ import threading
 import time
 from pathlib import Path
 
-from zc.zkzopeserver import channel
 from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import options
-from zc.zkzopeserver.wakeup import Wakeup
+from zc.zkzopeserver.signals import Wakeup
+from zc.zkzopeserver.workers import protocol as channel
 
 REQUIRED = {'zookeeper': 'localhost:2181', 'path': '/providers'}
 

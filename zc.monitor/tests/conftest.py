@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import zc.monitor
 from zc.monitor.interfaces import IMonitorPlugin
-from zc.monitor.tests.support import Release
-from zc.monitor.tests.support import wait_for
+from zc_monitor_support.support import Release
+from zc_monitor_support.support import wait_for
 from zope.component import getGlobalSiteManager
 from zope.component import getUtilitiesFor
 

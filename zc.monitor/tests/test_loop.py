@@ -10,8 +10,8 @@ import time
 
 import pytest
 import zc.monitor
-from zc.monitor.tests.support import Client
-from zc.monitor.tests.support import wait_for
+from zc_monitor_support.support import Client
+from zc_monitor_support.support import wait_for
 
 
 def serve(**limits):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-README = Path(__file__).parents[4] / 'README.txt'
+README = Path(__file__).parents[1] / 'README.txt'
 
 
 @pytest.mark.skipif(

@@ -13,8 +13,8 @@ import warnings
 import pytest
 import zc.monitor
 from zc.monitor import ask
-from zc.monitor.tests.support import Client
-from zc.monitor.tests.support import wait_for
+from zc_monitor_support.support import Client
+from zc_monitor_support.support import wait_for
 
 
 @pytest.fixture(autouse=True)

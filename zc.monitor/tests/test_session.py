@@ -3,8 +3,8 @@ import threading
 
 import pytest
 import zc.monitor
-from zc.monitor.tests.support import Client
-from zc.monitor.tests.support import wait_for
+from zc_monitor_support.support import Client
+from zc_monitor_support.support import wait_for
 
 
 def echo(connection, *args):

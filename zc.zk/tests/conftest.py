@@ -1,7 +1,7 @@
 """Fixtures that several of these tests need."""
 import pytest
-from zc.zk.tests.tls import Terminator
-from zc.zk.tests.tls import make_certificate
+from zc_zk_support.tls import Terminator
+from zc_zk_support.tls import make_certificate
 
 
 @pytest.fixture(scope='session')

@@ -13,13 +13,13 @@ import zc.zk
 from kazoo.client import KazooClient
 from kazoo.exceptions import ConnectionClosedError
 from kazoo.exceptions import ConnectionLoss
-from zc.zk import connecting
-from zc.zk import kazoologging
-from zc.zk import sockets
+from zc.zk.connection import client as connecting
+from zc.zk.connection import logs as kazoologging
+from zc.zk.connection import sockets
 from zc.zk.testing.ports import free_port
 from zc.zk.testing.waiting import wait_for
-from zc.zk.tests.tls import Terminator
-from zc.zk.tests.tls import make_certificate
+from zc_zk_support.tls import Terminator
+from zc_zk_support.tls import make_certificate
 
 
 @pytest.fixture

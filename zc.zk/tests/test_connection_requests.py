@@ -5,7 +5,7 @@ import pytest
 from kazoo.exceptions import ConnectionClosedError
 from kazoo.exceptions import NoNodeError
 from kazoo.exceptions import SessionExpiredError
-from zc.zk.calls import Calls
+from zc.zk.connection.requests import Calls
 from zc.zk.testing.waiting import wait_for
 
 

@@ -7,9 +7,9 @@ from kazoo.exceptions import NoAuthError
 from kazoo.security import OPEN_ACL_UNSAFE
 from kazoo.security import make_acl
 from kazoo.security import make_digest_acl
-from zc.zk.tests import versions
-from zc.zk.tests import wire
-from zc.zk.tests.wire import Wire
+from zc_zk_support import versions
+from zc_zk_support import wire
+from zc_zk_support.wire import Wire
 
 
 @pytest.fixture

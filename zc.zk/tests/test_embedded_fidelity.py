@@ -9,9 +9,9 @@ from contextlib import ExitStack
 
 import pytest
 from zc.zk.testing.fixtures import make_server
-from zc.zk.tests import versions
-from zc.zk.tests import wire
-from zc.zk.tests.wire import Wire
+from zc_zk_support import versions
+from zc_zk_support import wire
+from zc_zk_support.wire import Wire
 
 KINDS = 'embedded', 'apache'
 REQUESTS = 400

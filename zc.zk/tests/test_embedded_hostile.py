@@ -9,8 +9,8 @@ import pytest
 from kazoo.exceptions import ConnectionLoss
 from zc.zk.testing.waiting import wait_for
 from zc.zk.testing.words import four_letter_word
-from zc.zk.tests import wire
-from zc.zk.tests.wire import Wire
+from zc_zk_support import wire
+from zc_zk_support.wire import Wire
 
 MAX_FRAME = 0xfffff
 # The real server takes its time, and is not what is tested here.

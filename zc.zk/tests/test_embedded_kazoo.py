@@ -1,6 +1,6 @@
 """A part of kazoo's own tests, twice in a row on one server.
 
-The whole of them takes minutes: ``python -m zc.zk.tests.kazoo_suite``.
+The whole of them takes minutes: ``python -m zc_zk_support.kazoo_suite``.
 """
 import re
 import subprocess
@@ -9,7 +9,7 @@ import sys
 
 def test_kazoos_own_tests_of_its_client_pass_twice():
     result = subprocess.run(
-        [sys.executable, '-m', 'zc.zk.tests.kazoo_suite', '--only',
+        [sys.executable, '-m', 'zc_zk_support.kazoo_suite', '--only',
          'test_client', '-k', 'TestClient or TestAuthentication'],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert result.returncode == 0, result.stdout

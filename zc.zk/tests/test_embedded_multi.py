@@ -5,9 +5,9 @@ import pytest
 from kazoo.exceptions import BadVersionError
 from kazoo.exceptions import RolledBackError
 from kazoo.exceptions import RuntimeInconsistency
-from zc.zk.tests import versions
-from zc.zk.tests import wire
-from zc.zk.tests.wire import Wire
+from zc_zk_support import versions
+from zc_zk_support import wire
+from zc_zk_support.wire import Wire
 
 
 @pytest.fixture

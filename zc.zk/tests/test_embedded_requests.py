@@ -8,8 +8,8 @@ from kazoo.exceptions import NodeExistsError
 from kazoo.exceptions import NoNodeError
 from kazoo.exceptions import NotEmptyError
 from kazoo.security import OPEN_ACL_UNSAFE
-from zc.zk.tests import wire
-from zc.zk.tests.wire import Wire
+from zc_zk_support import wire
+from zc_zk_support.wire import Wire
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from zc.zk.embedded import Server
 from zc.zk.testing.clients import start_client
 from zc.zk.testing.clients import stop_client
 from zc.zk.testing.waiting import wait_for
-from zc.zk.tests import wire
-from zc.zk.tests.wire import Wire
+from zc_zk_support import wire
+from zc_zk_support.wire import Wire
 
 FIRST_LINE = (
     'ZooKeeper for development, on one machine; production is an Apache'
@@ -23,7 +23,8 @@ def command():
 
     def start(*arguments):
         processes.append(subprocess.Popen(
-            [sys.executable, '-m', 'zc.zk.embedded.script', *arguments],
+            [sys.executable, '-m', 'zc.zk.scripts.zookeeper_embedded',
+             *arguments],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
         return processes[-1]
 

@@ -13,8 +13,8 @@ from zc.zk.testing.clients import start_client
 from zc.zk.testing.clients import stop_client
 from zc.zk.testing.leaks import no_leaks as nothing_left
 from zc.zk.testing.waiting import wait_for
-from zc.zk.tests import wire
-from zc.zk.tests.wire import Wire
+from zc_zk_support import wire
+from zc_zk_support.wire import Wire
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import time
 import pytest
 from kazoo.client import KazooState
 from zc.zk.testing.waiting import wait_for
-from zc.zk.tests import wire
-from zc.zk.tests.wire import Event
-from zc.zk.tests.wire import Wire
+from zc_zk_support import wire
+from zc_zk_support.wire import Event
+from zc_zk_support.wire import Wire
 
 CREATED, DELETED = 1, 2
 #: How long a session lasts that is to end, in milliseconds: the machine may

@@ -2,10 +2,10 @@
 import struct
 
 import pytest
-from zc.zk.tests import versions
-from zc.zk.tests import wire
-from zc.zk.tests.wire import Event
-from zc.zk.tests.wire import Wire
+from zc_zk_support import versions
+from zc_zk_support import wire
+from zc_zk_support.wire import Event
+from zc_zk_support.wire import Wire
 
 CREATED, DELETED, CHANGED, CHILDREN = 1, 2, 3, 4
 ONCE, CHILD, DATA, ANY = 0, 1, 2, 3

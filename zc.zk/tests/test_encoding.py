@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from zc.zk.encoding import decode
 from zc.zk.encoding import encode
-from zc.zk.tests import trees
+from zc_zk_support import trees
 
 
 @pytest.mark.parametrize('data, properties', [

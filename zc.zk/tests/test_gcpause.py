@@ -2,10 +2,10 @@
 import gc
 
 import pytest
-from zc.zk.changes import difference
-from zc.zk.changes import plan
-from zc.zk.collecting import paused
-from zc.zk.reading import read_tree
+from zc.zk.gcpause import paused
+from zc.zk.sync.diff import difference
+from zc.zk.sync.diff import plan
+from zc.zk.sync.reader import read_tree
 from zc.zk.tree import TreeError
 from zc.zk.tree import parse_tree
 

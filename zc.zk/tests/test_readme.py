@@ -16,7 +16,7 @@ from zc.zk import scripts
 from zc.zk import testing
 from zc.zk.testing.doctests import REAL_VARIABLE
 
-README = Path(__file__).parents[4] / 'README.txt'
+README = Path(__file__).parents[1] / 'README.txt'
 
 FLAGS = doctest.ELLIPSIS | doctest.REPORT_NDIFF
 

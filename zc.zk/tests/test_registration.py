@@ -19,10 +19,10 @@ from kazoo.security import READ_ACL_UNSAFE
 from kazoo.security import Permissions
 from kazoo.security import make_acl
 from kazoo.security import make_digest_acl
-from zc.zk.keeping import Keeper
-from zc.zk.registrar import Registrar
+from zc.zk.registration.reconciler import Keeper
+from zc.zk.registration.registrar import Registrar
 from zc.zk.testing.waiting import wait_for
-from zc.zk.tests import versions
+from zc_zk_support import versions
 
 PATH = '/service/providers'
 NODE = PATH + '/192.0.2.7:8080'
@@ -364,7 +364,7 @@ def test_session_survived(zk, caplog):
     assert states == [KazooState.SUSPENDED, KazooState.CONNECTED] * 3
     assert zk.exists(NODE).czxid > created
     [warning] = [record.message for record in caplog.records
-                 if record.name == 'zc.zk.keeping'
+                 if record.name == 'zc.zk.registration.reconciler'
                  and record.levelno == logging.WARNING]
     assert warning == f'{NODE} was deleted by somebody; registered again'
 

@@ -9,10 +9,10 @@ import zc.zk
 from kazoo.client import KazooState
 from kazoo.exceptions import NoNodeError
 from kazoo.exceptions import QuotaExceededError
-from zc.zk.ephemerals import Ephemerals
+from zc.zk.registration.ephemerals import Ephemerals
 from zc.zk.testing.proxy import Proxy
 from zc.zk.testing.waiting import wait_for
-from zc.zk.tests.frames import Frames
+from zc_zk_support.frames import Frames
 
 PATH = '/providers'
 NODE = PATH + '/192.0.2.7:8080'

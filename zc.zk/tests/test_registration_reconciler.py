@@ -9,9 +9,9 @@ from kazoo.exceptions import ConnectionLoss
 from kazoo.protocol.states import ZnodeStat
 from kazoo.security import OPEN_ACL_UNSAFE
 from kazoo.security import READ_ACL_UNSAFE
-from zc.zk.ephemerals import Raced
-from zc.zk.keeping import Entry
-from zc.zk.keeping import Keeper
+from zc.zk.registration.ephemerals import Raced
+from zc.zk.registration.reconciler import Entry
+from zc.zk.registration.reconciler import Keeper
 
 SESSION = 7
 

@@ -21,7 +21,7 @@ from zc.zk.scripts import import_
 from zc.zk.scripts import set_property
 from zc.zk.scripts import validate
 from zc.zk.testing.waiting import wait_for
-from zc.zk.tests.frames import Frames
+from zc_zk_support.frames import Frames
 
 TREE = """\
 /cms : z4m cms

@@ -7,7 +7,7 @@ from zc.zk.scripts import export
 from zc.zk.scripts import import_
 from zc.zk.scripts import set_property
 from zc.zk.scripts import validate
-from zc.zk.tests.tls import make_certificate
+from zc_zk_support.tls import make_certificate
 
 TREE = '/a\n  x = 1\n  /b\n'
 

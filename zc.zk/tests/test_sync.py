@@ -8,9 +8,9 @@ from kazoo.exceptions import NoNodeError
 from kazoo.security import OPEN_ACL_UNSAFE
 from kazoo.security import READ_ACL_UNSAFE
 from kazoo.security import make_digest_acl
-from zc.zk.applying import ApplyError
 from zc.zk.client import ZooKeeper
 from zc.zk.permissions import world
+from zc.zk.sync.applier import ApplyError
 from zc.zk.tree import TreeError
 
 TREE = """\

@@ -11,20 +11,20 @@ from kazoo.exceptions import NoAuthError
 from kazoo.exceptions import NodeExistsError
 from kazoo.security import READ_ACL_UNSAFE
 from kazoo.security import make_digest_acl
-from zc.zk import applying
-from zc.zk.applying import ApplyError
-from zc.zk.applying import apply
-from zc.zk.changes import Change
-from zc.zk.changes import plan
-from zc.zk.operations import MAX_BYTES
-from zc.zk.operations import batches
-from zc.zk.operations import operations
 from zc.zk.permissions import world
-from zc.zk.reading import read_tree
-from zc.zk.tests import trees
-from zc.zk.tests.frames import Frames
+from zc.zk.sync import applier as applying
+from zc.zk.sync.applier import ApplyError
+from zc.zk.sync.applier import apply
+from zc.zk.sync.diff import Change
+from zc.zk.sync.diff import plan
+from zc.zk.sync.operations import MAX_BYTES
+from zc.zk.sync.operations import batches
+from zc.zk.sync.operations import operations
+from zc.zk.sync.reader import read_tree
 from zc.zk.tree import Node
 from zc.zk.tree import format_tree
+from zc_zk_support import trees
+from zc_zk_support.frames import Frames
 
 TREE = '/a\n  x = 1\n  /b\n    /c\n/d\n  y = 2\n'
 

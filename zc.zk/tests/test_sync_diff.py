@@ -4,13 +4,13 @@ import time
 
 import pytest
 from hypothesis import given
-from zc.zk.changes import Change
-from zc.zk.changes import difference
-from zc.zk.changes import plan
-from zc.zk.tests import trees
+from zc.zk.sync.diff import Change
+from zc.zk.sync.diff import difference
+from zc.zk.sync.diff import plan
 from zc.zk.tree import Node
 from zc.zk.tree import format_tree
 from zc.zk.tree import parse_tree
+from zc_zk_support import trees
 
 LIVE = """\
 /test

@@ -3,9 +3,9 @@ import json
 
 import pytest
 from hypothesis import given
-from zc.zk.equality import are_alike
-from zc.zk.equality import is_same
-from zc.zk.tests import trees
+from zc.zk.sync.equality import are_alike
+from zc.zk.sync.equality import is_same
+from zc_zk_support import trees
 
 
 @pytest.mark.parametrize('one, other', [

@@ -6,18 +6,18 @@ from kazoo.exceptions import NoAuthError
 from kazoo.exceptions import NoNodeError
 from kazoo.security import OPEN_ACL_UNSAFE
 from kazoo.security import make_digest_acl
-from zc.zk import reading
-from zc.zk.changes import DELETE_NODE
-from zc.zk.changes import plan
 from zc.zk.encoding import encode
-from zc.zk.multiread import MultiRead
 from zc.zk.permissions import world
-from zc.zk.reading import read_tree
-from zc.zk.tests.frames import Frames
+from zc.zk.sync import reader as reading
+from zc.zk.sync.diff import DELETE_NODE
+from zc.zk.sync.diff import plan
+from zc.zk.sync.multiread import MultiRead
+from zc.zk.sync.reader import read_tree
 from zc.zk.tree import Node
 from zc.zk.tree import TreeError
 from zc.zk.tree import format_tree
 from zc.zk.tree import parse_tree
+from zc_zk_support.frames import Frames
 
 TREE = """\
 /a : t
@@ -166,7 +166,7 @@ def test_hashes_that_are_hidden_are_warned_of(
                          *world(1)])
     tree = read_tree(client(server), acl=True)
     assert [record.getMessage() for record in caplog.records
-            if record.name == 'zc.zk.acls'] == [
+            if record.name == 'zc.zk.sync.acls'] == [
         '/d: we may not see its whole ACL']
     with pytest.raises(TreeError, match='line 11: .* the hash is not x'):
         parse_tree(format_tree(tree))

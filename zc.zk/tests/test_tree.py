@@ -7,11 +7,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from zc.zk.encoding import decode
 from zc.zk.encoding import encode
-from zc.zk.tests import trees
 from zc.zk.tree import Node
 from zc.zk.tree import TreeError
 from zc.zk.tree import format_tree
 from zc.zk.tree import parse_tree
+from zc_zk_support import trees
 
 TREE = """\
 /cms : z4m cms

@@ -2,10 +2,10 @@
 import json
 
 from hypothesis import given
-from zc.zk.jsontree import tree_as_json
-from zc.zk.tests import trees
 from zc.zk.tree import Node
 from zc.zk.tree import parse_tree
+from zc.zk.tree.as_json import tree_as_json
+from zc_zk_support import trees
 
 
 def test_a_tree():

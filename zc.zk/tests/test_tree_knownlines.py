@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
-from zc.zk import knownlines
-from zc.zk.tests import trees
 from zc.zk.tree import TreeError
+from zc.zk.tree import knownlines
 from zc.zk.tree import parse_tree
+from zc_zk_support import trees
 
 # Each of them close to what has a short cut.
 LINES = [

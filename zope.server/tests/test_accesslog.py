@@ -8,17 +8,16 @@ import time
 from pathlib import Path
 
 import pytest
-
-from zc.zkzopeserver.http.accesslog import AccessLog
-from zc.zkzopeserver.http.accesslog import escaped
-from zc.zkzopeserver.http.accesslog import log_time
-from zc.zkzopeserver.tests.http_corpus.case import get
-from zc.zkzopeserver.tests.talking import Client
-from zc.zkzopeserver.tests.talking import ask
-from zc.zkzopeserver.tests.talking import serving
-from zc.zkzopeserver.tests.talking import until
-from zc.zkzopeserver.tests.test_server import PLAIN
-from zc.zkzopeserver.tests.test_server import hello
+from zope.server.accesslog import AccessLog
+from zope.server.accesslog import escaped
+from zope.server.accesslog import log_time
+from zope_server_support.applications import PLAIN
+from zope_server_support.applications import hello
+from zope_server_support.corpus.case import get
+from zope_server_support.talking import Client
+from zope_server_support.talking import ask
+from zope_server_support.talking import serving
+from zope_server_support.talking import until
 
 LINE = re.compile(
     r'(?P<address>\S+) - (?P<user>\S+)'

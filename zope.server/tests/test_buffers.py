@@ -9,19 +9,18 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from zc.zkzopeserver.http import loop
-from zc.zkzopeserver.http import memory
-from zc.zkzopeserver.http.body import Block
-from zc.zkzopeserver.http.body import Store
-from zc.zkzopeserver.http.memory import BlockReader
-from zc.zkzopeserver.http.memory import Memory
-from zc.zkzopeserver.http.settings import Settings
-from zc.zkzopeserver.tests.http_corpus.case import post
-from zc.zkzopeserver.tests.talking import Client
-from zc.zkzopeserver.tests.talking import serving
-from zc.zkzopeserver.tests.talking import until
-from zc.zkzopeserver.tests.test_server import PLAIN
+from zope.server import buffers as memory
+from zope.server import loop
+from zope.server.body import Block
+from zope.server.body import Store
+from zope.server.buffers import BlockReader
+from zope.server.buffers import Memory
+from zope.server.settings import Settings
+from zope_server_support.applications import PLAIN
+from zope_server_support.corpus.case import post
+from zope_server_support.talking import Client
+from zope_server_support.talking import serving
+from zope_server_support.talking import until
 
 KiB = 2 ** 10
 

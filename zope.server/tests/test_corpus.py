@@ -6,17 +6,16 @@ from collections.abc import Iterator
 from wsgiref.validate import validator
 
 import pytest
-
-from zc.zkzopeserver.server import Server
-from zc.zkzopeserver.tests.http_corpus import CASES
-from zc.zkzopeserver.tests.http_corpus import advisories
-from zc.zkzopeserver.tests.http_corpus import connections
-from zc.zkzopeserver.tests.http_corpus import limits
-from zc.zkzopeserver.tests.http_corpus.application import Recorder
-from zc.zkzopeserver.tests.http_corpus.case import Case
-from zc.zkzopeserver.tests.http_corpus.running import differences
-from zc.zkzopeserver.tests.http_corpus.running import run
-from zc.zkzopeserver.tests.lone_server import process
+from zope.server.server import Server
+from zope_server_support.corpus import CASES
+from zope_server_support.corpus import advisories
+from zope_server_support.corpus import connections
+from zope_server_support.corpus import limits
+from zope_server_support.corpus.application import Recorder
+from zope_server_support.corpus.case import Case
+from zope_server_support.corpus.running import differences
+from zope_server_support.corpus.running import run
+from zope_server_support.lone_server import process
 
 KNOWN = {'GET', 'HEAD', 'POST', 'OPTIONS', 'PATCH', 'PUT', 'DELETE',
          'TRACE'}

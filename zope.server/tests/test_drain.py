@@ -7,19 +7,18 @@ import threading
 import time
 
 import pytest
-
-from zc.zkzopeserver.http import acceptor
-from zc.zkzopeserver.http import channel
-from zc.zkzopeserver.http import engine
-from zc.zkzopeserver.server import Server
-from zc.zkzopeserver.tests.http_corpus.case import get
-from zc.zkzopeserver.tests.http_corpus.case import post
-from zc.zkzopeserver.tests.talking import Client
-from zc.zkzopeserver.tests.talking import serving
-from zc.zkzopeserver.tests.talking import until
-from zc.zkzopeserver.tests.test_server import PLAIN
-from zc.zkzopeserver.tests.test_server import Gate
-from zc.zkzopeserver.tests.test_server import hello
+from zope.server import acceptor
+from zope.server import connection as channel
+from zope.server import engine
+from zope.server.server import Server
+from zope_server_support.applications import PLAIN
+from zope_server_support.applications import Gate
+from zope_server_support.applications import hello
+from zope_server_support.corpus.case import get
+from zope_server_support.corpus.case import post
+from zope_server_support.talking import Client
+from zope_server_support.talking import serving
+from zope_server_support.talking import until
 
 HELLO = post(b'Content-Length: 5\r\n', b'hello')
 

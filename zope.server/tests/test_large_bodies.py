@@ -10,20 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from zc.zkzopeserver.http import receiver
-from zc.zkzopeserver.http.channel import Channel
-from zc.zkzopeserver.http.loop import Loop
-from zc.zkzopeserver.http.workers import LONG
-from zc.zkzopeserver.http.workers import QUICK
-from zc.zkzopeserver.http.workers import Workers
-from zc.zkzopeserver.tests.http_corpus.case import get
-from zc.zkzopeserver.tests.http_corpus.case import post
-from zc.zkzopeserver.tests.talking import Client
-from zc.zkzopeserver.tests.talking import ask
-from zc.zkzopeserver.tests.talking import serving
-from zc.zkzopeserver.tests.talking import until
-from zc.zkzopeserver.tests.test_server import PLAIN
+from zope.server import receiver
+from zope.server.connection import Channel
+from zope.server.loop import Loop
+from zope.server.threadpool import LONG
+from zope.server.threadpool import QUICK
+from zope.server.threadpool import Workers
+from zope_server_support.applications import PLAIN
+from zope_server_support.corpus.case import get
+from zope_server_support.corpus.case import post
+from zope_server_support.talking import Client
+from zope_server_support.talking import ask
+from zope_server_support.talking import serving
+from zope_server_support.talking import until
 
 SIZE = 300_000
 ENGINES = pytest.mark.parametrize('use_epoll', [True, False])

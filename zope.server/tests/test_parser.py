@@ -6,14 +6,13 @@ from hypothesis import example
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
-
-from zc.zkzopeserver.http.errors import Refusal
-from zc.zkzopeserver.http.parser import ChunkedParser
-from zc.zkzopeserver.http.settings import Settings
-from zc.zkzopeserver.tests.http_corpus import CASES
-from zc.zkzopeserver.tests.second_opinion import by_h11
-from zc.zkzopeserver.tests.second_opinion import by_receiver
-from zc.zkzopeserver.tests.second_opinion import disagreement
+from zope.server.errors import Refusal
+from zope.server.parser import ChunkedParser
+from zope.server.settings import Settings
+from zope_server_support.corpus import CASES
+from zope_server_support.second_opinion import by_h11
+from zope_server_support.second_opinion import by_receiver
+from zope_server_support.second_opinion import disagreement
 
 TOKENS = st.text('abcABC-_019', min_size=1, max_size=8).map(str.encode)
 VALUES = st.text('abc ,;:="\t\xe9()', max_size=12).map(

@@ -9,20 +9,19 @@ import types
 from collections.abc import Iterator
 
 import pytest
-
-from zc.zkzopeserver.http.loop import Loop
-from zc.zkzopeserver.http.output import Output
-from zc.zkzopeserver.http.pace import Pace
-from zc.zkzopeserver.http.receiver import Receiver
-from zc.zkzopeserver.http.request import Request
-from zc.zkzopeserver.http.settings import Settings
-from zc.zkzopeserver.tests.http_corpus.case import get
-from zc.zkzopeserver.tests.http_corpus.case import post
-from zc.zkzopeserver.tests.talking import Client
-from zc.zkzopeserver.tests.talking import serving
-from zc.zkzopeserver.tests.talking import until
-from zc.zkzopeserver.tests.test_http_resources import Blocks
-from zc.zkzopeserver.tests.test_server import hello
+from zope.server.loop import Loop
+from zope.server.output import Output
+from zope.server.rate import Pace
+from zope.server.receiver import Receiver
+from zope.server.request import Request
+from zope.server.settings import Settings
+from zope_server_support.applications import Blocks
+from zope_server_support.applications import hello
+from zope_server_support.corpus.case import get
+from zope_server_support.corpus.case import post
+from zope_server_support.talking import Client
+from zope_server_support.talking import serving
+from zope_server_support.talking import until
 
 LENGTH = b'Content-Length: %d\r\n'
 CHUNKED = b'Transfer-Encoding: chunked\r\n'

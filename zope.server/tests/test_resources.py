@@ -12,7 +12,6 @@ import os
 import resource
 import select
 import socket
-import struct
 import subprocess
 import sys
 import threading
@@ -22,34 +21,28 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from zc.zkzopeserver.http import channel
-from zc.zkzopeserver.http.channel import Channel
-from zc.zkzopeserver.http.receiver import Receiver
-from zc.zkzopeserver.http.request import Request
-from zc.zkzopeserver.http.settings import Settings
-from zc.zkzopeserver.tests.http_corpus.case import get
-from zc.zkzopeserver.tests.http_corpus.case import post
-from zc.zkzopeserver.tests.lone_server import Process
-from zc.zkzopeserver.tests.lone_server import process
-from zc.zkzopeserver.tests.talking import Client
-from zc.zkzopeserver.tests.talking import ask
-from zc.zkzopeserver.tests.talking import descriptors
-from zc.zkzopeserver.tests.talking import serving
-from zc.zkzopeserver.tests.talking import until
-from zc.zkzopeserver.tests.test_server import PLAIN
-from zc.zkzopeserver.tests.test_server import Gate
-from zc.zkzopeserver.tests.test_server import hello
+from zope.server import connection as channel
+from zope.server.connection import Channel
+from zope.server.receiver import Receiver
+from zope.server.request import Request
+from zope.server.settings import Settings
+from zope_server_support.applications import PLAIN
+from zope_server_support.applications import Blocks
+from zope_server_support.applications import Gate
+from zope_server_support.applications import hello
+from zope_server_support.corpus.case import get
+from zope_server_support.corpus.case import post
+from zope_server_support.lone_server import Process
+from zope_server_support.lone_server import process
+from zope_server_support.talking import Client
+from zope_server_support.talking import ask
+from zope_server_support.talking import descriptors
+from zope_server_support.talking import reset
+from zope_server_support.talking import serving
+from zope_server_support.talking import until
 
 SCALE = float(os.environ.get('ZKZOPESERVER_SCALE', '1'))
 MiB = 2 ** 20
-RESET = struct.pack('ii', 1, 0)
-
-
-def reset(client: Client) -> None:
-    """Break the connection off."""
-    client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-    client.sock.close()
 
 
 def fill(channel: Channel) -> bytes:
@@ -180,30 +173,6 @@ def test_a_steady_upload_may_take_longer() -> None:
                 time.sleep(0.1)
                 client.send(b'x' * 50)
             assert client.response().status == 200
-
-
-class Blocks:
-    """An application that sends many blocks, and counts them."""
-
-    def __init__(self, count: int, size: int = 100_000) -> None:
-        self.count = count
-        self.block = b'x' * size
-        self.sent = 0
-        self.closed = 0
-
-    def __call__(self, environ, start_response):
-        if environ['PATH_INFO'] == '/hello':
-            return hello(environ, start_response)
-        start_response('200 OK', PLAIN)
-        return self.parts()
-
-    def parts(self) -> Iterator[bytes]:
-        try:
-            for _ in range(self.count):
-                self.sent += 1
-                yield self.block
-        finally:
-            self.closed += 1
 
 
 def test_a_client_that_does_not_read_stops_the_application() -> None:

@@ -3,70 +3,25 @@ from __future__ import annotations
 
 import logging
 import socket
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from wsgiref.validate import validator
 
 import pytest
-
-from zc.zkzopeserver.http.channel import Channel
-from zc.zkzopeserver.http.task import Task
-from zc.zkzopeserver.server import Server
-from zc.zkzopeserver.server import ServerError
-from zc.zkzopeserver.server import Shell
-from zc.zkzopeserver.tests.http_corpus.case import get
-from zc.zkzopeserver.tests.http_corpus.case import post
-from zc.zkzopeserver.tests.talking import Client
-from zc.zkzopeserver.tests.talking import ask
-from zc.zkzopeserver.tests.talking import descriptors
-from zc.zkzopeserver.tests.talking import serving
-from zc.zkzopeserver.tests.talking import until
-
-PLAIN = [('Content-Type', 'text/plain')]
-
-
-def hello(environ, start_response):
-    """An application that is done at once."""
-    start_response('200 OK', PLAIN)
-    return [b'hello']
-
-
-def showing(key: str) -> Callable:
-    """An application that shows a part of its environment."""
-    def application(environ, start_response):
-        start_response('200 OK', PLAIN)
-        return [repr(environ.get(key)).encode()]
-    return application
-
-
-class Gate:
-    """An application whose requests wait until they are let through."""
-
-    def __init__(self) -> None:
-        self.inside = 0
-        self.most = 0
-        self.idents: set[int] = set()
-        self._lock = threading.Lock()
-        self._passes = threading.Semaphore(0)
-
-    def __call__(self, environ, start_response):
-        if environ['PATH_INFO'] == '/free':
-            return hello(environ, start_response)
-        with self._lock:
-            self.inside += 1
-            self.most = max(self.most, self.inside)
-            self.idents.add(threading.get_ident())
-        self._passes.acquire()
-        with self._lock:
-            self.inside -= 1
-        start_response('200 OK', PLAIN)
-        return [environ['PATH_INFO'].encode()]
-
-    def open(self, count: int = 1) -> None:
-        """Let so many through."""
-        self._passes.release(count)
+from zope.server import Server
+from zope.server import ServerError
+from zope.server.connection import Channel
+from zope.server.task import Task
+from zope_server_support.applications import Gate
+from zope_server_support.applications import hello
+from zope_server_support.applications import showing
+from zope_server_support.corpus.case import get
+from zope_server_support.corpus.case import post
+from zope_server_support.talking import Client
+from zope_server_support.talking import ask
+from zope_server_support.talking import descriptors
+from zope_server_support.talking import serving
+from zope_server_support.talking import until
 
 
 def test_the_address_has_the_true_port() -> None:
@@ -296,20 +251,17 @@ def test_a_slow_request_among_quick_ones_keeps_no_other_waiting() -> None:
                 assert slow.response().status == 200
 
 
-def test_the_shell_is_a_zope_server_whose_classes_can_be_replaced() -> None:
+def test_the_classes_can_be_replaced() -> None:
     class MyTask(Task):
         def run(self):
             self.environ['mine'] = 'yes'
             return super().run()
 
-    class MyChannel(Channel):
+    class MyConnection(Channel):
         task_class = MyTask
 
-    class MyShell(Shell):
-        channel_class = MyChannel
-
     class MyServer(Server):
-        shell_class = MyShell
+        connection_class = MyConnection
 
     server = MyServer(showing('mine'), host='127.0.0.1')
     server.start()

@@ -11,13 +11,12 @@ import socket
 import threading
 
 import pytest
-
-from zc.zkzopeserver.tests.http_corpus.case import post
-from zc.zkzopeserver.tests.talking import Client
-from zc.zkzopeserver.tests.talking import serving
-from zc.zkzopeserver.tests.talking import until
-from zc.zkzopeserver.tests.test_http_resources import reset
-from zc.zkzopeserver.tests.test_server import PLAIN
+from zope_server_support.applications import PLAIN
+from zope_server_support.corpus.case import post
+from zope_server_support.talking import Client
+from zope_server_support.talking import reset
+from zope_server_support.talking import serving
+from zope_server_support.talking import until
 
 CLIENTS = 24
 CONNECTIONS = 8

@@ -11,18 +11,17 @@ import time
 from collections.abc import Iterator
 
 import pytest
-
-from zc.zkzopeserver.http import acceptor
-from zc.zkzopeserver.http import loop
-from zc.zkzopeserver.http.polling import Waker
-from zc.zkzopeserver.tests.http_corpus.case import get
-from zc.zkzopeserver.tests.http_corpus.case import post
-from zc.zkzopeserver.tests.talking import Client
-from zc.zkzopeserver.tests.talking import ask
-from zc.zkzopeserver.tests.talking import serving
-from zc.zkzopeserver.tests.talking import until
-from zc.zkzopeserver.tests.test_server import PLAIN
-from zc.zkzopeserver.tests.test_server import hello
+from zope.server import acceptor
+from zope.server import loop
+from zope.server.poller import Waker
+from zope_server_support.applications import PLAIN
+from zope_server_support.applications import hello
+from zope_server_support.corpus.case import get
+from zope_server_support.corpus.case import post
+from zope_server_support.talking import Client
+from zope_server_support.talking import ask
+from zope_server_support.talking import serving
+from zope_server_support.talking import until
 
 SCALE = float(os.environ.get('ZKZOPESERVER_SCALE', '1'))
 
@@ -238,7 +237,7 @@ def test_whoever_polls_goes_on_when_a_log_fails(
             for _ in range(quick):
                 client.get()
             with failing('which is the connection_limit', kind,
-                         'zc.zkzopeserver.http.acceptor'):
+                         'zope.server'):
                 with Client(server.address) as other:
                     other.send(get())
                     until(lambda: 'the polling goes on' in caplog.text)
@@ -266,7 +265,7 @@ def test_a_log_that_always_fails_ends_no_thread() -> None:
     def fail_too() -> None:
         raise SystemExit('the call')
 
-    logger = logging.getLogger('zc.zkzopeserver.http.loop')
+    logger = logging.getLogger('zope.server')
     logger.addFilter(fail)
     try:
         with serving(hello) as server:

@@ -12,15 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from zc.zkzopeserver.http.tracelog import ENVIRON_KEY
-from zc.zkzopeserver.tests.http_corpus.application import Recorder
-from zc.zkzopeserver.tests.http_corpus.case import get
-from zc.zkzopeserver.tests.http_corpus.case import post
-from zc.zkzopeserver.tests.talking import Client
-from zc.zkzopeserver.tests.talking import ask
-from zc.zkzopeserver.tests.talking import serving
-from zc.zkzopeserver.tests.test_server import hello
+from zope.server.tracelog import ENVIRON_KEY
+from zope_server_support.applications import hello
+from zope_server_support.corpus.application import Recorder
+from zope_server_support.corpus.case import get
+from zope_server_support.corpus.case import post
+from zope_server_support.talking import Client
+from zope_server_support.talking import ask
+from zope_server_support.talking import serving
 
 STAMP = r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}'
 Trace = Callable[..., list[str]]

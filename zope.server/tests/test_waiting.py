@@ -10,15 +10,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
-from zc.zkzopeserver.http import loop
-from zc.zkzopeserver.http import memory
-from zc.zkzopeserver.http import receiver
-from zc.zkzopeserver.tests.http_corpus.case import post
-from zc.zkzopeserver.tests.talking import Client
-from zc.zkzopeserver.tests.talking import serving
-from zc.zkzopeserver.tests.talking import until
-from zc.zkzopeserver.tests.test_server import PLAIN
+from zope.server import buffers as memory
+from zope.server import loop
+from zope.server import receiver
+from zope_server_support.applications import PLAIN
+from zope_server_support.corpus.case import post
+from zope_server_support.talking import Client
+from zope_server_support.talking import serving
+from zope_server_support.talking import until
 
 SIZE = 100_000
 BODY = b'0123456789' * (SIZE // 10)

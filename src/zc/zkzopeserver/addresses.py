@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 
 from zc.zkzopeserver.errors import ConfigurationError
-from zc.zkzopeserver.optionvalues import split_address
+from zc.zkzopeserver.options.values import split_address
 
 Address = tuple[str, int]
 

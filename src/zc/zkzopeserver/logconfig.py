@@ -8,7 +8,7 @@ import logging
 import re
 
 from zc.zkzopeserver.errors import ConfigurationError
-from zc.zkzopeserver.optionvalues import LEVELS
+from zc.zkzopeserver.options.values import LEVELS
 
 __all__ = ['LEVELS', 'configure', 'configure_default', 'level', 'reopen']
 

@@ -8,7 +8,7 @@ import time
 
 from zc.zkzopeserver.errors import ReadyError
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zc.zkzopeserver.readiness')
 
 # Seconds between two attempts.
 INTERVAL = 0.1

@@ -12,16 +12,16 @@ import threading
 import time
 
 import zc.zk
-import zc.zk.connecting
+import zc.zk.connection.client
 from kazoo.exceptions import NoAuthError
 from kazoo.exceptions import ZookeeperError
 
-from zc.zkzopeserver import advertising
+from zc.zkzopeserver import addresses as advertising
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.errors import RegistrationError
 from zc.zkzopeserver.options import Options
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zc.zkzopeserver.registration')
 
 # Seconds between two attempts to register at a path that is not there yet, or
 # not open to us, and between two lines of log about it.
@@ -243,7 +243,7 @@ def check_tls(options: Options) -> None:
              options.zookeeper_key)
     if any(files):
         try:
-            zc.zk.connecting.tls_context(*files)
+            zc.zk.connection.client.tls_context(*files)
         except ValueError as reason:
             raise ConfigurationError(
                 "options 'zookeeper_ca', 'zookeeper_cert', 'zookeeper_key':"

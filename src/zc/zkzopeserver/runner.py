@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Any
 
-from zc.zkzopeserver import channel
 from zc.zkzopeserver import options as option_table
 from zc.zkzopeserver.insistence import Insistence
+from zc.zkzopeserver.workers import protocol as channel
 
 if TYPE_CHECKING:
     from zc.zkzopeserver.service import Service
@@ -64,7 +64,7 @@ def make_service(options: option_table.Options,
     link = channel.link()
     if link is None:
         return Service(options, application, event_for_testing.set)
-    from zc.zkzopeserver.working import WorkerService
+    from zc.zkzopeserver.workers.service import WorkerService
     return WorkerService(options, application, event_for_testing.set, link)
 
 

@@ -6,6 +6,7 @@ Stop: remove the node -> wait, still serving -> drain -> monitor -> session.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import logging
 import os
 import queue
@@ -17,19 +18,22 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+from zope.server import Server
+from zope.server import ServerError as CannotServe
+from zope.server import Settings
+
 from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import systemd
 from zc.zkzopeserver.commands import commands
+from zc.zkzopeserver.errors import ServerError
 from zc.zkzopeserver.errors import StoppedAtOnce
-from zc.zkzopeserver.monitoring import Monitoring
+from zc.zkzopeserver.monitor import Monitoring
 from zc.zkzopeserver.options import BY_NAME
 from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.registration import Registration
 from zc.zkzopeserver.registration import offer_servers
-from zc.zkzopeserver.server import SETTINGS
-from zc.zkzopeserver.server import Server
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zc.zkzopeserver.service')
 
 # Seconds after which a signal is found that came just before the main thread
 # went to sleep, or while it was handling another, and so did not wake it.
@@ -101,14 +105,18 @@ class Service:
 
     def _listen(self) -> Server:
         options = self.options
-        return Server(
-            self.application, host=options.host, port=options.port,
-            backlog=options.backlog,
-            zservertracelog=options.zservertracelog,
-            access_log=options.access_log,
-            multiprocess=options.workers > 1,
-            **{name: getattr(options, name) for name in SETTINGS
-               if name in BY_NAME})
+        settings = {field.name: getattr(options, field.name)
+                    for field in dataclasses.fields(Settings)
+                    if field.name in BY_NAME}
+        try:
+            return Server(
+                self.application, host=options.host, port=options.port,
+                backlog=options.backlog,
+                zservertracelog=options.zservertracelog,
+                access_log=options.access_log,
+                multiprocess=options.workers > 1, **settings)
+        except CannotServe as error:
+            raise ServerError(str(error)) from None
 
     def _start_monitoring(self) -> None:
         if self.options.monitor_server is None:
@@ -130,7 +138,7 @@ class Service:
             while not self.stopped.wait(interval_s):
                 self.server.call(partial(systemd.notify, 'WATCHDOG=1'))
 
-        threading.Thread(target=ask, name='zc.zkzopeserver.watchdog',
+        threading.Thread(target=ask, name='zc.zkzopeserver.workers.watchdog',
                          daemon=True).start()
 
     def _announce(self) -> None:

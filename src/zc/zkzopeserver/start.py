@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-from zc.zkzopeserver.control import commandline
-from zc.zkzopeserver.control.place import Place
-from zc.zkzopeserver.control.place import program
+from zc.zkzopeserver.cli import commandline
+from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.cli.instance import program
 
 # What `start` runs this program with, for the sake of its sys.path: zdaemon's
 # manager.  Not for people.
@@ -26,14 +26,14 @@ def main(ini: str, name: str = '', argv: Sequence[str] | None = None,
     """Do what the command line says with the server of `ini`; exit status.
 
     `run` says where the files of its process are; see
-    `zc.zkzopeserver.control.place`.
+    `zc.zkzopeserver.cli.instance`.
 
     An exception with an `exit_status` is a user's to mend: it is printed a
     line a problem.  Any other is a defect and keeps its traceback.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     if argv[:1] == [MANAGER]:
-        from zc.zkzopeserver.control import daemon
+        from zc.zkzopeserver.cli import zdaemon as daemon
         return daemon.manage(argv[1:])
     place = Place(ini, name, run=run, program=program(argv))
     verb, place.overrides, arguments = commandline.parse(place.name, argv)

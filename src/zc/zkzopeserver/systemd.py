@@ -9,7 +9,7 @@ import logging
 import os
 import socket
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zc.zkzopeserver.systemd')
 
 
 def notify(state: str) -> bool:

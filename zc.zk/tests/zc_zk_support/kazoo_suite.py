@@ -2,7 +2,7 @@
 
 ::
 
-    python -m zc.zk.tests.kazoo_suite [--runs N] [--only MODULE]
+    python -m zc_zk_support.kazoo_suite [--runs N] [--only MODULE]
         [ARGUMENT OF PYTEST ...]
 
 kazoo's package has its tests in it. Their harness starts Apache ZooKeeper
@@ -151,7 +151,7 @@ def _without_missing() -> list[str]:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog='python -m zc.zk.tests.kazoo_suite',
+        prog='python -m zc_zk_support.kazoo_suite',
         description="Run kazoo's tests on the embedded server.",
         epilog='Other arguments are for pytest.')
     parser.add_argument('--runs', type=int, default=2)

@@ -11,8 +11,8 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=['zc.zkzopeserver', 'h11']):
-    from zc.zkzopeserver.tests.http_corpus import CASES
-    from zc.zkzopeserver.tests.second_opinion import disagreement
+    from zope_server_support.corpus import CASES
+    from zope_server_support.second_opinion import disagreement
 
 
 def try_bytes(data: bytes) -> None:

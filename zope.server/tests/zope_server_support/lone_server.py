@@ -1,6 +1,6 @@
 """A server process of its own, for tests of what it takes from the machine.
 
-``python -m zc.zkzopeserver.tests.lone_server LIMITS OPTIONS``, both JSON: the
+``python -m zope_server_support.lone_server LIMITS OPTIONS``, both JSON: the
 first sets resource limits (``{"NOFILE": 64}``), the second are the options of
 `Server`.  It prints its port and ends with its standard input.
 """
@@ -81,7 +81,7 @@ def process(limits: dict[str, int] | None = None, errors: Any = None,
 
 def main() -> None:
     """Serve until standard input ends."""
-    from zc.zkzopeserver.server import Server
+    from zope.server.server import Server
     limits, options = map(json.loads, sys.argv[1:])
     for name, limit in limits.items():
         kind = getattr(resource, f'RLIMIT_{name}')

@@ -12,12 +12,11 @@ import re
 from collections.abc import Iterable
 
 import h11
-
-from zc.zkzopeserver.http.context import Context
-from zc.zkzopeserver.http.errors import Refusal
-from zc.zkzopeserver.http.receiver import Receiver
-from zc.zkzopeserver.http.settings import Settings
-from zc.zkzopeserver.http.task import Task
+from zope.server.errors import Refusal
+from zope.server.receiver import Receiver
+from zope.server.settings import Settings
+from zope.server.shared import Context
+from zope.server.task import Task
 
 EMPTY_LINES = functools.partial(re.compile(rb'\A(?:\r\n)+').sub, b'')
 SETTINGS = Settings(max_request_body_size=100_000, body_spool_size=1000,

@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import os
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -12,13 +13,15 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
-from zc.zkzopeserver.http import engine
-from zc.zkzopeserver.server import Server
-from zc.zkzopeserver.tests.http_corpus.case import get
-from zc.zkzopeserver.tests.http_corpus.running import Response
-from zc.zkzopeserver.tests.http_corpus.running import read_response
+from zope.server import engine
+from zope.server.server import Server
+
+from zope_server_support.corpus.case import get
+from zope_server_support.corpus.running import Response
+from zope_server_support.corpus.running import read_response
 
 TIMEOUT = 20.0
+RESET = struct.pack('ii', 1, 0)
 
 
 def until(condition: Callable[[], Any], timeout: float = TIMEOUT) -> Any:
@@ -113,3 +116,9 @@ def ask(address: tuple[str, int], target: bytes = b'/') -> Response:
     """Ask for something on a connection of its own."""
     with Client(address) as client:
         return client.get(target, b'Connection: close\r\n')
+
+
+def reset(client: Client) -> None:
+    """Break the connection off."""
+    client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    client.sock.close()

@@ -19,18 +19,18 @@ DEFAULT = 'fg'
 
 # The module of each, and its line in the help.
 VERBS = {
-    'fg': ('foreground', 'serve in the foreground, as without a verb'),
-    'start': ('starting', 'serve in the background; returns when it is'
+    'fg': ('fg', 'serve in the foreground, as without a verb'),
+    'start': ('start', 'serve in the background; returns when it is'
                           ' registered and answers'),
-    'stop': ('stopping', 'stop it; returns when it is gone'),
-    'restart': ('restarting', 'stop it, if it runs, and start it'),
-    'reload': ('reloading', 'replace its workers one by one; returns when'
+    'stop': ('stop', 'stop it; returns when it is gone'),
+    'restart': ('restart', 'stop it, if it runs, and start it'),
+    'reload': ('reload', 'replace its workers one by one; returns when'
                             ' that is done'),
     'status': ('status', 'compare its processes with ZooKeeper'),
-    'check': ('checking', 'check ini, application and ZooKeeper without'
+    'check': ('check', 'check ini, application and ZooKeeper without'
                           ' serving'),
-    'logreopen': ('reopening', 'open its log files anew, after a rotation'),
-    'show': ('showing', 'show the options in effect, and where each comes'
+    'logreopen': ('logreopen', 'open its log files anew, after a rotation'),
+    'show': ('show', 'show the options in effect, and where each comes'
                         ' from'),
     'tree': ('tree', 'show the providers node with the live nodes'),
     'monitor': ('monitor', 'ask its monitor servers'),
@@ -93,7 +93,7 @@ def well_formed(head: Sequence[str]) -> list[tuple[str, str]]:
 def module(verb: str) -> types.ModuleType:
     """The module of a verb."""
     return importlib.import_module(
-        f'zc.zkzopeserver.control.{VERBS[verb][0]}')
+        f'zc.zkzopeserver.cli.verbs.{VERBS[verb][0]}')
 
 
 def unknown(verb: str) -> str:

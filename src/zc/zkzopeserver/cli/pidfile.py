@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Iterator
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zc.zkzopeserver.cli')
 
 # Seconds for those who look whether the lock is held, which is to hold it.
 LOOK_S = 0.2

@@ -18,7 +18,7 @@ from kazoo.exceptions import NoNodeError
 from kazoo.exceptions import RolledBackError
 from kazoo.handlers.threading import KazooTimeoutError
 from zc.zk import permissions
-from zc.zk import reading
+from zc.zk.sync import reader as reading
 
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.errors import RegistrationError

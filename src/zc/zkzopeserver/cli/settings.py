@@ -5,12 +5,12 @@ import contextlib
 import os
 
 from zc.zkzopeserver import options as option_table
-from zc.zkzopeserver.channel import Limits
-from zc.zkzopeserver.control import daemon
-from zc.zkzopeserver.control.loading import Ini
-from zc.zkzopeserver.control.place import Place
+from zc.zkzopeserver.cli import zdaemon as daemon
+from zc.zkzopeserver.cli.ini import Ini
+from zc.zkzopeserver.cli.instance import Place
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.options import Options
+from zc.zkzopeserver.workers.protocol import Limits
 
 # Seconds to start and to stop beyond what the options give it.
 START_MARGIN_S = 30

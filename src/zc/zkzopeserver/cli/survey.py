@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 
 from zc.zkzopeserver import readiness
-from zc.zkzopeserver.control import daemon
-from zc.zkzopeserver.control import pidfile
-from zc.zkzopeserver.control import processes
-from zc.zkzopeserver.control.place import Place
-from zc.zkzopeserver.control.registry import Node
-from zc.zkzopeserver.control.settings import Settings
+from zc.zkzopeserver.cli import pidfile
+from zc.zkzopeserver.cli import processes
+from zc.zkzopeserver.cli import zdaemon as daemon
+from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.cli.providers import Node
+from zc.zkzopeserver.cli.settings import Settings
 from zc.zkzopeserver.errors import StartError
 from zc.zkzopeserver.options import Options
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 
 import zc.zk
-from zc.zk.applying import ApplyError
+from zc.zk.sync.applier import ApplyError
 from zc.zk.tree import TreeError
 from zc.zk.tree import parse_tree
 

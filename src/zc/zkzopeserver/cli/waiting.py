@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from zc.zkzopeserver import readiness
-from zc.zkzopeserver.control import processes
-from zc.zkzopeserver.control import survey
-from zc.zkzopeserver.control import transcript
-from zc.zkzopeserver.control.progress import Progress
-from zc.zkzopeserver.control.settings import Settings
+from zc.zkzopeserver.cli import processes
+from zc.zkzopeserver.cli import survey
+from zc.zkzopeserver.cli import transcript
+from zc.zkzopeserver.cli.progress import Progress
+from zc.zkzopeserver.cli.settings import Settings
 from zc.zkzopeserver.errors import ReadyError
 from zc.zkzopeserver.errors import RegistrationError
 
@@ -44,7 +44,7 @@ class Waiting:
         if self.settings.options is None:
             return self._until_up(list)
         # Imported by those who have something to look for there.
-        from zc.zkzopeserver.control.registry import Registry
+        from zc.zkzopeserver.cli.providers import Registry
         while True:
             try:
                 with Registry(self.settings.options,

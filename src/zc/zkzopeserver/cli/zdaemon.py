@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator
 from collections.abc import Sequence
 
-from zc.zkzopeserver.control.place import Place
+from zc.zkzopeserver.cli.instance import Place
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.errors import StartError
 

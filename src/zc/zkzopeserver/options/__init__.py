@@ -16,22 +16,22 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from typing import Any
 
-from zc.zkzopeserver.optionvalues import Bad
-from zc.zkzopeserver.optionvalues import advertised
-from zc.zkzopeserver.optionvalues import boolean
-from zc.zkzopeserver.optionvalues import choice
-from zc.zkzopeserver.optionvalues import connection
-from zc.zkzopeserver.optionvalues import host
-from zc.zkzopeserver.optionvalues import line
-from zc.zkzopeserver.optionvalues import loggers
-from zc.zkzopeserver.optionvalues import monitor_address
-from zc.zkzopeserver.optionvalues import number
-from zc.zkzopeserver.optionvalues import properties
-from zc.zkzopeserver.optionvalues import seconds
-from zc.zkzopeserver.optionvalues import size
-from zc.zkzopeserver.optionvalues import token
-from zc.zkzopeserver.optionvalues import url_path
-from zc.zkzopeserver.optionvalues import znode
+from zc.zkzopeserver.options.values import Bad
+from zc.zkzopeserver.options.values import advertised
+from zc.zkzopeserver.options.values import boolean
+from zc.zkzopeserver.options.values import choice
+from zc.zkzopeserver.options.values import connection
+from zc.zkzopeserver.options.values import host
+from zc.zkzopeserver.options.values import line
+from zc.zkzopeserver.options.values import loggers
+from zc.zkzopeserver.options.values import monitor_address
+from zc.zkzopeserver.options.values import number
+from zc.zkzopeserver.options.values import properties
+from zc.zkzopeserver.options.values import seconds
+from zc.zkzopeserver.options.values import size
+from zc.zkzopeserver.options.values import token
+from zc.zkzopeserver.options.values import url_path
+from zc.zkzopeserver.options.values import znode
 
 REQUIRED = object()
 

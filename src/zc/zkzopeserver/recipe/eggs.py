@@ -13,7 +13,7 @@ from zc.zkzopeserver.recipe.buildout import network
 
 OURS = 'zc.zkzopeserver'
 START = 'zc.zkzopeserver.start:main'
-TREE = 'zc.zkzopeserver.parttree:main'
+TREE = 'zc.zkzopeserver.cli.tree_script:main'
 
 # What concerns single scripts; the rest of a section concerns all.
 SINGLE = ('interpreter', 'scripts', 'entry-points', 'dependent-scripts',

@@ -5,7 +5,7 @@ import getpass
 import os
 from collections.abc import Sequence
 
-from zc.zkzopeserver import secrecy
+from zc.zkzopeserver import redaction as secrecy
 from zc.zkzopeserver.recipe import files
 from zc.zkzopeserver.recipe import rotation
 from zc.zkzopeserver.recipe import units

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 
-from zc.zkzopeserver import secrecy
+from zc.zkzopeserver import redaction as secrecy
 from zc.zkzopeserver.recipe import eggs
 from zc.zkzopeserver.recipe import files
 from zc.zkzopeserver.recipe import layout

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 
 from zc.zkzopeserver import options as server_options
-from zc.zkzopeserver import secrecy
+from zc.zkzopeserver import redaction as secrecy
 from zc.zkzopeserver.recipe import files
 from zc.zkzopeserver.recipe import ini
 from zc.zkzopeserver.recipe import loading

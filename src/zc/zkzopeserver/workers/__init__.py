@@ -2,24 +2,18 @@
 
 The parent has no listening socket, no ZooKeeper session and no application.
 It executes the program that it is itself once for each worker, so that each
-reads the ini and loads the application afresh; see `zc.zkzopeserver.channel`
-for how they talk, and `zc.zkzopeserver.parent` for what it does.
+reads the ini and loads the application afresh; see
+`zc.zkzopeserver.workers.protocol` for how they talk, and
+`zc.zkzopeserver.workers.supervisor` for what it does.
 """
 from __future__ import annotations
 
-import selectors
 import sys
 import threading
 from collections.abc import Sequence
 
-from zc.zkzopeserver import logconfig
-from zc.zkzopeserver import title
-from zc.zkzopeserver.channel import Limits
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.options import Options
-from zc.zkzopeserver.parent import SIGNALS
-from zc.zkzopeserver.parent import Parent
-from zc.zkzopeserver.wakeup import Wakeup
 
 
 def run_parent(options: Options, command: Sequence[str] | None = None) -> int:
@@ -31,6 +25,16 @@ def run_parent(options: Options, command: Sequence[str] | None = None) -> int:
     again and again before they were registered.  What went wrong is in the
     log.
     """
+    # A server of one process needs none of these.
+    import selectors
+
+    from zc.zkzopeserver import logconfig
+    from zc.zkzopeserver.signals import Wakeup
+    from zc.zkzopeserver.workers import title
+    from zc.zkzopeserver.workers.protocol import Limits
+    from zc.zkzopeserver.workers.supervisor import SIGNALS
+    from zc.zkzopeserver.workers.supervisor import Parent
+
     if threading.current_thread() is not threading.main_thread():
         raise ConfigurationError(
             f"option 'workers': {options.workers} processes can only be run"

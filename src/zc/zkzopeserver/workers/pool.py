@@ -6,9 +6,9 @@ import selectors
 from collections.abc import Iterator
 from collections.abc import Sequence
 
-from zc.zkzopeserver.backoff import Backoff
-from zc.zkzopeserver.channel import Limits
-from zc.zkzopeserver.worker import Worker
+from zc.zkzopeserver.workers.backoff import Backoff
+from zc.zkzopeserver.workers.process import Worker
+from zc.zkzopeserver.workers.protocol import Limits
 
 logger = logging.getLogger('zc.zkzopeserver.workers')
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping
 from collections.abc import Sequence
 
-from zc.zkzopeserver import channel
+from zc.zkzopeserver.workers import protocol as channel
 
 # systemd is told by the parent alone.
 NOT_INHERITED = 'NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID'

@@ -36,7 +36,7 @@ from collections.abc import Mapping
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.options import Options
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zc.zkzopeserver.workers')
 
 # FD, or FD:SECONDS when a beat is wanted every so many seconds.
 VARIABLE = 'ZC_ZKZOPESERVER_WORKER'
@@ -153,7 +153,7 @@ class Link:
         """
         self._thread = threading.Thread(
             target=self._listen, args=(orders, on_gone, limit_s),
-            name='zc.zkzopeserver.parent', daemon=True)
+            name='zc.zkzopeserver.workers.supervisor', daemon=True)
         self._thread.start()
 
     def _listen(self, orders: Mapping[str, Callable[[], None]],

@@ -8,9 +8,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 
-from zc.zkzopeserver.crew import Crew
-from zc.zkzopeserver.crew import late_at
-from zc.zkzopeserver.worker import Worker
+from zc.zkzopeserver.workers.pool import Crew
+from zc.zkzopeserver.workers.pool import late_at
+from zc.zkzopeserver.workers.process import Worker
 
 logger = logging.getLogger('zc.zkzopeserver.workers')
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from zc.zkzopeserver import logconfig
-from zc.zkzopeserver import title
-from zc.zkzopeserver.channel import Limits
-from zc.zkzopeserver.channel import Link
 from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.service import Service
+from zc.zkzopeserver.workers import title
+from zc.zkzopeserver.workers.protocol import Limits
+from zc.zkzopeserver.workers.protocol import Link
 
 logger = logging.getLogger('zc.zkzopeserver.workers')
 

@@ -15,14 +15,14 @@ from collections.abc import Sequence
 
 from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import systemd
-from zc.zkzopeserver.channel import Limits
-from zc.zkzopeserver.crew import Crew
 from zc.zkzopeserver.insistence import Insistence
-from zc.zkzopeserver.rolling import Roll
-from zc.zkzopeserver.wakeup import Wakeup
-from zc.zkzopeserver.watchdog import Watchdog
-from zc.zkzopeserver.worker import Worker
-from zc.zkzopeserver.worker import describe
+from zc.zkzopeserver.signals import Wakeup
+from zc.zkzopeserver.workers.pool import Crew
+from zc.zkzopeserver.workers.process import Worker
+from zc.zkzopeserver.workers.process import describe
+from zc.zkzopeserver.workers.protocol import Limits
+from zc.zkzopeserver.workers.rolling import Roll
+from zc.zkzopeserver.workers.watchdog import Watchdog
 
 # The operators' name for all of this.
 logger = logging.getLogger('zc.zkzopeserver.workers')

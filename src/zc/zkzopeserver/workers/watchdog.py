@@ -12,8 +12,8 @@ import signal
 from collections.abc import Iterator
 
 from zc.zkzopeserver import systemd
-from zc.zkzopeserver.crew import Crew
-from zc.zkzopeserver.worker import Worker
+from zc.zkzopeserver.workers.pool import Crew
+from zc.zkzopeserver.workers.process import Worker
 
 logger = logging.getLogger('zc.zkzopeserver.workers')
 

@@ -20,10 +20,10 @@ from zc.zk.errors import CancelWatch
 from zc.zk.errors import FailedConnect
 from zc.zk.errors import LinkLoop
 from zc.zk.paths import join
-from zc.zk.properties import Properties
-from zc.zk.registering import RegisteringServer
-from zc.zk.registering import Registration
-from zc.zk.watching import Children
+from zc.zk.registration.registration import RegisteringServer
+from zc.zk.registration.registration import Registration
+from zc.zk.watch.properties import Properties
+from zc.zk.watch.views import Children
 
 __all__ = [
     'OPEN_ACL_UNSAFE',
@@ -53,8 +53,8 @@ __all__ = [
 
 #: Where names come from that servers, which only register, do not need.
 _LATER = {
-    'ApplyError': 'zc.zk.applying',
-    'Change': 'zc.zk.changes',
+    'ApplyError': 'zc.zk.sync.applier',
+    'Change': 'zc.zk.sync.diff',
     'TreeError': 'zc.zk.tree',
     'parse_tree': 'zc.zk.tree',
 }

@@ -13,23 +13,23 @@ from kazoo.security import ANYONE_ID_UNSAFE
 from kazoo.security import CREATOR_ALL_ACL
 from kazoo.security import READ_ACL_UNSAFE
 from kazoo.security import Permissions
-from zc.zk import connecting
 from zc.zk import event
 from zc.zk.addresses import address_name
 from zc.zk.addresses import node_names
-from zc.zk.calls import Calls
+from zc.zk.connection import client as connecting
+from zc.zk.connection.requests import Calls
 from zc.zk.encoding import encode
-from zc.zk.hub import Hub
-from zc.zk.keeping import Entry
 from zc.zk.nodes import Nodes
-from zc.zk.properties import Properties
-from zc.zk.registering import Registration
-from zc.zk.registering import make_event
-from zc.zk.registrar import Registrar
-from zc.zk.watching import Children
+from zc.zk.registration.reconciler import Entry
+from zc.zk.registration.registrar import Registrar
+from zc.zk.registration.registration import Registration
+from zc.zk.registration.registration import make_event
+from zc.zk.watch.dispatcher import Hub
+from zc.zk.watch.properties import Properties
+from zc.zk.watch.views import Children
 
 if TYPE_CHECKING:
-    from zc.zk.changes import Change
+    from zc.zk.sync.diff import Change
 
 #: The environment variable that names the servers to use by default.
 DEFAULT_VARIABLE = 'ZC_ZK_CONNECTION_STRING'
@@ -176,7 +176,7 @@ class ZooKeeper(Nodes):
         Ephemeral nodes are part of it if ``ephemeral`` is true. ``name`` is
         that of the top node; the root has no line unless it is given one.
         """
-        from zc.zk import importing
+        from zc.zk import sync as importing
         return importing.export_tree(self.client, path, ephemeral, name)
 
     def print_tree(self, path: str = '/') -> None:
@@ -187,7 +187,7 @@ class ZooKeeper(Nodes):
              acl: list[ACL] | None = None, *,
              force: bool = False) -> list[Change]:
         """What `import_tree` would change; see there."""
-        from zc.zk import importing
+        from zc.zk import sync as importing
         return importing.plan(self.client, text, path, trim, acl,
                               force=force)
 
@@ -211,7 +211,7 @@ class ZooKeeper(Nodes):
         Returns the changes. Raises `TreeError` when the text is not a tree,
         and `ApplyError` when not everything could be changed.
         """
-        from zc.zk import importing
+        from zc.zk import sync as importing
         return importing.import_tree(self.client, text, path, trim, acl,
                                      dry_run, force=force)
 

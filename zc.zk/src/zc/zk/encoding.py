@@ -10,7 +10,7 @@ import re
 #: How deeply lists and mappings may be nested in a value.
 MAX_NESTING = 100
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zc.zk')
 
 # json.loads without what surrounds it, for objects without spaces around.
 _scan = json.JSONDecoder().scan_once

@@ -15,13 +15,13 @@ from kazoo.security import ACL
 from zc.zk import paths
 from zc.zk.encoding import decode
 from zc.zk.encoding import encode
-from zc.zk.ephemerals import is_ephemeral
 from zc.zk.errors import permission
-from zc.zk.hub import Hub
-from zc.zk.registrar import Registrar
+from zc.zk.registration.ephemerals import is_ephemeral
+from zc.zk.registration.registrar import Registrar
+from zc.zk.watch.dispatcher import Hub
 
 if TYPE_CHECKING:
-    from zc.zk.changes import Change
+    from zc.zk.sync.diff import Change
 
 
 class Nodes:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from kazoo.exceptions import ConnectionClosedError
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zc.zk')
 
 
 class Worker:

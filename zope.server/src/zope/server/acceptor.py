@@ -7,10 +7,10 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from zc.zkzopeserver.http.channel import Channel
-from zc.zkzopeserver.http.context import Context
+from zope.server.connection import Channel
+from zope.server.shared import Context
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zope.server')
 
 AT_ONCE = 64
 EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}

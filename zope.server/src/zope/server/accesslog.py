@@ -16,12 +16,12 @@ from time import monotonic
 from typing import TYPE_CHECKING
 from typing import Any
 
-from zc.zkzopeserver.http.response import MONTHS
+from zope.server.headers import MONTHS
 
 if TYPE_CHECKING:
-    from zc.zkzopeserver.http.task import Task
+    from zope.server.task import Task
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zope.server.accesslog')
 
 INTERVAL = 0.1
 # More than that is dropped, rather than kept in memory for a disk that does

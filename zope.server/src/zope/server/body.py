@@ -10,13 +10,13 @@ import logging
 import tempfile
 from typing import IO
 
-from zc.zkzopeserver.http.errors import Refusal
-from zc.zkzopeserver.http.memory import BlockReader
-from zc.zkzopeserver.http.memory import Memory
-from zc.zkzopeserver.http.parser import ChunkedParser
-from zc.zkzopeserver.http.settings import Settings
+from zope.server.buffers import BlockReader
+from zope.server.buffers import Memory
+from zope.server.errors import Refusal
+from zope.server.parser import ChunkedParser
+from zope.server.settings import Settings
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zope.server')
 
 # A file is written in pieces of that size, whatever those are that come.
 PIECE = 65536

@@ -14,16 +14,16 @@ import time
 from typing import IO
 from typing import Any
 
-from zc.zkzopeserver.http.context import Context
-from zc.zkzopeserver.http.errors import Disconnected
-from zc.zkzopeserver.http.errors import Refusal
-from zc.zkzopeserver.http.output import Output
-from zc.zkzopeserver.http.polling import GONE
-from zc.zkzopeserver.http.polling import HALF_CLOSED
-from zc.zkzopeserver.http.polling import READ
-from zc.zkzopeserver.http.polling import WRITE
-from zc.zkzopeserver.http.receiver import Receiver
-from zc.zkzopeserver.http.task import Task
+from zope.server.errors import Disconnected
+from zope.server.errors import Refusal
+from zope.server.output import Output
+from zope.server.poller import GONE
+from zope.server.poller import HALF_CLOSED
+from zope.server.poller import READ
+from zope.server.poller import WRITE
+from zope.server.receiver import Receiver
+from zope.server.shared import Context
+from zope.server.task import Task
 
 RECV = 65536
 READS = range(8)

@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from zc.zkzopeserver.http.acceptor import Acceptor
-from zc.zkzopeserver.http.channel import LINGERING
-from zc.zkzopeserver.http.channel import Channel
-from zc.zkzopeserver.http.context import Context
-from zc.zkzopeserver.http.loop import Loop
-from zc.zkzopeserver.http.workers import Workers
+from zope.server.acceptor import Acceptor
+from zope.server.connection import LINGERING
+from zope.server.connection import Channel
+from zope.server.loop import Loop
+from zope.server.shared import Context
+from zope.server.threadpool import Workers
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zope.server')
 
 # A client that has just sent a request must be heard before its connection
 # is closed for being idle.

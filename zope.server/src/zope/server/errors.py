@@ -48,3 +48,13 @@ class Disconnected(ConnectionError):
 
 class ResponseError(Exception):
     """An application's response that HTTP or PEP 3333 does not allow."""
+
+
+class ServerError(Exception):
+    """The server cannot listen, or not write its log; the text says why.
+
+    The text is one line for the server's user; a program that prints it
+    exits with `exit_status`.
+    """
+
+    exit_status = 2

@@ -5,7 +5,7 @@ import re
 import time
 from typing import Any
 
-from zc.zkzopeserver.http.errors import ResponseError
+from zope.server.errors import ResponseError
 
 # What a header is; the values of DATE and SERVER can be added up.
 PLAIN, DATE, SERVER, LENGTH = 0, 1, 2, 4

@@ -8,15 +8,15 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
-from zc.zkzopeserver.http.acceptor import Acceptor
-from zc.zkzopeserver.http.channel import READABLE
-from zc.zkzopeserver.http.channel import Channel
-from zc.zkzopeserver.http.context import Context
-from zc.zkzopeserver.http.polling import GONE
-from zc.zkzopeserver.http.polling import READ
-from zc.zkzopeserver.http.polling import WRITE
+from zope.server.acceptor import Acceptor
+from zope.server.connection import READABLE
+from zope.server.connection import Channel
+from zope.server.poller import GONE
+from zope.server.poller import READ
+from zope.server.poller import WRITE
+from zope.server.shared import Context
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zope.server')
 
 SWEEP = 1.0
 WHILE_PAUSED = 0.05

@@ -16,14 +16,14 @@ import time
 from collections import deque
 from typing import IO
 
-from zc.zkzopeserver.http.errors import Disconnected
-from zc.zkzopeserver.http.fileparts import TURN
-from zc.zkzopeserver.http.fileparts import FilePart
-from zc.zkzopeserver.http.fileparts import SpoolPart
-from zc.zkzopeserver.http.pace import Pace
-from zc.zkzopeserver.http.settings import Settings
+from zope.server.errors import Disconnected
+from zope.server.fileparts import TURN
+from zope.server.fileparts import FilePart
+from zope.server.fileparts import SpoolPart
+from zope.server.rate import Pace
+from zope.server.settings import Settings
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zope.server')
 
 # How often a thread that waits looks whether the client still reads.
 LOOK = 1.0

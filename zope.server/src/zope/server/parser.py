@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import httptools
-
-from zc.zkzopeserver.http.errors import Refusal
-from zc.zkzopeserver.http.settings import Settings
+from zope.server.errors import Refusal
+from zope.server.settings import Settings
 
 END = b'\r\n\r\n'
 PRELUDE = (b'POST / HTTP/1.1\r\n'

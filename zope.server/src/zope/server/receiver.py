@@ -6,21 +6,21 @@ import time
 from typing import TYPE_CHECKING
 from typing import Any
 
-from zc.zkzopeserver.http.body import Block
-from zc.zkzopeserver.http.body import ChunkedBody
-from zc.zkzopeserver.http.body import LengthBody
-from zc.zkzopeserver.http.body import Store
-from zc.zkzopeserver.http.body import empty
-from zc.zkzopeserver.http.errors import Refusal
-from zc.zkzopeserver.http.pace import Pace
-from zc.zkzopeserver.http.parser import END
-from zc.zkzopeserver.http.parser import HeadParser
-from zc.zkzopeserver.http.request import read
-from zc.zkzopeserver.http.tracelog import ENVIRON_KEY
+from zope.server.body import Block
+from zope.server.body import ChunkedBody
+from zope.server.body import LengthBody
+from zope.server.body import Store
+from zope.server.body import empty
+from zope.server.errors import Refusal
+from zope.server.parser import END
+from zope.server.parser import HeadParser
+from zope.server.rate import Pace
+from zope.server.request import read
+from zope.server.tracelog import ENVIRON_KEY
 
 if TYPE_CHECKING:
-    from zc.zkzopeserver.http.context import Context
-    from zc.zkzopeserver.http.task import Task
+    from zope.server.shared import Context
+    from zope.server.task import Task
 
 CR = 13
 LINE = 1000

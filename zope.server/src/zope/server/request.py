@@ -5,12 +5,12 @@ import re
 from typing import Any
 from typing import TypeVar
 
-from zc.zkzopeserver.http.errors import Refusal
-from zc.zkzopeserver.http.parser import HeadParser
-from zc.zkzopeserver.http.settings import Settings
-from zc.zkzopeserver.http.target import hosts
-from zc.zkzopeserver.http.target import is_host
-from zc.zkzopeserver.http.target import split
+from zope.server.errors import Refusal
+from zope.server.parser import HeadParser
+from zope.server.settings import Settings
+from zope.server.target import hosts
+from zope.server.target import is_host
+from zope.server.target import split
 
 REQUEST_LINE = re.compile(
     rb'([A-Z][A-Z-]*) ([!-~]+) HTTP/1\.([01])\r\n').match

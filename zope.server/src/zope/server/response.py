@@ -4,18 +4,18 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from zc.zkzopeserver.http.errors import ResponseError
-from zc.zkzopeserver.http.request import Request
-from zc.zkzopeserver.http.response import DATE
-from zc.zkzopeserver.http.response import SERVER
-from zc.zkzopeserver.http.response import shown
-from zc.zkzopeserver.http.wrapper import FileWrapper
+from zope.server.errors import ResponseError
+from zope.server.files import FileWrapper
+from zope.server.headers import DATE
+from zope.server.headers import SERVER
+from zope.server.headers import shown
+from zope.server.request import Request
 
 if TYPE_CHECKING:
-    from zc.zkzopeserver.http.channel import Channel
-    from zc.zkzopeserver.http.context import Context
+    from zope.server.connection import Channel
+    from zope.server.shared import Context
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zope.server.requests')
 
 # Smaller bodies are joined with the head.
 JOINED = 32768

@@ -9,17 +9,17 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from typing import Any
 
-from zc.zkzopeserver.http.memory import Memory
-from zc.zkzopeserver.http.polling import Waker
-from zc.zkzopeserver.http.polling import make_poller
-from zc.zkzopeserver.http.response import http_date
-from zc.zkzopeserver.http.settings import Settings
-from zc.zkzopeserver.http.wrapper import FileWrapper
+from zope.server.buffers import Memory
+from zope.server.files import FileWrapper
+from zope.server.headers import http_date
+from zope.server.poller import Waker
+from zope.server.poller import make_poller
+from zope.server.settings import Settings
 
 if TYPE_CHECKING:
-    from zc.zkzopeserver.http.accesslog import AccessLog
-    from zc.zkzopeserver.http.channel import Channel
-    from zc.zkzopeserver.http.tracelog import TraceLog
+    from zope.server.accesslog import AccessLog
+    from zope.server.connection import Channel
+    from zope.server.tracelog import TraceLog
 
 
 class Context:

@@ -4,7 +4,7 @@ from __future__ import annotations
 import re
 from urllib.parse import unquote_to_bytes
 
-from zc.zkzopeserver.http.errors import Refusal
+from zope.server.errors import Refusal
 
 # RFC 9110, 4.2 and 7.2.  Commas are left out: no host has one, and a list of
 # hosts is what a proxy makes of a repeated field.

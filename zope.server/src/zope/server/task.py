@@ -5,17 +5,17 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from zc.zkzopeserver.http.body import Store
-from zc.zkzopeserver.http.errors import Disconnected
-from zc.zkzopeserver.http.errors import ResponseError
-from zc.zkzopeserver.http.response import check_headers
-from zc.zkzopeserver.http.response import check_status
-from zc.zkzopeserver.http.response import shown
-from zc.zkzopeserver.http.response import statuses
-from zc.zkzopeserver.http.wrapper import FileWrapper
-from zc.zkzopeserver.http.writer import Writer
+from zope.server.body import Store
+from zope.server.errors import Disconnected
+from zope.server.errors import ResponseError
+from zope.server.files import FileWrapper
+from zope.server.headers import check_headers
+from zope.server.headers import check_status
+from zope.server.headers import shown
+from zope.server.headers import statuses
+from zope.server.response import Writer
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zope.server.requests')
 
 # A body of that size has a grace: so many seconds a byte, at most so many.
 LARGE = 65536

@@ -26,10 +26,10 @@ from queue import Empty
 from queue import SimpleQueue
 from typing import Any
 
-from zc.zkzopeserver.http.channel import Channel
-from zc.zkzopeserver.http.loop import Loop
-from zc.zkzopeserver.http.loop import report
-from zc.zkzopeserver.http.loop import safely
+from zope.server.connection import Channel
+from zope.server.loop import Loop
+from zope.server.loop import report
+from zope.server.loop import safely
 
 # A request is quick when the application takes less, on average.
 QUICK = 100e-6

@@ -21,7 +21,7 @@ import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zc.zkzopeserver.http.writer import Writer
+    from zope.server.response import Writer
 
 logger = logging.getLogger('zc.tracelog')
 

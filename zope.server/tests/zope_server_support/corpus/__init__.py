@@ -1,21 +1,21 @@
 """HTTP cases as data: what is sent, and what must come of it.
 
 `case` describes one, `running` runs one, `application` is what they are
-addressed to.  ``python -m zc.zkzopeserver.tests.http_corpus.compare`` runs
+addressed to.  ``python -m zope_server_support.corpus.compare`` runs
 all of them against this server and against waitress.
 """
 from __future__ import annotations
 
-from zc.zkzopeserver.tests.http_corpus import advisories
-from zc.zkzopeserver.tests.http_corpus import applications
-from zc.zkzopeserver.tests.http_corpus import chunked
-from zc.zkzopeserver.tests.http_corpus import connections
-from zc.zkzopeserver.tests.http_corpus import fields
-from zc.zkzopeserver.tests.http_corpus import lengths
-from zc.zkzopeserver.tests.http_corpus import limits
-from zc.zkzopeserver.tests.http_corpus import request_lines
-from zc.zkzopeserver.tests.http_corpus import targets
-from zc.zkzopeserver.tests.http_corpus.case import Case
+from zope_server_support.corpus import advisories
+from zope_server_support.corpus import applications
+from zope_server_support.corpus import chunked
+from zope_server_support.corpus import connections
+from zope_server_support.corpus import fields
+from zope_server_support.corpus import lengths
+from zope_server_support.corpus import limits
+from zope_server_support.corpus import request_lines
+from zope_server_support.corpus import targets
+from zope_server_support.corpus.case import Case
 
 MODULES = (request_lines, targets, fields, lengths, chunked, connections,
            limits, advisories, applications)

@@ -5,15 +5,15 @@ disagree about where a request ends, or to exhaust one.
 """
 from __future__ import annotations
 
-from zc.zkzopeserver.tests.http_corpus.case import HOST
-from zc.zkzopeserver.tests.http_corpus.case import NEXT
-from zc.zkzopeserver.tests.http_corpus.case import SMUGGLED
-from zc.zkzopeserver.tests.http_corpus.case import Case
-from zc.zkzopeserver.tests.http_corpus.case import bad
-from zc.zkzopeserver.tests.http_corpus.case import get
-from zc.zkzopeserver.tests.http_corpus.case import good
-from zc.zkzopeserver.tests.http_corpus.case import in_chunks
-from zc.zkzopeserver.tests.http_corpus.case import post
+from zope_server_support.corpus.case import HOST
+from zope_server_support.corpus.case import NEXT
+from zope_server_support.corpus.case import SMUGGLED
+from zope_server_support.corpus.case import Case
+from zope_server_support.corpus.case import bad
+from zope_server_support.corpus.case import get
+from zope_server_support.corpus.case import good
+from zope_server_support.corpus.case import in_chunks
+from zope_server_support.corpus.case import post
 
 HELLO = b'5\r\nhello\r\n0\r\n\r\n'
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from zc.zkzopeserver.tests.http_corpus.case import CLOSED
-from zc.zkzopeserver.tests.http_corpus.case import HOST
-from zc.zkzopeserver.tests.http_corpus.case import RESET
-from zc.zkzopeserver.tests.http_corpus.case import Case
-from zc.zkzopeserver.tests.http_corpus.case import get
+from zope_server_support.corpus.case import CLOSED
+from zope_server_support.corpus.case import HOST
+from zope_server_support.corpus.case import RESET
+from zope_server_support.corpus.case import Case
+from zope_server_support.corpus.case import get
 
 LENGTH = b'Content-Length:'
 CHUNKED = b'Transfer-Encoding: chunked\r\n'

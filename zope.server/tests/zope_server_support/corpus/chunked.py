@@ -1,13 +1,13 @@
 """Chunked bodies and transfer codings."""
 from __future__ import annotations
 
-from zc.zkzopeserver.tests.http_corpus.case import NEXT
-from zc.zkzopeserver.tests.http_corpus.case import SMUGGLED
-from zc.zkzopeserver.tests.http_corpus.case import Case
-from zc.zkzopeserver.tests.http_corpus.case import bad
-from zc.zkzopeserver.tests.http_corpus.case import good
-from zc.zkzopeserver.tests.http_corpus.case import in_chunks
-from zc.zkzopeserver.tests.http_corpus.case import post
+from zope_server_support.corpus.case import NEXT
+from zope_server_support.corpus.case import SMUGGLED
+from zope_server_support.corpus.case import Case
+from zope_server_support.corpus.case import bad
+from zope_server_support.corpus.case import good
+from zope_server_support.corpus.case import in_chunks
+from zope_server_support.corpus.case import post
 
 HELLO = b'5\r\nhello\r\n0\r\n\r\n'
 

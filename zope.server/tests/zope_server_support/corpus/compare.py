@@ -1,6 +1,6 @@
 """The corpus against this server and against waitress, side by side.
 
-Run it with ``python -m zc.zkzopeserver.tests.http_corpus.compare``; with
+Run it with ``python -m zope_server_support.corpus.compare``; with
 ``--all`` it also lists the cases that both answer as they should.  What this
 server's tests demand is not always what HTTP demands: refusing is allowed in
 many a place where taking is, too.
@@ -15,16 +15,17 @@ import threading
 from collections.abc import Callable
 from collections.abc import Iterator
 
-from zc.zkzopeserver.server import Server
-from zc.zkzopeserver.tests.http_corpus import CASES
-from zc.zkzopeserver.tests.http_corpus import limits
-from zc.zkzopeserver.tests.http_corpus.application import Recorder
-from zc.zkzopeserver.tests.http_corpus.case import CLOSED
-from zc.zkzopeserver.tests.http_corpus.case import RESET
-from zc.zkzopeserver.tests.http_corpus.case import Case
-from zc.zkzopeserver.tests.http_corpus.running import Outcome
-from zc.zkzopeserver.tests.http_corpus.running import differences
-from zc.zkzopeserver.tests.http_corpus.running import run
+from zope.server.server import Server
+
+from zope_server_support.corpus import CASES
+from zope_server_support.corpus import limits
+from zope_server_support.corpus.application import Recorder
+from zope_server_support.corpus.case import CLOSED
+from zope_server_support.corpus.case import RESET
+from zope_server_support.corpus.case import Case
+from zope_server_support.corpus.running import Outcome
+from zope_server_support.corpus.running import differences
+from zope_server_support.corpus.running import run
 
 SILENCE = 0.3
 Address = tuple[str, int]

@@ -1,15 +1,15 @@
 """Connections: what keeps and what ends them, pipelining, Expect."""
 from __future__ import annotations
 
-from zc.zkzopeserver.tests.http_corpus.case import CLOSED
-from zc.zkzopeserver.tests.http_corpus.case import HOST
-from zc.zkzopeserver.tests.http_corpus.case import NEXT
-from zc.zkzopeserver.tests.http_corpus.case import SMUGGLED
-from zc.zkzopeserver.tests.http_corpus.case import Case
-from zc.zkzopeserver.tests.http_corpus.case import bad
-from zc.zkzopeserver.tests.http_corpus.case import get
-from zc.zkzopeserver.tests.http_corpus.case import good
-from zc.zkzopeserver.tests.http_corpus.case import post
+from zope_server_support.corpus.case import CLOSED
+from zope_server_support.corpus.case import HOST
+from zope_server_support.corpus.case import NEXT
+from zope_server_support.corpus.case import SMUGGLED
+from zope_server_support.corpus.case import Case
+from zope_server_support.corpus.case import bad
+from zope_server_support.corpus.case import get
+from zope_server_support.corpus.case import good
+from zope_server_support.corpus.case import post
 
 OLD = b'GET / HTTP/1.0\r\n'
 EXPECT = b'Expect: 100-continue\r\nContent-Length: 5\r\n'

@@ -1,11 +1,11 @@
 """Header fields: names, values, Host, what is dropped and what is joined."""
 from __future__ import annotations
 
-from zc.zkzopeserver.tests.http_corpus.case import CLOSED
-from zc.zkzopeserver.tests.http_corpus.case import Case
-from zc.zkzopeserver.tests.http_corpus.case import bad
-from zc.zkzopeserver.tests.http_corpus.case import get
-from zc.zkzopeserver.tests.http_corpus.case import good
+from zope_server_support.corpus.case import CLOSED
+from zope_server_support.corpus.case import Case
+from zope_server_support.corpus.case import bad
+from zope_server_support.corpus.case import get
+from zope_server_support.corpus.case import good
 
 
 def found(name: str, fields: bytes, **environ: str | None) -> Case:

@@ -1,14 +1,14 @@
 """Bodies of declared length, and everything that looks like one."""
 from __future__ import annotations
 
-from zc.zkzopeserver.tests.http_corpus.case import CLOSED
-from zc.zkzopeserver.tests.http_corpus.case import NEXT
-from zc.zkzopeserver.tests.http_corpus.case import SMUGGLED
-from zc.zkzopeserver.tests.http_corpus.case import Case
-from zc.zkzopeserver.tests.http_corpus.case import bad
-from zc.zkzopeserver.tests.http_corpus.case import get
-from zc.zkzopeserver.tests.http_corpus.case import good
-from zc.zkzopeserver.tests.http_corpus.case import post
+from zope_server_support.corpus.case import CLOSED
+from zope_server_support.corpus.case import NEXT
+from zope_server_support.corpus.case import SMUGGLED
+from zope_server_support.corpus.case import Case
+from zope_server_support.corpus.case import bad
+from zope_server_support.corpus.case import get
+from zope_server_support.corpus.case import good
+from zope_server_support.corpus.case import post
 
 
 def broken(name: str, *fields: bytes, status: int = 400) -> Case:

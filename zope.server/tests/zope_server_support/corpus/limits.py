@@ -4,11 +4,11 @@ line 2,000, header 8,000, fields 50, body 2,000,000, chunk framing 2,000.
 """
 from __future__ import annotations
 
-from zc.zkzopeserver.tests.http_corpus.case import bad
-from zc.zkzopeserver.tests.http_corpus.case import get
-from zc.zkzopeserver.tests.http_corpus.case import good
-from zc.zkzopeserver.tests.http_corpus.case import in_chunks
-from zc.zkzopeserver.tests.http_corpus.case import post
+from zope_server_support.corpus.case import bad
+from zope_server_support.corpus.case import get
+from zope_server_support.corpus.case import good
+from zope_server_support.corpus.case import in_chunks
+from zope_server_support.corpus.case import post
 
 SETTINGS = {'max_request_line': 2000, 'max_request_header_size': 8000,
             'max_request_fields': 50, 'max_request_body_size': 2_000_000,

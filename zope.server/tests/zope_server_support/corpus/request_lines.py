@@ -1,13 +1,13 @@
 """Request lines: methods, versions, spaces."""
 from __future__ import annotations
 
-from zc.zkzopeserver.tests.http_corpus.case import CLOSED
-from zc.zkzopeserver.tests.http_corpus.case import HOST
-from zc.zkzopeserver.tests.http_corpus.case import NEXT
-from zc.zkzopeserver.tests.http_corpus.case import Case
-from zc.zkzopeserver.tests.http_corpus.case import bad
-from zc.zkzopeserver.tests.http_corpus.case import get
-from zc.zkzopeserver.tests.http_corpus.case import good
+from zope_server_support.corpus.case import CLOSED
+from zope_server_support.corpus.case import HOST
+from zope_server_support.corpus.case import NEXT
+from zope_server_support.corpus.case import Case
+from zope_server_support.corpus.case import bad
+from zope_server_support.corpus.case import get
+from zope_server_support.corpus.case import good
 
 
 def line(text: bytes, fields: bytes = HOST) -> bytes:

@@ -5,12 +5,12 @@ import dataclasses
 import socket
 import time
 
-from zc.zkzopeserver.tests.http_corpus.application import Recorder
-from zc.zkzopeserver.tests.http_corpus.case import CLOSED
-from zc.zkzopeserver.tests.http_corpus.case import OPEN
-from zc.zkzopeserver.tests.http_corpus.case import RESET
-from zc.zkzopeserver.tests.http_corpus.case import Case
-from zc.zkzopeserver.tests.http_corpus.case import get
+from zope_server_support.corpus.application import Recorder
+from zope_server_support.corpus.case import CLOSED
+from zope_server_support.corpus.case import OPEN
+from zope_server_support.corpus.case import RESET
+from zope_server_support.corpus.case import Case
+from zope_server_support.corpus.case import get
 
 PROBE = get(target=b'/probe')
 # Between two pieces, so that they arrive as such.

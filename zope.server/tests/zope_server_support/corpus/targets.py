@@ -1,10 +1,10 @@
 """Targets: forms, escapes, paths as applications see them."""
 from __future__ import annotations
 
-from zc.zkzopeserver.tests.http_corpus.case import Case
-from zc.zkzopeserver.tests.http_corpus.case import bad
-from zc.zkzopeserver.tests.http_corpus.case import get
-from zc.zkzopeserver.tests.http_corpus.case import good
+from zope_server_support.corpus.case import Case
+from zope_server_support.corpus.case import bad
+from zope_server_support.corpus.case import get
+from zope_server_support.corpus.case import good
 
 
 def found(name: str, target: bytes, path: str, query: str = '',

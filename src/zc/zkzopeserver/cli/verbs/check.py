@@ -12,11 +12,11 @@ from typing import Any
 
 from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import options as option_table
-from zc.zkzopeserver.control import privileges
-from zc.zkzopeserver.control import survey
-from zc.zkzopeserver.control.loading import Ini
-from zc.zkzopeserver.control.place import Place
-from zc.zkzopeserver.control.registry import Registry
+from zc.zkzopeserver.cli import privileges
+from zc.zkzopeserver.cli import survey
+from zc.zkzopeserver.cli.ini import Ini
+from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.cli.providers import Registry
 from zc.zkzopeserver.errors import StartError
 from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.registration import Registration

@@ -9,14 +9,14 @@ import contextlib
 import os
 from typing import Any
 
-from zc.zkzopeserver import channel
 from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import options as option_table
-from zc.zkzopeserver.control import heeding
-from zc.zkzopeserver.control import pidfile
-from zc.zkzopeserver.control import privileges
-from zc.zkzopeserver.control.loading import Ini
-from zc.zkzopeserver.control.place import Place
+from zc.zkzopeserver.cli import heeding
+from zc.zkzopeserver.cli import pidfile
+from zc.zkzopeserver.cli import privileges
+from zc.zkzopeserver.cli.ini import Ini
+from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.workers import protocol as channel
 
 DESCRIPTION = """\
 Serve the application, registered in ZooKeeper, in the foreground, until

@@ -4,12 +4,12 @@ from __future__ import annotations
 import signal
 from typing import Any
 
-from zc.zkzopeserver.control import daemon
-from zc.zkzopeserver.control import pidfile
-from zc.zkzopeserver.control import privileges
-from zc.zkzopeserver.control import stopping
-from zc.zkzopeserver.control.loading import Ini
-from zc.zkzopeserver.control.place import Place
+from zc.zkzopeserver.cli import pidfile
+from zc.zkzopeserver.cli import privileges
+from zc.zkzopeserver.cli import zdaemon as daemon
+from zc.zkzopeserver.cli.ini import Ini
+from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.cli.verbs import stop as stopping
 
 DESCRIPTION = """\
 Open the log files anew, after log rotation has renamed them: those of the

@@ -4,14 +4,14 @@ from __future__ import annotations
 import argparse
 import sys
 
-from zc.zkzopeserver.control import ask
-from zc.zkzopeserver.control import privileges
-from zc.zkzopeserver.control import processes
-from zc.zkzopeserver.control import survey
-from zc.zkzopeserver.control.place import Place
-from zc.zkzopeserver.control.registry import Node
-from zc.zkzopeserver.control.registry import Registry
-from zc.zkzopeserver.control.settings import Settings
+from zc.zkzopeserver.cli import ask
+from zc.zkzopeserver.cli import privileges
+from zc.zkzopeserver.cli import processes
+from zc.zkzopeserver.cli import survey
+from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.cli.providers import Node
+from zc.zkzopeserver.cli.providers import Registry
+from zc.zkzopeserver.cli.settings import Settings
 from zc.zkzopeserver.errors import StartError
 from zc.zkzopeserver.options import Options
 

@@ -5,16 +5,16 @@ import signal
 import time
 from typing import Any
 
-from zc.zkzopeserver.control import privileges
-from zc.zkzopeserver.control import processes
-from zc.zkzopeserver.control import restarting
-from zc.zkzopeserver.control import stopping
-from zc.zkzopeserver.control import survey
-from zc.zkzopeserver.control import transcript
-from zc.zkzopeserver.control.place import Place
-from zc.zkzopeserver.control.progress import Progress
-from zc.zkzopeserver.control.registry import Registry
-from zc.zkzopeserver.control.settings import Settings
+from zc.zkzopeserver.cli import privileges
+from zc.zkzopeserver.cli import processes
+from zc.zkzopeserver.cli import survey
+from zc.zkzopeserver.cli import transcript
+from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.cli.progress import Progress
+from zc.zkzopeserver.cli.providers import Registry
+from zc.zkzopeserver.cli.settings import Settings
+from zc.zkzopeserver.cli.verbs import restart as restarting
+from zc.zkzopeserver.cli.verbs import stop as stopping
 from zc.zkzopeserver.errors import StartError
 
 DESCRIPTION = """\

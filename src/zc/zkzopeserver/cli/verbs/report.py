@@ -9,9 +9,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from zc.zkzopeserver.control.survey import Kind
-from zc.zkzopeserver.control.survey import Provider
-from zc.zkzopeserver.control.survey import Survey
+from zc.zkzopeserver.cli.survey import Kind
+from zc.zkzopeserver.cli.survey import Provider
+from zc.zkzopeserver.cli.survey import Survey
 
 RUNNING, DEAD, STOPPED, UNKNOWN = 0, 1, 3, 4
 UNWELL = 150

@@ -3,13 +3,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from zc.zkzopeserver.control import daemon
-from zc.zkzopeserver.control import starting
-from zc.zkzopeserver.control import stopping
-from zc.zkzopeserver.control import survey
-from zc.zkzopeserver.control.place import Place
-from zc.zkzopeserver.control.progress import Progress
-from zc.zkzopeserver.control.settings import Settings
+from zc.zkzopeserver.cli import survey
+from zc.zkzopeserver.cli import zdaemon as daemon
+from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.cli.progress import Progress
+from zc.zkzopeserver.cli.settings import Settings
+from zc.zkzopeserver.cli.verbs import start as starting
+from zc.zkzopeserver.cli.verbs import stop as stopping
 from zc.zkzopeserver.errors import StartError
 
 DESCRIPTION = """\

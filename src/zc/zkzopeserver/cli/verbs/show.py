@@ -8,12 +8,12 @@ import sys
 from typing import Any
 
 from zc.zkzopeserver import options as option_table
-from zc.zkzopeserver.control import privileges
-from zc.zkzopeserver.control.loading import Ini
-from zc.zkzopeserver.control.place import Place
-from zc.zkzopeserver.control.settings import take_over
+from zc.zkzopeserver.cli import privileges
+from zc.zkzopeserver.cli.ini import Ini
+from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.cli.settings import take_over
 from zc.zkzopeserver.errors import StartError
-from zc.zkzopeserver.secrecy import masked
+from zc.zkzopeserver.redaction import masked
 
 DESCRIPTION = """\
 Show the options of the server that are in effect, and where each comes from

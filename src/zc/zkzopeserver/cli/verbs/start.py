@@ -4,16 +4,16 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from zc.zkzopeserver.control import daemon
-from zc.zkzopeserver.control import privileges
-from zc.zkzopeserver.control import stopping
-from zc.zkzopeserver.control import survey
-from zc.zkzopeserver.control import transcript
-from zc.zkzopeserver.control.place import Place
-from zc.zkzopeserver.control.progress import Progress
-from zc.zkzopeserver.control.settings import Settings
-from zc.zkzopeserver.control.waiting import Ended
-from zc.zkzopeserver.control.waiting import Waiting
+from zc.zkzopeserver.cli import privileges
+from zc.zkzopeserver.cli import survey
+from zc.zkzopeserver.cli import transcript
+from zc.zkzopeserver.cli import zdaemon as daemon
+from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.cli.progress import Progress
+from zc.zkzopeserver.cli.settings import Settings
+from zc.zkzopeserver.cli.verbs import stop as stopping
+from zc.zkzopeserver.cli.waiting import Ended
+from zc.zkzopeserver.cli.waiting import Waiting
 from zc.zkzopeserver.errors import StartError
 
 DESCRIPTION = """\

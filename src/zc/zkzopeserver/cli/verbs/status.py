@@ -4,10 +4,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from zc.zkzopeserver.control import report
-from zc.zkzopeserver.control import survey
-from zc.zkzopeserver.control.place import Place
-from zc.zkzopeserver.control.settings import Settings
+from zc.zkzopeserver.cli import survey
+from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.cli.settings import Settings
+from zc.zkzopeserver.cli.verbs import report
 from zc.zkzopeserver.errors import RegistrationError
 
 DESCRIPTION = """\
@@ -55,7 +55,7 @@ def look(place: Place) -> survey.Survey:
     if settings.options is None:
         return survey.survey(settings)
     # Imported by those who have something to look for there.
-    from zc.zkzopeserver.control.registry import Registry
+    from zc.zkzopeserver.cli.providers import Registry
     try:
         with Registry(settings.options) as registry:
             return survey.survey(settings, registry.nodes())

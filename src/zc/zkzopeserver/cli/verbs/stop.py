@@ -8,15 +8,15 @@ import sys
 import time
 from typing import Any
 
-from zc.zkzopeserver.control import daemon
-from zc.zkzopeserver.control import pidfile
-from zc.zkzopeserver.control import privileges
-from zc.zkzopeserver.control import processes
-from zc.zkzopeserver.control import survey
-from zc.zkzopeserver.control.place import Place
-from zc.zkzopeserver.control.progress import Progress
-from zc.zkzopeserver.control.settings import Lenient
-from zc.zkzopeserver.control.settings import Settings
+from zc.zkzopeserver.cli import pidfile
+from zc.zkzopeserver.cli import privileges
+from zc.zkzopeserver.cli import processes
+from zc.zkzopeserver.cli import survey
+from zc.zkzopeserver.cli import zdaemon as daemon
+from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.cli.progress import Progress
+from zc.zkzopeserver.cli.settings import Lenient
+from zc.zkzopeserver.cli.settings import Settings
 from zc.zkzopeserver.errors import RegistrationError
 from zc.zkzopeserver.errors import StartError
 
@@ -167,7 +167,7 @@ def wait_unregistered(settings: Settings, pids: set[int],
     What was killed stays there until its session times out.
     """
     # Imported by those who have something to look for there.
-    from zc.zkzopeserver.control.registry import Registry
+    from zc.zkzopeserver.cli.providers import Registry
     deadline = (time.monotonic() + settings.options.session_timeout_s + END_S)
     try:
         with Registry(settings.options) as registry:

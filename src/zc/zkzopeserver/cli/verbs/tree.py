@@ -3,10 +3,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from zc.zkzopeserver.control import privileges
-from zc.zkzopeserver.control.place import Place
-from zc.zkzopeserver.control.registry import Registry
-from zc.zkzopeserver.control.settings import Settings
+from zc.zkzopeserver.cli import privileges
+from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.cli.providers import Registry
+from zc.zkzopeserver.cli.settings import Settings
 
 DESCRIPTION = """\
 Show the providers node of the service with all that is below it, the live

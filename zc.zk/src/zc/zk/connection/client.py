@@ -28,14 +28,14 @@ from kazoo.protocol.states import KeeperState
 from kazoo.retry import KazooRetry
 from zc.zk.addresses import format_addr
 from zc.zk.addresses import parse_addr
+from zc.zk.connection.logs import REPORT_SECONDS
+from zc.zk.connection.logs import Credential
+from zc.zk.connection.logs import Quiet
+from zc.zk.connection.sockets import CONNECT_SECONDS
+from zc.zk.connection.sockets import Handler
 from zc.zk.errors import FailedConnect
-from zc.zk.kazoologging import REPORT_SECONDS
-from zc.zk.kazoologging import Credential
-from zc.zk.kazoologging import Quiet
-from zc.zk.sockets import CONNECT_SECONDS
-from zc.zk.sockets import Handler
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zc.zk.connection')
 
 RETRY = dict(max_tries=-1, delay=.1, backoff=2, max_delay=1, max_jitter=.5)
 

@@ -16,7 +16,7 @@ from zc.zk.embedded.requests import HANDLERS
 from zc.zk.embedded.sessions import PASSWORD_SIZE
 from zc.zk.embedded.sessions import Session
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zc.zk.embedded')
 
 
 class Transport(Protocol):

@@ -2,13 +2,13 @@
 import logging
 import socket
 
-from zc.zk.embedded import words
+from zc.zk.embedded import four_letter_words as words
 from zc.zk.embedded.client import Client
 from zc.zk.embedded.jute import INT
 from zc.zk.embedded.jute import Malformed
 from zc.zk.embedded.protocol import MAX_FRAME
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zc.zk.embedded')
 
 CHUNK = 1 << 16
 # Above this much unsent output no more requests are taken; above the

@@ -15,7 +15,7 @@ from zc.zk.embedded.transaction import Transaction
 from zc.zk.embedded.tree import Tree
 from zc.zk.embedded.watches import Watches
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zc.zk.embedded')
 Result = TypeVar('Result')
 
 RUN = 1 << 32  # room for the zxids of a run that nothing was written for

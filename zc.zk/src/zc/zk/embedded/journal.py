@@ -19,7 +19,7 @@ from zc.zk.embedded.jute import Malformed
 from zc.zk.embedded.transaction import Transaction
 from zc.zk.embedded.tree import Tree
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zc.zk.embedded')
 
 # Growth that makes a new file worth while: this, or twice the nodes.
 GROWTH = 4 << 20

@@ -11,7 +11,7 @@ from zc.zk.embedded.connection import Connection
 from zc.zk.embedded.database import Database
 from zc.zk.embedded.sessions import Session
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zc.zk.embedded')
 
 ACCEPT_AT_ONCE = 100
 PATIENCE_TICKS = 50  # for the first and the last frame of a connection

@@ -7,7 +7,7 @@ import threading
 from zc.zk.embedded.database import Database
 from zc.zk.embedded.errors import ServerError
 from zc.zk.embedded.journal import Journal
-from zc.zk.embedded.service import Service
+from zc.zk.embedded.loop import Service
 from zc.zk.embedded.sessions import Sessions
 
 MOST_CONNECTIONS = 10_000

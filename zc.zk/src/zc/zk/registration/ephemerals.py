@@ -14,11 +14,11 @@ from kazoo.exceptions import RolledBackError
 from kazoo.exceptions import RuntimeInconsistency
 from kazoo.protocol.states import WatchedEvent
 from kazoo.protocol.states import ZnodeStat
-from zc.zk import ownership
-from zc.zk.calls import Call
-from zc.zk.calls import Calls
+from zc.zk.connection.requests import Call
+from zc.zk.connection.requests import Calls
 from zc.zk.encoding import decode
 from zc.zk.paths import split
+from zc.zk.registration import ownership
 
 Stats = dict[str, ZnodeStat | None]
 

@@ -12,15 +12,15 @@ from kazoo.exceptions import NodeExistsError
 from kazoo.protocol.states import ZnodeStat
 from kazoo.security import ACL
 from kazoo.security import Permissions
-from zc.zk.ephemerals import Change
-from zc.zk.ephemerals import Ephemerals
-from zc.zk.ephemerals import Raced
-from zc.zk.ephemerals import Stats
-from zc.zk.ephemerals import is_ephemeral
 from zc.zk.paths import join
 from zc.zk.paths import split
+from zc.zk.registration.ephemerals import Change
+from zc.zk.registration.ephemerals import Ephemerals
+from zc.zk.registration.ephemerals import Raced
+from zc.zk.registration.ephemerals import Stats
+from zc.zk.registration.ephemerals import is_ephemeral
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zc.zk.registration')
 
 #: How often we look again at once when others change the nodes meanwhile.
 RACES = 5

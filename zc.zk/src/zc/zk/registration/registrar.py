@@ -22,15 +22,15 @@ from kazoo.exceptions import ThrottledOpError
 from kazoo.protocol.states import EventType
 from kazoo.protocol.states import KazooState
 from kazoo.protocol.states import WatchedEvent
-from zc.zk.calls import Calls
-from zc.zk.ephemerals import Ephemerals
-from zc.zk.kazoologging import REPORT_SECONDS
-from zc.zk.keeping import Entry
-from zc.zk.keeping import Keeper
-from zc.zk.keeping import settle
-from zc.zk.working import Worker
+from zc.zk.connection.logs import REPORT_SECONDS
+from zc.zk.connection.requests import Calls
+from zc.zk.registration.ephemerals import Ephemerals
+from zc.zk.registration.reconciler import Entry
+from zc.zk.registration.reconciler import Keeper
+from zc.zk.registration.reconciler import settle
+from zc.zk.taskthread import Worker
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zc.zk.registration')
 
 #: The longest pause between two tries.
 MAX_DELAY_SECONDS = 2.0

@@ -23,8 +23,8 @@ from typing import Any
 
 from zc.zk.encoding import decode
 from zc.zk.encoding import encode
-from zc.zk.keeping import Entry
-from zc.zk.registrar import Registrar
+from zc.zk.registration.reconciler import Entry
+from zc.zk.registration.registrar import Registrar
 
 #: How long changes wait for ZooKeeper, unless told otherwise.
 WAIT_SECONDS = 1.0

@@ -13,12 +13,12 @@ from kazoo.exceptions import KazooException
 from kazoo.exceptions import NoAuthError
 from kazoo.exceptions import NoNodeError
 from kazoo.handlers.threading import KazooTimeoutError
-from zc.zk.applying import ApplyError
 from zc.zk.client import ZooKeeper
 from zc.zk.errors import FailedConnect
 from zc.zk.errors import LinkLoop
 from zc.zk.scripts.credentials import read_auth_file
 from zc.zk.scripts.files import flush_stdout
+from zc.zk.sync.applier import ApplyError
 from zc.zk.tree import TreeError
 
 TROUBLE = 2

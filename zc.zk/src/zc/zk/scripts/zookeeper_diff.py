@@ -3,11 +3,7 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from zc.zk.changes import Change
-from zc.zk.changes import difference
 from zc.zk.client import ZooKeeper
-from zc.zk.importing import has_acl
-from zc.zk.reading import read_tree
 from zc.zk.scripts.command import Failure
 from zc.zk.scripts.command import add_connection
 from zc.zk.scripts.command import connected
@@ -17,6 +13,10 @@ from zc.zk.scripts.command import run
 from zc.zk.scripts.files import read_file_tree
 from zc.zk.scripts.files import write_stdout
 from zc.zk.scripts.progress import progress
+from zc.zk.sync import has_acl
+from zc.zk.sync.diff import Change
+from zc.zk.sync.diff import difference
+from zc.zk.sync.reader import read_tree
 
 DIFFERENT = 1
 

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from collections.abc import Sequence
 
 from zc.zk.graphvis import dot
-from zc.zk.jsontree import tree_as_json
-from zc.zk.reading import read_tree
 from zc.zk.scripts.command import add_connection
 from zc.zk.scripts.command import connected
 from zc.zk.scripts.command import make_parser
@@ -13,9 +11,11 @@ from zc.zk.scripts.command import node_path
 from zc.zk.scripts.command import run
 from zc.zk.scripts.files import write_output
 from zc.zk.scripts.progress import progress
+from zc.zk.sync.reader import read_tree
 from zc.zk.tree import Node
 from zc.zk.tree import format_tree
 from zc.zk.tree import without_ephemeral
+from zc.zk.tree.as_json import tree_as_json
 
 
 def export(args: Sequence[str] | None = None) -> int | None:

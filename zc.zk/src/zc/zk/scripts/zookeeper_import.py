@@ -4,16 +4,11 @@ import sys
 from collections.abc import Sequence
 
 from kazoo.security import ACL
-from zc.zk import importing
-from zc.zk.applying import apply
-from zc.zk.changes import CHANGE_ACL
-from zc.zk.changes import DELETE_NODE
-from zc.zk.changes import Change
+from zc.zk import sync as importing
 from zc.zk.client import ZooKeeper
 from zc.zk.permissions import check_permission
 from zc.zk.permissions import to_acl
 from zc.zk.permissions import world
-from zc.zk.reading import read_tree
 from zc.zk.scripts.command import Failure
 from zc.zk.scripts.command import add_connection
 from zc.zk.scripts.command import connected
@@ -25,6 +20,11 @@ from zc.zk.scripts.files import read_file_tree
 from zc.zk.scripts.files import write_atomically
 from zc.zk.scripts.files import write_stdout
 from zc.zk.scripts.progress import progress
+from zc.zk.sync.applier import apply
+from zc.zk.sync.diff import CHANGE_ACL
+from zc.zk.sync.diff import DELETE_NODE
+from zc.zk.sync.diff import Change
+from zc.zk.sync.reader import read_tree
 from zc.zk.tree import Node
 from zc.zk.tree import format_tree
 from zc.zk.tree import without_ephemeral

@@ -3,7 +3,6 @@ import argparse
 from collections.abc import Sequence
 
 from kazoo.exceptions import BadVersionError
-from zc.zk.changes import difference
 from zc.zk.client import ZooKeeper
 from zc.zk.encoding import decode
 from zc.zk.encoding import encode
@@ -14,6 +13,7 @@ from zc.zk.scripts.command import make_parser
 from zc.zk.scripts.command import node_path
 from zc.zk.scripts.command import run
 from zc.zk.scripts.files import write_stdout
+from zc.zk.sync.diff import difference
 from zc.zk.tree import Node
 from zc.zk.tree import TreeError
 from zc.zk.tree import parse_tree

@@ -2,14 +2,14 @@
 import argparse
 from collections.abc import Sequence
 
-from zc.zk.applying import MAX_REQUEST
-from zc.zk.changes import plan
-from zc.zk.operations import OVERHEAD
-from zc.zk.operations import operations
 from zc.zk.scripts.command import Failure
 from zc.zk.scripts.command import make_parser
 from zc.zk.scripts.command import run
 from zc.zk.scripts.files import read_file_tree
+from zc.zk.sync.applier import MAX_REQUEST
+from zc.zk.sync.diff import plan
+from zc.zk.sync.operations import OVERHEAD
+from zc.zk.sync.operations import operations
 from zc.zk.tree import Node
 
 

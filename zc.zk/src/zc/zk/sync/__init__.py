@@ -4,16 +4,16 @@ from collections.abc import Callable
 
 from kazoo.client import KazooClient
 from kazoo.security import ACL
-from zc.zk import changes
-from zc.zk.applying import apply
-from zc.zk.changes import Change
 from zc.zk.permissions import from_acl
-from zc.zk.reading import read_tree
+from zc.zk.sync import diff as changes
+from zc.zk.sync.applier import apply
+from zc.zk.sync.diff import Change
+from zc.zk.sync.reader import read_tree
 from zc.zk.tree import Node
 from zc.zk.tree import format_tree
 from zc.zk.tree import parse_tree
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zc.zk.sync')
 
 Progress = Callable[[int], None]
 

@@ -9,7 +9,7 @@ from zc.zk.permissions import from_acl
 from zc.zk.permissions import is_hidden
 from zc.zk.tree import Node
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zc.zk.sync')
 
 #: How many requests are under way at once; each asks for one list.
 WINDOW = 256

@@ -21,13 +21,13 @@ from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.interfaces import IAsyncResult
 from kazoo.security import ACL
 from kazoo.security import OPEN_ACL_UNSAFE
-from zc.zk.changes import Change
-from zc.zk.collecting import paused
-from zc.zk.operations import OVERHEAD
-from zc.zk.operations import Operation
-from zc.zk.operations import batches
-from zc.zk.operations import operations
-from zc.zk.operations import send
+from zc.zk.gcpause import paused
+from zc.zk.sync.diff import Change
+from zc.zk.sync.operations import OVERHEAD
+from zc.zk.sync.operations import Operation
+from zc.zk.sync.operations import batches
+from zc.zk.sync.operations import operations
+from zc.zk.sync.operations import send
 
 #: What ZooKeeper takes in one request, unless its jute.maxbuffer says
 #: otherwise.

@@ -2,7 +2,7 @@
 from typing import Any
 from typing import NamedTuple
 
-from zc.zk.treenode import is_link
+from zc.zk.tree.node import is_link
 
 ADD_NODE = 'add node'
 DELETE_NODE = 'delete node'

@@ -3,16 +3,16 @@ import logging
 from collections.abc import Iterable
 
 from kazoo.client import KazooClient
-from zc.zk.applying import apply
-from zc.zk.changes import EPHEMERAL_NODE
-from zc.zk.changes import Change
-from zc.zk.changes import plan
 from zc.zk.paths import normalize
 from zc.zk.paths import split
-from zc.zk.reading import read_tree
+from zc.zk.sync.applier import apply
+from zc.zk.sync.diff import EPHEMERAL_NODE
+from zc.zk.sync.diff import Change
+from zc.zk.sync.diff import plan
+from zc.zk.sync.reader import read_tree
 from zc.zk.tree import Node
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zc.zk.sync')
 
 
 def plan_deletion(client: KazooClient, path: str, force: bool,

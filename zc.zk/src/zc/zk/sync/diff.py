@@ -1,19 +1,19 @@
 """What has to change for one tree to become another."""
 from collections.abc import Iterator
 
-from zc.zk.change import ADD_NODE
-from zc.zk.change import ADD_PROPERTY
-from zc.zk.change import CHANGE_ACL
-from zc.zk.change import CHANGE_PROPERTY
-from zc.zk.change import DELETE_NODE
-from zc.zk.change import EPHEMERAL_NODE
-from zc.zk.change import EXTRA_NODE
-from zc.zk.change import KEPT_NODE
-from zc.zk.change import REMOVE_PROPERTY
-from zc.zk.change import Change
-from zc.zk.collecting import paused
-from zc.zk.equality import are_alike
-from zc.zk.equality import is_same
+from zc.zk.gcpause import paused
+from zc.zk.sync.change import ADD_NODE
+from zc.zk.sync.change import ADD_PROPERTY
+from zc.zk.sync.change import CHANGE_ACL
+from zc.zk.sync.change import CHANGE_PROPERTY
+from zc.zk.sync.change import DELETE_NODE
+from zc.zk.sync.change import EPHEMERAL_NODE
+from zc.zk.sync.change import EXTRA_NODE
+from zc.zk.sync.change import KEPT_NODE
+from zc.zk.sync.change import REMOVE_PROPERTY
+from zc.zk.sync.change import Change
+from zc.zk.sync.equality import are_alike
+from zc.zk.sync.equality import is_same
 from zc.zk.tree import Node
 from zc.zk.tree import parse_tree
 

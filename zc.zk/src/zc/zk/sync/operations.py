@@ -12,15 +12,15 @@ from kazoo.protocol.serialization import SetACL
 from kazoo.protocol.serialization import SetData
 from kazoo.protocol.serialization import Transaction
 from kazoo.security import ACL
-from zc.zk.changes import ADD_NODE
-from zc.zk.changes import ADD_PROPERTY
-from zc.zk.changes import CHANGE_ACL
-from zc.zk.changes import CHANGE_PROPERTY
-from zc.zk.changes import DELETE_NODE
-from zc.zk.changes import REMOVE_PROPERTY
-from zc.zk.changes import Change
 from zc.zk.encoding import encode
 from zc.zk.permissions import to_acl
+from zc.zk.sync.diff import ADD_NODE
+from zc.zk.sync.diff import ADD_PROPERTY
+from zc.zk.sync.diff import CHANGE_ACL
+from zc.zk.sync.diff import CHANGE_PROPERTY
+from zc.zk.sync.diff import DELETE_NODE
+from zc.zk.sync.diff import REMOVE_PROPERTY
+from zc.zk.sync.diff import Change
 
 #: The most operations and bytes in one batch.
 MAX_OPERATIONS = 500

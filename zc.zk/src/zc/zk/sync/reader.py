@@ -16,17 +16,17 @@ from kazoo.exceptions import NoAuthError
 from kazoo.exceptions import NoNodeError
 from kazoo.exceptions import UnimplementedError
 from kazoo.interfaces import IAsyncResult
-from zc.zk import multiread
-from zc.zk.acls import read_acls
-from zc.zk.collecting import paused
 from zc.zk.encoding import decode
 from zc.zk.encoding import decode_plain
-from zc.zk.multiread import GET_DATA
+from zc.zk.gcpause import paused
+from zc.zk.sync import multiread
+from zc.zk.sync.acls import read_acls
+from zc.zk.sync.multiread import GET_DATA
+from zc.zk.sync.readplan import ALONE
+from zc.zk.sync.readplan import Item
+from zc.zk.sync.readplan import Wishes
+from zc.zk.sync.readplan import is_leaf_like
 from zc.zk.tree import Node
-from zc.zk.wishes import ALONE
-from zc.zk.wishes import Item
-from zc.zk.wishes import Wishes
-from zc.zk.wishes import is_leaf_like
 
 #: The most reads in one request, and how many bytes they may be.
 MAX_READS = 512

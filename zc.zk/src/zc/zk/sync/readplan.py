@@ -1,9 +1,9 @@
 """Which nodes are asked for: all, or those that another tree has as well."""
 from collections.abc import Iterable
 
-from zc.zk.equality import are_alike
-from zc.zk.multiread import GET_CHILDREN
-from zc.zk.multiread import GET_DATA
+from zc.zk.sync.equality import are_alike
+from zc.zk.sync.multiread import GET_CHILDREN
+from zc.zk.sync.multiread import GET_DATA
 from zc.zk.tree import Node
 
 #: What is to be read: an operation, a path, the parent, the name of the node

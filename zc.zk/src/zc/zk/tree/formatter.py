@@ -2,13 +2,13 @@
 import re
 from collections.abc import Callable
 
-from zc.zk.strings import write_string_value
-from zc.zk.treelines import LINK
-from zc.zk.treelines import NODE
-from zc.zk.treelines import PROPERTY
-from zc.zk.treelines import split
-from zc.zk.treenode import Node
-from zc.zk.treenode import is_link
+from zc.zk.tree.lines import LINK
+from zc.zk.tree.lines import NODE
+from zc.zk.tree.lines import PROPERTY
+from zc.zk.tree.lines import split
+from zc.zk.tree.node import Node
+from zc.zk.tree.node import is_link
+from zc.zk.tree.strings import write_string_value
 
 _SPECIAL = frozenset({'string_value', 'type'})
 _is_plain_name = re.compile(r'[A-Za-z0-9_.:-]+').fullmatch

@@ -2,16 +2,16 @@
 import re
 from typing import Any
 
-from zc.zk.literals import read_literal
-from zc.zk.literals import read_string_value
 from zc.zk.permissions import from_acl
 from zc.zk.permissions import to_acl
-from zc.zk.treelines import ACL
-from zc.zk.treelines import LINK
-from zc.zk.treelines import NODE
-from zc.zk.treelines import PROPERTY
-from zc.zk.treelines import read_line
-from zc.zk.treenode import name_problem
+from zc.zk.tree.lines import ACL
+from zc.zk.tree.lines import LINK
+from zc.zk.tree.lines import NODE
+from zc.zk.tree.lines import PROPERTY
+from zc.zk.tree.lines import read_line
+from zc.zk.tree.literals import read_literal
+from zc.zk.tree.literals import read_string_value
+from zc.zk.tree.node import name_problem
 
 #: The longest line that is read, in characters. Four characters for each
 #: byte of the largest node that ZooKeeper takes.

@@ -2,8 +2,8 @@
 import re
 from collections.abc import Iterator
 
-from zc.zk.literals import read_literal
-from zc.zk.strings import STRING
+from zc.zk.tree.literals import read_literal
+from zc.zk.tree.strings import STRING
 
 NODE, PROPERTY, LINK, ACL = 'node', 'property', 'link', 'acl'
 

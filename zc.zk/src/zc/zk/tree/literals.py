@@ -12,13 +12,13 @@ import re
 from collections.abc import Iterator
 
 from zc.zk.encoding import MAX_NESTING
-from zc.zk.strings import STRING
-from zc.zk.strings import LiteralError
-from zc.zk.strings import joined
-from zc.zk.strings import read_bytes
-from zc.zk.strings import read_python_2_bytes
-from zc.zk.strings import read_string
-from zc.zk.strings import shortened
+from zc.zk.tree.strings import STRING
+from zc.zk.tree.strings import LiteralError
+from zc.zk.tree.strings import joined
+from zc.zk.tree.strings import read_bytes
+from zc.zk.tree.strings import read_python_2_bytes
+from zc.zk.tree.strings import read_string
+from zc.zk.tree.strings import shortened
 
 _TOKEN = re.compile(
     r'\s*(?:(?P<string>' + STRING + r')'

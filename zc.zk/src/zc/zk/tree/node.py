@@ -1,7 +1,7 @@
 """Trees of nodes: what they are made of."""
 import re
 
-from zc.zk.strings import shortened
+from zc.zk.tree.strings import shortened
 
 # As org.apache.zookeeper.common.PathUtils has it, in UTF-16.
 _bad_in_name = re.compile(

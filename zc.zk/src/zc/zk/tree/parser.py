@@ -1,13 +1,13 @@
 """From text to a tree."""
-from zc.zk.collecting import paused
-from zc.zk.knownlines import MAX_LINE
-from zc.zk.knownlines import KnownLines
-from zc.zk.strings import shortened
-from zc.zk.treelines import ACL
-from zc.zk.treelines import NODE
-from zc.zk.treelines import PROPERTY
-from zc.zk.treenode import Node
-from zc.zk.treenode import TreeError
+from zc.zk.gcpause import paused
+from zc.zk.tree.knownlines import MAX_LINE
+from zc.zk.tree.knownlines import KnownLines
+from zc.zk.tree.lines import ACL
+from zc.zk.tree.lines import NODE
+from zc.zk.tree.lines import PROPERTY
+from zc.zk.tree.node import Node
+from zc.zk.tree.node import TreeError
+from zc.zk.tree.strings import shortened
 
 __all__ = ['MAX_DEPTH', 'MAX_LINE', 'MAX_PROBLEMS', 'MAX_TEXT', 'parse_tree']
 

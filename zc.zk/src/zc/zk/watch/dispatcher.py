@@ -19,13 +19,13 @@ from kazoo.protocol.states import EventType
 from kazoo.protocol.states import KazooState
 from kazoo.protocol.states import WatchedEvent
 from kazoo.protocol.states import ZnodeStat
-from zc.zk.calls import Calls
+from zc.zk.connection.requests import Calls
 from zc.zk.errors import permission
-from zc.zk.working import Worker
+from zc.zk.taskthread import Worker
 
 
 class View(Protocol):
-    """What the hub needs of those that it tells; see `zc.zk.watching`."""
+    """What the hub needs of those that it tells; see `zc.zk.watch.views`."""
 
     def refresh(self) -> None:
         """Look again: anything may have happened meanwhile."""

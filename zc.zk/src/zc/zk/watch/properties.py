@@ -23,11 +23,11 @@ from zc.zk.encoding import encode
 from zc.zk.errors import BadPropertyLink
 from zc.zk.errors import CancelWatch
 from zc.zk.errors import LinkLoop
-from zc.zk.hub import Hub
 from zc.zk.paths import relative_to
-from zc.zk.watching import View
+from zc.zk.watch.dispatcher import Hub
+from zc.zk.watch.views import View
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zc.zk.watch')
 
 ARROW = ' =>'
 

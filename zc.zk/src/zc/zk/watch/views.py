@@ -22,9 +22,9 @@ from zc.zk import paths
 from zc.zk.encoding import decode
 from zc.zk.errors import CancelWatch
 from zc.zk.errors import LinkLoop
-from zc.zk.hub import Hub
+from zc.zk.watch.dispatcher import Hub
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger('zc.zk.watch')
 
 #: Events after which a view has to find its node anew.
 MOVED = (EventType.CREATED, EventType.DELETED)

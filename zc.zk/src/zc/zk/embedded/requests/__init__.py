@@ -2,15 +2,15 @@
 from collections.abc import Callable
 
 from zc.zk.embedded import jute
-from zc.zk.embedded import reads
-from zc.zk.embedded import watching
-from zc.zk.embedded.changes import CHANGES
 from zc.zk.embedded.database import Database
-from zc.zk.embedded.multi import multi
-from zc.zk.embedded.multi import multi_read
 from zc.zk.embedded.protocol import Code
 from zc.zk.embedded.protocol import Op
 from zc.zk.embedded.protocol import Refused
+from zc.zk.embedded.requests import reads
+from zc.zk.embedded.requests import watching
+from zc.zk.embedded.requests.changes import CHANGES
+from zc.zk.embedded.requests.multi import multi
+from zc.zk.embedded.requests.multi import multi_read
 
 Handler = Callable[[Database, 'object', jute.Reader], bytes]
 

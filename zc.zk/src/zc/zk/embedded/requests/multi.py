@@ -2,13 +2,13 @@
 from collections.abc import Iterator
 
 from zc.zk.embedded import jute
-from zc.zk.embedded import reads
-from zc.zk.embedded.changes import PARTS
 from zc.zk.embedded.database import Database
 from zc.zk.embedded.protocol import MULTI_HEADER
 from zc.zk.embedded.protocol import Code
 from zc.zk.embedded.protocol import Op
 from zc.zk.embedded.protocol import Refused
+from zc.zk.embedded.requests import reads
+from zc.zk.embedded.requests.changes import PARTS
 from zc.zk.embedded.transaction import Transaction
 
 READ_PARTS = {
