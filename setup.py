@@ -35,10 +35,12 @@ setup(
         'loggers': ['ZConfig'],
         'setproctitle': ['setproctitle'],
         'test': [
+            'coverage',
             'hypothesis',
             'manuel',
             'pytest',
             'pytest-timeout',
+            'pytest-xdist',
             'setproctitle',
         ],
     },
