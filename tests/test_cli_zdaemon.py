@@ -165,7 +165,7 @@ def test_a_manager_of_another_user(tmp_path):
     path = tmp_path / 'sock'
     for folder in tmp_path, tmp_path.parent, tmp_path.parent.parent:
         folder.chmod(0o755)
-    code = ('import os, sys; from zc.zkzopeserver.cli import daemon;'
+    code = ('import os, sys; from zc.zkzopeserver.cli import zdaemon as daemon;'
             ' os.setuid(65534); daemon.find(sys.argv[1])')
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(path))

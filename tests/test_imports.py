@@ -16,8 +16,7 @@ SOURCES = {
 }
 
 # Import names that belong to one library.
-LIBRARY = {'zope.interface': 'zope.component', 'asyncore': 'zope.server',
-           'asynchat': 'zope.server', 'kazoo': 'kazoo',
+LIBRARY = {'zope.interface': 'zope.component', 'kazoo': 'kazoo',
            'pkg_resources': 'zc.buildout', 'configparser': 'configparser'}
 
 # Files that need two: (file, library) -> why.
@@ -130,7 +129,7 @@ OPTIONS = {'zc.zkzopeserver.options', 'zc.zkzopeserver.options.values'}
 
 
 def test_what_the_recipe_shares_imports_the_standard_library_only():
-    assert {library(name) for module in ('options', 'optionvalues', 'secrecy')
+    assert {library(name) for module in ('options', 'options.values', 'redaction')
             for name in names(module)
             if name.rpartition('.')[0] not in OPTIONS} == {None}
 
@@ -148,14 +147,14 @@ def test_the_recipe_imports_of_ours_only_options_and_secrecy():
             ours = {name for name in imported(path)
                     if name.startswith('zc.zkzopeserver')
                     and not name.startswith('zc.zkzopeserver.recipe')}
-            assert all(name.split('.')[2] in ('options', 'optionvalues',
-                                                 'secrecy')
+            assert all(name.split('.')[2] in ('options', 'redaction')
                        for name in ours), (module, ours)
 
 
 @pytest.mark.parametrize('distribution, others', [
     ('zc.zk', ('zc.zkzopeserver',)),
-    ('zc.monitor', ('zc.zkzopeserver', 'zc.zk')),
+    ('zc.monitor', ('zc.zkzopeserver', 'zc.zk', 'zope.server')),
+    ('zope.server', ('zc',)),
 ])
 def test_between_distributions(distribution, others):
     for module, path in sources(distribution).items():

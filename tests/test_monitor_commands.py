@@ -95,7 +95,7 @@ def test_threads(monitored):
     answer = monitored('threads')
     assert answer.startswith(f'pid {os.getpid()}, ')
     assert 'Thread MainThread' in answer
-    assert 'test_commands.py' in answer
+    assert 'test_monitor_commands.py' in answer
 
 
 def test_loglevel(monitored):

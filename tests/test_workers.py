@@ -19,8 +19,8 @@ from zkzopeserver_support.program import Systemd
 from zkzopeserver_support.program import is_alive
 from zkzopeserver_support.program import running
 
-QUICK = {'backoff.FIRST_S': 0.01, 'backoff.LONGEST_S': 0.05}
-HUNG = {'backoff.FIRST_S': 60, 'backoff.LONGEST_S': 60}
+QUICK = {'workers.backoff.FIRST_S': 0.01, 'workers.backoff.LONGEST_S': 0.05}
+HUNG = {'workers.backoff.FIRST_S': 60, 'workers.backoff.LONGEST_S': 60}
 
 
 # Start and stop.
@@ -69,7 +69,7 @@ def test_workers_stop_side_by_side(tmp_path):
 
 def test_worker_that_does_not_stop_is_killed(tmp_path):
     with running(tmp_path, {'slow': True},
-                 constants={'channel.MARGIN_S': 0.1}) as program:
+                 constants={'workers.protocol.MARGIN_S': 0.1}) as program:
         program.wait_registered(2)
         program.send(signal.SIGTERM)
         assert program.wait() == 0
@@ -81,7 +81,7 @@ def test_worker_that_does_not_stop_is_killed(tmp_path):
 
 def test_worker_has_the_time_of_its_own_options(tmp_path):
     with running(tmp_path, {'slow': True, 'limits': {'graceful_timeout': 60}},
-                 constants={'channel.MARGIN_S': 0.1}) as program:
+                 constants={'workers.protocol.MARGIN_S': 0.1}) as program:
         program.wait_registered(2)
         program.send(signal.SIGTERM)
         wait_for(lambda: len(program.events('stopping')) == 2)
@@ -97,7 +97,7 @@ def test_worker_has_the_time_of_its_own_options(tmp_path):
 def test_second_signal_stops_at_once(tmp_path, slow, heeds):
     # Who heeds it has the time that this takes on a slow machine.
     with running(tmp_path, {'slow': slow, 'limits': {'graceful_timeout': 60}},
-                 constants={'parent.HURRY_S': 60 if heeds else 0.1}
+                 constants={'workers.supervisor.HURRY_S': 60 if heeds else 0.1}
                  ) as program:
         program.wait_registered(2)
         program.send(signal.SIGTERM)
@@ -186,7 +186,7 @@ def test_worker_that_keeps_leaving_is_not_started_without_end(tmp_path):
 
 def test_workers_that_crash_when_registered_are_slowed_down(tmp_path):
     with running(tmp_path, {'crash': True},
-                 constants={'backoff.FIRST_S': 0.1}) as program:
+                 constants={'workers.backoff.FIRST_S': 0.1}) as program:
         program.wait_log(r'was killed by SIGKILL; starting another in', 3)
         # It never gives up on workers that have come up.
         assert program.process.poll() is None
@@ -239,7 +239,7 @@ def test_gives_up_though_some_have_lived(tmp_path):
 def test_deaths_at_the_start_let_one_try_for_all(tmp_path):
     # Long enough for the plan to be another before the next two tries.
     with running(tmp_path, {'exit': 1}, workers='3',
-                 constants={'backoff.FIRST_S': 1}) as program:
+                 constants={'workers.backoff.FIRST_S': 1}) as program:
         program.wait_log('starting another in', 3)
         program.plan()
         program.wait_registered(3)
@@ -252,7 +252,7 @@ def test_deaths_at_the_start_let_one_try_for_all(tmp_path):
 
 def test_waits_double(tmp_path):
     with running(tmp_path, {'exit': 1},
-                 constants={'backoff.FIRST_S': 0.08}) as program:
+                 constants={'workers.backoff.FIRST_S': 0.08}) as program:
         assert program.wait() == 5
         waits = [float(wait) for wait in
                  program.find(r'starting another in ([\d.]+) s')]
@@ -261,8 +261,8 @@ def test_waits_double(tmp_path):
 
 
 def test_program_that_cannot_be_executed(tmp_path):
-    script = ('from zc.zkzopeserver import options, workers, logconfig,'
-              ' backoff\n'
+    script = ('from zc.zkzopeserver import logconfig, options, workers\n'
+              'from zc.zkzopeserver.workers import backoff\n'
               'import sys\n'
               'backoff.FIRST_S = .01\n'
               'logconfig.configure_default()\n'
@@ -279,7 +279,7 @@ def test_program_that_cannot_be_executed(tmp_path):
 
 def test_worker_that_closes_its_channel_is_stopped(tmp_path):
     with running(tmp_path, {'deaf': True}, workers='2',
-                 constants={'crew.DEAF_S': 0.05}) as program:
+                 constants={'workers.pool.DEAF_S': 0.05}) as program:
         program.wait_log(r'WARNING .* worker \d+ has closed the channel to its'
                          ' parent: stopping it')
         program.plan()
@@ -289,7 +289,7 @@ def test_worker_that_closes_its_channel_is_stopped(tmp_path):
 
 def test_late_worker_is_complained_of_once(tmp_path):
     with running(tmp_path, {'silent': True, 'limits': {'ready_timeout': 0}},
-                 workers='2', constants={'crew.LATE_S': 0.3}) as program:
+                 workers='2', constants={'workers.pool.LATE_S': 0.3}) as program:
         program.wait_log(r'WARNING .* is not registered after \d+ s; its own'
                          ' lines', 2)
         assert program.stop() == 0
@@ -347,7 +347,7 @@ def test_roll_waits_until_an_old_worker_has_ended(tmp_path):
 def test_new_worker_that_does_not_come_up(tmp_path, plan, why):
     # The old are slow to end: the roll is not over when a crash comes late.
     with running(tmp_path, {'slow': True},
-                 constants={'crew.LATE_S': 0.5} | QUICK) as program:
+                 constants={'workers.pool.LATE_S': 0.5} | QUICK) as program:
         old = program.wait_registered(2)
         program.plan(**plan)
         program.send(signal.SIGHUP)

@@ -130,7 +130,7 @@ def run(code, **environ):
 
 def test_worker_that_outlives_its_parent_is_ended():
     found = run('import socket, time\n'
-                'from zc.zkzopeserver import channel\n'
+                'from zc.zkzopeserver.workers import protocol as channel\n'
                 'ours, theirs = socket.socketpair()\n'
                 'link = channel.Link(theirs)\n'
                 'link.attend({}, int, .05)\n'
@@ -144,7 +144,7 @@ def test_a_link_is_found_once_and_not_inherited():
     ours, theirs = socket.socketpair()
     with ours, theirs:
         code = ('import os\n'
-                'from zc.zkzopeserver import channel\n'
+                'from zc.zkzopeserver.workers import protocol as channel\n'
                 'assert channel.link() is channel.link()\n'
                 'assert channel.VARIABLE not in os.environ\n'
                 'assert channel.link().beat_interval_s == 2.5\n'

@@ -374,7 +374,9 @@ def test_stop_without_an_ini(local, embedded, text):
 
 def setting(**constants):
     """Code that sets constants, ``MODULE__NAME``, of these modules."""
-    return 'from zc.zkzopeserver.cli import settings, stopping;' + ''.join(
+    return (
+        'from zc.zkzopeserver.cli import settings;'
+        'from zc.zkzopeserver.cli.verbs import stop;') + ''.join(
         f'{name.replace("__", ".")} = {value};'
         for name, value in constants.items())
 
@@ -391,7 +393,7 @@ def test_stop_waits_long_when_the_ini_does_not_tell(
                 app='call:zkzopeserver_support.running:make_gated\n'
                     f'gate = {gate}')
     code = setting(settings__OTHERS_S=0.2, settings__STOP_MARGIN_S=-100,
-                   stopping__TELL_S=0.2)
+                   stop__TELL_S=0.2)
     with started(web.ini) as process:
         address, *_ = registered(embedded.zk, process, count=int(workers))
         thread, results = asking(address)

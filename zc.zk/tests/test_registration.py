@@ -364,7 +364,7 @@ def test_session_survived(zk, caplog):
     assert states == [KazooState.SUSPENDED, KazooState.CONNECTED] * 3
     assert zk.exists(NODE).czxid > created
     [warning] = [record.message for record in caplog.records
-                 if record.name == 'zc.zk.registration.reconciler'
+                 if record.name == 'zc.zk.registration'
                  and record.levelno == logging.WARNING]
     assert warning == f'{NODE} was deleted by somebody; registered again'
 

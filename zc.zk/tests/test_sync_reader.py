@@ -166,7 +166,7 @@ def test_hashes_that_are_hidden_are_warned_of(
                          *world(1)])
     tree = read_tree(client(server), acl=True)
     assert [record.getMessage() for record in caplog.records
-            if record.name == 'zc.zk.sync.acls'] == [
+            if record.name == 'zc.zk.sync'] == [
         '/d: we may not see its whole ACL']
     with pytest.raises(TreeError, match='line 11: .* the hash is not x'):
         parse_tree(format_tree(tree))

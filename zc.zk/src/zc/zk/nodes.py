@@ -167,7 +167,9 @@ class Nodes:
         Returns the deletions, and notes about what is not deleted, which are
         logged as well. Raises NoNodeError, or `ApplyError`.
         """
-        from zc.zk import deleting  # trees are much code, for few programs
+        from zc.zk.sync import (
+            deleting,  # trees are much code, for few programs
+        )
         planned = deleting.plan_deletion(self.client, path, force,
                                          ignore_if_ephemeral)
         if not dry_run:
