@@ -4,7 +4,7 @@ import socket
 import psutil
 import pytest
 
-from zc.zkzopeserver import addresses as advertising
+from zc.zkzopeserver import addresses
 from zc.zkzopeserver.errors import ConfigurationError
 
 ZOOKEEPER = '127.0.0.1:2181'
@@ -22,7 +22,8 @@ ZOOKEEPER = '127.0.0.1:2181'
     ('route', ('', 8080), ('127.0.0.1', 8080)),
 ])
 def test_advertised(advertise, bound, registered):
-    assert advertising.advertised(advertise, bound, ZOOKEEPER) == registered
+    assert addresses.advertised_address(
+        advertise, bound, ZOOKEEPER) == registered
 
 
 def loopback():
@@ -31,28 +32,28 @@ def loopback():
 
 
 def test_interface():
-    assert advertising.advertised(
+    assert addresses.advertised_address(
         f'interface:{loopback()}', ('', 80), ZOOKEEPER) == ('127.0.0.1', 80)
 
 
 def test_an_interface_that_is_not_there():
     with pytest.raises(ConfigurationError) as caught:
-        advertising.check('interface:nosuch0')
+        addresses.check_advertise('interface:nosuch0')
     assert str(caught.value).startswith(
         "option 'advertise': there is no interface 'nosuch0'; there are ")
     assert loopback() in str(caught.value)
 
 
 def test_the_route_tries_one_server_after_the_other():
-    assert advertising.route_host(
+    assert addresses.route_host(
         'zookeeper.invalid:2181,127.0.0.1:2181/root') == '127.0.0.1'
 
 
 def test_no_route():
     with pytest.raises(ConfigurationError, match='no route to ZooKeeper'):
-        advertising.route_host('zookeeper.invalid:2181')
+        addresses.route_host('zookeeper.invalid:2181')
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason='no IPv6 on this machine')
 def test_the_route_over_ipv6():
-    assert advertising.route_host('[::1]:2181') == '::1'
+    assert addresses.route_host('[::1]:2181') == '::1'

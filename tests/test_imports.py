@@ -126,12 +126,18 @@ def names(module):
 
 
 OPTIONS = {'zc.zkzopeserver.options', 'zc.zkzopeserver.options.values'}
+SHARED = 'options', 'options.values', 'redaction', 'addresses', 'errors'
 
 
 def test_what_the_recipe_shares_imports_the_standard_library_only():
-    assert {library(name) for module in ('options', 'options.values', 'redaction')
-            for name in names(module)
-            if name.rpartition('.')[0] not in OPTIONS} == {None}
+    at_once = {name for module in SHARED
+               for name in imported(sources('zc.zkzopeserver')[
+                   f'zc.zkzopeserver.{module}'], module_level=True)
+               if name.rpartition('.')[0] not in OPTIONS}
+    ours = {name for name in at_once if name.startswith('zc.zkzopeserver')}
+    assert ours <= {'zc.zkzopeserver.addresses',
+                    'zc.zkzopeserver.errors.ConfigurationError'}
+    assert {library(name) for name in at_once - ours} == {None}
 
 
 def test_the_start_script_reaches_the_runner_through_the_ini():

@@ -1,32 +1,84 @@
-"""What to register: the address that clients are to use.
+"""Addresses: ``HOST:PORT`` in and out, and which one to register.
 
-By default the address that is listened on; the option `advertise` says
-otherwise.  Only this module imports psutil, for an interface's addresses,
-and only then, because it takes a while to import.
+A server is registered at the address that it listens on, unless the option
+`advertise` says otherwise.  psutil, which lists the interfaces of a machine,
+is imported only for ``interface:NAME``, as its import takes a while.
 """
 from __future__ import annotations
 
+import re
 import socket
 
 from zc.zkzopeserver.errors import ConfigurationError
-from zc.zkzopeserver.options.values import split_address
 
 Address = tuple[str, int]
 
 
-def check(advertise: str | None) -> None:
-    """Refuse an interface that this machine does not have."""
+# HOST:PORT.
+
+def split_address(text: str) -> Address:
+    """Return (host, port) of ``HOST:PORT``; an IPv6 host is in brackets.
+
+    The host may be empty.  Raise ValueError for anything else; its text is
+    what is allowed.
+    """
+    host, colon, port = text.strip().rpartition(':')
+    if (not colon or not re.fullmatch('[0-9]{1,5}', port)
+            or int(port) > 65535):
+        raise ValueError('HOST:PORT')
+    if ':' in host and not host.startswith('['):
+        raise ValueError('HOST:PORT, an IPv6 host as [::1]')
+    return parse_host(host), int(port)
+
+
+def parse_host(text: str) -> str:
+    """Return a host name or an IP address, an IPv6 one without brackets.
+
+    The text may be empty.  Raise ValueError for anything else; its text is
+    what is allowed.
+    """
+    host = text.strip()
+    if host.startswith('[') and host.endswith(']'):
+        host = host[1:-1]
+        if not is_ipv6(host):
+            raise ValueError('an IPv6 address between the brackets')
+    if not host or is_ipv6(host):
+        return host
+    if not re.fullmatch(r'[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?', host):
+        raise ValueError('a host name or an IP address, without a port')
+    return host
+
+
+def is_ipv6(text: str) -> bool:
+    """Whether the text is an IPv6 address, a zone (``%eth0``) allowed."""
+    try:
+        socket.inet_pton(socket.AF_INET6, text.partition('%')[0])
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def format_address(address: Address) -> str:
+    """Return (host, port) as ``HOST:PORT``, an IPv6 host in brackets."""
+    host, port = address[:2]
+    return f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
+
+
+# The option `advertise`.
+
+def check_advertise(advertise: str | None) -> None:
+    """Raise ConfigurationError for an interface that is not there."""
     if advertise and advertise.startswith('interface:'):
         interface_host(advertise)
 
 
-def advertised(advertise: str | None, bound: Address,
-               zookeeper: str) -> Address:
-    """(host, port) to register, for a server that listens on `bound`.
+def advertised_address(advertise: str | None, bound: Address,
+                       zookeeper: str) -> Address:
+    """Return the (host, port) to register for a server bound to `bound`.
 
-    `advertise` is as the option table describes it; `zookeeper` is the
-    connection string.  Raises ConfigurationError when an interface or a route
-    cannot be had.
+    `advertise` is the value of that option, `zookeeper` the connection
+    string.  Raise ConfigurationError when there is no such interface, or no
+    route to ZooKeeper.
     """
     host, port = bound[:2]
     if advertise is None:
@@ -47,10 +99,10 @@ def is_bare_host(text: str) -> bool:
 
 
 def interface_host(advertise: str) -> str:
-    """The address of ``interface:NAME``: its IPv4 one, or else an IPv6 one.
+    """Return the IPv4 address of ``interface:NAME``, or else an IPv6 one.
 
     A link-local IPv6 address means nothing on another machine and is passed
-    over.
+    over.  Raise ConfigurationError when there is no address.
     """
     import psutil
     name = advertise.partition(':')[2]
@@ -69,18 +121,19 @@ def interface_host(advertise: str) -> str:
 
 
 def route_host(zookeeper: str) -> str:
-    """Our address on the way to ZooKeeper.
+    """Return our own address on the way to ZooKeeper.
 
-    Asks the routing table: connecting a UDP socket sends nothing.
+    Ask the routing table: connecting a UDP socket sends nothing (udp(7)).
+    Raise ConfigurationError when there is no route to any of its servers.
     """
-    reasons = []
+    problems = []
     for server in zookeeper.partition('/')[0].split(','):
         try:
             return _source_address(*split_address(server))
-        except OSError as reason:
-            reasons.append(f'{server}: {reason.strerror or reason}')
+        except OSError as error:
+            problems.append(f'{server}: {error.strerror or error}')
     raise ConfigurationError(
-        "option 'advertise': no route to ZooKeeper (" + '; '.join(reasons)
+        "option 'advertise': no route to ZooKeeper (" + '; '.join(problems)
         + ')')
 
 

@@ -16,7 +16,7 @@ import zc.zk.connection.client
 from kazoo.exceptions import NoAuthError
 from kazoo.exceptions import ZookeeperError
 
-from zc.zkzopeserver import addresses as advertising
+from zc.zkzopeserver import addresses
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.errors import RegistrationError
 from zc.zkzopeserver.options import Options
@@ -43,7 +43,7 @@ class Registration:
         for name in 'zookeeper_ca', 'zookeeper_cert', 'zookeeper_key':
             check_readable(name, getattr(options, name))
         check_tls(options)
-        advertising.check(options.advertise)
+        addresses.check_advertise(options.advertise)
         self._zk: zc.zk.ZooKeeper | None = None
         self._node: zc.zk.Registration | None = None
         # Guards the hand-over from `register`, in the announcer's thread, to
@@ -112,8 +112,8 @@ class Registration:
     def _create(self, address: tuple[str, int],
                 monitor: tuple[str, int] | str | None) -> bool:
         options = self._options
-        address = advertising.advertised(options.advertise, address,
-                                         options.zookeeper)
+        address = addresses.advertised_address(
+            options.advertise, address, options.zookeeper)
         properties = dict(options.properties)
         if monitor is not None:
             properties['monitor'] = monitor_property(monitor, address)

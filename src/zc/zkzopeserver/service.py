@@ -24,6 +24,7 @@ from zope.server import Settings
 
 from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import systemd
+from zc.zkzopeserver.addresses import format_address
 from zc.zkzopeserver.commands import commands
 from zc.zkzopeserver.errors import ServerError
 from zc.zkzopeserver.errors import StoppedAtOnce
@@ -299,9 +300,3 @@ def attempt(step: Callable[[], None]) -> None:
         step()
     except Exception:
         logger.exception('while stopping: %s', step.__name__.strip('_'))
-
-
-def format_address(address: tuple[str, int]) -> str:
-    """(host, port) as ``HOST:PORT``, an IPv6 host in brackets."""
-    host, port = address[:2]
-    return f'[{host}]:{port}' if ':' in host else f'{host}:{port}'

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import ast
 import re
-import socket
 from collections.abc import Callable
 from typing import Any
+
+from zc.zkzopeserver import addresses
 
 
 class Bad(ValueError):
@@ -50,25 +51,10 @@ def token(value: str) -> str:
 
 def host(value: str) -> str:
     """A host name or an IP address; brackets around IPv6 are dropped."""
-    value = value.strip()
-    if value.startswith('[') and value.endswith(']'):
-        value = value[1:-1]
-        if not is_ipv6(value):
-            raise Bad('an IPv6 address between the brackets')
-    if not value or is_ipv6(value):
-        return value
-    if not re.fullmatch(r'[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?', value):
-        raise Bad('a host name or an IP address, without a port')
-    return value
-
-
-def is_ipv6(value: str) -> bool:
-    """Whether the text is an IPv6 address, a zone (``%eth0``) allowed."""
     try:
-        socket.inet_pton(socket.AF_INET6, value.partition('%')[0])
-    except (OSError, ValueError):
-        return False
-    return True
+        return addresses.parse_host(value)
+    except ValueError as error:
+        raise Bad(str(error)) from None
 
 
 def number(low: int, high: int) -> Callable[[str], int]:
@@ -129,15 +115,12 @@ def choice(*words: str) -> Callable[[str], str]:
     return parse
 
 
-def split_address(value: str) -> tuple[str, int]:
+def address(value: str) -> tuple[str, int]:
     """``HOST:PORT`` -> (host, port); an IPv6 host stands in brackets."""
-    name, colon, port_text = value.strip().rpartition(':')
-    if (not colon or not re.fullmatch('[0-9]{1,5}', port_text)
-            or int(port_text) > 65535):
-        raise Bad('HOST:PORT')
-    if ':' in name and not name.startswith('['):
-        raise Bad('HOST:PORT, an IPv6 host as [::1]')
-    return host(name), int(port_text)
+    try:
+        return addresses.split_address(value)
+    except ValueError as error:
+        raise Bad(str(error)) from None
 
 
 def connection(value: str) -> str:
@@ -147,7 +130,7 @@ def connection(value: str) -> str:
     servers, slash, chroot = value.partition('/')
     try:
         for server in servers.split(','):
-            name, port_number = split_address(server)
+            name, port_number = address(server)
             if not name or not port_number:
                 raise Bad(allowed)
         if slash:
@@ -175,7 +158,7 @@ def monitor_address(value: str) -> tuple[str, int] | str:
             raise Bad('HOST:PORT or the path of a unix socket')
         return value
     try:
-        return split_address(value)
+        return address(value)
     except Bad:
         raise Bad('HOST:PORT or the path of a unix socket') from None
 
@@ -190,12 +173,12 @@ def advertised(value: str) -> str:
             raise Bad(allowed)
         return value
     try:
-        if is_ipv6(value) or not colon or value.endswith(']'):
+        if addresses.is_ipv6(value) or not colon or value.endswith(']'):
             if host(value):
                 return value
         else:
-            address = split_address(value)
-            if address[0] and address[1]:
+            name, port_number = address(value)
+            if name and port_number:
                 return value
     except Bad:
         pass
