@@ -1,0 +1,41 @@
+"""The distributions' metadata, and the tools that look at them."""
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SETUPS = ['setup.py', 'zope.server/setup.py', 'zc.zk/setup.py',
+          'zc.monitor/setup.py']
+
+pytestmark = pytest.mark.skipif(
+    not (ROOT / 'versions.cfg').exists(), reason='not in a checkout')
+
+
+def read(name: str) -> str:
+    """Return the text of a file of the checkout."""
+    return (ROOT / name).read_text(encoding='utf-8')
+
+
+def test_hooks_and_ci_run_the_same_versions_of_the_tools() -> None:
+    pins = set(re.findall(r'^\w+==\S+$', read('requirements-lint.txt'), re.M))
+    hooks = set(re.findall(r'"(\w+==[^"]+)"', read('.pre-commit-config.yaml')))
+    assert len(pins) == 3
+    assert hooks == pins
+
+
+@pytest.mark.parametrize('name', SETUPS)
+def test_every_distribution_is_typed_and_says_where_it_runs(
+        name: str) -> None:
+    text = read(name)
+    for word in ("'Typing :: Typed'", "python_requires='>=3.10'",
+                 'author=', 'project_urls=', 'keywords=',
+                 "license='ZPL-2.1'"):
+        assert word in text, word
+    versions = re.findall(r"'Programming Language :: Python :: (3\.\d+)'",
+                          text)
+    assert versions == ['3.10', '3.11', '3.12', '3.13', '3.14']
+    [marker] = (ROOT / name).parent.glob('src/*/*/py.typed')
+    assert marker.read_bytes() == b''
