@@ -4,10 +4,10 @@ import socket
 
 import pytest
 from zkzopeserver_support.processes import write_ini
+from zkzopeserver_support.running import PATH
 
 from zc.zkzopeserver import start
 
-PATH = '/fooservice/providers'
 ALL = ['application', 'options', 'files', 'address', 'loggers', 'ZooKeeper']
 
 

@@ -2,22 +2,13 @@
 import pytest
 from kazoo.client import KazooState
 from kazoo.security import make_acl
+from zkzopeserver_support.running import PATH
 
 import zc.zkzopeserver.options
 from zc.zkzopeserver.cli.providers import Node
 from zc.zkzopeserver.cli.providers import Registry
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.errors import RegistrationError
-
-PATH = '/fooservice/providers'
-
-
-@pytest.fixture
-def tree(client, zookeeper):
-    """A client, with the providers node in place."""
-    found = client()
-    found.ensure_path(PATH)
-    return found
 
 
 @pytest.fixture

@@ -13,20 +13,11 @@ from zc.zk.testing.waiting import wait_for
 from zkzopeserver_support.running import PATH
 from zkzopeserver_support.running import application
 from zkzopeserver_support.running import get
-from zkzopeserver_support.running import make_path
 from zkzopeserver_support.running import running
 
 from zc.zkzopeserver import options
 from zc.zkzopeserver.errors import ServerError
 from zc.zkzopeserver.service import Service
-
-
-@pytest.fixture
-def tree(client, zookeeper):
-    """A client, with the providers node in place."""
-    found = client()
-    make_path(found)
-    return found
 
 
 @pytest.fixture

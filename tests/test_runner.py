@@ -13,7 +13,6 @@ from zc.zk.testing.waiting import wait_for
 from zkzopeserver_support.running import PATH
 from zkzopeserver_support.running import application
 from zkzopeserver_support.running import get
-from zkzopeserver_support.running import make_path
 from zkzopeserver_support.running import running
 
 import zc.zkzopeserver
@@ -23,14 +22,6 @@ from zc.zkzopeserver.errors import RegistrationError
 from zc.zkzopeserver.errors import ServerError
 from zc.zkzopeserver.options import OptionsError
 from zc.zkzopeserver.testing import NotServing
-
-
-@pytest.fixture
-def tree(client, zookeeper):
-    """A client, with the providers node in place."""
-    found = client()
-    make_path(found)
-    return found
 
 
 def nodes(tree):
@@ -338,7 +329,7 @@ def test_serve_while_the_path_is_not_there(zookeeper, client):
     try:
         wait_for(lambda: answers(port), 20, 'an answer')
         assert not zc.zkzopeserver.event_for_testing.is_set()
-        make_path(found)
+        found.ensure_path(PATH)
         assert zc.zkzopeserver.event_for_testing.wait(20)
         assert list(nodes(found)) == [f'127.0.0.1:{port}']
     finally:

@@ -6,7 +6,6 @@ import zc.zk
 from zc.zk.testing.waiting import wait_for
 from zkzopeserver_support.running import PATH
 from zkzopeserver_support.running import get
-from zkzopeserver_support.running import make_path
 from zope_server_support.applications import hello
 
 from zc.zkzopeserver import options
@@ -21,9 +20,7 @@ def make_service(zookeeper, **settings):
 
 
 def test_who_has_seen_the_node_is_served_though_we_have_not_heard_of_it(
-        zookeeper, client, monkeypatch):
-    tree = client(timeout=30.)
-    make_path(tree)
+        zookeeper, tree, monkeypatch):
     heard, register = threading.Event(), zc.zk.ZooKeeper.register
 
     def slow(*arguments, **properties):

@@ -19,17 +19,8 @@ from zkzopeserver_support.processes import registered
 from zkzopeserver_support.processes import script
 from zkzopeserver_support.processes import started
 from zkzopeserver_support.processes import write_ini
+from zkzopeserver_support.running import PATH
 from zkzopeserver_support.running import get
-
-PATH = '/fooservice/providers'
-
-
-@pytest.fixture
-def tree(client, zookeeper):
-    """A client, with the providers node in place."""
-    found = client()
-    found.ensure_path(PATH)
-    return found
 
 
 @pytest.fixture

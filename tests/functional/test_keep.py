@@ -15,16 +15,7 @@ from zkzopeserver_support.load import under_load
 from zkzopeserver_support.processes import registered
 from zkzopeserver_support.processes import started
 from zkzopeserver_support.processes import write_ini
-
-PATH = '/fooservice/providers'
-
-
-@pytest.fixture
-def tree(client):
-    """A client, with the providers node in place."""
-    found = client(timeout=30.)
-    found.ensure_path(PATH)
-    return found
+from zkzopeserver_support.running import PATH
 
 
 def owner(tree, address):

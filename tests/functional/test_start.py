@@ -12,15 +12,8 @@ from zkzopeserver_support.processes import gone
 from zkzopeserver_support.processes import registered
 from zkzopeserver_support.processes import started
 from zkzopeserver_support.processes import write_ini
+from zkzopeserver_support.running import PATH
 from zkzopeserver_support.running import get
-
-
-@pytest.fixture
-def tree(client, zookeeper):
-    """A client, with the providers node in place."""
-    found = client()
-    found.ensure_path('/fooservice/providers')
-    return found
 
 
 @pytest.fixture
@@ -39,7 +32,7 @@ def test_a_signal_removes_the_node_and_exits_0(tree, ini, number):
         assert get(address)[0] == 200
         process.signal(number)
         assert process.ended() == 0, process.output
-        assert tree.get_children('/fooservice/providers') == []
+        assert tree.get_children(PATH) == []
         assert 'Traceback' not in process.output
 
 
@@ -100,7 +93,7 @@ def test_a_path_that_is_a_link_to_nowhere(tree, ini):
 
 
 def test_a_path_that_is_not_open_to_us(tree, ini):
-    tree.set_acls('/fooservice/providers', READ_ACL_UNSAFE)
+    tree.set_acls(PATH, READ_ACL_UNSAFE)
     output = refused(ini(), 3)
     assert ("option 'path': not allowed to register at /fooservice/providers"
             ' in the ZooKeeper at ') in output
@@ -116,11 +109,11 @@ def test_links_in_a_circle(tree, ini):
 
 def test_serves_until_the_path_is_open_to_us(tree, ini):
     tree.add_auth('digest', 'operator:secret')
-    tree.set_acls('/fooservice/providers', [
+    tree.set_acls(PATH, [
         *READ_ACL_UNSAFE, make_digest_acl('operator', 'secret', all=True)])
     with started(ini(wait='serve')) as process:
         wait_for(lambda: 'waiting for it' in process.output)
-        tree.set_acls('/fooservice/providers', OPEN_ACL_UNSAFE)
+        tree.set_acls(PATH, OPEN_ACL_UNSAFE)
         assert registered(tree, process)
         assert process.stopped() == 0
 

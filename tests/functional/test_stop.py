@@ -11,26 +11,17 @@ from zkzopeserver_support.processes import asking
 from zkzopeserver_support.processes import registered
 from zkzopeserver_support.processes import started
 from zkzopeserver_support.processes import write_ini
+from zkzopeserver_support.running import PATH
 from zkzopeserver_support.running import get
 from zope.server import engine
 
 from zc.zkzopeserver import insistence
-
-PATH = '/fooservice/providers'
 
 # How often to try what a busy machine may be too slow for.
 ATTEMPTS = 10
 
 SLOW = 'call:zkzopeserver_support.running:make_slow'
 GATED = 'call:zkzopeserver_support.running:make_gated'
-
-
-@pytest.fixture
-def tree(client, zookeeper):
-    """A client, with the providers node in place."""
-    found = client()
-    found.ensure_path(PATH)
-    return found
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ from zc.zk.testing.waiting import wait_for
 from zkzopeserver_support.processes import registered
 from zkzopeserver_support.processes import started
 from zkzopeserver_support.processes import write_ini
-
-PATH = '/fooservice/providers'
+from zkzopeserver_support.running import PATH
 
 
 class Manager:

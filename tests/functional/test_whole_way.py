@@ -3,6 +3,7 @@
 from zkzopeserver_support import examples
 from zkzopeserver_support.processes import Process
 from zkzopeserver_support.processes import registered
+from zkzopeserver_support.running import PATH
 from zkzopeserver_support.running import get
 
 SECTION = '''
@@ -26,7 +27,7 @@ def test_the_whole_way(zookeeper, client, tmp_path, monkeypatch):
     # The script has to find its eggs by itself.
     monkeypatch.delenv('PYTHONPATH', raising=False)
     tree = client()
-    tree.ensure_path('/fooservice/providers')
+    tree.ensure_path(PATH)
     with examples.session(tmp_path, zookeeper.connection_string) as session:
         (session.folder / 'buildout.cfg').write_text(session.shown(SECTION))
         session.run('::\n\n  $ bin/buildout -q\n')
@@ -38,6 +39,6 @@ def test_the_whole_way(zookeeper, client, tmp_path, monkeypatch):
             assert get(address) == (200, 'Found through ZooKeeper.\n')
             process.signal()
             assert process.ended() == 0, process.output
-            assert tree.get_children('/fooservice/providers') == []
+            assert tree.get_children(PATH) == []
         finally:
             process.close()

@@ -7,40 +7,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
-from zc.zk.testing.clients import own_chroot
 from zc.zk.testing.waiting import wait_for
 from zkzopeserver_support import processes
 from zkzopeserver_support.program import Systemd
 from zkzopeserver_support.program import is_alive
+from zkzopeserver_support.running import PATH
 from zkzopeserver_support.running import get
 from zkzopeserver_support.traffic import Traffic
 
-PATH = '/fooservice/providers'
 ECHO = 'call:zkzopeserver_support.echo:make_echo'
 GATED = 'call:zkzopeserver_support.running:make_gated'
-
-
-@pytest.fixture
-def tree(client):
-    """A ZooKeeper client, and the path for providers in the tree."""
-    made = client()
-    made.ensure_path(PATH)
-    return made
-
-
-@pytest.fixture
-def embedded(zookeeper_pool):
-    """A ZooKeeper for tests of which it is not the point."""
-    with own_chroot(zookeeper_pool.get('embedded')) as chroot:
-        yield chroot
-
-
-@pytest.fixture
-def embedded_tree(embedded, client):
-    """As `tree`."""
-    made = client(embedded)
-    made.ensure_path(PATH)
-    return made
 
 
 def write_ini(folder, zookeeper, app=ECHO, **options):

@@ -16,6 +16,8 @@ from pathlib import Path
 import psutil
 from zc.zk.testing.waiting import wait_for
 
+from zkzopeserver_support.running import PATH
+
 # Runs bin/NAME's entry point as the generated script does.
 START = ('import sys; from zc.zkzopeserver.start import main;'
          ' sys.exit(main(sys.argv[1], "web", sys.argv[2:]))')
@@ -67,7 +69,7 @@ class Process:
 def write_ini(folder: Path, zookeeper: str, app: str = (
         'call:zc.zkzopeserver.hello:make_hello'), **options: str) -> Path:
     """An ini of a server, as the recipe writes it."""
-    options = {'zookeeper': zookeeper, 'path': '/fooservice/providers',
+    options = {'zookeeper': zookeeper, 'path': PATH,
                'host': '127.0.0.1', 'deregister_wait': '0', **options}
     lines = ['[app:main]', f'use = {app}', '', '[server:main]',
              'use = egg:zc.zkzopeserver']
@@ -95,7 +97,7 @@ def started(ini: Path, *arguments: str, before: Sequence[str] = (),
 
 
 def registered(client, process: Process | None = None,
-               path: str = '/fooservice/providers',
+               path: str = PATH,
                count: int = 1) -> dict[str, dict]:
     """The data of the providers, by name, once there are `count`."""
     def look():
@@ -110,7 +112,7 @@ def registered(client, process: Process | None = None,
             for name in names}
 
 
-def gone(client, path: str = '/fooservice/providers',
+def gone(client, path: str = PATH,
          timeout: float = 10) -> None:
     """Wait until there is no provider any more."""
     wait_for(lambda: not client.get_children(path), timeout,

@@ -28,11 +28,6 @@ def running(zookeeper, app=application, **options):
         yield thread
 
 
-def make_path(client, path=PATH):
-    """The providers node."""
-    client.ensure_path(path)
-
-
 def get(address, path='/', timeout=10):
     """(status, body text) of a GET at ``HOST:PORT``."""
     connection = http.client.HTTPConnection(address, timeout=timeout)

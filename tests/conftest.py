@@ -1,0 +1,36 @@
+"""Fixtures that several tests of zc.zkzopeserver need."""
+from collections.abc import Callable
+from collections.abc import Iterator
+
+import pytest
+from kazoo.client import KazooClient
+from zc.zk.testing.clients import Chroot
+from zc.zk.testing.clients import own_chroot
+from zc.zk.testing.fixtures import Pool
+from zkzopeserver_support.running import PATH
+
+
+@pytest.fixture
+def tree(client: Callable, zookeeper: Chroot) -> KazooClient:
+    """Return a ZooKeeper client; the providers node `PATH` is there.
+
+    Its session outlives the faults that tests cause.
+    """
+    tree = client(timeout=30.)
+    tree.ensure_path(PATH)
+    return tree
+
+
+@pytest.fixture
+def embedded(zookeeper_pool: Pool) -> Iterator[Chroot]:
+    """Yield an embedded ZooKeeper, for tests that need no other."""
+    with own_chroot(zookeeper_pool.get('embedded')) as chroot:
+        yield chroot
+
+
+@pytest.fixture
+def embedded_tree(embedded: Chroot, client: Callable) -> KazooClient:
+    """Return a client of `embedded`; the providers node `PATH` is there."""
+    tree = client(embedded)
+    tree.ensure_path(PATH)
+    return tree
