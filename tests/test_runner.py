@@ -17,6 +17,7 @@ from zkzopeserver_support.running import running
 
 import zc.zkzopeserver
 from zc.zkzopeserver import runner
+from zc.zkzopeserver import signals
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.errors import RegistrationError
 from zc.zkzopeserver.errors import ServerError
@@ -344,9 +345,9 @@ def answers(port):
         return False
 
 
-@pytest.mark.parametrize('number', runner.STOP_SIGNALS)
+@pytest.mark.parametrize('number', signals.STOP_SIGNALS)
 def test_signals_stop_it_and_handlers_are_restored(zookeeper, tree, number):
-    before = [signal.getsignal(each) for each in runner.STOP_SIGNALS]
+    before = [signal.getsignal(each) for each in signals.STOP_SIGNALS]
     seen = []
 
     def stop_when_registered():
@@ -363,7 +364,7 @@ def test_signals_stop_it_and_handlers_are_restored(zookeeper, tree, number):
     assert len(seen) == 1
     assert nodes(tree) == {}
     assert [signal.getsignal(each)
-            for each in runner.STOP_SIGNALS] == before
+            for each in signals.STOP_SIGNALS] == before
 
 
 def test_what_is_in_flight_is_finished(zookeeper, tree):

@@ -42,7 +42,7 @@ def test_who_has_seen_the_node_is_served_though_we_have_not_heard_of_it(
             assert get(address)[0] == 200
     finally:
         heard.set()
-        service.hurry()
+        service.force_exit()
         stop.join()
 
 

@@ -15,7 +15,7 @@ from zkzopeserver_support.running import PATH
 from zkzopeserver_support.running import get
 from zope.server import engine
 
-from zc.zkzopeserver import insistence
+from zc.zkzopeserver import signals
 
 # How often to try what a busy machine may be too slow for.
 ATTEMPTS = 10
@@ -108,7 +108,7 @@ def twice(process, first, second):
         # The stop was over before the second.
         return False
     process.signal(second)
-    return time.monotonic() - began < insistence.MOMENT_S
+    return time.monotonic() - began < signals.SAME_REQUEST_S
 
 
 @pytest.mark.parametrize('second', [signal.SIGTERM, signal.SIGINT])

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import options
-from zc.zkzopeserver.signals import Wakeup
+from zc.zkzopeserver.signals import SignalReceiver
 from zc.zkzopeserver.workers import protocol as channel
 
 REQUIRED = {'zookeeper': 'localhost:2181', 'path': '/providers'}
@@ -63,7 +63,7 @@ class StandIn:
 
     def run(self) -> int:
         """Follow the plan; the exit status."""
-        with Wakeup([signal.SIGTERM, signal.SIGUSR1]) as wakeup:
+        with SignalReceiver([signal.SIGTERM, signal.SIGUSR1]) as receiver:
             self.link.hello(channel.Limits(**self.plan['limits']))
             self.link.attend({'reopen': self.reopen,
                               'hurry': self.hurry.set}, self.gone, 60)
@@ -75,7 +75,7 @@ class StandIn:
                 self.link.serving()
             if 'silent' not in self.plan:
                 self.register()
-            self.loop(wakeup)
+            self.loop(receiver)
             self.link.stopping()
             self.tell('stopping')
             status = self.linger()
@@ -105,7 +105,7 @@ class StandIn:
         self.tell('orphaned')
         self.parent_is_gone.set()
 
-    def loop(self, wakeup: Wakeup) -> None:
+    def loop(self, receiver: SignalReceiver) -> None:
         """Beat until SIGTERM; SIGUSR1 makes it hang."""
         interval = self.link.beat_interval_s or 0.5
         has_beaten = False
@@ -115,8 +115,8 @@ class StandIn:
                 if not has_beaten:
                     has_beaten = True
                     self.tell('beating')
-            select.select([wakeup], [], [], min(interval, 0.1))
-            signals = wakeup.read()
+            select.select([receiver], [], [], min(interval, 0.1))
+            signals = receiver.read()
             self.hangs |= signal.SIGUSR1 in signals
             if signal.SIGTERM in signals:
                 return

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import zc.zk
 import zc.zk.embedded
 
-from zc.zkzopeserver.runner import on_signals
+from zc.zkzopeserver import signals
 
 TREE = """\
 /demo : demonstration
@@ -48,7 +48,7 @@ def main(scripts: Mapping[str, str],
     try:
         # The servers, in sessions of their own, would outlive the demo when
         # it is terminated or when its terminal is closed.
-        with on_signals((signal.SIGTERM, signal.SIGHUP), interrupt):
+        with signals.calling((signal.SIGTERM, signal.SIGHUP), interrupt):
             run(scripts, stays)
     except Failed as reason:
         print(f'demo: {reason}', file=sys.stderr)

@@ -25,10 +25,10 @@ from zope.server import Settings
 from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import systemd
 from zc.zkzopeserver.addresses import format_address
-from zc.zkzopeserver.commands import commands
 from zc.zkzopeserver.errors import ServerError
 from zc.zkzopeserver.errors import StoppedAtOnce
-from zc.zkzopeserver.monitor import Monitoring
+from zc.zkzopeserver.monitor import MonitorServer
+from zc.zkzopeserver.monitor import commands
 from zc.zkzopeserver.options import BY_NAME
 from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.registration import Registration
@@ -64,12 +64,12 @@ class Service:
         self.registered = threading.Event()
         self.stopped = threading.Event()
         self.server: Server | None = None
-        self.monitoring: Monitoring | None = None
+        self.monitor: MonitorServer | None = None
         self.registration: Registration | None = None
         self._announcer: threading.Thread | None = None
         self._stopping = threading.Event()
-        self._is_hurried = False
-        self._hurry: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._is_forced = False
+        self._forced: queue.SimpleQueue[None] = queue.SimpleQueue()
         # What the thread that runs the service waits for: a request to stop
         # (None), or the exception that ended the announcer.
         self._messages: queue.SimpleQueue[BaseException | None] = (
@@ -78,14 +78,14 @@ class Service:
     def run(self) -> None:
         """Start, wait for a request to stop, and stop.
 
-        Raises StoppedAtOnce after a `hurry`, when it has stopped.
+        Raises StoppedAtOnce after a `force_exit`, when it has stopped.
         """
         try:
             self.start()
             self.wait()
         finally:
             self.stop()
-        if self._is_hurried:
+        if self._is_forced:
             raise StoppedAtOnce('stopped at once, as asked a second time')
 
     # Start.
@@ -95,7 +95,7 @@ class Service:
         logconfig.configure(self.options.loggers)
         self.registration = Registration(self.options)
         self.server = self._listen()
-        self._start_monitoring()
+        self._start_monitor()
         self.server.start()
         logger.info('serving on %s', format_address(self.server.address))
         self._announcer = threading.Thread(
@@ -119,10 +119,10 @@ class Service:
         except CannotServe as error:
             raise ServerError(str(error)) from None
 
-    def _start_monitoring(self) -> None:
+    def _start_monitor(self) -> None:
         if self.options.monitor_server is None:
             return
-        self.monitoring = Monitoring(self.options.monitor_server,
+        self.monitor = MonitorServer(self.options.monitor_server,
                                      commands(self))
         offer_servers()
 
@@ -168,7 +168,7 @@ class Service:
             self._stopping)
 
     def _register(self) -> bool:
-        monitor = self.monitoring and self.monitoring.address
+        monitor = self.monitor and self.monitor.address
         return self.registration.register(
             self.server.address, monitor, self._stopping)
 
@@ -217,19 +217,24 @@ class Service:
         # even in another handler.  A SimpleQueue is made for that.
         self._messages.put(None)
 
-    def hurry(self) -> None:
+    def force_exit(self) -> None:
         """Ask for a stop that waits for nothing; safe in signal handlers.
         """
-        self._is_hurried = True
-        self._hurry.put(None)
+        self._is_forced = True
+        self._forced.put(None)
         self.request_stop()
+
+    def reopen_logs(self) -> None:
+        """Open the server's log of requests anew."""
+        if self.server is not None:
+            self.server.reopen_logs()
 
     def stop(self) -> None:
         """Take everything down; every step runs even if one fails."""
         self._stopping.set()
         systemd.notify('STOPPING=1')
         for step in (self._withdraw, self._end_announcing, self._linger,
-                     self._drain, self._close_monitoring,
+                     self._drain, self._close_monitor,
                      self._close_session, self._close_server):
             attempt(step)
         self.registered.clear()
@@ -254,19 +259,19 @@ class Service:
         """Go on serving those who have not yet seen that the node is gone."""
         if self.registration is not None and self.registration.may_be_known:
             with contextlib.suppress(queue.Empty):
-                self._hurry.get(timeout=self.options.deregister_wait)
+                self._forced.get(timeout=self.options.deregister_wait)
 
     def _drain(self) -> None:
         if self.server is None:
             return
         cut = self.server.drain(self.options.graceful_timeout,
-                                lambda: self._is_hurried)
+                                lambda: self._is_forced)
         if cut:
             logger.warning('requests cut off: %d', cut)
 
-    def _close_monitoring(self) -> None:
-        if self.monitoring is not None:
-            self.monitoring.close()
+    def _close_monitor(self) -> None:
+        if self.monitor is not None:
+            self.monitor.close()
 
     def _close_session(self) -> None:
         if self.registration is not None:

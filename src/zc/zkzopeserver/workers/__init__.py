@@ -29,7 +29,7 @@ def run_parent(options: Options, command: Sequence[str] | None = None) -> int:
     import selectors
 
     from zc.zkzopeserver import logconfig
-    from zc.zkzopeserver.signals import Wakeup
+    from zc.zkzopeserver.signals import SignalReceiver
     from zc.zkzopeserver.workers import title
     from zc.zkzopeserver.workers.protocol import Limits
     from zc.zkzopeserver.workers.supervisor import SIGNALS
@@ -41,9 +41,10 @@ def run_parent(options: Options, command: Sequence[str] | None = None) -> int:
             ' from the main thread of a program of their own')
     logconfig.configure(options.loggers)
     title.set_title('parent')
-    with selectors.DefaultSelector() as selector, Wakeup(SIGNALS) as wakeup:
+    with selectors.DefaultSelector() as selector, SignalReceiver(
+            SIGNALS) as receiver:
         return Parent(Limits.of(options), command or own_command(), selector,
-                      wakeup).run()
+                      receiver).run()
 
 
 def own_command() -> list[str]:

@@ -1,16 +1,14 @@
 """A worker's own side: a service that answers to its parent."""
 from __future__ import annotations
 
-import contextlib
 import logging
 import posixpath
-import signal
 import threading
 from collections.abc import Callable
-from collections.abc import Iterator
 from typing import Any
 
 from zc.zkzopeserver import logconfig
+from zc.zkzopeserver import signals
 from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.service import Service
 from zc.zkzopeserver.workers import title
@@ -18,12 +16,6 @@ from zc.zkzopeserver.workers.protocol import Limits
 from zc.zkzopeserver.workers.protocol import Link
 
 logger = logging.getLogger('zc.zkzopeserver.workers')
-
-STOPPING = signal.SIGTERM, signal.SIGINT
-
-# They are the parent's.  Who sends them to all processes of a service (as
-# systemd does) must not end or halt workers, as they would by default.
-IGNORED = signal.SIGHUP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGUSR2
 
 
 class WorkerService(Service):
@@ -41,13 +33,10 @@ class WorkerService(Service):
         """As `Service.run`, with an ear for the parent and for signals."""
         title.set_title('worker')
         self._link.hello(self._limits)
-        self._link.attend({'reopen': self._reopen, 'hurry': self.hurry},
+        self._link.attend({'reopen': self._reopen, 'hurry': self.force_exit},
                           self.request_stop, self._limits.stop_s)
         try:
-            # However often: a worker is told to stop by its parent, and at
-            # the same time perhaps by systemd, which tells all processes of
-            # a service.  Only its parent hurries it.
-            with signals(self.request_stop):
+            with signals.stopping_worker(self):
                 super().run()
         finally:
             self._link.close()
@@ -95,25 +84,5 @@ class WorkerService(Service):
 
     def _reopen(self) -> None:
         logconfig.reopen()
-        if self.server is not None:
-            self.server.reopen_logs()
+        self.reopen_logs()
         logger.info('log files opened anew')
-
-
-@contextlib.contextmanager
-def signals(stop: Callable[[], None]) -> Iterator[None]:
-    """`stop` at its signals, the parent's ignored; restores the handlers."""
-    if threading.current_thread() is not threading.main_thread():
-        # Python takes signal handlers from the main thread only.
-        yield
-        return
-    handlers = dict.fromkeys(STOPPING, lambda *_: stop())
-    handlers |= dict.fromkeys(IGNORED, signal.SIG_IGN)
-    old = {number: signal.signal(number, handler)
-           for number, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        for number, handler in old.items():
-            # None: set by something that is not Python.
-            signal.signal(number, handler or signal.SIG_DFL)

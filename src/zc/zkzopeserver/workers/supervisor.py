@@ -15,8 +15,8 @@ from collections.abc import Sequence
 
 from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import systemd
-from zc.zkzopeserver.insistence import Insistence
-from zc.zkzopeserver.signals import Wakeup
+from zc.zkzopeserver.signals import SignalReceiver
+from zc.zkzopeserver.signals import StopRequests
 from zc.zkzopeserver.workers.pool import Crew
 from zc.zkzopeserver.workers.process import Worker
 from zc.zkzopeserver.workers.process import describe
@@ -46,10 +46,11 @@ class Parent:
     """Runs a crew until it is asked to stop."""
 
     def __init__(self, limits: Limits, command: Sequence[str],
-                 selector: selectors.BaseSelector, wakeup: Wakeup) -> None:
+                 selector: selectors.BaseSelector,
+                 receiver: SignalReceiver) -> None:
         self._selector = selector
-        self._wakeup = wakeup
-        selector.register(wakeup, selectors.EVENT_READ)
+        self._receiver = receiver
+        selector.register(receiver, selectors.EVENT_READ)
         self._watchdog = Watchdog(systemd.watchdog_interval_s())
         self._crew = Crew(limits, command, selector,
                           self._watchdog.beat_interval_s)
@@ -59,7 +60,7 @@ class Parent:
         self._was_registered = False
         self._is_ready = False
         self._is_stopping = False
-        self._insistence = Insistence()
+        self._stop_requests = StopRequests()
         self._looked_at = 0.0
         self._status = 0
         self._said = ''
@@ -92,7 +93,7 @@ class Parent:
         for key, _ in ready:
             if key.data is not None:
                 self._crew.hear(key.data, now)
-        for number in self._wakeup.read():
+        for number in self._receiver.read():
             self._heed(number, now)
 
     def _deadlines(self) -> Iterator[float]:
@@ -127,12 +128,12 @@ class Parent:
             worker.tell('reopen')
 
     def _asked_to_stop(self, why: str, now: float) -> None:
-        is_insisting = self._insistence.is_shown()
+        is_repeated = self._stop_requests.is_repeated()
         if not self._is_stopping:
             logger.info('%s: stopping %d workers', why,
                         len(self._crew.members))
             self._stop(0, now)
-        elif is_insisting:
+        elif is_repeated:
             logger.warning('%s again: stopping at once', why)
             self._status = 1
             for worker in self._crew.members:

@@ -11,7 +11,7 @@ from typing import Any
 
 from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import options as option_table
-from zc.zkzopeserver.cli import heeding
+from zc.zkzopeserver import signals
 from zc.zkzopeserver.cli import pidfile
 from zc.zkzopeserver.cli import privileges
 from zc.zkzopeserver.cli.ini import Ini
@@ -36,7 +36,7 @@ def run(place: Place, arguments: Any = None) -> int:
     privileges.become(place.user, (os.path.dirname(place.pid_file),),
                       required=True)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(heeding.heeded())
+        stack.enter_context(signals.serving_operators())
         if channel.VARIABLE not in os.environ:
             # The file is the parent's, when there is one.
             stack.enter_context(pidfile.held(place.pid_file, place.ini))

@@ -4,7 +4,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from zc.zkzopeserver.cli import ask
+from zc.zkzopeserver import monitor
 from zc.zkzopeserver.cli import privileges
 from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli import survey
@@ -106,7 +106,7 @@ def hidden(pid: int, options: Options) -> Target | None:
         if wanted[1] in (0, port) and port != options.port:
             host = {'0.0.0.0': '127.0.0.1', '::': '::1'}.get(host, host)
             try:
-                answer = ask.ask((host, port), 'help', TIMEOUT_S)
+                answer = monitor.ask((host, port), 'help', TIMEOUT_S)
             except StartError:
                 continue
             if not answer.startswith('HTTP/'):
@@ -120,7 +120,7 @@ def ask_all(place: Place, targets: list[Target], command: str,
     status = 0
     for name, address in targets:
         try:
-            answer = ask.ask(address, command, timeout_s)
+            answer = monitor.ask(address, command, timeout_s)
         except StartError as reason:
             print(f'{place.name}: {name}: {reason}', file=sys.stderr)
             status = 1
