@@ -19,8 +19,8 @@ from zc.zk.errors import BadPropertyLink
 from zc.zk.errors import CancelWatch
 from zc.zk.errors import FailedConnect
 from zc.zk.errors import LinkLoop
+from zc.zk.event import RegisteringServer
 from zc.zk.paths import join
-from zc.zk.registration.registration import RegisteringServer
 from zc.zk.registration.registration import Registration
 from zc.zk.watch.properties import Properties
 from zc.zk.watch.views import Children

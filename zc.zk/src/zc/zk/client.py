@@ -19,11 +19,11 @@ from zc.zk.addresses import node_names
 from zc.zk.connection import client as connecting
 from zc.zk.connection.requests import Calls
 from zc.zk.encoding import encode
+from zc.zk.event import registering_server
 from zc.zk.nodes import Nodes
 from zc.zk.registration.reconciler import Entry
 from zc.zk.registration.registrar import Registrar
 from zc.zk.registration.registration import Registration
-from zc.zk.registration.registration import make_event
 from zc.zk.watch.dispatcher import Hub
 from zc.zk.watch.properties import Properties
 from zc.zk.watch.views import Children
@@ -143,7 +143,7 @@ class ZooKeeper(Nodes):
         name = address_name(addr)
         names = node_names(name)
         real_path = self.resolve(path)
-        registering = make_event(name, real_path, properties)
+        registering = registering_server(name, real_path, properties)
         event.notify(registering)
         entry = Entry(path, real_path, names,
                       encode(registering.properties), acl)

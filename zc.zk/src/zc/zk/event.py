@@ -1,19 +1,46 @@
-"""Event notification: zope.event where it is installed, else our own.
+"""Events: `RegisteringServer`, and how subscribers get it.
 
-``notify(event)`` calls every subscriber, a callable in the list
-``subscribers``, with the event. An application may replace ``notify``.
+`notify` calls every subscriber, a callable in the list `subscribers`, with an
+event. Both are those of zope.event where it is installed. An application may
+replace `notify`.
 """
+import os
 from typing import Any
 
 try:
     from zope.event import notify
     from zope.event import subscribers
 except ImportError:
-    subscribers: list[Any] = []
+    subscribers = []
 
     def notify(event: object) -> None:
         """Call every subscriber with the event."""
         for subscriber in list(subscribers):
             subscriber(event)
 
-__all__ = ['notify', 'subscribers']
+__all__ = ['RegisteringServer', 'notify', 'registering_server', 'subscribers']
+
+
+class RegisteringServer:
+    """Event: a server is about to be registered.
+
+    ``name`` is the address as it was given, ``path`` the path of the node
+    that will get the server's node as a child, ``properties`` a dictionary
+    of what will be in it. Subscribers may add to the properties.
+    """
+
+    def __init__(self, name: str, path: str,
+                 properties: dict[str, Any]) -> None:
+        self.name = name
+        self.path = path
+        self.properties = properties
+
+    def __repr__(self) -> str:
+        return (f'RegisteringServer({self.name!r}, {self.path!r}, '
+                f'{self.properties!r})')
+
+
+def registering_server(name: str, path: str,
+                       properties: dict[str, Any]) -> RegisteringServer:
+    """Return the event for a server of this process, with its `pid`."""
+    return RegisteringServer(name, path, properties | {'pid': os.getpid()})

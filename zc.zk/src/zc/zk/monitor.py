@@ -16,7 +16,7 @@ from typing import Protocol
 from zc.zk import event
 from zc.zk.addresses import WILDCARDS
 from zc.zk.addresses import parse_addr
-from zc.zk.registration.registration import RegisteringServer
+from zc.zk.event import RegisteringServer
 
 #: How long a server may take to connect or to answer.
 ANSWER_SECONDS = 10.0

@@ -12,13 +12,16 @@ from kazoo.exceptions import NodeExistsError
 from kazoo.exceptions import NoNodeError
 from kazoo.exceptions import RolledBackError
 from kazoo.exceptions import RuntimeInconsistency
+from kazoo.interfaces import IAsyncResult
+from kazoo.protocol.serialization import int_struct
+from kazoo.protocol.serialization import read_string
+from kazoo.protocol.serialization import write_string
 from kazoo.protocol.states import WatchedEvent
 from kazoo.protocol.states import ZnodeStat
 from zc.zk.connection.requests import Call
 from zc.zk.connection.requests import Calls
 from zc.zk.encoding import decode
 from zc.zk.paths import split
-from zc.zk.registration import ownership
 
 Stats = dict[str, ZnodeStat | None]
 
@@ -88,7 +91,8 @@ class Ephemerals:
 
     def _hidden(self, path: str) -> ZnodeStat:
         client_id = self._client.client_id
-        is_ours = path in self._calls.ask(ownership.send, self._client, path)
+        is_ours = path in self._calls.ask(
+            send_get_ephemerals, self._client, path)
         owner = client_id[0] if is_ours and client_id else HIDDEN
         # Version -1 is any, for who deletes it.
         return ZnodeStat(0, 0, 0, 0, -1, 0, 0, owner, 0, 0, 0)
@@ -147,3 +151,42 @@ def _check(results: list[Any], about: list[tuple[str, str]]) -> None:
             raise NoAuthError(f'{path} ({PERMISSIONS[operation]})')
         if isinstance(result, Exception):
             raise type(result)(path)
+
+
+class GetEphemerals:
+    """Request the session's ephemeral nodes below a prefix; for kazoo.
+
+    kazoo has no such request, but sends any object with these attributes.
+    ZooKeeper has it since 3.6, and no other request tells of nodes that we
+    may not read. ``prefix`` is a path of the server, with the ``chroot``.
+    """
+
+    type = 103
+
+    def __init__(self, prefix: str, chroot: str) -> None:
+        self.prefix = prefix
+        self.chroot = chroot
+
+    def __repr__(self) -> str:
+        return f'GetEphemerals(prefix={self.prefix!r})'
+
+    def serialize(self) -> bytes:
+        """For kazoo: return the request's bytes."""
+        return write_string(self.prefix)
+
+    def deserialize(self, frame: bytes, offset: int) -> list[str]:
+        """For kazoo: return the paths, without the chroot."""
+        count, = int_struct.unpack_from(frame, offset)
+        offset += int_struct.size
+        paths = []
+        for _ in range(count):
+            path, offset = read_string(frame, offset)
+            paths.append(path[len(self.chroot):])
+        return paths
+
+
+def send_get_ephemerals(client: KazooClient, path: str) -> IAsyncResult:
+    """Ask for those of our session's nodes whose paths begin with a path."""
+    result = client.handler.async_result()
+    client._call(GetEphemerals(client.chroot + path, client.chroot), result)
+    return result

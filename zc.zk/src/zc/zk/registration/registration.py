@@ -17,7 +17,6 @@ What a registration does when something happens to its nodes:
 
 All of it happens in one thread (registrar.py); kazoo's threads only tell it.
 """
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,31 +27,6 @@ from zc.zk.registration.registrar import Registrar
 
 #: How long changes wait for ZooKeeper, unless told otherwise.
 WAIT_SECONDS = 1.0
-
-
-class RegisteringServer:
-    """Event: a server is about to be registered.
-
-    ``name`` is the address as it was given, ``path`` the path of the node
-    that will get the server's node as a child, ``properties`` a dictionary
-    of what will be in it. Subscribers may add to the properties.
-    """
-
-    def __init__(self, name: str, path: str,
-                 properties: dict[str, Any]) -> None:
-        self.name = name
-        self.path = path
-        self.properties = properties
-
-    def __repr__(self) -> str:
-        return (f'RegisteringServer({self.name!r}, {self.path!r}, '
-                f'{self.properties!r})')
-
-
-def make_event(name: str, path: str,
-               properties: dict[str, Any]) -> RegisteringServer:
-    """The event for a server of this process."""
-    return RegisteringServer(name, path, properties | {'pid': os.getpid()})
 
 
 class Registration:
