@@ -13,9 +13,12 @@ import zc.zk
 from kazoo.client import KazooClient
 from kazoo.exceptions import ConnectionClosedError
 from kazoo.exceptions import ConnectionLoss
-from zc.zk.connection import client as connecting
-from zc.zk.connection import logs as kazoologging
-from zc.zk.connection import sockets
+from zc.zk.connection import logs
+from zc.zk.connection.client import check_connection_string
+from zc.zk.connection.client import disconnect
+from zc.zk.connection.client import make_client
+from zc.zk.connection.client import tls_context
+from zc.zk.connection.sockets import BoundedHandler
 from zc.zk.testing.ports import free_port
 from zc.zk.testing.waiting import wait_for
 from zc_zk_support.tls import Terminator
@@ -53,9 +56,9 @@ def test_the_default_is_in_the_environment(zookeeper, monkeypatch):
 def test_the_default_of_the_default(monkeypatch):
     monkeypatch.delenv('ZC_ZK_CONNECTION_STRING', raising=False)
     asked = []
-    monkeypatch.setattr(connecting, 'make_client',
+    monkeypatch.setattr(zc.zk.client, 'make_client',
                         lambda *args, **options: asked.append(args))
-    monkeypatch.setattr(connecting, 'start', lambda *args: 1 / 0)
+    monkeypatch.setattr(zc.zk.client, 'connect', lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         zc.zk.ZooKeeper(session_timeout=3)
     assert asked == [('127.0.0.1:2181', 3)]
@@ -169,8 +172,8 @@ def test_trouble_is_not_told_every_second(nobody, caplog):
 def test_quiet_repeats_after_a_minute_and_after_a_reset(monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     now = [1000.]
-    monkeypatch.setattr(kazoologging.time, 'monotonic', lambda: now[0])
-    quiet = kazoologging.Quiet(logging.getLogger('quiet'))
+    monkeypatch.setattr(logs.time, 'monotonic', lambda: now[0])
+    quiet = logs.RateLimitedLogger(logging.getLogger('quiet'))
 
     def count():
         quiet.warning('trouble %s', now[0])
@@ -187,7 +190,7 @@ def test_pauses_between_attempts(monkeypatch):
     """They grow to 1 s, more or less by chance, and never end."""
     def pauses():
         slept = []
-        retry = connecting.make_client('localhost:1', 10)._conn_retry.copy()
+        retry = make_client('localhost:1', 10)._conn_retry.copy()
         retry.sleep_func = slept.append
         retry.interrupt = None
         tries = iter([True] * 40 + [False])
@@ -247,7 +250,7 @@ def test_malformed_connection_strings(connection_string):
     'host', 'host:1', 'host,other:2/a/b', '[::1]:2181', '[::1]',
     '127.0.0.1:1, 127.0.0.1:2', 'host/a'])
 def test_connection_strings(connection_string):
-    connecting.check_connection_string(connection_string)
+    check_connection_string(connection_string)
 
 
 @pytest.mark.parametrize('seconds', [0, -1, float('nan')])
@@ -339,8 +342,8 @@ def test_tls_with_a_certificate_that_the_server_refuses(
 
 def test_tls_with_a_server_that_has_refused_us_before_we_send(certificate):
     """Then it is the sending that fails, and says nothing of why."""
-    context = connecting.tls_context(certificate[0], None, None)
-    handler = sockets.Handler(1, context)
+    context = tls_context(certificate[0], None, None)
+    handler = BoundedHandler(1, context)
     with Terminator(('127.0.0.1', 1), *certificate) as terminator:
         address = '127.0.0.1', terminator.port
         with handler.create_connection(address, 'localhost') as connection:
@@ -414,8 +417,8 @@ def test_tls_files_are_read_at_once(nobody, options):
 
 def test_our_handler_serves_a_plain_client(zookeeper):
     client = KazooClient(zookeeper.hosts,
-                         handler=sockets.Handler(1, None))
+                         handler=BoundedHandler(1, None))
     client.start()
     assert client.command(b'ruok') == 'imok'
-    connecting.stop(client)
-    connecting.stop(client)
+    disconnect(client)
+    disconnect(client)

@@ -19,7 +19,7 @@ from kazoo.security import READ_ACL_UNSAFE
 from kazoo.security import Permissions
 from kazoo.security import make_acl
 from kazoo.security import make_digest_acl
-from zc.zk.registration.reconciler import Keeper
+from zc.zk.registration.reconciler import Reconciler
 from zc.zk.registration.registrar import Registrar
 from zc.zk.testing.waiting import wait_for
 from zc_zk_support import versions
@@ -54,8 +54,8 @@ def connect(request):
 def patient(monkeypatch):
     """Changes get 30 s, not the 1 s after which one goes on without them."""
     request = Registrar.request
-    monkeypatch.setattr(Registrar, 'request', lambda self, entry, timeout:
-                        request(self, entry, 30))
+    monkeypatch.setattr(Registrar, 'request', lambda self, record, timeout:
+                        request(self, record, 30))
 
 
 @pytest.fixture
@@ -328,7 +328,7 @@ def test_updates_from_several_threads(zk):
 def test_withdrawn_registrations_are_forgotten(zk):
     for _ in range(3):
         zk.register(PATH, ADDRESS).withdraw()
-    wait_for(lambda: not zk._registrar._entries)
+    wait_for(lambda: not zk._registrar._records)
 
 
 # Faults
@@ -473,8 +473,8 @@ def test_not_allowed(zk):
 def test_somebody_else_is_quicker(zk, client, monkeypatch):
     """Between our look at the nodes and what we make of it."""
     other = client()
-    nodes = zk._registrar._keeper._nodes
-    look = nodes.look
+    nodes = zk._registrar._reconciler._nodes
+    look = nodes.fetch_stats
     steps = iter([
         lambda: other.create(NODE, b'', ephemeral=True),
         lambda: other.delete(NODE),
@@ -487,7 +487,7 @@ def test_somebody_else_is_quicker(zk, client, monkeypatch):
         next(steps, int)()
         return stats
 
-    monkeypatch.setattr(nodes, 'look', look_and_be_late)
+    monkeypatch.setattr(nodes, 'fetch_stats', look_and_be_late)
     registration = zk.register(PATH, ADDRESS)
     assert next(steps, None) is None
     assert owner(zk) == session(zk)
@@ -496,11 +496,11 @@ def test_somebody_else_is_quicker(zk, client, monkeypatch):
 
 def test_somebody_else_is_quicker_again_and_again(zk, client, monkeypatch):
     other = client()
-    nodes = zk._registrar._keeper._nodes
-    look = nodes.look
+    nodes = zk._registrar._reconciler._nodes
+    look = nodes.fetch_stats
     steps = iter([lambda: other.create(NODE, b'', ephemeral=True),
                   lambda: other.delete(NODE)] * 4)
-    monkeypatch.setattr(nodes, 'look', lambda *args: (
+    monkeypatch.setattr(nodes, 'fetch_stats', lambda *args: (
         look(*args), next(steps, int)())[0])
     assert zk.register(PATH, ADDRESS).state == 'registered'
     assert next(steps, None) is None
@@ -509,7 +509,7 @@ def test_somebody_else_is_quicker_again_and_again(zk, client, monkeypatch):
 def test_node_of_an_earlier_session_of_our_own(zk, zookeeper, client):
     registration = zk.register(PATH, ADDRESS)
     other = client()
-    zk._registrar._keeper.sessions.add(other.client_id[0])
+    zk._registrar._reconciler.sessions.add(other.client_id[0])
     transaction = other.transaction()
     transaction.delete(NODE)
     transaction.create(NODE, b'', ephemeral=True)
@@ -555,13 +555,13 @@ def test_who_comes_back_says_so_once_the_node_is_there(
     mine, other = zk.register(PATH, ADDRESS), connect()
     theirs = other.register(PATH, ADDRESS)
     wait_for(lambda: mine.state == 'displaced')
-    displace, seen = Keeper._displace, []
+    displace, seen = Reconciler._note_displaced, []
 
     def watched(*arguments):
         displace(*arguments)
         seen.append((mine.state, owner(other) is not None))
 
-    monkeypatch.setattr(Keeper, '_displace', watched)
+    monkeypatch.setattr(Reconciler, '_note_displaced', watched)
     theirs.withdraw()
     wait_for(lambda: mine.state == 'registered')
     assert seen[0] == ('lost', False)
@@ -626,7 +626,7 @@ def test_parent_missing(zk, client, caplog):
     assert registration.state == 'lost'
     wait_for(lambda: f'{NODE} not registered: NoNodeError: {PATH}; trying '
                      'again' in caplog.text)
-    wait_for(lambda: registration._entry.failures > 2)
+    wait_for(lambda: registration._record.failures > 2)
     other.create(PATH)
     wait_for(lambda: registration.state == 'registered')
     assert caplog.text.count('trying again') == 1
@@ -669,13 +669,13 @@ def test_close_ends_a_register_that_waits(zookeeper, no_leaks, connect):
         except ConnectionClosedError as error:
             raised.append(error)
 
-    zk._registrar._keeper.make = lambda entry: wait_for(
-        lambda: zk._registrar._worker.closed)
+    zk._registrar._reconciler.reconcile = lambda record: wait_for(
+        lambda: zk._registrar._tasks.closed)
     threads = [threading.Thread(target=register, args=[address])
                for address in ('a:1', 'b:1')]
     for thread in threads:
         thread.start()
-    wait_for(lambda: len(zk._registrar._asked) == 2)
+    wait_for(lambda: len(zk._registrar._unsettled) == 2)
     zk.close()
     for thread in threads:
         thread.join()

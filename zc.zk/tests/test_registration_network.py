@@ -131,7 +131,7 @@ def test_an_answer_that_is_lost_changes_nothing(
         zookeeper, witness, proxy, caplog, monkeypatch):
     """The node is there, and the connection gone before we hear of it."""
     caplog.set_level(logging.INFO, 'zc.zk')
-    change = Ephemerals.change
+    change = Ephemerals.commit
 
     def cut_off(*arguments):
         monkeypatch.undo()
@@ -144,7 +144,7 @@ def test_an_answer_that_is_lost_changes_nothing(
     registrations = []
     with zc.zk.ZooKeeper(proxy.connection_string + zookeeper.chroot,
                          10.) as zk:
-        monkeypatch.setattr(Ephemerals, 'change', cut_off)
+        monkeypatch.setattr(Ephemerals, 'commit', cut_off)
         thread = threading.Thread(target=register)
         thread.start()
         created = wait_for(lambda: witness.exists(NODE)).czxid

@@ -9,9 +9,9 @@ from kazoo.exceptions import ConnectionLoss
 from kazoo.protocol.states import ZnodeStat
 from kazoo.security import OPEN_ACL_UNSAFE
 from kazoo.security import READ_ACL_UNSAFE
-from zc.zk.registration.ephemerals import Raced
-from zc.zk.registration.reconciler import Entry
-from zc.zk.registration.reconciler import Keeper
+from zc.zk.registration.ephemerals import Conflict
+from zc.zk.registration.reconciler import Reconciler
+from zc.zk.registration.reconciler import Record
 
 SESSION = 7
 
@@ -24,11 +24,11 @@ class Nodes:
         self.changed = []
         self.plan = []
 
-    def look(self, paths, watch=True):
+    def fetch_stats(self, paths, watch=True):
         found = ZnodeStat(0, 0, 0, 0, 0, 0, 0, SESSION, 0, 0, 0)
         return {path: found if path in self.data else None for path in paths}
 
-    def change(self, changes, acl):
+    def commit(self, changes, acl):
         (self.plan.pop(0) if self.plan else self.apply)(list(changes))
 
     def apply(self, changes):
@@ -43,14 +43,14 @@ def nodes():
 
 
 @pytest.fixture
-def keeper(nodes):
-    return Keeper(types.SimpleNamespace(client_id=(SESSION, b'')), nodes)
+def reconciler(nodes):
+    return Reconciler(types.SimpleNamespace(client_id=(SESSION, b'')), nodes)
 
 
 @pytest.mark.parametrize('acl', [OPEN_ACL_UNSAFE, READ_ACL_UNSAFE])
 def test_who_of_two_attempts_has_created_it_is_not_guessed(
-        nodes, keeper, acl):
-    entry, late = Entry('/p', '/p', ['a'], b'one', acl), []
+        nodes, reconciler, acl):
+    record, late = Record('/p', '/p', ['a'], b'one', acl), []
 
     def is_late(changes):
         late.extend(changes)
@@ -62,24 +62,24 @@ def test_who_of_two_attempts_has_created_it_is_not_guessed(
 
     nodes.plan = [is_late, comes_first]
     for data in b'one', b'two':
-        entry.change(lambda old, data=data: data)
+        record.change(lambda old, data=data: data)
         with pytest.raises(ConnectionLoss):
-            keeper.make(entry)
+            reconciler.reconcile(record)
     assert nodes.data == {'/p/a': b'one'}
-    assert keeper.make(entry)
+    assert reconciler.reconcile(record)
     assert nodes.data == {'/p/a': b'two'}
 
 
 @pytest.mark.parametrize('acl', [OPEN_ACL_UNSAFE, READ_ACL_UNSAFE])
-def test_a_race_for_one_node_leaves_the_other_alone(nodes, keeper, acl):
+def test_a_race_for_one_node_leaves_the_other_alone(nodes, reconciler, acl):
     def is_raced(changes):
-        raise Raced('/p/b')
+        raise Conflict('/p/b')
 
-    entry = Entry('/p', '/p', ['a', 'b'], b'one', acl)
-    assert keeper.make(entry)
+    record = Record('/p', '/p', ['a', 'b'], b'one', acl)
+    assert reconciler.reconcile(record)
     del nodes.data['/p/b']
     nodes.changed.clear()
     nodes.plan = [is_raced]
-    assert keeper.make(entry)
+    assert reconciler.reconcile(record)
     assert nodes.changed == ['/p/b']
     assert nodes.data == {'/p/a': b'one', '/p/b': b'one'}

@@ -162,7 +162,7 @@ def test_many_short_lived_views_leave_nothing_behind(zk):
         zk.children('/test')
         zk.properties('/test')
     watchers = zk.client._child_watchers, zk.client._data_watchers
-    assert not any(zk._hub._views.values())
+    assert not any(zk._dispatcher._observers.values())
     assert sum(len(watchers) for paths in watchers
                for watchers in paths.values()) <= 2
 
@@ -271,7 +271,7 @@ def test_views_see_what_happened_while_zookeeper_was_away(
 
 def test_close_does_not_wait_for_a_stuck_callback(
         zookeeper, monkeypatch, caplog):
-    monkeypatch.setattr(zc.zk.client, 'CALLBACK_SECONDS', .1)
+    monkeypatch.setattr(zc.zk.client, 'CALLBACK_TIMEOUT_S', .1)
     going, go = threading.Event(), threading.Event()
     zk = zc.zk.ZooKeeper(zookeeper.connection_string, 5.)
     zk.create('/test')
@@ -290,7 +290,7 @@ def test_close_does_not_wait_for_a_stuck_callback(
     assert time.monotonic() - started < 5
     assert 'a task is still running' in caplog.text
     go.set()
-    zk._hub.worker.join()
+    zk._dispatcher.tasks.join()
     assert list(children) == ['a']
 
 

@@ -16,15 +16,18 @@ from kazoo.security import Permissions
 from zc.zk import event
 from zc.zk.addresses import address_name
 from zc.zk.addresses import node_names
-from zc.zk.connection import client as connecting
-from zc.zk.connection.requests import Calls
+from zc.zk.connection.client import connect
+from zc.zk.connection.client import disconnect
+from zc.zk.connection.client import format_servers
+from zc.zk.connection.client import make_client
+from zc.zk.connection.requests import Requests
 from zc.zk.encoding import encode
 from zc.zk.event import registering_server
 from zc.zk.nodes import Nodes
-from zc.zk.registration.reconciler import Entry
+from zc.zk.registration.reconciler import Record
 from zc.zk.registration.registrar import Registrar
 from zc.zk.registration.registration import Registration
-from zc.zk.watch.dispatcher import Hub
+from zc.zk.watch.dispatcher import WatchDispatcher
 from zc.zk.watch.properties import Properties
 from zc.zk.watch.views import Children
 
@@ -37,7 +40,7 @@ DEFAULT_VARIABLE = 'ZC_ZK_CONNECTION_STRING'
 DEFAULT_CONNECTION = '127.0.0.1:2181'
 
 #: How long `ZooKeeper.close` waits for a callback that is running.
-CALLBACK_SECONDS = 5.0
+CALLBACK_TIMEOUT_S = 5.0
 
 
 def creator_acl() -> list[ACL]:
@@ -78,20 +81,20 @@ class ZooKeeper(Nodes):
                                  or DEFAULT_CONNECTION)
         self._owns_client = isinstance(connection_string, str)
         if self._owns_client:
-            self.client = connecting.make_client(
+            self.client = make_client(
                 connection_string, self.session_timeout, auth=auth, ca=ca,
                 cert=cert, key=key)
-            connecting.start(self.client, self.session_timeout, wait)
+            connect(self.client, self.session_timeout, wait)
         elif auth or ca or cert or key:
             raise TypeError('auth, ca, cert and key are for connections that '
                             'are made here, not for a client')
         else:
             self.client = connection_string
         self._closed = False
-        self._calls = Calls(self.client)
-        self._registrar = Registrar(self.client, self._calls,
+        self._requests = Requests(self.client)
+        self._registrar = Registrar(self.client, self._requests,
                                     self.session_timeout, self.resolve)
-        self._hub = Hub(self.client, self._calls)
+        self._dispatcher = WatchDispatcher(self.client, self._requests)
 
     def close(self) -> None:
         """End the session, and with it the registrations.
@@ -106,14 +109,14 @@ class ZooKeeper(Nodes):
         if not self._owns_client:
             self._registrar.withdraw()
         self._registrar.close()
-        self._hub.close()
-        self._calls.close()
+        self._dispatcher.close()
+        self._requests.close()
         try:
             if self._owns_client:
-                connecting.stop(self.client)
+                disconnect(self.client)
         finally:
             self._registrar.join()
-            self._hub.join(CALLBACK_SECONDS)
+            self._dispatcher.join(CALLBACK_TIMEOUT_S)
 
     def __enter__(self) -> ZooKeeper:
         return self
@@ -122,7 +125,7 @@ class ZooKeeper(Nodes):
         self.close()
 
     def __repr__(self) -> str:
-        return f'<zc.zk.ZooKeeper {connecting.servers(self.client)}>'
+        return f'<zc.zk.ZooKeeper {format_servers(self.client)}>'
 
     def recv_timeout(self) -> float:
         """The session time-out in seconds that was asked for."""
@@ -145,10 +148,10 @@ class ZooKeeper(Nodes):
         real_path = self.resolve(path)
         registering = registering_server(name, real_path, properties)
         event.notify(registering)
-        entry = Entry(path, real_path, names,
+        record = Record(path, real_path, names,
                       encode(registering.properties), acl)
-        self._registrar.register(entry)
-        return Registration(self._registrar, entry)
+        self._registrar.register(record)
+        return Registration(self._registrar, record)
 
     register_server = register
 
@@ -159,11 +162,11 @@ class ZooKeeper(Nodes):
 
         For one look, `get_children` is cheaper.
         """
-        return Children(self._hub, path)
+        return Children(self._dispatcher, path)
 
     def properties(self, path: str, watch: bool = True) -> Properties:
         """The node's properties, kept up to date unless told otherwise."""
-        return Properties(self._hub, path, watch, self.set)
+        return Properties(self._dispatcher, path, watch, self.set)
 
     # Trees: only delegations. The work is done in reading.py, changes.py
     # and applying.py, which are imported here because servers, which only
@@ -176,8 +179,8 @@ class ZooKeeper(Nodes):
         Ephemeral nodes are part of it if ``ephemeral`` is true. ``name`` is
         that of the top node; the root has no line unless it is given one.
         """
-        from zc.zk import sync as importing
-        return importing.export_tree(self.client, path, ephemeral, name)
+        from zc.zk import sync
+        return sync.export_tree(self.client, path, ephemeral, name)
 
     def print_tree(self, path: str = '/') -> None:
         """Print the tree at a path, ephemeral nodes included."""
@@ -187,8 +190,8 @@ class ZooKeeper(Nodes):
              acl: list[ACL] | None = None, *,
              force: bool = False) -> list[Change]:
         """What `import_tree` would change; see there."""
-        from zc.zk import sync as importing
-        return importing.plan(self.client, text, path, trim, acl,
+        from zc.zk import sync
+        return sync.plan(self.client, text, path, trim, acl,
                               force=force)
 
     def import_tree(self, text: str, path: str = '/',
@@ -211,8 +214,8 @@ class ZooKeeper(Nodes):
         Returns the changes. Raises `TreeError` when the text is not a tree,
         and `ApplyError` when not everything could be changed.
         """
-        from zc.zk import sync as importing
-        return importing.import_tree(self.client, text, path, trim, acl,
+        from zc.zk import sync
+        return sync.import_tree(self.client, text, path, trim, acl,
                                      dry_run, force=force)
 
 

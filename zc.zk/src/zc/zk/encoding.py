@@ -12,8 +12,8 @@ MAX_NESTING = 100
 
 logger = logging.getLogger('zc.zk')
 
-# json.loads without what surrounds it, for objects without spaces around.
-_scan = json.JSONDecoder().scan_once
+# What json.loads calls, for objects without spaces around.
+_scan = json.JSONDecoder().raw_decode
 
 _dump = json.JSONEncoder(separators=(',', ':')).encode
 
@@ -50,10 +50,10 @@ def decode_plain(data: bytes) -> dict | None:
     try:
         text = data.decode()
         if text[0] == '{' and (len(text) <= MAX_NESTING or _is_shallow(text)):
-            properties, end = _scan(text, 0)
+            properties, end = _scan(text)
             if end == len(text):
                 return properties
-    except (ValueError, StopIteration):
+    except ValueError:
         pass
     return None
 

@@ -19,7 +19,7 @@ from zc.zk.addresses import parse_addr
 from zc.zk.event import RegisteringServer
 
 #: How long a server may take to connect or to answer.
-ANSWER_SECONDS = 10.0
+ANSWER_TIMEOUT_S = 10.0
 
 #: The longest answer that is read.
 MAX_ANSWER = 1 << 20
@@ -27,7 +27,7 @@ MAX_ANSWER = 1 << 20
 _servers: dict[tuple[str, str], dict[str, Any]] = {}
 
 
-class Connection(Protocol):
+class Output(Protocol):
     """Where a monitor command writes its answer."""
 
     def write(self, text: str) -> None:
@@ -56,18 +56,18 @@ def notify(registering: object) -> None:
         _servers[path, name] = registering.properties
 
 
-def servers(connection: Connection, path: str | None = None) -> None:
+def servers(output: Output, path: str | None = None) -> None:
     """List the registered servers; given a path, the addresses there.
 
     Servers are a JSON list of objects with ``path``, ``address`` and the
     servers' properties; addresses are separated by spaces.
     """
     if path is None:
-        connection.write(json.dumps([
+        output.write(json.dumps([
             {'path': path, **properties, 'address': name}
             for (path, name), properties in _servers.items()]) + '\n')
     else:
-        connection.write(' '.join(
+        output.write(' '.join(
             name for where, name in _servers if where == path) + '\n')
 
 
@@ -117,9 +117,9 @@ def _connect(address: str) -> socket.socket:
             host, port = parse_addr(address)
             if host in WILDCARDS:
                 host = 'localhost'
-            return socket.create_connection((host, port), ANSWER_SECONDS)
+            return socket.create_connection((host, port), ANSWER_TIMEOUT_S)
         connection = socket.socket(socket.AF_UNIX)
-        connection.settimeout(ANSWER_SECONDS)
+        connection.settimeout(ANSWER_TIMEOUT_S)
         try:
             connection.connect(address)
         except OSError:

@@ -18,7 +18,7 @@ from zc.zk.encoding import encode
 from zc.zk.errors import permission
 from zc.zk.registration.ephemerals import is_ephemeral
 from zc.zk.registration.registrar import Registrar
-from zc.zk.watch.dispatcher import Hub
+from zc.zk.watch.dispatcher import WatchDispatcher
 
 if TYPE_CHECKING:
     from zc.zk.sync.diff import Change
@@ -32,7 +32,7 @@ class Nodes:
     """
 
     client: KazooClient
-    _hub: Hub
+    _dispatcher: WatchDispatcher
     _registrar: Registrar
 
     def resolve(self, path: str) -> str:
@@ -41,8 +41,8 @@ class Nodes:
         Raises NoNodeError, or `LinkLoop`.
         """
         return paths.resolve(
-            path, lambda path: self._hub.exists(path, False),
-            lambda path: decode(self._hub.get(path, False)[0], path))
+            path, lambda path: self._dispatcher.exists(path, False),
+            lambda path: decode(self._dispatcher.get(path, False)[0], path))
 
     def get_properties(self, path: str) -> dict[str, Any]:
         """The properties of the node, as they are now; follows no links."""
@@ -78,12 +78,12 @@ class Nodes:
         """As KazooClient.set; a registration keeps the new data."""
         with permission('WRITE', path):
             stat = self.client.set(path, data, *args, **options)
-        self._registrar.note(path, data)
+        self._registrar.note_data(path, data)
         return stat
 
     def delete(self, path: str, *args: Any, **options: Any) -> Any:
         """As KazooClient.delete; a registration is withdrawn."""
-        self._registrar.forget(path)
+        self._registrar.note_deletion(path)
         return self.client.delete(path, *args, **options)
 
     def create_recursive(self, path: str, data: bytes,
@@ -175,6 +175,6 @@ class Nodes:
         if not dry_run:
             for change in planned:
                 if not change.is_note:
-                    self._registrar.forget(change.path)
+                    self._registrar.note_deletion(change.path)
             deleting.delete(self.client, planned)
         return planned

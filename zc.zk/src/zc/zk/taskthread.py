@@ -11,7 +11,7 @@ from kazoo.exceptions import ConnectionClosedError
 logger = logging.getLogger('zc.zk')
 
 
-class Worker:
+class TaskThread:
     """One thread that runs tasks in order, some of them later.
 
     The thread starts with the first task. A task that raises is logged.

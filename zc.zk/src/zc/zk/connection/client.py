@@ -28,11 +28,11 @@ from kazoo.protocol.states import KeeperState
 from kazoo.retry import KazooRetry
 from zc.zk.addresses import format_addr
 from zc.zk.addresses import parse_addr
-from zc.zk.connection.logs import REPORT_SECONDS
+from zc.zk.connection.logs import REPORT_INTERVAL_S
 from zc.zk.connection.logs import Credential
-from zc.zk.connection.logs import Quiet
-from zc.zk.connection.sockets import CONNECT_SECONDS
-from zc.zk.connection.sockets import Handler
+from zc.zk.connection.logs import RateLimitedLogger
+from zc.zk.connection.sockets import CONNECT_TIMEOUT_S
+from zc.zk.connection.sockets import BoundedHandler
 from zc.zk.errors import FailedConnect
 
 logger = logging.getLogger('zc.zk.connection')
@@ -40,10 +40,10 @@ logger = logging.getLogger('zc.zk.connection')
 RETRY = dict(max_tries=-1, delay=.1, backoff=2, max_delay=1, max_jitter=.5)
 
 #: How long all servers may refuse us at once before we stop asking.
-REFUSED_SECONDS = 2.0
+REFUSED_LIMIT_S = 2.0
 
 #: How long a server gets to answer that a session is closed.
-CLOSE_SECONDS = 1.0
+CLOSE_TIMEOUT_S = 1.0
 
 
 def make_client(connection_string: str, session_timeout: float, *,
@@ -55,14 +55,14 @@ def make_client(connection_string: str, session_timeout: float, *,
     if not session_timeout > 0:
         raise ValueError(f'a session time-out of {session_timeout} s is not '
                          'possible')
-    quiet = Quiet(logging.getLogger('kazoo.client'))
+    quiet = RateLimitedLogger(logging.getLogger('kazoo.client'))
     tls = tls_context(ca, cert, key) if ca or cert or key else None
     servers = connection_string.partition('/')[0].count(',') + 1
     client = KazooClient(
         connection_string,
         timeout=session_timeout,
-        handler=Handler(servers, tls),
-        auth_data=list(map(_checked, auth or ())),
+        handler=BoundedHandler(servers, tls),
+        auth_data=list(map(_check_credential, auth or ())),
         connection_retry=RETRY,
         command_retry=_command_retry(),
         use_ssl=tls is not None,
@@ -101,7 +101,7 @@ def check_connection_string(connection_string: str) -> None:
                 'HOST:PORT[,HOST:PORT...][/PATH]')
 
 
-def _checked(pair: Any) -> tuple[str, Credential]:
+def _check_credential(pair: Any) -> tuple[str, Credential]:
     if not (isinstance(pair, tuple | list) and len(pair) == 2
             and all(isinstance(part, str) for part in pair)):
         # Not shown: it may be somebody's password.
@@ -133,7 +133,7 @@ def tls_context(ca: str | None, cert: str | None,
     return context
 
 
-def start(client: KazooClient, session_timeout: float,
+def connect(client: KazooClient, session_timeout: float,
           wait: bool | Callable[[], bool] = False) -> None:
     """Connect, or raise FailedConnect with nothing left open or running.
 
@@ -141,21 +141,21 @@ def start(client: KazooClient, session_timeout: float,
     time-out, 15 seconds at most, and 2 seconds when all of them refuse us.
     A callable ``wait`` is asked again and again whether to go on.
     """
-    patience = Patience(client, session_timeout, wait)
+    deadline = ConnectDeadline(client, session_timeout, wait)
     try:
         live = client.start_async()
-        while not (live.wait(.1) and is_answered(client)):
-            patience.check()
+        while not (live.wait(.1) and is_usable(client)):
+            deadline.check()
     except AuthFailedError:
-        stop(client)
-        raise FailedConnect(f'ZooKeeper at {servers(client)} refused the '
-                            'credentials') from None
+        disconnect(client)
+        raise FailedConnect(f'ZooKeeper at {format_servers(client)} refused '
+                            'the credentials') from None
     except BaseException:
-        stop(client)
+        disconnect(client)
         raise
 
 
-class Patience:
+class ConnectDeadline:
     """Decides how long a start goes on, and says so meanwhile."""
 
     def __init__(self, client: KazooClient, session_timeout: float,
@@ -176,13 +176,13 @@ class Patience:
             raise FailedConnect('gave up waiting for ZooKeeper at '
                                 + self._servers())
         elif time.monotonic() >= self._report:
-            self._report += REPORT_SECONDS
+            self._report += REPORT_INTERVAL_S
             logger.warning('Waiting for ZooKeeper at %s', self._servers())
 
     def _check_limit(self) -> None:
         limit = self._limit
         if self._client.handler.is_refused():
-            limit = min(limit, REFUSED_SECONDS)
+            limit = min(limit, REFUSED_LIMIT_S)
         seconds = time.monotonic() - self._began
         if seconds >= limit:
             raise FailedConnect(f'no ZooKeeper answered within {seconds:.1f} '
@@ -193,13 +193,14 @@ class Patience:
         failures = self._client.handler.failures.values()
         why = sorted({str(getattr(failure, 'strerror', None) or failure)
                       for failure in list(failures)})
-        return servers(self._client) + (f' ({", ".join(why)})' if why else '')
+        where = format_servers(self._client)
+        return f'{where} ({", ".join(why)})' if why else where
 
 
-def is_answered(client: KazooClient) -> bool:
+def is_usable(client: KazooClient) -> bool:
     """Whether the session works; says so where the chroot is missing."""
     try:
-        root = client.exists_async('/').get(timeout=CONNECT_SECONDS)
+        root = client.exists_async('/').get(timeout=CONNECT_TIMEOUT_S)
     except NoAuthError:
         return True  # newer servers say so of a root that may not be read
     except (ConnectionLoss, SessionExpiredError, ThrottledOpError,
@@ -207,22 +208,22 @@ def is_answered(client: KazooClient) -> bool:
         return False
     if root is None:
         logger.warning('ZooKeeper at %s has no node %s, the root of the '
-                       'connection', servers(client), client.chroot)
+                       'connection', format_servers(client), client.chroot)
     return True
 
 
-def servers(client: KazooClient) -> str:
+def format_servers(client: KazooClient) -> str:
     """The servers of a client, for messages."""
     return ', '.join(format_addr(host, port) for host, port in client.hosts)
 
 
-def stop(client: KazooClient) -> None:
+def disconnect(client: KazooClient) -> None:
     """End the session and free everything, in bounded time.
 
-    A server that does not answer is cut off after `CLOSE_SECONDS`; the
+    A server that does not answer is cut off after `CLOSE_TIMEOUT_S`; the
     session then ends when it expires.
     """
-    cut = threading.Timer(CLOSE_SECONDS, client.handler.abort)
+    cut = threading.Timer(CLOSE_TIMEOUT_S, client.handler.abort)
     cut.daemon = True
     cut.start()
     try:

@@ -4,7 +4,7 @@ import time
 from typing import Any
 
 #: The time between two reports of the same trouble.
-REPORT_SECONDS = 60.0
+REPORT_INTERVAL_S = 60.0
 
 
 class Credential(str):
@@ -14,7 +14,7 @@ class Credential(str):
         return "'<hidden>'"
 
 
-class Quiet(logging.LoggerAdapter):
+class RateLimitedLogger(logging.LoggerAdapter):
     """kazoo's messages; while it is disconnected, not one a second."""
 
     def __init__(self, logger: logging.Logger) -> None:
@@ -29,7 +29,8 @@ class Quiet(logging.LoggerAdapter):
         """Log, at debug level what was said within the last minute."""
         if level > logging.DEBUG:
             now = time.monotonic()
-            if now - self._said.get(msg, -REPORT_SECONDS) < REPORT_SECONDS:
+            said = self._said.get(msg)
+            if said is not None and now - said < REPORT_INTERVAL_S:
                 level = logging.DEBUG
             else:
                 self._said[msg] = now

@@ -8,10 +8,10 @@ from kazoo.exceptions import SessionExpiredError
 from kazoo.protocol.states import KazooState
 
 #: How long a wait goes on before it looks whether to stop.
-SLICE_SECONDS = .1
+POLL_INTERVAL_S = .1
 
 
-class Calls:
+class Requests:
     """The requests of one client.
 
     kazoo answers requests that were made before the session was lost with an
@@ -26,10 +26,10 @@ class Calls:
         client.add_listener(self._state_changed)
 
     def send(self, request: Callable[..., Any], *args: Any,
-             **options: Any) -> 'Call':
+             **options: Any) -> 'PendingRequest':
         """Make a request with one of the client's ``_async`` methods."""
         losses = self.losses
-        return Call(self, request(*args, **options), losses)
+        return PendingRequest(self, request(*args, **options), losses)
 
     def ask(self, request: Callable[..., Any], *args: Any,
             **options: Any) -> Any:
@@ -46,21 +46,21 @@ class Calls:
             self.losses += 1
 
 
-class Call:
+class PendingRequest:
     """One request; ``losses`` is how many sessions were lost before it."""
 
-    def __init__(self, calls: Calls, answer: Any, losses: int) -> None:
-        self._calls = calls
+    def __init__(self, requests: Requests, answer: Any, losses: int) -> None:
+        self._requests = requests
         self._answer = answer
         self._losses = losses
 
     def result(self) -> Any:
         """The answer, or the exception that ZooKeeper or kazoo has for it."""
         is_doubtful = False
-        while not self._answer.wait(SLICE_SECONDS):
-            if self._calls.closed:
+        while not self._answer.wait(POLL_INTERVAL_S):
+            if self._requests.closed:
                 raise ConnectionClosedError('closed while waiting')
             if is_doubtful:
                 raise SessionExpiredError
-            is_doubtful = self._losses != self._calls.losses
+            is_doubtful = self._losses != self._requests.losses
         return self._answer.get()

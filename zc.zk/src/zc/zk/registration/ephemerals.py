@@ -18,8 +18,8 @@ from kazoo.protocol.serialization import read_string
 from kazoo.protocol.serialization import write_string
 from kazoo.protocol.states import WatchedEvent
 from kazoo.protocol.states import ZnodeStat
-from zc.zk.connection.requests import Call
-from zc.zk.connection.requests import Calls
+from zc.zk.connection.requests import PendingRequest
+from zc.zk.connection.requests import Requests
 from zc.zk.encoding import decode
 from zc.zk.paths import split
 
@@ -40,11 +40,11 @@ def is_ephemeral(stat: ZnodeStat) -> bool:
     return stat.ephemeralOwner not in (0, CONTAINER)
 
 
-class Raced(Exception):
+class Conflict(Exception):
     """Somebody else changed a node after we had looked."""
 
 
-class Change(NamedTuple):
+class NodeChange(NamedTuple):
     """What has to become of the node at ``path``.
 
     ``delete`` is the version of the node to delete first, if any; ``data``
@@ -64,56 +64,57 @@ class Ephemerals:
     ``watch`` is called by kazoo when a node that was looked at changes.
     """
 
-    def __init__(self, client: KazooClient, calls: Calls,
+    def __init__(self, client: KazooClient, requests: Requests,
                  watch: Callable[[WatchedEvent], None]) -> None:
         self._client = client
-        self._calls = calls
+        self._requests = requests
         self._watch = watch
 
-    def look(self, paths: Iterable[str], watch: bool = True) -> Stats:
+    def fetch_stats(self, paths: Iterable[str], watch: bool = True) -> Stats:
         """What is known of each node, and None where there is none.
 
         Of a node that we may not read nothing is known but whether it is
         ours; else its owner is `HIDDEN`. Nor are we told when it changes.
         """
-        asked = {path: self._calls.send(self._client.exists_async, path,
+        asked = {path: self._requests.send(self._client.exists_async, path,
                                         self._watch if watch else None)
                  for path in paths}
-        return {path: self._stat(path, call) for path, call in asked.items()}
+        return {path: self._stat(path, pending)
+                for path, pending in asked.items()}
 
-    def _stat(self, path: str, call: Call) -> ZnodeStat | None:
+    def _stat(self, path: str, pending: PendingRequest) -> ZnodeStat | None:
         try:
-            return call.result()
+            return pending.result()
         except NoAuthError:
             # It is there: since ZOOKEEPER-2590 (3.7.3, 3.8.4, 3.9.2) exists
             # asks for READ where there is a node.
-            return self._hidden(path)
+            return self._hidden_stat(path)
 
-    def _hidden(self, path: str) -> ZnodeStat:
+    def _hidden_stat(self, path: str) -> ZnodeStat:
         client_id = self._client.client_id
-        is_ours = path in self._calls.ask(
+        is_ours = path in self._requests.ask(
             send_get_ephemerals, self._client, path)
         owner = client_id[0] if is_ours and client_id else HIDDEN
         # Version -1 is any, for who deletes it.
         return ZnodeStat(0, 0, 0, 0, -1, 0, 0, owner, 0, 0, 0)
 
-    def describe(self, path: str, stat: ZnodeStat) -> str:
+    def describe_owner(self, path: str, stat: ZnodeStat) -> str:
         """Whose node it is, for messages."""
         if not is_ephemeral(stat):
             return 'nobody in particular (it is not ephemeral)'
         if stat.ephemeralOwner == HIDDEN:
             return 'somebody unknown (we may not read it)'
         try:
-            data, _ = self._calls.ask(self._client.get_async, path)
+            data, _ = self._requests.ask(self._client.get_async, path)
             pid = decode(data, path).get('pid', 'unknown')
         except KazooException:
             pid = 'unknown'
         return f'pid {pid}, session 0x{stat.ephemeralOwner:x}'
 
-    def change(self, changes: Iterable[Change], acl: list[Any]) -> None:
+    def commit(self, changes: Iterable[NodeChange], acl: list[Any]) -> None:
         """Make all changes in one transaction, or none.
 
-        Raises Raced when it is worth looking again, else the error that
+        Raises Conflict when it is worth looking again, else the error that
         ZooKeeper gives, with the path in its text, and in that of a
         NoAuthError the permission.
         """
@@ -124,10 +125,10 @@ class Ephemerals:
                 getattr(transaction, operation)(change.path, *arguments)
                 about.append((operation, change.path))
         if about:
-            _check(self._calls.ask(transaction.commit_async), about)
+            _check_results(self._requests.ask(transaction.commit_async), about)
 
 
-def _operations(change: Change, acl: list[Any]) -> Iterable[
+def _operations(change: NodeChange, acl: list[Any]) -> Iterable[
         tuple[str, tuple[Any, ...]]]:
     if change.delete is not None:
         yield 'delete', (change.delete,)
@@ -138,7 +139,7 @@ def _operations(change: Change, acl: list[Any]) -> Iterable[
             yield 'create', (change.data, acl, True)
 
 
-def _check(results: list[Any], about: list[tuple[str, str]]) -> None:
+def _check_results(results: list[Any], about: list[tuple[str, str]]) -> None:
     for result, (operation, path) in zip(results, about, strict=True):
         if isinstance(result, (RolledBackError, RuntimeInconsistency)):
             continue
@@ -146,7 +147,7 @@ def _check(results: list[Any], about: list[tuple[str, str]]) -> None:
             raise NoNodeError(split(path)[0])
         if isinstance(result, (NoNodeError, NodeExistsError,
                                BadVersionError)):
-            raise Raced(path)
+            raise Conflict(path)
         if isinstance(result, NoAuthError):
             raise NoAuthError(f'{path} ({PERMISSIONS[operation]})')
         if isinstance(result, Exception):

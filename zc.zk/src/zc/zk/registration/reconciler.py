@@ -14,19 +14,19 @@ from kazoo.security import ACL
 from kazoo.security import Permissions
 from zc.zk.paths import join
 from zc.zk.paths import split
-from zc.zk.registration.ephemerals import Change
+from zc.zk.registration.ephemerals import Conflict
 from zc.zk.registration.ephemerals import Ephemerals
-from zc.zk.registration.ephemerals import Raced
+from zc.zk.registration.ephemerals import NodeChange
 from zc.zk.registration.ephemerals import Stats
 from zc.zk.registration.ephemerals import is_ephemeral
 
 logger = logging.getLogger('zc.zk.registration')
 
 #: How often we look again at once when others change the nodes meanwhile.
-RACES = 5
+MAX_CONFLICTS = 5
 
 
-class Entry:
+class Record:
     """A registration as it should be and as it was last seen.
 
     Any thread may read it. Those who want something else set ``wanted``, or
@@ -44,10 +44,10 @@ class Entry:
         self.serial = 1  # of the data
         # The serial that the nodes have, if they are ours; -1: who knows.
         self.written = 0
-        self.fresh = True  # the nodes have not yet been ours
+        self.is_new = True  # the nodes have not yet been ours
         self.session: int | None = None  # in which we saw them
-        self.expected = False  # the nodes should be there already
-        self.displaced: dict[str, int] = {}  # path -> the other's session
+        self.was_registered = False  # the nodes should be there already
+        self.displaced_by: dict[str, int] = {}  # path -> the other's session
         self.reregistered = 0
         self.last_error: str | None = None
         self.failures = 0  # in a row
@@ -66,7 +66,7 @@ class Entry:
                          for name, data in self.data.items()}
             self.serial += 1
 
-    def note(self, path: str, data: bytes) -> None:
+    def note_data(self, path: str, data: bytes) -> None:
         """A node has other data already."""
         with self._lock:
             self.data = self.data | {split(path)[1]: data}
@@ -96,7 +96,7 @@ def settle(future: Future[bool], done: bool = False,
         pass
 
 
-class Keeper:
+class Reconciler:
     """Makes nodes as entries want them.
 
     ``sessions`` are all that the client has had.
@@ -107,122 +107,122 @@ class Keeper:
         self._nodes = nodes
         self.sessions: set[int] = set()
 
-    def make(self, entry: Entry) -> bool:
+    def reconcile(self, record: Record) -> bool:
         """Create, replace, update or delete nodes; True if all are right.
 
         False means that some have been registered by another process. Raises
         KazooException when it cannot be done now.
         """
-        for _ in range(RACES):
+        for _ in range(MAX_CONFLICTS):
             client_id = self._client.client_id
             if client_id is None:
                 break
             self.sessions.add(client_id[0])
             try:
-                if entry.wanted:
-                    return self._keep(entry, client_id[0])
-                return self._remove(entry)
-            except Raced as raced:
-                logger.debug('%s changed meanwhile', raced)
+                if record.wanted:
+                    return self._ensure(record, client_id[0])
+                return self._remove(record)
+            except Conflict as conflict:
+                logger.debug('%s changed meanwhile', conflict)
         raise ConnectionLoss('the nodes or the connection keep changing')
 
-    def _remove(self, entry: Entry) -> bool:
-        stats = self._nodes.look(entry.paths, watch=False)
-        self._nodes.change(
-            (Change(path, delete=-1) for path, stat in stats.items()
-             if stat and stat.ephemeralOwner in self.sessions), entry.acl)
-        entry.session = None
-        entry.expected = False
-        entry.displaced = {}
+    def _remove(self, record: Record) -> bool:
+        stats = self._nodes.fetch_stats(record.paths, watch=False)
+        self._nodes.commit(
+            (NodeChange(path, delete=-1) for path, stat in stats.items()
+             if stat and stat.ephemeralOwner in self.sessions), record.acl)
+        record.session = None
+        record.was_registered = False
+        record.displaced_by = {}
         return True
 
-    def _keep(self, entry: Entry, session: int) -> bool:
-        serial, before = entry.serial, entry.written
-        stats = self._nodes.look(entry.paths)
-        stale, foreign = self._sort(entry, stats, session)
+    def _ensure(self, record: Record, session: int) -> bool:
+        serial, before = record.serial, record.written
+        stats = self._nodes.fetch_stats(record.paths)
+        stale, foreign = self._classify(record, stats, session)
         missing = [path for path, stat in stats.items() if stat is None]
-        is_deleted = (entry.session == session
-                      and entry.displaced.keys().isdisjoint(missing))
+        is_deleted = (record.session == session
+                      and record.displaced_by.keys().isdisjoint(missing))
         if missing or stale:
-            entry.session = None
-        self._displace(entry, foreign, stats)
-        changes = _changes(entry, stats, stale, foreign)
+            record.session = None
+        self._note_displaced(record, foreign, stats)
+        changes = _changes(record, stats, stale, foreign)
         if len(missing) + len(stale) + len(foreign) == len(stats):
             # None is ours yet.  Whatever becomes of the answer, one that is
             # ours afterwards has this, or what was tried before.
-            entry.written = serial if before in (0, serial) else -1
+            record.written = serial if before in (0, serial) else -1
         try:
-            self._nodes.change(changes, entry.acl)
-        except Raced:
-            entry.written = before
+            self._nodes.commit(changes, record.acl)
+        except Conflict:
+            record.written = before
             raise
         for path, owner in stale.items():
             logger.warning('%s: replaced the node of %s', path, owner)
-        if entry.session != session and len(foreign) < len(stats):
-            _created(entry, missing, is_deleted)
-        entry.session = session
-        entry.fresh = False
-        entry.expected = True
-        entry.written = serial
+        if record.session != session and len(foreign) < len(stats):
+            _log_created(record, missing, is_deleted)
+        record.session = session
+        record.is_new = False
+        record.was_registered = True
+        record.written = serial
         return not foreign
 
-    def _sort(self, entry: Entry, stats: Stats, session: int
+    def _classify(self, record: Record, stats: Stats, session: int
               ) -> tuple[dict[str, str], dict[str, int]]:
         """The nodes that we may replace with whose they were, and others'."""
         stale, foreign = {}, {}
         for path, stat in stats.items():
             if stat is None or stat.ephemeralOwner == session:
                 continue
-            if self._is_stale(entry, stat):
-                stale[path] = self._nodes.describe(path, stat)
-            elif entry.fresh:
+            if self._is_stale(record, stat):
+                stale[path] = self._nodes.describe_owner(path, stat)
+            elif record.is_new:
                 raise NodeExistsError(f'{path} exists and is not ephemeral')
             else:
                 foreign[path] = stat.ephemeralOwner
         return stale, foreign
 
-    def _is_stale(self, entry: Entry, stat: ZnodeStat) -> bool:
+    def _is_stale(self, record: Record, stat: ZnodeStat) -> bool:
         # One that we may not look at is taken for ephemeral, as are most
         # that have the name of an address.
         return stat.ephemeralOwner in self.sessions or (
-            entry.fresh and is_ephemeral(stat))
+            record.is_new and is_ephemeral(stat))
 
-    def _displace(self, entry: Entry, foreign: dict[str, int],
+    def _note_displaced(self, record: Record, foreign: dict[str, int],
                   stats: Stats) -> None:
         for path, owner in foreign.items():
-            if entry.displaced.get(path) != owner:
-                entry.last_error = (
+            if record.displaced_by.get(path) != owner:
+                record.last_error = (
                     f'{path} is registered by another process: '
-                    + self._nodes.describe(path, stats[path]))
+                    + self._nodes.describe_owner(path, stats[path]))
                 logger.error(
                     '%s. It is left to them. Do two servers advertise the '
-                    'same address?', entry.last_error)
-        entry.displaced = foreign
+                    'same address?', record.last_error)
+        record.displaced_by = foreign
 
 
-def _changes(entry: Entry, stats: Stats, stale: Iterable[str],
-             foreign: Iterable[str]) -> list[Change]:
+def _changes(record: Record, stats: Stats, stale: Iterable[str],
+             foreign: Iterable[str]) -> list[NodeChange]:
     changes = []
-    is_outdated = entry.written != entry.serial
-    for path, data in zip(entry.paths, entry.data.values(), strict=True):
+    is_outdated = record.written != record.serial
+    for path, data in zip(record.paths, record.data.values(), strict=True):
         stat = stats[path]
         if stat is None:
-            changes.append(Change(path, data))
+            changes.append(NodeChange(path, data))
         elif path in foreign:
             continue
-        elif path in stale or (is_outdated and not entry.is_writable):
-            changes.append(Change(path, data, delete=stat.version))
+        elif path in stale or (is_outdated and not record.is_writable):
+            changes.append(NodeChange(path, data, delete=stat.version))
         elif is_outdated:
-            changes.append(Change(path, data, exists=True))
+            changes.append(NodeChange(path, data, exists=True))
     return changes
 
 
-def _created(entry: Entry, missing: list[str], is_deleted: bool) -> None:
-    names = ', '.join(entry.paths)
-    if not entry.expected:
+def _log_created(record: Record, missing: list[str], is_deleted: bool) -> None:
+    names = ', '.join(record.paths)
+    if not record.was_registered:
         logger.info('Registered %s', names)
         return
-    entry.reregistered += 1
+    record.reregistered += 1
     if is_deleted:
         logger.warning('%s was deleted by somebody; registered again',
                        ', '.join(missing))

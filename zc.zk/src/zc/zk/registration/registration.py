@@ -22,29 +22,29 @@ from typing import Any
 
 from zc.zk.encoding import decode
 from zc.zk.encoding import encode
-from zc.zk.registration.reconciler import Entry
+from zc.zk.registration.reconciler import Record
 from zc.zk.registration.registrar import Registrar
 
 #: How long changes wait for ZooKeeper, unless told otherwise.
-WAIT_SECONDS = 1.0
+CHANGE_TIMEOUT_S = 1.0
 
 
 class Registration:
     """A registered server; everything here may be used from any thread."""
 
-    def __init__(self, registrar: Registrar, entry: Entry) -> None:
+    def __init__(self, registrar: Registrar, record: Record) -> None:
         self._registrar = registrar
-        self._entry = entry
+        self._record = record
 
     @property
     def paths(self) -> tuple[str, ...]:
         """The paths of the nodes."""
-        return self._entry.paths
+        return self._record.paths
 
     @property
     def properties(self) -> dict[str, Any]:
         """The properties that the nodes have, or will have."""
-        return decode(next(iter(self._entry.data.values())), self.paths[0])
+        return decode(next(iter(self._record.data.values())), self.paths[0])
 
     @property
     def state(self) -> str:
@@ -55,51 +55,51 @@ class Registration:
         longer or for another reason; ``displaced``, another process has
         registered the address; ``withdrawn``.
         """
-        if not self._entry.wanted:
+        if not self._record.wanted:
             return 'withdrawn'
-        if self._entry.displaced:
+        if self._record.displaced_by:
             return 'displaced'
-        return self._registrar.state(self._entry.session)
+        return self._registrar.state(self._record.session)
 
     @property
     def reregistered(self) -> int:
         """How often nodes have been created again."""
-        return self._entry.reregistered
+        return self._record.reregistered
 
     @property
     def last_error(self) -> str | None:
         """The last thing that went wrong, be it mended or not."""
-        return self._entry.last_error
+        return self._record.last_error
 
     def update(self, data: Mapping[str, Any] | None = None, /,
                **properties: Any) -> bool:
         """Change properties; the others keep their values.
 
-        Returns False when that is not done after `WAIT_SECONDS`; it then
+        Returns False when that is not done after `CHANGE_TIMEOUT_S`; it then
         will be, as soon as possible.
         """
         changes = dict(data or {}) | properties
-        self._entry.change(lambda data: encode(decode(data) | changes))
-        return self._registrar.request(self._entry, WAIT_SECONDS)
+        self._record.change(lambda data: encode(decode(data) | changes))
+        return self._registrar.request(self._record, CHANGE_TIMEOUT_S)
 
-    def withdraw(self, timeout: float | None = WAIT_SECONDS) -> bool:
+    def withdraw(self, timeout: float | None = CHANGE_TIMEOUT_S) -> bool:
         """Remove the nodes, and keep them away.
 
         Returns True when they are gone. When ZooKeeper cannot be reached
         for ``timeout`` seconds, returns False: they are removed as soon as
         it can be, or go with the session.
         """
-        self._entry.wanted = False
-        return self._registrar.request(self._entry, timeout)
+        self._record.wanted = False
+        return self._registrar.request(self._record, timeout)
 
-    def restore(self, timeout: float | None = WAIT_SECONDS) -> bool:
+    def restore(self, timeout: float | None = CHANGE_TIMEOUT_S) -> bool:
         """Put the nodes back after a `withdraw`.
 
         Returns False when that is not done after ``timeout`` seconds; it
         then will be, as soon as possible.
         """
-        self._entry.wanted = True
-        return self._registrar.request(self._entry, timeout)
+        self._record.wanted = True
+        return self._registrar.request(self._record, timeout)
 
     def __repr__(self) -> str:
         return f'<Registration {", ".join(self.paths)}: {self.state}>'

@@ -19,12 +19,12 @@ from kazoo.protocol.states import EventType
 from kazoo.protocol.states import KazooState
 from kazoo.protocol.states import WatchedEvent
 from kazoo.protocol.states import ZnodeStat
-from zc.zk.connection.requests import Calls
+from zc.zk.connection.requests import Requests
 from zc.zk.errors import permission
-from zc.zk.taskthread import Worker
+from zc.zk.taskthread import TaskThread
 
 
-class View(Protocol):
+class Observer(Protocol):
     """What the hub needs of those that it tells; see `zc.zk.watch.views`."""
 
     def refresh(self) -> None:
@@ -34,37 +34,37 @@ class View(Protocol):
         """Something happened to a node that was asked for."""
 
 
-class Hub:
+class WatchDispatcher:
     """Reads nodes for views, and tells them when to look again."""
 
-    def __init__(self, client: KazooClient, calls: Calls) -> None:
+    def __init__(self, client: KazooClient, requests: Requests) -> None:
         self.client = client
-        self._calls = calls
-        self.worker = Worker('zc.zk watches')
+        self._requests = requests
+        self.tasks = TaskThread('zc.zk watches')
         self._lock = threading.Lock()
-        self._views: dict[str, weakref.WeakSet[View]] = {}
+        self._observers: dict[str, weakref.WeakSet[Observer]] = {}
         client.add_listener(self._state_changed)
 
     def close(self) -> None:
         """Stop telling views anything."""
         self.client.remove_listener(self._state_changed)
-        self.worker.close()
+        self.tasks.close()
 
     def join(self, timeout: float) -> None:
         """Wait for the thread, which may be in a callback, to end."""
-        self.worker.join(timeout)
+        self.tasks.join(timeout)
 
-    def add(self, path: str, view: View) -> None:
+    def add(self, path: str, view: Observer) -> None:
         """Have the view told of what happens to a node."""
         with self._lock:
-            self._views.setdefault(path, weakref.WeakSet()).add(view)
+            self._observers.setdefault(path, weakref.WeakSet()).add(view)
 
-    def discard(self, path_names: Iterable[str], view: View) -> None:
+    def discard(self, path_names: Iterable[str], view: Observer) -> None:
         """Tell the view no more of these nodes."""
         with self._lock:
             for path in path_names:
-                if path in self._views:
-                    self._views[path].discard(view)
+                if path in self._observers:
+                    self._observers[path].discard(view)
 
     def exists(self, path: str, watch: bool) -> ZnodeStat | None:
         """As KazooClient.exists, patient with lost connections."""
@@ -83,37 +83,37 @@ class Hub:
     def _read(self, read: Callable[..., Any], path: str, watch: bool,
               **options: Any) -> Any:
         # One and the same watcher for all: kazoo keeps each watcher once.
-        watcher = self._changed if watch else None
+        watcher = self._node_changed if watch else None
         with permission('READ', path):
-            return self.client.retry(self._calls.ask, read, path, watcher,
+            return self.client.retry(self._requests.ask, read, path, watcher,
                                      **options)
 
     # Called by kazoo, in its threads:
 
     def _state_changed(self, state: str) -> None:
         if state == KazooState.CONNECTED:
-            self.worker.put(self._refresh_all)
+            self.tasks.put(self._refresh_all)
 
-    def _changed(self, event: WatchedEvent) -> None:
+    def _node_changed(self, event: WatchedEvent) -> None:
         if event.type != EventType.NONE:
-            self.worker.put(partial(self._tell, event))
+            self.tasks.put(partial(self._dispatch, event))
 
     # Called by the worker:
 
     def _refresh_all(self) -> None:
         with self._lock:
-            for path in [path for path, views in self._views.items()
+            for path in [path for path, views in self._observers.items()
                          if not views]:
-                del self._views[path]
-            views = {view for views in self._views.values()
+                del self._observers[path]
+            views = {view for views in self._observers.values()
                      for view in views}
         for view in views:
-            self.worker.put(view.refresh)
+            self.tasks.put(view.refresh)
 
-    def _tell(self, event: WatchedEvent) -> None:
+    def _dispatch(self, event: WatchedEvent) -> None:
         with self._lock:
-            views = set(self._views.get(event.path, ()))
+            views = set(self._observers.get(event.path, ()))
             if not views:
-                self._views.pop(event.path, None)
+                self._observers.pop(event.path, None)
         for view in views:
-            self.worker.put(partial(view.node_changed, event))
+            self.tasks.put(partial(view.node_changed, event))

@@ -24,21 +24,21 @@ from zc.zk.errors import BadPropertyLink
 from zc.zk.errors import CancelWatch
 from zc.zk.errors import LinkLoop
 from zc.zk.paths import relative_to
-from zc.zk.watch.dispatcher import Hub
-from zc.zk.watch.views import View
+from zc.zk.watch.dispatcher import WatchDispatcher
+from zc.zk.watch.views import NodeView
 
 logger = logging.getLogger('zc.zk.watch')
 
 ARROW = ' =>'
 
 #: What can be wrong about a link.
-BAD = (KazooException, LinkLoop, LookupError, ValueError)
+LINK_ERRORS = (KazooException, LinkLoop, LookupError, ValueError)
 
 Data = dict[str, Any]
 Paths = set[str]
 
 
-class RawProperties(View):
+class RawProperties(NodeView):
     """A node's own properties, links not followed."""
 
     event = EventType.CHANGED
@@ -48,7 +48,7 @@ class RawProperties(View):
         return {}
 
     def _fetch(self) -> tuple[Data, tuple[Any, ...]]:
-        data, stat = self._hub.get(self.real_path, self.watch)
+        data, stat = self._dispatcher.get(self.real_path, self.watch)
         return decode(data, self.real_path), (stat.czxid, stat.mzxid)
 
 
@@ -59,12 +59,12 @@ class Properties(RawProperties, Mapping):
     does an attempt to write such a link.
     """
 
-    def __init__(self, hub: Hub, path: str, watch: bool,
+    def __init__(self, dispatcher: WatchDispatcher, path: str, watch: bool,
                  write: Callable[[str, bytes, int], ZnodeStat]) -> None:
         self._write = write
         self._targets: dict[str, RawProperties] = {}
-        self._complaints: frozenset[str] = frozenset()
-        super().__init__(hub, path, watch)
+        self._reported: frozenset[str] = frozenset()
+        super().__init__(dispatcher, path, watch)
 
     # Reading
 
@@ -87,7 +87,7 @@ class Properties(RawProperties, Mapping):
         # for: that must not depend on links that lead nowhere.
         return self is other or Mapping.__eq__(self, other)
 
-    __hash__ = View.__hash__
+    __hash__ = NodeView.__hash__
 
     def copy(self) -> Data:
         """The node's own properties, links as they are written."""
@@ -100,25 +100,25 @@ class Properties(RawProperties, Mapping):
         """Replace all properties."""
         new = dict(data or {}) | properties
         self._check(new, new)
-        self._put(new, -1)
+        self._write_data(new, -1)
 
     def update(self, data: Mapping[str, Any] | Iterable[Any] | None = None,
                **properties: Any) -> None:
         """Change properties; others keep the values that they have now."""
         changes = dict(data or {}) | properties
         while True:
-            now, stat = self._hub.get(self._written_path(), False)
+            now, stat = self._dispatcher.get(self._written_path(), False)
             new = decode(now, self.real_path) | changes
             self._check(new, changes)
             try:
-                return self._put(new, stat.version)
+                return self._write_data(new, stat.version)
             except BadVersionError:
                 continue  # somebody else changed something meanwhile
 
     def __setitem__(self, name: str, value: Any) -> None:
         self.update({name: value})
 
-    def _put(self, data: Data, version: int) -> None:
+    def _write_data(self, data: Data, version: int) -> None:
         stat = self._write(self._written_path(), encode(data), version)
         with self._lock:
             if stat.mzxid > self._mzxid():
@@ -145,7 +145,7 @@ class Properties(RawProperties, Mapping):
             return self._follow(name, link)[0]
         except ConnectionClosedError:
             raise
-        except BAD as error:
+        except LINK_ERRORS as error:
             raise BadPropertyLink(self.path, name, link,
                                   _reason(error)) from error
 
@@ -170,10 +170,10 @@ class Properties(RawProperties, Mapping):
     def _target(self, path: str) -> RawProperties:
         target = self._targets.get(path)
         if target is None:
-            target = RawProperties(self._hub, path, self.watch,
+            target = RawProperties(self._dispatcher, path, self.watch,
                                    required=False)
             if self.watch:
-                target.callbacks.append(_teller(self))
+                target.callbacks.append(_make_callback(self))
             self._targets[path] = target
         if target.deleted:
             raise NoNodeError(path)
@@ -181,9 +181,9 @@ class Properties(RawProperties, Mapping):
 
     def _set_data(self, data: Data) -> None:
         super()._set_data(data)
-        self._connect()
+        self._watch_links()
 
-    def _connect(self) -> None:
+    def _watch_links(self) -> None:
         """Watch what our links lead to, and nothing else."""
         used: Paths = set()
         complaints = set()
@@ -194,19 +194,19 @@ class Properties(RawProperties, Mapping):
                     used |= self._follow(name, link)[1]
                 except ConnectionClosedError:
                     raise
-                except BAD as error:
+                except LINK_ERRORS as error:
                     used.update(self._targets)
                     complaints.add(str(BadPropertyLink(
                         self.path, name, link, _reason(error))))
         for path in set(self._targets) - used:
             del self._targets[path]
-        for complaint in sorted(complaints - self._complaints):
+        for complaint in sorted(complaints - self._reported):
             logger.error('Bad property link: %s', complaint)
-        self._complaints = frozenset(complaints)
+        self._reported = frozenset(complaints)
 
     def _target_changed(self) -> None:
         with self._lock:
-            self._connect()
+            self._watch_links()
         self._notify()
 
     def _check(self, new: Data, names: Iterable[str]) -> None:
@@ -224,7 +224,7 @@ def _parse(base: str, name: str, link: Any) -> tuple[str, str]:
     return relative_to(base, words[0]), words[1] if words[1:] else name
 
 
-def _teller(properties: Properties) -> Callable[..., None]:
+def _make_callback(properties: Properties) -> Callable[..., None]:
     """A callback that does not keep the properties alive."""
     reference = weakref.ref(properties)
 

@@ -22,18 +22,18 @@ from zc.zk import paths
 from zc.zk.encoding import decode
 from zc.zk.errors import CancelWatch
 from zc.zk.errors import LinkLoop
-from zc.zk.watch.dispatcher import Hub
+from zc.zk.watch.dispatcher import WatchDispatcher
 
 logger = logging.getLogger('zc.zk.watch')
 
 #: Events after which a view has to find its node anew.
-MOVED = (EventType.CREATED, EventType.DELETED)
+MOVE_EVENTS = (EventType.CREATED, EventType.DELETED)
 
 #: What makes a view say that its node is deleted.
-GONE = (NoNodeError, LinkLoop)
+ABSENT = (NoNodeError, LinkLoop)
 
 
-class View:
+class NodeView:
     """What is known of a node; the base of `Children` and `Properties`.
 
     ``path`` is the path that was asked for, ``real_path`` the one that it
@@ -43,25 +43,25 @@ class View:
     #: The event that says that what we show has changed.
     event = EventType.NONE
 
-    def __init__(self, hub: Hub, path: str, watch: bool = True,
-                 required: bool = True) -> None:
+    def __init__(self, dispatcher: WatchDispatcher, path: str,
+                 watch: bool = True, required: bool = True) -> None:
         self.path = path
         self.real_path = path
         self.watch = watch
         self.deleted = False
         self.data: Any = self._empty()
         self.callbacks: list[Callable[..., Any]] = []
-        self._hub = hub
+        self._dispatcher = dispatcher
         self._lock = threading.RLock()
         self._version: tuple[Any, ...] = ()
-        self._asked: set[str] = set()  # the nodes that led to ours
+        self._watched: set[str] = set()  # the nodes that led to ours
         try:
             self._load()
-        except GONE:
+        except ABSENT:
             if required:
                 raise
 
-    def __call__(self, callback: Callable[..., Any]) -> 'View':
+    def __call__(self, callback: Callable[..., Any]) -> 'NodeView':
         """Call a function with this object, now and after each change.
 
         Exceptions of this first call are raised, and the function is not
@@ -80,7 +80,7 @@ class View:
         self.callbacks.append(callback)
         if version != self._version:
             # It changed while the callback looked at it.
-            self._hub.worker.put(partial(self._notify, [callback]))
+            self._dispatcher.tasks.put(partial(self._notify, [callback]))
         return self
 
     def __repr__(self) -> str:
@@ -96,7 +96,7 @@ class View:
             before = self._version
             try:
                 self._load()
-            except GONE:
+            except ABSENT:
                 pass
             except ConnectionClosedError:
                 return
@@ -109,7 +109,7 @@ class View:
 
     def node_changed(self, event: WatchedEvent) -> None:
         """Something happened to our node, or to one that leads to it."""
-        if (event.type in MOVED or event.type == self.event
+        if (event.type in MOVE_EVENTS or event.type == self.event
                 or event.path != self.real_path):
             self.refresh()
 
@@ -132,7 +132,7 @@ class View:
             try:
                 self.real_path = self._resolve()
                 data, version = self._fetch()
-            except GONE:
+            except ABSENT:
                 self.deleted = True
                 self._version = ()
                 self._set_data(self._empty())
@@ -149,17 +149,17 @@ class View:
             def read_watched(path: str) -> Any:
                 if self.watch:
                     asked.add(path)
-                    self._hub.add(path, self)
+                    self._dispatcher.add(path, self)
                 return read(path, self.watch)
             return read_watched
 
-        get = watching(self._hub.get)
+        get = watching(self._dispatcher.get)
         try:
-            return paths.resolve(self.path, watching(self._hub.exists),
+            return paths.resolve(self.path, watching(self._dispatcher.exists),
                                  lambda path: decode(get(path)[0], path))
         finally:
-            self._hub.discard(self._asked - asked, self)
-            self._asked = asked
+            self._dispatcher.discard(self._watched - asked, self)
+            self._watched = asked
 
     def _notify(self,
                 callbacks: Iterable[Callable[..., Any]] | None = None) -> None:
@@ -175,11 +175,11 @@ class View:
     def _call(self, callback: Callable[..., Any]) -> None:
         if not self.deleted:
             callback(self)
-        elif _needs_nothing(callback):
+        elif _accepts_no_arguments(callback):
             callback()
 
 
-class Children(View, Collection):
+class Children(NodeView, Collection):
     """The names of a node's children, in alphabetical order."""
 
     event = EventType.CHILD
@@ -197,11 +197,11 @@ class Children(View, Collection):
         return []
 
     def _fetch(self) -> tuple[list[str], tuple[Any, ...]]:
-        names, stat = self._hub.get_children(self.real_path, self.watch)
+        names, stat = self._dispatcher.get_children(self.real_path, self.watch)
         return sorted(names), (stat.czxid, stat.pzxid)
 
 
-def _needs_nothing(callback: Callable[..., Any]) -> bool:
+def _accepts_no_arguments(callback: Callable[..., Any]) -> bool:
     """Whether a function can be called without arguments."""
     try:
         inspect.signature(callback).bind()
