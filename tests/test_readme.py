@@ -50,8 +50,9 @@ def test_the_examples_run(session):
     assert [session.run(text) for text in operations] == [6, 4]
 
 
-def test_the_python_examples_run():
-    result = doctest.testfile(str(README), module_relative=False)
+@pytest.mark.parametrize('name', ['README.txt', 'doc/discovery.txt'])
+def test_the_python_examples_run(name):
+    result = doctest.testfile(str(ROOT / name), module_relative=False)
     assert result.attempted and not result.failed
 
 
