@@ -7,9 +7,9 @@ import threading
 import time
 
 import pytest
-from zope.server import acceptor
 from zope.server import connection as channel
 from zope.server import engine
+from zope.server import loop
 from zope.server.server import Server
 from zope_server_support.applications import PLAIN
 from zope_server_support.applications import Gate
@@ -89,7 +89,7 @@ def test_pipelined_requests_are_answered() -> None:
 
 def test_what_waits_in_the_listen_queue_is_answered() -> None:
     # More than are accepted at once.
-    gate, count = Gate(), 2 * acceptor.AT_ONCE
+    gate, count = Gate(), 2 * loop.AT_ONCE
     with serving(gate, threads=2, connection_limit=2) as server:
         clients = [Client(server.address) for _ in range(count)]
         for client in clients:
@@ -121,7 +121,7 @@ def test_clients_that_keep_coming_keep_no_stop_waiting(
         accept = server._engine._acceptor.accept
 
         def never_done() -> list[channel.Channel]:
-            for _ in range(acceptor.AT_ONCE + 1):
+            for _ in range(loop.AT_ONCE + 1):
                 socket.create_connection(server.address, timeout=20).close()
             return accept()
 

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from zope.server import acceptor
 from zope.server import loop
 from zope.server.poller import Waker
 from zope_server_support.applications import PLAIN
@@ -230,7 +229,7 @@ def test_whoever_polls_goes_on_when_a_log_fails(
         quick: int, kind: type[BaseException],
         caplog: pytest.LogCaptureFixture,
         monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acceptor, 'SPARED', 60)
+    monkeypatch.setattr(loop, 'SPARED', 60)
     with serving(hello, threads=1, connection_limit=3) as server:
         with Client(server.address) as client, Client(server.address) as idle:
             idle.get()

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from zope.server.acceptor import Acceptor
 from zope.server.connection import LINGERING
 from zope.server.connection import Channel
+from zope.server.loop import Acceptor
 from zope.server.loop import Loop
 from zope.server.shared import Context
 from zope.server.threadpool import Workers

@@ -17,9 +17,9 @@ from collections import deque
 from typing import IO
 
 from zope.server.errors import Disconnected
-from zope.server.fileparts import TURN
-from zope.server.fileparts import FilePart
-from zope.server.fileparts import SpoolPart
+from zope.server.files import TURN
+from zope.server.files import FilePart
+from zope.server.files import SpoolPart
 from zope.server.rate import Pace
 from zope.server.settings import Settings
 

@@ -4,13 +4,11 @@ from __future__ import annotations
 import re
 from typing import Any
 from typing import TypeVar
+from urllib.parse import unquote_to_bytes
 
 from zope.server.errors import Refusal
 from zope.server.parser import HeadParser
 from zope.server.settings import Settings
-from zope.server.target import hosts
-from zope.server.target import is_host
-from zope.server.target import split
 
 REQUEST_LINE = re.compile(
     rb'([A-Z][A-Z-]*) ([!-~]+) HTTP/1\.([01])\r\n').match
@@ -42,6 +40,16 @@ ONCE = {'HTTP_HOST', 'CONTENT_TYPE', 'CONTENT_LENGTH',
 # The most that a length needs. Zeros before more of them are there to confuse.
 DIGITS = 20
 tokens = re.compile(r'[\s,]+').split
+# RFC 9110, 4.2 and 7.2.  Commas are left out: no host has one, and a list of
+# hosts is what a proxy makes of a repeated field.
+HOST = re.compile(
+    r"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})*)"
+    r'(?::[0-9]{0,5})?').fullmatch
+ABSOLUTE = re.compile(r'https?://([^/?#]+)([^#]*)', re.IGNORECASE).fullmatch
+BROKEN_ESCAPE = re.compile(r'%(?![0-9A-Fa-f]{2})').search
+HOSTS_KEPT = 1000
+# Some that were found to be right.
+hosts: set[str] = set()
 
 
 class Request:
@@ -162,6 +170,46 @@ def locate(request: Request, target: str) -> None:
     if host is not None:
         # RFC 9112, 3.2.2: the target's host counts, not the field's.
         environ['HTTP_HOST'] = host
+
+
+def is_host(value: str) -> bool:
+    """Whether this can be the value of a Host field; the empty one can."""
+    if HOST(value) is None:
+        return False
+    if len(hosts) < HOSTS_KEPT:
+        hosts.add(value)
+    return True
+
+
+def split(target: str, method: str) -> tuple[str, str, str | None]:
+    """The target of a request -> (PATH_INFO, QUERY_STRING, host).
+
+    The host is None unless the target names one.  The path has its escapes
+    resolved into bytes that are decoded as latin-1, as PEP 3333 wants.
+    Refusal when the target is of no form that this method has.
+    """
+    host = None
+    if target[0] != '/':
+        if target == '*' and method == 'OPTIONS':
+            return '', '', None
+        host, target = split_absolute(target)
+    if '#' in target:
+        raise Refusal(400, 'The target has a fragment.')
+    path, _, query = target.partition('?')
+    if '%' in path:
+        if BROKEN_ESCAPE(path):
+            raise Refusal(400, 'The path has a malformed escape.')
+        path = unquote_to_bytes(path).decode('latin-1')
+    return path, query, host
+
+
+def split_absolute(target: str) -> tuple[str, str]:
+    """``http://HOST/PATH`` -> (host, path); the path always has its ``/``."""
+    match = ABSOLUTE(target)
+    if match is None or not is_host(match[1]) or match[1].startswith(':'):
+        raise Refusal(400, 'The target is not one that a server can have.')
+    rest = match[2]
+    return match[1], rest if rest.startswith('/') else '/' + rest
 
 
 def frame(request: Request, settings: Settings) -> None:
