@@ -181,7 +181,7 @@ def test_keep_alive_connections_are_told_to_close(serving, tree, tmp_path):
             answer = connection.getresponse()
         except ConnectionError:
             # Closed for being idle, but not before its time.
-            assert time.monotonic() - began > engine.GRACE, process.output
+            assert time.monotonic() - began > engine.GRACE_S, process.output
             answer = None
         else:
             assert answer.status == 200 and answer.read()

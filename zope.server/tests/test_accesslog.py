@@ -212,7 +212,7 @@ def test_a_line_that_comes_when_others_are_written_is_not_left(
         return hello(environ, start_response)
 
     with serving(asking, access_log=str(path)) as server:
-        log = server._engine.context.access_log
+        log = server.engine.shared.access_log
         ask(server.address, b'/1')
         ask(server.address, b'/2')
         until(lambda: 'GET /2 ' in path.read_text())
@@ -281,7 +281,7 @@ def test_what_the_disk_does_not_take_is_dropped_and_counted(
     log = AccessLog(str(path))
     log.kept = 2
     for number in range(5):
-        log.add_refusal({'REMOTE_ADDR': 'x'}, b'%d' % number, 400, 0)
+        log.add_error({'REMOTE_ADDR': 'x'}, b'%d' % number, 400, 0)
     log.close()
     log.close()
     assert path.read_text().count('\n') == 2
@@ -291,7 +291,7 @@ def test_what_the_disk_does_not_take_is_dropped_and_counted(
 def test_answers_to_a_disk_that_takes_nothing_are_bounded(
         path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with serving(hello, access_log=str(path)) as server:
-        log = server._engine.context.access_log
+        log = server.engine.shared.access_log
         # As if the thread that writes hung in it.
         with log._lock:
             ask(server.address)

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from zope.server import buffers as memory
+from zope.server import buffers
 from zope.server import loop
-from zope.server.body import Block
-from zope.server.body import Store
-from zope.server.buffers import BlockReader
-from zope.server.buffers import Memory
+from zope.server.body import PreallocatedBody
+from zope.server.body import SpooledBody
+from zope.server.buffers import BufferPool
+from zope.server.buffers import BufferReader
 from zope.server.settings import Settings
 from zope_server_support.applications import PLAIN
 from zope_server_support.corpus.case import post
@@ -26,10 +26,10 @@ KiB = 2 ** 10
 
 
 def test_a_block_is_used_again_by_bodies_of_about_its_size() -> None:
-    memory = Memory(1000 * KiB)
+    memory = BufferPool(1000 * KiB)
     block = memory.block(100 * KiB)
     assert len(block) == memory.used == 128 * KiB
-    memory.give_back(block)
+    memory.release(block)
     assert (memory.used, memory.spare) == (0, 128 * KiB)
     assert memory.block(128 * KiB) is block
     assert memory.block(128 * KiB) is not block
@@ -38,7 +38,7 @@ def test_a_block_is_used_again_by_bodies_of_about_its_size() -> None:
 
 
 def test_there_is_room_until_the_limit() -> None:
-    memory = Memory(100)
+    memory = BufferPool(100)
     memory.take(60)
     assert memory.block(33) is None  # which would be one of 64
     assert len(memory.block(30)) == 32
@@ -55,63 +55,63 @@ def test_there_is_room_until_the_limit() -> None:
 
 def test_blocks_that_come_and_go_are_worth_waiting_for(
         monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, 'SIDE_BY_SIDE', 128)
-    found = memory.Memory(1000)
+    monkeypatch.setattr(buffers, 'SIDE_BY_SIDE_BYTES', 128)
+    found = BufferPool(1000)
     now = time.monotonic()
-    assert not found.is_lively(200, now)
+    assert not found.should_wait(200, now)
     blocks = [found.block(64) for _ in range(2)]
     # More than two is not side by side any more; nothing is known of others.
-    assert found.is_lively(64, now)
-    assert not found.is_lively(16, now)
+    assert found.should_wait(64, now)
+    assert not found.should_wait(16, now)
     # A minute later nobody seems to give any back.
-    assert not found.is_lively(64, now + 60)
-    found.give_back(blocks.pop())
+    assert not found.should_wait(64, now + 60)
+    found.release(blocks.pop())
     # There is one.
-    assert not found.is_lively(64, now)
+    assert not found.should_wait(64, now)
     assert found.block(64) is not None
 
 
 def test_sizes_that_were_used_once_are_forgotten() -> None:
-    found = Memory(1000)
+    found = BufferPool(1000)
     for length in range(520, 600):
-        found.give_back(found.block(length))
+        found.release(found.block(length))
         for _ in range(2):
-            found.tidy()
-    assert not found._shelves
+            found.trim()
+    assert not found._free_lists
     assert found.used == found.spare == 0
 
 
 def test_no_more_is_kept_than_bodies_may_take() -> None:
-    memory = Memory(100 * KiB)
+    memory = BufferPool(100 * KiB)
     for size in 64, 32:
-        memory.give_back(memory.block(size * KiB))
+        memory.release(memory.block(size * KiB))
     assert (memory.used, memory.spare) == (0, 96 * KiB)
     # A block of another size has those go that are in its way.
     block = memory.block(16 * KiB)
     assert (memory.used, memory.spare) == (16 * KiB, 32 * KiB)
-    memory.give_back(block)
+    memory.release(block)
     assert (memory.used, memory.spare) == (0, 48 * KiB)
 
 
 def test_what_is_not_wanted_any_more_is_let_go() -> None:
-    memory = Memory(1000 * KiB)
+    memory = BufferPool(1000 * KiB)
     blocks = [memory.block(64 * KiB) for _ in range(4)]
     for block in blocks:
-        memory.give_back(block)
-    memory.tidy()
+        memory.release(block)
+    memory.trim()
     assert memory.spare == 4 * 64 * KiB
     for _ in range(10):  # of which one is enough
-        memory.give_back(memory.block(64 * KiB))
-    memory.tidy()
+        memory.release(memory.block(64 * KiB))
+    memory.trim()
     assert memory.spare == 64 * KiB
-    memory.tidy()
-    memory.tidy()
+    memory.trim()
+    memory.trim()
     assert memory.spare == 0
 
 
 def test_a_body_takes_what_is_counted_whatever_its_pieces() -> None:
-    memory = Memory(2 ** 20)
-    store = Store(Settings(), memory)
+    memory = BufferPool(2 ** 20)
+    store = SpooledBody(Settings(), memory)
     tracemalloc.start()
     try:
         for _ in range(50_000):
@@ -128,7 +128,7 @@ def test_a_body_takes_what_is_counted_whatever_its_pieces() -> None:
 
 @pytest.mark.parametrize('size', [1000, 65_536, 65_537, 200_000])
 def test_a_file_has_all_of_it(size: int) -> None:
-    store = Store(Settings(body_spool_size=500), Memory(2 ** 20))
+    store = SpooledBody(Settings(body_spool_size=500), BufferPool(2 ** 20))
     content = bytes(number % 251 for number in range(size))
     for begin in range(0, size, 777):
         store.write(content[begin:begin + 777])
@@ -139,12 +139,12 @@ def test_a_file_has_all_of_it(size: int) -> None:
 
 @given(st.binary(min_size=1, max_size=50), st.data())
 def test_a_body_reads_as_any_file(content: bytes, data: Any) -> None:
-    memory = Memory(2 ** 20)
+    memory = BufferPool(2 ** 20)
     # What was there before must not show.
     before = memory.block(len(content))
     before[:] = b'\n' * len(before)
-    memory.give_back(before)
-    block = Block(len(content), memory, memory.block(len(content)))
+    memory.release(before)
+    block = PreallocatedBody(len(content), memory, memory.block(len(content)))
     while block.missing:
         piece = content[block.size:block.size + 7]
         block.space()[:len(piece)] = piece
@@ -172,7 +172,7 @@ def outcome(file: Any, name: str, arguments: list[Any]) -> Any:
 
 
 def test_there_is_nothing_before_the_beginning() -> None:
-    reader = BlockReader(memoryview(b'hello'))
+    reader = BufferReader(memoryview(b'hello'))
     with pytest.raises(ValueError, match='negative seek position -1'):
         reader.seek(-6, io.SEEK_END)
 
@@ -182,8 +182,8 @@ def test_there_is_nothing_before_the_beginning() -> None:
     lambda file: file.raw.read(3), lambda file: file.raw.readall(),
     lambda file: file.raw.readinto(bytearray(3))])
 def test_nobody_reads_the_body_of_another_request(read: Any) -> None:
-    memory = Memory(2 ** 20)
-    block = Block(5, memory, memory.block(5))
+    memory = BufferPool(2 ** 20)
+    block = PreallocatedBody(5, memory, memory.block(5))
     block.space()[:] = b'first'
     block.fill(5)
     kept = block.stream()
@@ -197,7 +197,7 @@ def test_nobody_reads_the_body_of_another_request(read: Any) -> None:
 
 
 def test_uploads_share_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, 'SWEEP', 60)  # which lets go of spare blocks
+    monkeypatch.setattr(loop, 'SWEEP_S', 60)  # which lets go of spare blocks
     kept = []
 
     def application(environ, start_response):
@@ -206,7 +206,7 @@ def test_uploads_share_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
         return [environ['wsgi.input'].read()[-6:]]
 
     with serving(application) as server, Client(server.address) as client:
-        memory = server._engine.context.memory
+        memory = server.engine.shared.buffer_pool
         for size in 100_000, 90_000, 110_000:
             body = b'a' * (size - 6) + b'%06d' % size
             client.send(post(b'Content-Length: %d\r\n' % size, body))
@@ -215,6 +215,6 @@ def test_uploads_share_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
         for file in kept:
             with pytest.raises(ValueError):
                 file.read()
-        server.call(memory.tidy)
-        server.call(memory.tidy)
+        server.call(memory.trim)
+        server.call(memory.trim)
         until(lambda: not memory.spare)

@@ -7,7 +7,7 @@ import threading
 import time
 
 import pytest
-from zope.server import connection as channel
+from zope.server import connection
 from zope.server import engine
 from zope.server import loop
 from zope.server.server import Server
@@ -57,7 +57,7 @@ class Poster(threading.Thread):
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Idle connections are listened to for as long as a drain takes."""
-    monkeypatch.setattr(engine, 'GRACE', 60)
+    monkeypatch.setattr(engine, 'GRACE_S', 60)
 
 
 @pytest.mark.parametrize('threads', [1, 4])
@@ -89,7 +89,7 @@ def test_pipelined_requests_are_answered() -> None:
 
 def test_what_waits_in_the_listen_queue_is_answered() -> None:
     # More than are accepted at once.
-    gate, count = Gate(), 2 * loop.AT_ONCE
+    gate, count = Gate(), 2 * loop.ACCEPTS_A_TURN
     with serving(gate, threads=2, connection_limit=2) as server:
         clients = [Client(server.address) for _ in range(count)]
         for client in clients:
@@ -118,15 +118,15 @@ def test_what_has_begun_to_come_is_awaited(patience: None) -> None:
 def test_clients_that_keep_coming_keep_no_stop_waiting(
         monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(hello, backlog=200) as server:
-        accept = server._engine._acceptor.accept
+        accept = server.engine._acceptor.accept
 
-        def never_done() -> list[channel.Channel]:
-            for _ in range(loop.AT_ONCE + 1):
+        def never_done() -> list[connection.Connection]:
+            for _ in range(loop.ACCEPTS_A_TURN + 1):
                 socket.create_connection(server.address, timeout=20).close()
             return accept()
 
         monkeypatch.setattr(
-            server._engine._acceptor, 'accept', never_done)
+            server.engine._acceptor, 'accept', never_done)
         began = time.monotonic()
         assert server.drain(60) == 0
         assert time.monotonic() - began < 30
@@ -197,7 +197,7 @@ def test_what_takes_too_long_is_cut_and_logged(
 def test_a_thread_that_was_stuck_ends_in_the_end(
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr(engine, 'JOIN', 0.1)
+    monkeypatch.setattr(engine, 'JOIN_S', 0.1)
     gate = Gate()
     threads = set(threading.enumerate())
     server = Server(gate, host='127.0.0.1', threads=2)

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from zope.server import receiver
-from zope.server.connection import Channel
+from zope.server.connection import Connection
 from zope.server.loop import Loop
-from zope.server.threadpool import LONG
-from zope.server.threadpool import QUICK
-from zope.server.threadpool import Workers
+from zope.server.threadpool import LONG_S
+from zope.server.threadpool import QUICK_S
+from zope.server.threadpool import ThreadPool
 from zope_server_support.applications import PLAIN
 from zope_server_support.corpus.case import get
 from zope_server_support.corpus.case import post
@@ -39,16 +39,16 @@ def measure(environ, start_response):
     return [b'%d' % len(environ['wsgi.input'].read())]
 
 
-def channels(server: Any) -> list[Channel]:
+def connections(server: Any) -> list[Connection]:
     """The connections of a server."""
-    return list(server._engine.context.channels.values())
+    return list(server.engine.shared.connections.values())
 
 
-def begun(server: Any) -> Channel:
+def begun(server: Any) -> Connection:
     """The one connection, once it waits for more of a body."""
     return until(lambda: next(
-        (channel for channel in channels(server)
-         if channel.receiver.block is not None), None))
+        (connection for connection in connections(server)
+         if connection.receiver.block is not None), None))
 
 
 @ENGINES
@@ -90,7 +90,7 @@ def test_who_leaves_early_is_noticed(use_epoll: bool, is_reset: bool) -> None:
             if is_reset:
                 client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
                                        b'\1\0\0\0\0\0\0\0')
-        until(lambda: not channels(server))
+        until(lambda: not connections(server))
         assert ask(server.address).status == 200
     assert server.statistics().requests == 1
 
@@ -103,7 +103,7 @@ def test_who_sends_no_more_is_noticed(use_epoll: bool) -> None:
             begun(server)
             client.sock.shutdown(socket.SHUT_WR)
             assert client.read_all() == b''
-        until(lambda: not channels(server))
+        until(lambda: not connections(server))
 
 
 @contextlib.contextmanager
@@ -111,13 +111,13 @@ def turning(monkeypatch: pytest.MonkeyPatch, count: int,
             application: Callable = measure, **options: Any,
             ) -> Iterator[tuple[Loop, list[Client], Any]]:
     """A server that nobody polls, and connections of it."""
-    monkeypatch.setattr(Workers, 'start', lambda self: None)
+    monkeypatch.setattr(ThreadPool, 'start', lambda self: None)
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(serving(application, **options))
-        loop = server._engine._loop
+        loop = server.engine._loop
         clients = [stack.enter_context(Client(server.address))
                    for _ in range(count)]
-        while len(channels(server)) < count:
+        while len(connections(server)) < count:
             loop.turn()
         yield loop, clients, server
         while loop.ready:
@@ -126,14 +126,14 @@ def turning(monkeypatch: pytest.MonkeyPatch, count: int,
 
 def serve(loop: Loop) -> None:
     """Run the next request that is ready."""
-    channel = loop.ready.popleft()
-    channel.serve()
-    assert not channel.proceed()
+    connection = loop.ready.popleft()
+    connection.serve()
+    assert not connection.proceed()
 
 
-def until_come(channel: Channel, count: int) -> None:
+def until_come(connection: Connection, count: int) -> None:
     """Until so much waits to be received."""
-    until(lambda: len(channel.sock.recv(count, socket.MSG_PEEK)) == count)
+    until(lambda: len(connection.sock.recv(count, socket.MSG_PEEK)) == count)
 
 
 # What is left of it after one read is worth a place of its own.
@@ -150,9 +150,9 @@ def test_a_turn_ends_with_a_large_body(
             client.send(data)
         clients[3].send(get())
         ports = {client.sock.getsockname()[1] for client in clients[:3]}
-        for channel in channels(server):
-            is_large = int(channel.environ['REMOTE_PORT']) in ports
-            until_come(channel, len(data if is_large else get()))
+        for connection in connections(server):
+            is_large = int(connection.environ['REMOTE_PORT']) in ports
+            until_come(connection, len(data if is_large else get()))
         graces = []
         while len(loop.ready) < 4:
             before = len(loop.ready)
@@ -160,7 +160,7 @@ def test_a_turn_ends_with_a_large_body(
             # The small request may have come before it in the same turn.
             assert len(loop.ready) <= before + 2
         assert len([grace for grace in graces if grace]) == 3
-        assert all(0 < grace < LONG for grace in graces if grace)
+        assert all(0 < grace < LONG_S for grace in graces if grace)
         while loop.ready:
             serve(loop)
         assert [client.response().body for client in clients] == [
@@ -191,23 +191,23 @@ def test_a_file_in_answer_to_a_large_body_ends_no_turns(
 
 def test_who_waits_goes_on_one_a_turn(
         monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiver, 'PATIENCE', 60)
+    monkeypatch.setattr(receiver, 'PATIENCE_S', 60)
     with turning(monkeypatch, 4, body_memory=300_000) as (
             loop, clients, server):
-        context = server._engine.context
+        shared = server.engine.shared
         for client in clients:
             client.send(upload(BODIES))
-        for channel in channels(server):
-            until_come(channel, BODIES)
-        while len(loop.ready) + len(context.waiting) < 4:
+        for connection in connections(server):
+            until_come(connection, BODIES)
+        while len(loop.ready) + len(shared.waiting) < 4:
             loop.turn()
-        assert len(context.waiting) == 2
+        assert len(shared.waiting) == 2
         while loop.ready:
             serve(loop)
         for left in 1, 0:
             assert loop.turn()
-            assert len(context.waiting) == left
-            assert context.memory.used <= 300_000
+            assert len(shared.waiting) == left
+            assert shared.buffer_pool.used <= 300_000
         while loop.ready:
             serve(loop)
         assert [client.response().body for client in clients] == [
@@ -217,12 +217,12 @@ def test_who_waits_goes_on_one_a_turn(
 def test_reading_a_body_is_not_work() -> None:
     """Requests of which nothing but a body is read count as quick."""
     with serving(measure) as server:
-        workers = server._engine.workers
+        workers = server.engine.workers
         with Client(server.address) as client:
             def is_quick() -> bool:
                 client.send(upload(2 ** 20))
                 assert client.response().body == b'%d' % 2 ** 20
-                return workers._average < QUICK
+                return workers._average < QUICK_S
 
             until(is_quick, 60)
 

@@ -6,7 +6,7 @@ from hypothesis import example
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
-from zope.server.errors import Refusal
+from zope.server.errors import HTTPError
 from zope.server.parser import ChunkedParser
 from zope.server.settings import Settings
 from zope_server_support.corpus import CASES
@@ -142,7 +142,7 @@ def test_who_is_wrong_about_the_end_goes_no_further(
     monkeypatch.setattr(ChunkedParser, '_possible_end',
                         lambda self, data, start: len(data))
     parser = ChunkedParser(lambda data: None, Settings())
-    with pytest.raises(Refusal, match='chunked body is malformed'):
+    with pytest.raises(HTTPError, match='chunked body is malformed'):
         parser.feed(b'0\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n')
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 from zope.server.loop import Loop
-from zope.server.output import Output
-from zope.server.rate import Pace
+from zope.server.output import SendBuffer
+from zope.server.rate import MinimumRate
 from zope.server.receiver import Receiver
 from zope.server.request import Request
 from zope.server.settings import Settings
@@ -29,14 +29,14 @@ HALF = b'x' * 400_000
 CHUNK = b'%x\r\n%s\r\n' % (len(HALF), HALF)
 
 
-def lag(moves: list[tuple[float, int]], lump: int = 0, timeout: float = 60,
+def lag(moves: list[tuple[float, int]], burst: int = 0, timeout: float = 60,
         rate: int = 500) -> float | None:
-    """When something lags that has moved so far at these times."""
-    pace, moved = Pace(lump), 0
+    """When something is_too_slow that has moved so far at these times."""
+    pace, moved = MinimumRate(burst), 0
     pace.begin(0)
     for now in range(2_000):
         moved += sum(size for at, size in moves if at == now)
-        if pace.lags(now, moved, timeout, rate):
+        if pace.is_too_slow(now, moved, timeout, rate):
             return now
     return None
 
@@ -81,15 +81,15 @@ def test_a_fast_upload_that_stops_is_ended(
                  **settings) as server, Client(server.address) as client:
         client.send(post(head, part))
         assert client.response().status == 408
-        until(lambda: not server._engine.context.memory.used)
+        until(lambda: not server.engine.shared.buffer_pool.used)
 
 
 def test_empty_lines_give_no_head_its_time_again() -> None:
-    context = types.SimpleNamespace(settings=Settings(), now=0.0, trace=None)
-    receiver = Receiver(context, {}, Request)
+    shared = types.SimpleNamespace(settings=Settings(), now=0.0, trace=None)
+    receiver = Receiver(shared, {}, Request)
     receiver.feed(b'\r')
     for now in range(1, 30):
-        context.now = float(now)
+        shared.now = float(now)
         assert not receiver.feed(b'\n\r')
         assert receiver.overdue(now) is None
     assert receiver.overdue(31.0).status == 408
@@ -98,13 +98,13 @@ def test_empty_lines_give_no_head_its_time_again() -> None:
 def test_after_a_standstill_nobody_is_ended_before_data_is_read() -> None:
     """Though one that stands still all the time ends those who are slow."""
     looked: list[float] = []
-    channel = types.SimpleNamespace(is_busy=False, check=looked.append)
-    context = types.SimpleNamespace(
-        channels={1: channel},
-        memory=types.SimpleNamespace(tidy=lambda: None))
-    loop = Loop(context, types.SimpleNamespace(is_paused=False))
+    connection = types.SimpleNamespace(is_busy=False, check=looked.append)
+    shared = types.SimpleNamespace(
+        connections={1: connection},
+        buffer_pool=types.SimpleNamespace(trim=lambda: None))
+    loop = Loop(shared, types.SimpleNamespace(is_paused=False))
     for now in 100.0, 101.5, 110.0, 111.0, 120.0, 130.0:
-        context.now = now
+        shared.now = now
         loop._sweep()
     assert looked == [100, 101.5, 111, 130]
 
@@ -140,7 +140,7 @@ def read(sock: socket.socket, count: int) -> None:
 
 @contextlib.contextmanager
 def reading(block: int) -> Iterator[
-        tuple[Output, socket.socket, socket.socket]]:
+        tuple[SendBuffer, socket.socket, socket.socket]]:
     """An output with so much in it, its socket, and the client's."""
     with (socket.create_server(('127.0.0.1', 0)) as listening,
           socket.socket() as client):
@@ -151,7 +151,7 @@ def reading(block: int) -> Iterator[
         sock, _ = listening.accept()
         with sock:
             sock.setblocking(False)
-            output = Output(sock, Settings())
+            output = SendBuffer(sock, Settings())
             output.send(b'x' * block)
             try:
                 yield output, sock, client
@@ -164,9 +164,9 @@ def test_credit_of_a_fast_reader_does_not_last() -> None:
         for _ in range(50):
             read(client, 100_000)
             if select.select([], [sock], [], 0)[1]:
-                output.advance()
+                output.flush()
         now = time.monotonic()
-        assert output.parts
+        assert output.pending
         assert not output.is_stalled(now + 61)
         # Of 10,000 seconds' worth some 262 are left.
         assert not output.is_stalled(now + 380)
@@ -183,7 +183,7 @@ def test_a_steady_reader_is_seen_through_the_kernels_buffer() -> None:
             until(lambda: output._taken() > taken)  # noqa: B023
             assert not output.is_stalled(time.monotonic() + 60 * minute)
             if select.select([], [sock], [], 0)[1]:
-                output.advance()
+                output.flush()
             silent += output._sent == sent
         # Or this could not fail.
         assert silent > 2

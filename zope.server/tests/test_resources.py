@@ -21,8 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from zope.server import connection as channel
-from zope.server.connection import Channel
+from zope.server import connection as connection_module
+from zope.server.connection import Connection
 from zope.server.receiver import Receiver
 from zope.server.request import Request
 from zope.server.settings import Settings
@@ -45,9 +45,9 @@ SCALE = float(os.environ.get('ZKZOPESERVER_SCALE', '1'))
 MiB = 2 ** 20
 
 
-def fill(channel: Channel) -> bytes:
+def fill(connection: Connection) -> bytes:
     """Leave no room for what is sent next; what the client gets first."""
-    sock, sent, before = channel.sock, 0, -1
+    sock, sent, before = connection.sock, 0, -1
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 20000)
     while sent != before:
         before = sent
@@ -102,8 +102,8 @@ def test_idle_clients_are_ended(use_epoll: bool) -> None:
 def test_an_end_behind_much_data_is_noticed(
         use_epoll: bool, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also when the data is read in several turns."""
-    monkeypatch.setattr(channel, 'RECV', 1000)
-    monkeypatch.setattr(channel, 'READS', range(1))
+    monkeypatch.setattr(connection_module, 'RECV_BYTES', 1000)
+    monkeypatch.setattr(connection_module, 'READS', range(1))
     with serving(hello, use_epoll=use_epoll) as server:
         polling, stalled = threading.Event(), threading.Event()
         with Client(server.address) as client:
@@ -136,12 +136,12 @@ def test_what_is_late_is_told_of_by_its_own_line(tmp_path: Path) -> None:
 
 
 def test_an_empty_line_begins_nothing() -> None:
-    context = types.SimpleNamespace(settings=Settings(), now=100.0,
+    shared = types.SimpleNamespace(settings=Settings(), now=100.0,
                                     trace=None)
-    receiver = Receiver(context, {}, Request)
+    receiver = Receiver(shared, {}, Request)
     assert not receiver.feed(b'\r\n')
     assert not receiver.has_begun()
-    context.now = 200.0
+    shared.now = 200.0
     assert not receiver.feed(b'GET / HT')
     assert receiver.overdue(200.0 + Settings.header_timeout) is None
     assert receiver.overdue(201.0 + Settings.header_timeout).status == 408
@@ -215,12 +215,12 @@ def test_a_reader_that_has_stopped_is_ended_after_the_application() -> None:
 
 
 @contextlib.contextmanager
-def full(use_epoll: bool) -> Iterator[tuple[Client, channel.Channel, bytes]]:
-    """A client whose connection takes no more, its channel, what it took."""
+def full(use_epoll: bool) -> Iterator[tuple[Client, Connection, bytes]]:
+    """A client whose connection takes no more, that, and what it took."""
     with serving(hello, use_epoll=use_epoll) as server:
         with Client(server.address) as client:
             client.get()
-            (found,) = server._engine.context.channels.values()
+            (found,) = server.engine.shared.connections.values()
             until(lambda: found.is_idle)
             yield client, found, fill(found)
 
@@ -229,7 +229,7 @@ def full(use_epoll: bool) -> Iterator[tuple[Client, channel.Channel, bytes]]:
 def test_a_refusal_goes_out_once_there_is_room(use_epoll: bool) -> None:
     with full(use_epoll) as (client, found, before):
         client.send(b'nonsense\r\n\r\n')
-        until(lambda: found.output.parts)
+        until(lambda: found.output.pending)
         received = client.read_all()
     assert received.startswith(before + b'HTTP/1.1 400 ')
 
@@ -239,7 +239,7 @@ def test_a_continue_goes_out_once_there_is_room(use_epoll: bool) -> None:
     with full(use_epoll) as (client, found, before):
         client.send(post(b'Content-Length: 5\r\n'
                          b'Expect: 100-continue\r\n'))
-        until(lambda: found.output.parts)
+        until(lambda: found.output.pending)
         while not client.raw.startswith(before + b'HTTP/1.1 100 '):
             assert client.receive()
         client.raw = client.raw[len(before):]
@@ -254,7 +254,8 @@ def test_a_forked_process_keeps_no_connection_alive(use_epoll: bool) -> None:
     gate, held, numbers = Gate(), [], []
 
     def holding(environ, start_response):
-        (found,) = [found for found in server._engine.context.channels.values()
+        (found,) = [found for found in
+                    server.engine.shared.connections.values()
                     if found.environ['REMOTE_PORT'] == environ['REMOTE_PORT']]
         numbers.append(found.fd)
         if environ['PATH_INFO'] == '/held':

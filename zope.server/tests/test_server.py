@@ -10,7 +10,7 @@ from wsgiref.validate import validator
 import pytest
 from zope.server import Server
 from zope.server import ServerError
-from zope.server.connection import Channel
+from zope.server.connection import Connection
 from zope.server.task import Task
 from zope_server_support.applications import Gate
 from zope_server_support.applications import hello
@@ -257,7 +257,7 @@ def test_the_classes_can_be_replaced() -> None:
             self.environ['mine'] = 'yes'
             return super().run()
 
-    class MyConnection(Channel):
+    class MyConnection(Connection):
         task_class = MyTask
 
     class MyServer(Server):

@@ -106,7 +106,7 @@ def test_nothing_is_left_behind(use_epoll: bool,
                 for problem in guest.problems] == []
         assert sum(guest.answered for guest in guests) > CLIENTS
         until(lambda: not server.statistics().connections)
-        context = server._engine.context
-        until(lambda: not context.memory.used)
-        assert not context.waiting
+        shared = server.engine.shared
+        until(lambda: not shared.buffer_pool.used)
+        assert not shared.waiting
         assert not server.statistics().in_flight

@@ -129,7 +129,7 @@ def test_an_idle_server_sleeps() -> None:
 def test_requests_now_and_then_are_answered_at_once(
         monkeypatch: pytest.MonkeyPatch) -> None:
     # Or the next sweep would come to the rescue.
-    monkeypatch.setattr(loop, 'SWEEP', 60)
+    monkeypatch.setattr(loop, 'SWEEP_S', 60)
     with serving(hello, threads=2) as server:
         with Client(server.address) as client:
             for _ in range(600):
@@ -194,7 +194,7 @@ KINDS = pytest.mark.parametrize('kind', [ValueError, SystemExit])
 def test_nothing_is_left_of_a_request_that_fails_us(
         kind: type[BaseException], caplog: pytest.LogCaptureFixture) -> None:
     with serving(hello, zservertracelog=True) as server:
-        memory = server._engine.context.memory
+        memory = server.engine.shared.buffer_pool
         with Client(server.address) as client, failing('C 1 ', kind):
             client.send(post(b'Content-Length: 100000\r\n', b'a' * 100000))
             assert client.read_all() == b''
@@ -229,7 +229,7 @@ def test_whoever_polls_goes_on_when_a_log_fails(
         quick: int, kind: type[BaseException],
         caplog: pytest.LogCaptureFixture,
         monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, 'SPARED', 60)
+    monkeypatch.setattr(loop, 'SPARED_S', 60)
     with serving(hello, threads=1, connection_limit=3) as server:
         with Client(server.address) as client, Client(server.address) as idle:
             idle.get()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from zope.server import buffers as memory
+from zope.server import buffers
 from zope.server import loop
 from zope.server import receiver
 from zope_server_support.applications import PLAIN
@@ -31,7 +31,7 @@ class Held:
 
     def __init__(self, server: Any, letting_go: queue.SimpleQueue) -> None:
         self.address = server.address
-        self.context = server._engine.context
+        self.shared = server.engine.shared
         self.statistics = server.statistics
         self.call = server.call
         self._letting_go = letting_go
@@ -43,7 +43,7 @@ class Held:
 
     def wait_for(self, count: int) -> None:
         """Until so many bodies wait for room."""
-        until(lambda: len(self.context.waiting) == count)
+        until(lambda: len(self.shared.waiting) == count)
 
 
 @contextlib.contextmanager
@@ -63,8 +63,8 @@ def held(**settings: Any) -> Iterator[Held]:
     settings = {'threads': 2, 'body_memory': 150_000, **settings}
     with serving(application, **settings) as server:
         yield Held(server, letting_go)
-        assert not server._engine.context.waiting
-        until(lambda: not server._engine.context.memory.used)
+        assert not server.engine.shared.waiting
+        until(lambda: not server.engine.shared.buffer_pool.used)
 
 
 @contextlib.contextmanager
@@ -72,14 +72,14 @@ def full(server: Held) -> Iterator[tuple[Client, Client]]:
     """A client whose upload is held and takes the room, and another one."""
     with Client(server.address) as first, Client(server.address) as other:
         first.send(UPLOAD)
-        until(lambda: server.context.memory.used)
+        until(lambda: server.shared.buffer_pool.used)
         yield first, other
 
 
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bodies wait for longer than any test takes."""
-    monkeypatch.setattr(receiver, 'PATIENCE', 60)
+    monkeypatch.setattr(receiver, 'PATIENCE_S', 60)
 
 
 @pytest.mark.parametrize('use_epoll', [True, False])
@@ -92,15 +92,15 @@ def test_a_body_waits_for_room(use_epoll: bool, patience: None) -> None:
                 client.send(UPLOAD)
                 server.wait_for(number)
             # The memory that they take is that of one.
-            assert server.context.memory.used < 150_000
+            assert server.shared.buffer_pool.used < 150_000
             server.let_go(4)
             for client in clients:
-                assert client.response().body == b'BlockReader whole'
+                assert client.response().body == b'BufferReader whole'
                 # The connections go on.
                 client.send(UPLOAD)
             server.let_go(4)
             for client in clients:
-                assert client.response().body == b'BlockReader whole'
+                assert client.response().body == b'BufferReader whole'
 
 
 @pytest.mark.parametrize('use_epoll', [True, False])
@@ -110,45 +110,45 @@ def test_it_does_not_wait_for_ever(use_epoll: bool) -> None:
         until(lambda: server.statistics().in_flight == 2)
         server.let_go(2)
         assert [first.response().body, other.response().body] == [
-            b'BlockReader whole', b'FileIO whole']
+            b'BufferReader whole', b'FileIO whole']
 
 
 def test_while_others_come_and_go_no_more_memory_is_taken(
         monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, 'LULL', 60)
-    monkeypatch.setattr(memory, 'SIDE_BY_SIDE', 150_000)
-    monkeypatch.setattr(receiver, 'BRIEFLY', 60)
-    monkeypatch.setattr(loop, 'SWEEP', 60)  # which lets go of spare blocks
+    monkeypatch.setattr(buffers, 'REUSE_WINDOW_S', 60)
+    monkeypatch.setattr(buffers, 'SIDE_BY_SIDE_BYTES', 150_000)
+    monkeypatch.setattr(receiver, 'BRIEFLY_S', 60)
+    monkeypatch.setattr(loop, 'SWEEP_S', 60)  # which lets go of spare blocks
     with held(body_memory=10_000_000) as server:
         with full(server) as (first, other):
             other.send(UPLOAD)
             server.wait_for(1)
             server.let_go()
-            assert first.response().body == b'BlockReader whole'
+            assert first.response().body == b'BufferReader whole'
             server.wait_for(0)
             server.let_go()
-            assert other.response().body == b'BlockReader whole'
+            assert other.response().body == b'BufferReader whole'
         # A response is out before its request gives the block back.
-        until(lambda: not server.context.channels)
+        until(lambda: not server.shared.connections)
         # One block has done for both.
-        assert server.context.memory.spare == 131_072
+        assert server.shared.buffer_pool.spare == 131_072
 
 
 @pytest.mark.parametrize('lull, briefly', [(0, 60), (60, 0.01)])
 def test_more_is_taken_in_a_lull_or_in_the_end(
         lull: float, briefly: float,
         monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, 'LULL', lull)
-    monkeypatch.setattr(memory, 'SIDE_BY_SIDE', 150_000)
-    monkeypatch.setattr(receiver, 'BRIEFLY', briefly)
+    monkeypatch.setattr(buffers, 'REUSE_WINDOW_S', lull)
+    monkeypatch.setattr(buffers, 'SIDE_BY_SIDE_BYTES', 150_000)
+    monkeypatch.setattr(receiver, 'BRIEFLY_S', briefly)
     with held(body_memory=10_000_000) as server:
         with full(server) as (first, other):
             other.send(UPLOAD)
             until(lambda: server.statistics().in_flight == 2)
-            assert server.context.memory.used == 2 * 131_072
+            assert server.shared.buffer_pool.used == 2 * 131_072
             server.let_go(2)
             for client in first, other:
-                assert client.response().body == b'BlockReader whole'
+                assert client.response().body == b'BufferReader whole'
 
 
 def test_nobody_waits_for_what_cannot_be(patience: None) -> None:
@@ -173,7 +173,7 @@ def test_who_waits_is_not_asked_for_the_body(patience: None) -> None:
         assert other.response().status == 100
         other.send(BODY)
         server.let_go()
-        assert other.response().body == b'BlockReader whole'
+        assert other.response().body == b'BufferReader whole'
 
 
 def test_who_has_said_all_still_gets_the_answer(patience: None) -> None:
@@ -183,7 +183,7 @@ def test_who_has_said_all_still_gets_the_answer(patience: None) -> None:
         server.wait_for(1)
         server.let_go(2)
         assert first.response().status == 200
-        assert other.response().body == b'BlockReader whole'
+        assert other.response().body == b'BufferReader whole'
         assert other.read_all() == b''
 
 
@@ -191,13 +191,13 @@ def test_who_goes_away_leaves_nothing(patience: None) -> None:
     with held() as server:
         with Client(server.address) as first:
             first.send(UPLOAD)
-            until(lambda: server.context.memory.used)
+            until(lambda: server.shared.buffer_pool.used)
             with Client(server.address) as other:
                 other.send(UPLOAD[:80_000])
                 server.wait_for(1)
             server.let_go()
             assert first.response().status == 200
-            until(lambda: len(server.context.channels) == 1)
+            until(lambda: len(server.shared.connections) == 1)
 
 
 def test_nobody_waits_where_nothing_moves(patience: None) -> None:
@@ -205,8 +205,8 @@ def test_nobody_waits_where_nothing_moves(patience: None) -> None:
     with held() as server:
         with Client(server.address) as first, Client(server.address) as other:
             first.send(post(LENGTH))
-            until(lambda: server.context.memory.used)
-            server.context.memory.moved_at -= 100
+            until(lambda: server.shared.buffer_pool.used)
+            server.shared.buffer_pool.last_release -= 100
             server.let_go()
             other.send(UPLOAD)
             assert other.response().body == b'FileIO whole'
@@ -215,7 +215,7 @@ def test_nobody_waits_where_nothing_moves(patience: None) -> None:
 def test_a_next_request_waits_as_the_first(
         patience: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a worker then that leaves it to whoever polls."""
-    monkeypatch.setattr(loop, 'SWEEP', 60)
+    monkeypatch.setattr(loop, 'SWEEP_S', 60)
     with held() as server:
         with Client(server.address) as first, Client(server.address) as other:
             first.send(UPLOAD)
@@ -224,8 +224,8 @@ def test_a_next_request_waits_as_the_first(
             assert other.response().body == b'BytesIO broken'
             server.wait_for(1)
             server.let_go(2)
-            assert first.response().body == b'BlockReader whole'
-            assert other.response().body == b'BlockReader whole'
+            assert first.response().body == b'BufferReader whole'
+            assert other.response().body == b'BufferReader whole'
 
 
 class Slow(collections.deque):
@@ -236,43 +236,43 @@ class Slow(collections.deque):
         self.is_added = threading.Event()
         self.goes_on = threading.Event()
 
-    def append(self, channel: Any) -> None:
+    def append(self, connection: Any) -> None:
         """Add, and keep the thread that does it."""
-        super().append(channel)
+        super().append(connection)
         self.is_added.set()
         self.goes_on.wait(20)
 
 
 def test_a_worker_is_left_its_connection(patience: None) -> None:
     with held(threads=3) as server:
-        slow = server.context.waiting = Slow()
+        slow = server.shared.waiting = Slow()
         with Client(server.address) as first, Client(server.address) as other:
             first.send(UPLOAD)
             until(lambda: server.statistics().in_flight == 1)
             other.send(SHORT + UPLOAD)
             assert slow.is_added.wait(20)
             server.let_go()
-            assert first.response().body == b'BlockReader whole'
-            until(lambda: not server.context.memory.used)
+            assert first.response().body == b'BufferReader whole'
+            until(lambda: not server.shared.buffer_pool.used)
             for _ in range(3):  # turns in which there is room
                 turned = threading.Event()
                 server.call(turned.set)
                 assert turned.wait(20)
-            channel, = slow
-            assert channel.is_waiting and channel.is_busy
+            connection, = slow
+            assert connection.is_waiting and connection.is_busy
             slow.goes_on.set()
             assert other.response().body == b'BytesIO broken'
             server.let_go()
-            assert other.response().body == b'BlockReader whole'
+            assert other.response().body == b'BufferReader whole'
 
 
 def test_a_stop_does_not_forget_who_waits(patience: None) -> None:
     with held() as server, full(server) as (first, other):
         other.send(UPLOAD)
         server.wait_for(1)
-        server.context.is_draining = True
+        server.shared.is_draining = True
         server.let_go(2)
         for client in first, other:
             response = client.response()
-            assert response.body == b'BlockReader whole'
+            assert response.body == b'BufferReader whole'
             assert response.fields['connection'] == 'close'

@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterable
 
 import h11
-from zope.server.errors import Refusal
+from zope.server.errors import HTTPError
 from zope.server.receiver import Receiver
 from zope.server.settings import Settings
-from zope.server.shared import Context
+from zope.server.shared import SharedState
 from zope.server.task import Task
 
 EMPTY_LINES = functools.partial(re.compile(rb'\A(?:\r\n)+').sub, b'')
@@ -33,8 +33,8 @@ class Found:
 
 def by_receiver(pieces: Iterable[bytes]) -> Found:
     """What this server's receiver makes of them."""
-    context = Context(lambda *args: [], ('host', 80), SETTINGS)
-    receiver = Receiver(context, context.environ, Task)
+    shared = SharedState(lambda *args: [], ('host', 80), SETTINGS)
+    receiver = Receiver(shared, shared.environ, Task)
     requests = []
     try:
         for piece in pieces:
@@ -48,7 +48,7 @@ def by_receiver(pieces: Iterable[bytes]) -> Found:
                 if not task.keep_alive:
                     return Found(tuple(requests))
                 is_complete = receiver.has_begun() and receiver.feed(b'')
-    except Refusal as refusal:
+    except HTTPError as refusal:
         return Found(tuple(requests), refusal.status)
     finally:
         receiver.close()

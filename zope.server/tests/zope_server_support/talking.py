@@ -49,7 +49,7 @@ def serving(application: Callable, **options: Any) -> Iterator[Server]:
         yield server
     finally:
         # A thread that a slow machine keeps from ending is not stuck.
-        with mock.patch.object(engine, 'JOIN', TIMEOUT):
+        with mock.patch.object(engine, 'JOIN_S', TIMEOUT):
             server.close()
     until(lambda: set(threading.enumerate()) <= threads)
     until(lambda: descriptors() <= files)

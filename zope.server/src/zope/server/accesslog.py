@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger('zope.server.accesslog')
 
-INTERVAL = 0.1
+INTERVAL_S = 0.1
 # More than that is dropped, rather than kept in memory for a disk that does
 # not take it; this is looked at once for all that began at the same time.
 KEPT = 200_000
@@ -93,7 +93,7 @@ class AccessLog:
         except (KeyError, TypeError):
             # The application has taken away what was there, or put in its
             # place what does not belong there.
-            begin = stamp.begin(task.channel.environ['REMOTE_ADDR'])
+            begin = stamp.begin(task.connection.environ['REMOTE_ADDR'])
             target, client = escaped(task.target), UNSAID
         self._lines.append(
             f'{begin}{task.method} {target}{VERSIONS[task.minor]}'
@@ -138,7 +138,7 @@ class AccessLog:
             self._agents.add(agent)
         return escaped(agent)
 
-    def add_refusal(self, environ: dict[str, Any], line: bytes, status: int,
+    def add_error(self, environ: dict[str, Any], line: bytes, status: int,
                     size: int) -> None:
         """A request has been refused; `line` is its first line, if any."""
         begin = Stamp(int(time.time())).begin(environ['REMOTE_ADDR'])
@@ -186,7 +186,7 @@ class AccessLog:
         while not self._is_closing.is_set():
             self._wanted.wait()
             self._wanted.clear()
-            self._is_closing.wait(INTERVAL)
+            self._is_closing.wait(INTERVAL_S)
             # In this order: a record that comes now wakes us again.
             self._is_awake = False
             self._write()

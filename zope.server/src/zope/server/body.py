@@ -10,16 +10,16 @@ import logging
 import tempfile
 from typing import IO
 
-from zope.server.buffers import BlockReader
-from zope.server.buffers import Memory
-from zope.server.errors import Refusal
+from zope.server.buffers import BufferPool
+from zope.server.buffers import BufferReader
+from zope.server.errors import HTTPError
 from zope.server.parser import ChunkedParser
 from zope.server.settings import Settings
 
 logger = logging.getLogger('zope.server')
 
 # A file is written in pieces of that size, whatever those are that come.
-PIECE = 65536
+PIECE_BYTES = 65536
 
 # An application that reads a body in pieces is handed so much at a time.
 READ = 65536
@@ -30,10 +30,10 @@ def empty() -> IO[bytes]:
     return io.BytesIO()
 
 
-class Store:
+class SpooledBody:
     """Where the data of a body goes, in whatever pieces it comes."""
 
-    def __init__(self, settings: Settings, memory: Memory) -> None:
+    def __init__(self, settings: Settings, memory: BufferPool) -> None:
         self.size = 0
         self._settings = settings
         self._memory = memory
@@ -43,14 +43,14 @@ class Store:
         self._file: IO[bytes] | None = None
 
     def write(self, data: bytes) -> None:
-        """Keep some data; Refusal when it is too much, or has no place."""
+        """Keep some data; HTTPError when it is too much, or has no place."""
         size = len(data)
         self.size += size
         if self.size > self._settings.max_request_body_size:
-            raise Refusal(413, 'The body is too large.')
+            raise HTTPError(413, 'The body is too large.')
         self._data += data
         if self._file is not None:
-            if len(self._data) >= PIECE:
+            if len(self._data) >= PIECE_BYTES:
                 self._flush()
             return
         self._held += size
@@ -77,15 +77,15 @@ class Store:
             raise self._no_place(error) from None
         self._data = bytearray()
 
-    def _no_place(self, error: OSError) -> Refusal:
+    def _no_place(self, error: OSError) -> HTTPError:
         logger.error('a request body of at least %d bytes cannot be kept: %s',
                      self.size, error)
-        return Refusal(503, 'The body cannot be stored.')
+        return HTTPError(503, 'The body cannot be stored.')
 
     def stream(self) -> IO[bytes]:
         """The whole body, as ``wsgi.input``; its memory stays counted.
 
-        Refusal when the end of it has no place.
+        HTTPError when the end of it has no place.
         """
         data = self._data
         if self._file is None:
@@ -110,23 +110,23 @@ class Store:
         self._held = 0
 
 
-class Block:
+class PreallocatedBody:
     """A body of known length, received in the place where it is read.
 
     It is its own store.  The block is the memory's, and goes back there.
     """
 
-    def __init__(self, length: int, memory: Memory,
+    def __init__(self, length: int, memory: BufferPool,
                  block: bytearray) -> None:
         self.size = 0
         self.missing = length
         self._memory = memory
         self._block: bytearray | None = block
         self._view = memoryview(block)[:length]
-        self._reader: BlockReader | None = None
+        self._reader: BufferReader | None = None
 
     @property
-    def store(self) -> Block:
+    def store(self) -> PreallocatedBody:
         """Where the body is kept."""
         return self
 
@@ -146,7 +146,7 @@ class Block:
 
     def stream(self) -> IO[bytes]:
         """The whole body, as ``wsgi.input``, until `close`."""
-        self._reader = BlockReader(self._view)
+        self._reader = BufferReader(self._view)
         return io.BufferedReader(self._reader, min(self.size, READ))
 
     def close(self) -> None:
@@ -157,13 +157,13 @@ class Block:
         if self._reader is not None:
             self._reader.close()
         self._view.release()
-        self._memory.give_back(block)
+        self._memory.release(block)
 
 
 class LengthBody:
     """A body of a length that is known."""
 
-    def __init__(self, length: int, store: Store) -> None:
+    def __init__(self, length: int, store: SpooledBody) -> None:
         self.store = store
         self._missing = length
         self.is_complete = False
@@ -181,7 +181,7 @@ class LengthBody:
 class ChunkedBody:
     """A body in chunks."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: SpooledBody, settings: Settings) -> None:
         self.store = store
         self._parser = ChunkedParser(store.write, settings)
         self.is_complete = False

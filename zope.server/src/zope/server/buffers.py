@@ -1,6 +1,6 @@
 """The memory of request bodies: counted, and used again.
 
-Memory that is fresh from the operating system costs a page fault for each
+BufferPool that is fresh from the operating system costs a page fault for each
 4 KiB of it, which takes longer than receiving what is to be put there.  So
 the blocks in which bodies were received are kept for the next ones, and are
 let go of once they have not been wanted for a while.
@@ -15,23 +15,23 @@ from collections import defaultdict
 # While blocks of a size come and go faster than that, who finds so much memory
 # taken had better wait for one that was in use before: one after the other,
 # bodies are all complete sooner than side by side in memory that is fresh.
-LULL = 0.005
-SIDE_BY_SIDE = 4 * 2 ** 20
+REUSE_WINDOW_S = 0.005
+SIDE_BY_SIDE_BYTES = 4 * 2 ** 20
 
 
-class Memory:
+class BufferPool:
     """What the bodies of a server have taken, in bytes; for any thread.
 
-    `moved_at` is when a block was given back last, by time.monotonic().
+    `last_release` is when a block was given back last, by time.monotonic().
     """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.used = 0
         self.spare = 0
-        self.moved_at = time.monotonic()
+        self.last_release = time.monotonic()
         self._lock = threading.Lock()
-        self._shelves: defaultdict[int, Shelf] = defaultdict(Shelf)
+        self._free_lists: defaultdict[int, FreeList] = defaultdict(FreeList)
 
     @property
     def is_full(self) -> bool:
@@ -53,10 +53,10 @@ class Memory:
             if self.used + size > self.limit:
                 return None
             self.used += size
-            shelf = self._shelf(size)
-            if shelf.blocks:
+            free_list = self._free_list(size)
+            if free_list.blocks:
                 self.spare -= size
-                return shelf.pop()
+                return free_list.pop()
             self._make_room()
         try:
             return bytearray(size)
@@ -64,58 +64,59 @@ class Memory:
             self.take(-size)
             return None
 
-    def is_lively(self, length: int, now: float) -> bool:
-        """Whether a block for that had better be waited for; see LULL."""
+    def should_wait(self, length: int, now: float) -> bool:
+        """Whether a block had better be waited for; see REUSE_WINDOW_S."""
         size = self._size(length)
         with self._lock:
-            shelf = self._shelves.get(size)
-            return (self.used + size > SIDE_BY_SIDE and shelf is not None
-                    and not shelf.blocks and now < shelf.touched_at + LULL)
+            free_list = self._free_lists.get(size)
+            return (self.used + size > SIDE_BY_SIDE_BYTES
+                    and free_list is not None and not free_list.blocks
+                    and now < free_list.last_use + REUSE_WINDOW_S)
 
     def _size(self, length: int) -> int:
         size = 1 << (length - 1).bit_length()
         return length if size > self.limit else size
 
-    def _shelf(self, size: int) -> Shelf:
+    def _free_list(self, size: int) -> FreeList:
         """That of a size, where something is about to change."""
-        shelf = self._shelves[size]
-        shelf.touched_at = time.monotonic()
-        return shelf
+        free_list = self._free_lists[size]
+        free_list.last_use = time.monotonic()
+        return free_list
 
     def _make_room(self) -> None:
         """Drop blocks of other sizes, so that all stays within the limit."""
-        for size, shelf in self._shelves.items():
-            while shelf.blocks and self.used + self.spare > self.limit:
-                shelf.pop()
+        for size, free_list in self._free_lists.items():
+            while free_list.blocks and self.used + self.spare > self.limit:
+                free_list.pop()
                 self.spare -= size
 
-    def give_back(self, block: bytearray) -> None:
+    def release(self, block: bytearray) -> None:
         """Take a block back, of which nobody knows any more."""
         size = len(block)
         with self._lock:
-            shelf = self._shelf(size)
-            self.moved_at = shelf.touched_at
+            free_list = self._free_list(size)
+            self.last_release = free_list.last_use
             self.used -= size
             if self.used + self.spare + size <= self.limit:
                 self.spare += size
-                shelf.blocks.append(block)
+                free_list.blocks.append(block)
 
-    def tidy(self) -> None:
+    def trim(self) -> None:
         """Let go of the blocks that nobody has wanted since the last time."""
         with self._lock:
-            for size, shelf in list(self._shelves.items()):
-                self.spare -= size * shelf.tidy()
-                if not shelf.blocks:
-                    del self._shelves[size]
+            for size, free_list in list(self._free_lists.items()):
+                self.spare -= size * free_list.trim()
+                if not free_list.blocks:
+                    del self._free_lists[size]
 
 
-class Shelf:
+class FreeList:
     """Blocks of one size."""
 
     def __init__(self) -> None:
         self.blocks: list[bytearray] = []
         # When one was taken or given back last.
-        self.touched_at = 0.0
+        self.last_use = 0.0
         # So many have lain there all the time.
         self._idle = 0
 
@@ -125,7 +126,7 @@ class Shelf:
         self._idle = min(self._idle, len(self.blocks))
         return block
 
-    def tidy(self) -> int:
+    def trim(self) -> int:
         """Drop what has lain there all the time; how many these were."""
         dropped = self._idle
         del self.blocks[:dropped]
@@ -133,7 +134,7 @@ class Shelf:
         return dropped
 
 
-class BlockReader(io.RawIOBase):
+class BufferReader(io.RawIOBase):
     """Reads a block, until it is closed; then the block is another's."""
 
     def __init__(self, view: memoryview) -> None:

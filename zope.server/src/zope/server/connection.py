@@ -3,7 +3,7 @@
 A connection belongs to one thread at a time.  While `is_busy` it belongs to a
 worker, and whoever polls only notes in `events` that there is something to
 read; otherwise it belongs to whoever polls.  It changes hands under the
-context's lock.  Requests are answered one after the other, and the next one
+shared's lock.  Requests are answered one after the other, and the next one
 is read only then: who sends faster than is answered waits.
 """
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import IO
 from typing import Any
 
 from zope.server.errors import Disconnected
-from zope.server.errors import Refusal
-from zope.server.output import Output
+from zope.server.errors import HTTPError
+from zope.server.output import SendBuffer
 from zope.server.poller import GONE
 from zope.server.poller import HALF_CLOSED
 from zope.server.poller import READ
 from zope.server.poller import WRITE
 from zope.server.receiver import Receiver
-from zope.server.shared import Context
+from zope.server.shared import SharedState
 from zope.server.task import Task
 
-RECV = 65536
+RECV_BYTES = 65536
 READS = range(8)
 ENDED = HALF_CLOSED | GONE
 READABLE = READ | ENDED
@@ -35,7 +35,7 @@ RESET = struct.pack('ii', 1, 0)
  CLOSED) = range(7)
 
 
-class Channel:
+class Connection:
     """A connection.
 
     `handle`, `check` and `proceed` return whether a request is complete (or
@@ -45,30 +45,30 @@ class Channel:
 
     task_class = Task
 
-    __slots__ = ('context', 'sock', 'fd', 'environ', 'receiver', 'output',
+    __slots__ = ('shared', 'sock', 'fd', 'environ', 'receiver', 'output',
                  'task', 'state', 'is_busy', 'is_watched', 'events', 'since',
                  'requests', 'keep_alive', 'must_linger', 'must_reset',
                  'is_ending')
 
-    def __init__(self, context: Context, sock: socket.socket,
+    def __init__(self, shared: SharedState, sock: socket.socket,
                  address: Any) -> None:
-        self.context = context
+        self.shared = shared
         self.sock = sock
         self.fd = sock.fileno()
-        self.environ = environ = context.environ.copy()
+        self.environ = environ = shared.environ.copy()
         host = address[0]
         # An IPv4 client of an IPv6 socket.
         environ['REMOTE_ADDR'] = host[7:] if host.startswith(
             '::ffff:') else host
         environ['REMOTE_PORT'] = str(address[1])
-        self.receiver = Receiver(context, environ, self.task_class)
-        self.output = Output(sock, context.settings)
+        self.receiver = Receiver(shared, environ, self.task_class)
+        self.output = SendBuffer(sock, shared.settings)
         self.task: Task | None = None
         self.state = RECEIVING
         self.is_busy = False
         self.is_watched = False
         self.events = 0
-        self.since = context.now
+        self.since = shared.now
         self.requests = 0
         self.keep_alive = True
         self.must_linger = False
@@ -81,7 +81,7 @@ class Channel:
 
     def handle(self, events: int) -> bool:
         """Do what can be done now that there are these events."""
-        if (self.state == RECEIVING and not self.output.parts
+        if (self.state == RECEIVING and not self.output.pending
                 and events & READABLE):
             if self.receive(events):
                 return True
@@ -89,25 +89,25 @@ class Channel:
             self.events |= events & READABLE
             if events & GONE:
                 self.output.abort()
-            elif self.output.parts:
-                self.advance()
+            elif self.output.pending:
+                self.flush()
         return self._continue()
 
-    def advance(self) -> None:
+    def flush(self) -> None:
         """Send some of what is kept."""
-        if self.output.advance():
-            self.context.come_again(self)
-        elif self.output.parts and self.context.must_arm:
-            self.context.poller.arm(self.fd, WRITE)
+        if self.output.flush():
+            self.shared.come_again(self)
+        elif self.output.pending and self.shared.must_arm:
+            self.shared.poller.arm(self.fd, WRITE)
 
     def check(self, now: float) -> bool:
         """End what has taken too long."""
-        settings = self.context.settings
+        settings = self.shared.settings
         state = self.state
         if state == RECEIVING:
             refusal = self.receiver.overdue(now)
             if refusal is not None:
-                self._refuse(refusal)
+                self._send_error(refusal)
             elif self.is_idle and now - self.since > settings.channel_timeout:
                 self.close()
         elif state == LINGERING:
@@ -151,15 +151,15 @@ class Channel:
     def serve(self) -> None:
         """Have the task run, or finished."""
         task = self.task
-        if self.context.is_cutting:
+        if self.shared.is_cutting:
             self.output.abort()
         elif self.state == ANSWERING and not task.run():
             self.state = SENDING_FILE
             return
         task.finish()
-        if self.context.waiting:
+        if self.shared.waiting:
             # Whoever polls may sleep, and there may be room now.
-            self.context.waker.wake()
+            self.shared.waker.wake()
         self.task = None
         self.requests += 1
         self.keep_alive = task.keep_alive
@@ -170,14 +170,14 @@ class Channel:
 
     def proceed(self) -> bool:
         """Go on after `serve`."""
-        context = self.context
+        shared = self.shared
         if (self.keep_alive and self.is_watched and self.state == ENDING
-                and not self.output.parts and not self.output.is_broken
+                and not self.output.pending and not self.output.is_broken
                 and not self.receiver.has_begun()):
             # What _continue does, at the least expense.
             self.state = RECEIVING
-            self.since = context.now
-            with context.lock:
+            self.since = shared.now
+            with shared.lock:
                 if not self.events:
                     self.is_busy = False
                     return False
@@ -193,25 +193,25 @@ class Channel:
     def send(self, data: bytes) -> None:
         """Send, or keep and wait for room."""
         self.output.send(data)
-        if self.output.parts:
+        if self.output.pending:
             self._wait()
 
     def send_pair(self, head: bytes, data: bytes) -> None:
         """Send two pieces, as `send` does."""
         self.output.send_pair(head, data)
-        if self.output.parts:
+        if self.output.pending:
             self._wait()
 
     def send_file(self, file: IO[bytes], offset: int, length: int) -> None:
         """Send a stretch of a file, without waiting."""
         self.output.send_file(file, offset, length)
-        if self.output.parts:
+        if self.output.pending:
             self._have_sent()
 
     def _send_on(self, data: bytes) -> None:
         """Send, or keep, without waiting."""
         self.output.send(data)
-        if self.output.parts:
+        if self.output.pending:
             self._have_sent()
 
     def _wait(self) -> None:
@@ -220,8 +220,8 @@ class Channel:
 
     def _have_sent(self) -> None:
         self.watch()
-        if self.context.must_arm:
-            self.context.poller.arm(self.fd, WRITE)
+        if self.shared.must_arm:
+            self.shared.poller.arm(self.fd, WRITE)
 
     def has_more(self) -> bool:
         """Whether the client has sent something after the request."""
@@ -238,12 +238,12 @@ class Channel:
         """Have events told from now on."""
         if not self.is_watched:
             self.is_watched = True
-            self.context.poller.add(self.fd)
+            self.shared.poller.add(self.fd)
 
     def _continue(self) -> bool:
         """Go on until there is nothing to do but to wait."""
         while True:
-            if self.state == ENDING and not self.output.parts:
+            if self.state == ENDING and not self.output.pending:
                 if self._next():
                     return self._hand_over()
             elif self.state == RECEIVING and self.events:
@@ -252,7 +252,7 @@ class Channel:
             elif self.state == LINGERING and self.events:
                 self._take_events()
                 self._discard()
-            elif self.state == SENDING_FILE and not self.output.parts:
+            elif self.state == SENDING_FILE and not self.output.pending:
                 self.is_busy = True
                 return True
             if self.state == CLOSED:
@@ -265,21 +265,21 @@ class Channel:
     def _release(self) -> bool:
         """Give up the connection, unless there is something to do."""
         was_busy = self.is_busy
-        with self.context.lock:
+        with self.shared.lock:
             if self.state in (RECEIVING, LINGERING):
                 has_work = self.events
             elif self.state == WAITING:
                 has_work = False
             else:
-                has_work = not self.output.parts
+                has_work = not self.output.pending
             self.is_busy = bool(has_work)
         if was_busy and self.state == WAITING:
             # Whoever polls may have gone to sleep before.
-            self.context.waker.wake()
+            self.shared.waker.wake()
         return not has_work
 
     def _take_events(self) -> int:
-        with self.context.lock:
+        with self.shared.lock:
             events, self.events = self.events, 0
         return events
 
@@ -287,9 +287,9 @@ class Channel:
         self.is_busy = True
         self.state = ANSWERING
         self.task = task = self.receiver.take()
-        task.channel = self
-        task.context = self.context
-        task.began = self.context.now
+        task.connection = self
+        task.shared = self.shared
+        task.began = self.shared.now
         # A client that does not expect the end of the connection may have
         # sent more; closing at once would then take the response from it.
         self.must_linger = task.keep_alive
@@ -299,19 +299,19 @@ class Channel:
         """Read; whether a request is complete."""
         if events & ENDED:
             self.is_ending = True
-        receiver, room = self.receiver, RECV
+        receiver, room = self.receiver, RECV_BYTES
         for _ in READS:
             block = receiver.block
             try:
                 if block is None:
-                    data = self.sock.recv(RECV)
+                    data = self.sock.recv(RECV_BYTES)
                     size = len(data)
                 else:
                     room = block.missing
                     size = self.sock.recv_into(block.space())
             except BlockingIOError:
-                if self.context.must_arm:
-                    self.context.poller.arm(self.fd, READ)
+                if self.shared.must_arm:
+                    self.shared.poller.arm(self.fd, READ)
                 return False
             except OSError:
                 self.close()
@@ -322,11 +322,11 @@ class Channel:
             is_complete = (self._feed(data) if block is None
                            else receiver.fill(size))
             if size < room and not self.is_ending:
-                if self.context.must_arm:
-                    self.context.poller.arm(self.fd, READ)
+                if self.shared.must_arm:
+                    self.shared.poller.arm(self.fd, READ)
                 return is_complete and self._hand_over()
             if is_complete:
-                with self.context.lock:
+                with self.shared.lock:
                     self.events |= READ
                 return self._hand_over()
             if self.state != RECEIVING:
@@ -334,7 +334,7 @@ class Channel:
             if receiver.block is None:
                 # What has to be taken apart may take long.
                 break
-        self.context.come_again(self)
+        self.shared.come_again(self)
         return False
 
     def _feed(self, data: bytes) -> bool:
@@ -343,38 +343,38 @@ class Channel:
                 return True
             if self.receiver.must_wait:
                 self.state = WAITING
-                self.context.waiting.append(self)
+                self.shared.waiting.append(self)
             elif self.receiver.must_continue:
                 self.receiver.must_continue = False
                 self._send_on(b'HTTP/1.1 100 Continue\r\n\r\n')
-        except Refusal as refusal:
-            self._refuse(refusal)
+        except HTTPError as refusal:
+            self._send_error(refusal)
         except Disconnected:
             self.close()
         return False
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _send_error(self, refusal: HTTPError) -> None:
         """Answer a request that no application sees, and end."""
         self.state = ENDING
         self.keep_alive = False
         self.must_linger = True
         self.requests += 1
-        head, body = refusal.answer(self.context.tail)
+        head, body = refusal.answer(self.shared.tail)
         if self.receiver.first_line.startswith(b'HEAD '):
             body = b''
         try:
             self._send_on(head + body)
         except Disconnected:
             pass
-        if self.context.access_log is not None:
-            self.context.access_log.add_refusal(
+        if self.shared.access_log is not None:
+            self.shared.access_log.add_error(
                 self.environ, self.receiver.first_line, refusal.status,
                 len(body))
         self.receiver.close()
 
     def _next(self) -> bool:
         """The response is out; whether the next request is complete."""
-        self.since = self.context.now
+        self.since = self.shared.now
         if self.keep_alive and not self.output.is_broken:
             self.state = RECEIVING
             return self.receiver.has_begun() and self._feed(b'')
@@ -399,16 +399,16 @@ class Channel:
     def _discard(self) -> None:
         for _ in READS:
             try:
-                if not self.sock.recv(RECV):
+                if not self.sock.recv(RECV_BYTES):
                     break
             except BlockingIOError:
-                if self.context.must_arm:
-                    self.context.poller.arm(self.fd, READ)
+                if self.shared.must_arm:
+                    self.shared.poller.arm(self.fd, READ)
                 return
             except OSError:
                 break
         else:
-            self.context.come_again(self)
+            self.shared.come_again(self)
             return
         self.close()
 
@@ -437,13 +437,13 @@ class Channel:
         if self.state == CLOSED:
             return
         self.state = CLOSED
-        context = self.context
-        with context.lock:
-            context.channels.pop(self.fd, None)
-            context.past_requests += self.requests
+        shared = self.shared
+        with shared.lock:
+            shared.connections.pop(self.fd, None)
+            shared.past_requests += self.requests
             self.is_busy = False
         if self.is_watched:
-            context.poller.remove(self.fd)
+            shared.poller.remove(self.fd)
         if self.must_reset:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self.output.abort()

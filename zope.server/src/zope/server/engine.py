@@ -9,21 +9,21 @@ from collections.abc import Callable
 from typing import Any
 
 from zope.server.connection import LINGERING
-from zope.server.connection import Channel
+from zope.server.connection import Connection
 from zope.server.loop import Acceptor
 from zope.server.loop import Loop
-from zope.server.shared import Context
-from zope.server.threadpool import Workers
+from zope.server.shared import SharedState
+from zope.server.threadpool import ThreadPool
 
 logger = logging.getLogger('zope.server')
 
 # A client that has just sent a request must be heard before its connection
 # is closed for being idle.
-GRACE = 1.0
+GRACE_S = 1.0
 # A client has had its last response for so long.
-SOON = 0.3
-STEP = 0.01
-JOIN = 1.0
+LINGER_S = 0.3
+STEP_S = 0.01
+JOIN_S = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,54 +50,55 @@ class Engine:
     `backlog` is the length of that socket's listen queue.
     """
 
-    def __init__(self, context: Context, sock: socket.socket,
-                 make_channel: Callable[[Any, Any], Channel] | None = None,
+    def __init__(self, shared: SharedState, sock: socket.socket,
+                 make_connection: Callable[[Any, Any], Connection]
+                 | None = None,
                  name: str = 'zkzopeserver', backlog: int = 1024) -> None:
-        self.context = context
+        self.shared = shared
         self._backlog = backlog
         self._late = 0
         self._acceptor = Acceptor(
-            context, sock,
-            make_channel or (lambda *args: Channel(context, *args)))
-        self._loop = Loop(context, self._acceptor)
-        self.workers = Workers(self._loop, context.settings.threads, name)
+            shared, sock,
+            make_connection or (lambda *args: Connection(shared, *args)))
+        self._loop = Loop(shared, self._acceptor)
+        self.workers = ThreadPool(self._loop, shared.settings.threads, name)
         self._started = 0.0
         self._is_closed = False
 
     def start(self) -> None:
         """Start the threads and return."""
         self._started = time.time()
-        self.context.open()
+        self.shared.open()
         self._acceptor.resume()
         self.workers.start()
 
     def statistics(self) -> Statistics:
         """Counts of requests, threads and connections."""
-        context = self.context
-        with context.lock:
-            channels = list(context.channels.values())
-            requests = context.past_requests
-        busy = sum(channel.is_busy for channel in channels)
+        shared = self.shared
+        with shared.lock:
+            connections = list(shared.connections.values())
+            requests = shared.past_requests
+        busy = sum(connection.is_busy for connection in connections)
         queued = min(busy, self.workers.queued)
         return Statistics(
             started=self._started,
-            requests=requests + sum(found.requests for found in channels),
+            requests=requests + sum(found.requests for found in connections),
             in_flight=busy,
             queued=queued,
-            busy_threads=min(busy - queued, context.settings.threads),
-            threads=context.settings.threads,
-            connections=len(channels))
+            busy_threads=min(busy - queued, shared.settings.threads),
+            threads=shared.settings.threads,
+            connections=len(connections))
 
     def call(self, function: Callable[[], object]) -> None:
         """Have `function` called by whoever polls."""
         self._loop.call(function)
 
     def drain(self, timeout: float, close_listener: Callable[[], None],
-              is_hurried: Callable[[], bool] = lambda: False) -> int:
+              should_abort: Callable[[], bool] = lambda: False) -> int:
         """Stop accepting and finish; how many requests had to be cut.
 
         `close_listener` is called once everything that waits in the listen
-        queue has been accepted.  The time is over as soon as `is_hurried`
+        queue has been accepted.  The time is over as soon as `should_abort`
         says so.
         """
         if not self._started or self._is_closed:
@@ -105,15 +106,15 @@ class Engine:
             return 0
         began = time.monotonic()
         deadline = began + timeout
-        self.context.is_draining = True
-        grace_ends = min(began + GRACE, deadline)
-        while time.monotonic() < deadline and not is_hurried():
+        self.shared.is_draining = True
+        grace_ends = min(began + GRACE_S, deadline)
+        while time.monotonic() < deadline and not should_abort():
             self._loop.call(lambda: self._stop_accepting(close_listener))
             if time.monotonic() > grace_ends:
                 self._loop.call(self._close_idle)
-            if self._acceptor.is_closed and not self.context.channels:
+            if self._acceptor.is_closed and not self.shared.connections:
                 return 0
-            time.sleep(STEP)
+            time.sleep(STEP_S)
         return self._cut()
 
     def _stop_accepting(self, close_listener: Callable[[], None]) -> None:
@@ -128,22 +129,22 @@ class Engine:
 
     def _close_idle(self) -> None:
         now = time.monotonic()
-        for channel in list(self.context.channels.values()):
-            age = now - channel.since
-            if channel.is_idle and age > GRACE or (
-                    channel.state == LINGERING and age > SOON):
-                channel.close()
+        for connection in list(self.shared.connections.values()):
+            age = now - connection.since
+            if connection.is_idle and age > GRACE_S or (
+                    connection.state == LINGERING and age > LINGER_S):
+                connection.close()
 
     def _cut(self) -> int:
         cut = 0
-        self.context.is_cutting = True
-        for channel in list(self.context.channels.values()):
-            if channel.is_idle or channel.state == LINGERING:
+        self.shared.is_cutting = True
+        for connection in list(self.shared.connections.values()):
+            if connection.is_idle or connection.state == LINGERING:
                 continue
             cut += 1
             logger.warning('%s is cut off after %.1f s, as it has not ended'
-                           ' in time', channel, channel.age)
-            channel.output.abort()
+                           ' in time', connection, connection.age)
+            connection.output.abort()
         return cut
 
     def close(self) -> None:
@@ -151,15 +152,15 @@ class Engine:
         if self._is_closed:
             return
         self._is_closed = True
-        stuck = self.workers.stop(JOIN)
+        stuck = self.workers.stop(JOIN_S)
         if stuck:
             logger.warning('%d threads are still in the application', stuck)
         left = self.workers.leftover()
-        for channel in list(self.context.channels.values()):
-            if channel.is_busy and stuck and channel not in left:
-                channel.cut()
+        for connection in list(self.shared.connections.values()):
+            if connection.is_busy and stuck and connection not in left:
+                connection.cut()
             else:
-                channel.close()
+                connection.close()
         self._acceptor.close()
         if self._started:
-            self.context.close()
+            self.shared.close()

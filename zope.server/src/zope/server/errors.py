@@ -15,7 +15,7 @@ REASONS = {
 }
 
 
-class Refusal(Exception):
+class HTTPError(Exception):
     """A request that the application never sees.
 
     `status` is the code of the answer and `text`, a sentence of our own

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO
 
-TURN = 2 ** 20
+TURN_BYTES = 2 ** 20
 
 
 class FileWrapper:
@@ -58,7 +58,7 @@ class FilePart:
 
         BlockingIOError when the socket takes none.
         """
-        size = min(self.left, TURN)
+        size = min(self.left, TURN_BYTES)
         if hasattr(os, 'sendfile'):
             sent = os.sendfile(sock.fileno(), self.file.fileno(),
                                self.offset, size)

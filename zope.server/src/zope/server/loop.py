@@ -11,24 +11,24 @@ from collections.abc import Iterator
 from typing import Any
 
 from zope.server.connection import READABLE
-from zope.server.connection import Channel
+from zope.server.connection import Connection
 from zope.server.poller import GONE
 from zope.server.poller import READ
 from zope.server.poller import WRITE
-from zope.server.shared import Context
+from zope.server.shared import SharedState
 
 logger = logging.getLogger('zope.server')
 
-SWEEP = 1.0
-WHILE_PAUSED = 0.05
-WHILE_WAITING = 0.005
-AT_ONCE = 64
+SWEEP_S = 1.0
+WHILE_PAUSED_S = 0.05
+WHILE_WAITING_S = 0.005
+ACCEPTS_A_TURN = 64
 EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-PAUSE = 0.25
+PAUSE_S = 0.25
 # Between two lines of the log that say the same.
-QUIET = 60.0
+QUIET_S = 60.0
 # An idle connection that makes room for others is at least so old.
-SPARED = 1.0
+SPARED_S = 1.0
 CLOSED = '%s is closed: this must not happen'
 
 
@@ -41,7 +41,7 @@ def report(text: str, *arguments: Any) -> None:
         logger.exception(text, *arguments)
 
 
-def safely(channel: Channel, function: Callable[..., bool | None],
+def safely(connection: Connection, function: Callable[..., bool | None],
            *arguments: Any) -> bool | None:
     """What a connection's function returns; None when it has failed.
 
@@ -51,8 +51,8 @@ def safely(channel: Channel, function: Callable[..., bool | None],
         return function(*arguments)
     except BaseException:  # noqa: BLE001 (threads go on)
         # SystemExit, too, as from a filter of logging.
-        report(CLOSED, channel)
-        channel.give_up()
+        report(CLOSED, connection)
+        connection.give_up()
         return None
 
 
@@ -63,11 +63,11 @@ class Acceptor:
     connections that have waited longest are closed.
     """
 
-    def __init__(self, context: Context, sock: socket.socket,
-                 make_channel: Callable[[Any, Any], Channel]) -> None:
-        self._context = context
+    def __init__(self, shared: SharedState, sock: socket.socket,
+                 make_connection: Callable[[Any, Any], Connection]) -> None:
+        self._shared = shared
         self._sock = sock
-        self._make_channel = make_channel
+        self._make_connection = make_connection
         self._is_listening = False
         self.is_exhausted = False
         self.is_closed = False
@@ -82,36 +82,37 @@ class Acceptor:
 
     def resume(self) -> None:
         """Accept again, if there is room."""
-        context = self._context
-        if (context.now >= self._resume_at and len(context.channels)
-                < context.settings.connection_limit):
-            context.poller.add_source(self.fd)
+        shared = self._shared
+        if (shared.now >= self._resume_at and len(shared.connections)
+                < shared.settings.connection_limit):
+            shared.poller.add_source(self.fd)
             self._is_listening = True
 
     def _pause(self, seconds: float) -> None:
-        context = self._context
-        self._resume_at = context.now + seconds
+        shared = self._shared
+        self._resume_at = shared.now + seconds
         if self._is_listening:
-            context.poller.remove_source(self.fd)
+            shared.poller.remove_source(self.fd)
             self._is_listening = False
 
     def make_room(self) -> None:
         """Close idle connections, those first that have waited longest."""
-        now = self._context.now
-        idle = [channel for channel in list(self._context.channels.values())
-                if channel.is_idle and now - channel.since > SPARED]
-        idle.sort(key=lambda channel: channel.since)
-        for channel in idle[:AT_ONCE]:
-            channel.close()
+        now = self._shared.now
+        idle = [connection for connection in list(
+                    self._shared.connections.values())
+                if connection.is_idle and now - connection.since > SPARED_S]
+        idle.sort(key=lambda connection: connection.since)
+        for connection in idle[:ACCEPTS_A_TURN]:
+            connection.close()
 
-    def accept(self) -> list[Channel]:
+    def accept(self) -> list[Connection]:
         """New connections; `is_exhausted` then says if these were all."""
-        found: list[Channel] = []
-        context = self._context
-        limit = context.settings.connection_limit
+        found: list[Connection] = []
+        shared = self._shared
+        limit = shared.settings.connection_limit
         self.is_exhausted = False
-        for _ in range(0 if self.is_closed else AT_ONCE):
-            if len(context.channels) >= limit and not context.is_draining:
+        for _ in range(0 if self.is_closed else ACCEPTS_A_TURN):
+            if len(shared.connections) >= limit and not shared.is_draining:
                 self._log(f'there are {limit} connections, which is the'
                           ' connection_limit; further ones have to wait')
                 self._pause(0)
@@ -127,26 +128,26 @@ class Acceptor:
                     continue
                 self._log('no connection can be accepted:'
                           f' {error.strerror}')
-                self._pause(PAUSE)
+                self._pause(PAUSE_S)
                 break
             sock.setblocking(False)
-            channel = self._make_channel(sock, address)
-            context.channels[channel.fd] = channel
-            found.append(channel)
+            connection = self._make_connection(sock, address)
+            shared.connections[connection.fd] = connection
+            found.append(connection)
         return found
 
     def _log(self, text: str) -> None:
-        now = self._context.now
+        now = self._shared.now
         kind = text[:20]
         if now >= self._silent_until.get(kind, 0):
-            self._silent_until[kind] = now + QUIET
+            self._silent_until[kind] = now + QUIET_S
             logger.warning(text)
 
     def close(self) -> None:
         """Accept no more."""
         if not self.is_closed:
             if self._is_listening:
-                self._context.poller.remove_source(self.fd)
+                self._shared.poller.remove_source(self.fd)
             self.is_closed = True
             self._is_listening = False
 
@@ -158,10 +159,10 @@ class Loop:
     connections that a worker is to serve, in their order.
     """
 
-    def __init__(self, context: Context, acceptor: Acceptor) -> None:
-        self.context = context
+    def __init__(self, shared: SharedState, acceptor: Acceptor) -> None:
+        self.shared = shared
         self.acceptor = acceptor
-        self.ready: deque[Channel] = deque()
+        self.ready: deque[Connection] = deque()
         self._calls: deque[Callable[[], None]] = deque()
         self._next_sweep = 0.0
         self._stood_still = False
@@ -174,7 +175,7 @@ class Loop:
     def call(self, function: Callable[[], object]) -> None:
         """Have it called by whoever polls."""
         self._calls.append(function)
-        self.context.waker.wake()
+        self.shared.waker.wake()
 
     def turn(self) -> float:
         """Wait until something happens, unless there is work already.
@@ -184,75 +185,77 @@ class Loop:
         and only then are connections accepted and calls made.  The `grace` of
         that request, or 0.
         """
-        context = self.context
+        shared = self.shared
         found = self._rest
         if found is None:
-            wait = 0.0 if (self.ready or context.again
+            wait = 0.0 if (self.ready or shared.again
                            or self._may_go_on) else (
-                WHILE_WAITING if context.waiting else
-                WHILE_PAUSED if self.acceptor.is_paused else SWEEP)
+                WHILE_WAITING_S if shared.waiting else
+                WHILE_PAUSED_S if self.acceptor.is_paused else SWEEP_S)
             self._may_go_on = False
-            found = self._rest = iter(context.poller.poll(wait))
-        context.tick()
-        channels, ready, sources = context.channels, self.ready, self._sources
+            found = self._rest = iter(shared.poller.poll(wait))
+        shared.tick()
+        connections, ready = shared.connections, self.ready
+        sources = self._sources
         for fd, events in found:
-            channel = channels.get(fd)
-            if channel is None:
+            connection = connections.get(fd)
+            if connection is None:
                 sources.append(fd)
                 continue
             # Only we make a connection busy, so the lock can wait.
-            if channel.is_busy and not self._is_released(channel, events):
+            if connection.is_busy and not self._is_released(
+                    connection, events):
                 continue
             # What _handle does, at less expense.
             try:
-                if channel.handle(events):
-                    ready.append(channel)
-                    grace = channel.grace
+                if connection.handle(events):
+                    ready.append(connection)
+                    grace = connection.grace
                     if grace:
                         return grace
             except BaseException:  # noqa: BLE001 (threads go on)
-                report(CLOSED, channel)
-                channel.give_up()
+                report(CLOSED, connection)
+                connection.give_up()
         self._rest = None
         # Connections are accepted last: a new one may have the descriptor of
         # one of which an event was still to come.
         while sources:
             self._source(sources.pop())
-        if context.now >= self._next_sweep:
+        if shared.now >= self._next_sweep:
             self._sweep()
         elif self.acceptor.is_paused:
             self.acceptor.resume()
-        grace = self._again() if context.again else 0.0
-        if context.waiting:
+        grace = self._again() if shared.again else 0.0
+        if shared.waiting:
             grace += self._end_waits()
         return grace
 
-    def _is_released(self, channel: Channel, events: int) -> bool:
+    def _is_released(self, connection: Connection, events: int) -> bool:
         """Leave a busy connection a note; whether it has become ours."""
-        with self.context.lock:
-            if not channel.is_busy:
+        with self.shared.lock:
+            if not connection.is_busy:
                 return True
-            channel.events |= events & READABLE
+            connection.events |= events & READABLE
         if events & GONE:
-            channel.output.abort()
-        if not (events & WRITE and channel.output.parts):
+            connection.output.abort()
+        if not (events & WRITE and connection.output.pending):
             return False
-        channel.advance()
+        connection.flush()
         # Its worker may have left the rest to us, and this was the rest.
-        with self.context.lock:
-            return not channel.is_busy
+        with self.shared.lock:
+            return not connection.is_busy
 
-    def _handle(self, channel: Channel, events: int) -> float:
+    def _handle(self, connection: Connection, events: int) -> float:
         """Go on with a connection; the `grace` of a request then complete."""
-        if not safely(channel, channel.handle, events):
+        if not safely(connection, connection.handle, events):
             return 0.0
-        self.ready.append(channel)
-        return channel.grace
+        self.ready.append(connection)
+        return connection.grace
 
     def _source(self, fd: int) -> None:
-        if fd == self.context.waker.fd:
+        if fd == self.shared.waker.fd:
             # In this order: what is called now needs no further wake-up.
-            self.context.waker.drain()
+            self.shared.waker.drain()
             while self._calls:
                 self._call(self._calls.popleft())
         elif fd == self.acceptor.fd:
@@ -267,17 +270,17 @@ class Loop:
     def accept(self) -> int:
         """Take new connections, to look soon what they say; how many."""
         found = self.acceptor.accept()
-        self.context.again.extend(found)
+        self.shared.again.extend(found)
         return len(found)
 
     def _again(self) -> float:
         """Go on with those that were not done; the `grace` of a request."""
-        again = self.context.again
+        again = self.shared.again
         for _ in range(len(again)):
-            channel = again.popleft()
-            if (not channel.is_busy
-                    or self._is_released(channel, READ | WRITE)):
-                grace = self._handle(channel, READ | WRITE)
+            connection = again.popleft()
+            if (not connection.is_busy
+                    or self._is_released(connection, READ | WRITE)):
+                grace = self._handle(connection, READ | WRITE)
                 if grace:
                     return grace
         return 0.0
@@ -287,36 +290,36 @@ class Loop:
 
         The `grace` of the first that is complete then.
         """
-        waiting = self.context.waiting
+        waiting = self.shared.waiting
         while waiting:
-            channel = waiting[0]
-            if channel.is_busy:
+            connection = waiting[0]
+            if connection.is_busy:
                 # A worker has just left it there, and is not done with it.
                 break
-            if not safely(channel, channel.end_wait) and (
-                    channel.is_waiting):
+            if not safely(connection, connection.end_wait) and (
+                    connection.is_waiting):
                 break
             waiting.popleft()
-            grace = self._handle(channel, 0)
+            grace = self._handle(connection, 0)
             if grace:
                 self._may_go_on = True
                 return grace
         return 0.0
 
     def _sweep(self) -> None:
-        context = self.context
-        stood_still = (0 < self._next_sweep < context.now - 2 * SWEEP
+        shared = self.shared
+        stood_still = (0 < self._next_sweep < shared.now - 2 * SWEEP_S
                        and not self._stood_still)
-        self._next_sweep = context.now + SWEEP
+        self._next_sweep = shared.now + SWEEP_S
         self._stood_still = stood_still
         if stood_still:
             # What clients have sent meanwhile is to be read first.
             return
-        for channel in list(context.channels.values()):
-            if not channel.is_busy and safely(
-                    channel, channel.check, context.now):
-                self.ready.append(channel)
-        context.memory.tidy()
+        for connection in list(shared.connections.values()):
+            if not connection.is_busy and safely(
+                    connection, connection.check, shared.now):
+                self.ready.append(connection)
+        shared.buffer_pool.trim()
         if self.acceptor.is_paused:
             self.acceptor.make_room()
             self.acceptor.resume()

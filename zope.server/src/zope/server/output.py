@@ -17,49 +17,49 @@ from collections import deque
 from typing import IO
 
 from zope.server.errors import Disconnected
-from zope.server.files import TURN
+from zope.server.files import TURN_BYTES
 from zope.server.files import FilePart
 from zope.server.files import SpoolPart
-from zope.server.rate import Pace
+from zope.server.rate import MinimumRate
 from zope.server.settings import Settings
 
 logger = logging.getLogger('zope.server')
 
 # How often a thread that waits looks whether the client still reads.
-LOOK = 1.0
+LOOK_S = 1.0
 INT = struct.Struct('i')
 # Who reads slowly acknowledges in lumps, each time its buffer has room again.
-LUMP = 128 * 2 ** 10
+BURST_BYTES = 128 * 2 ** 10
 
 
-class Output:
+class SendBuffer:
     """The sending side of a connection.
 
     `send`, `send_pair`, `send_file` and `wait` are for the one thread that
-    answers a request; `advance` is for whoever polls.  `parts` is what is
+    answers a request; `flush` is for whoever polls.  `pending` is what is
     kept.
     """
 
-    __slots__ = ('_sock', '_settings', 'parts', '_size', '_sent', '_pace',
-                 '_lock', '_gate', 'is_broken')
+    __slots__ = ('_sock', '_settings', 'pending', '_size', '_sent', '_rate',
+                 '_lock', '_writable', 'is_broken')
 
     def __init__(self, sock: socket.socket, settings: Settings) -> None:
         self._sock = sock
         self._settings = settings
-        self.parts: deque[memoryview | FilePart] = deque()
+        self.pending: deque[memoryview | FilePart] = deque()
         self._size = 0
         # Of what was kept.
         self._sent = 0
-        self._pace = Pace(LUMP)
+        self._rate = MinimumRate(BURST_BYTES)
         self._lock = threading.Lock()
-        self._gate: threading.Lock | None = None
+        self._writable: threading.Lock | None = None
         self.is_broken = False
 
     def send(self, data: bytes) -> None:
         """Send, or keep; Disconnected when there is nobody to send to."""
         self._check()
         sent = 0
-        if not self.parts:
+        if not self.pending:
             try:
                 sent = self._sock.send(data)
             except BlockingIOError:
@@ -74,7 +74,7 @@ class Output:
         """Send two pieces without joining them."""
         self._check()
         sent = 0
-        if not self.parts:
+        if not self.pending:
             try:
                 sent = self._sock.sendmsg((head, data))
             except BlockingIOError:
@@ -110,7 +110,7 @@ class Output:
     def _push(self) -> None:
         # Only a socket that has refused something tells when it takes more,
         # so this must come after something is kept, and go on until then.
-        while self.advance():
+        while self.flush():
             pass
 
     def _store(self, data: memoryview) -> None:
@@ -125,13 +125,13 @@ class Output:
             self._spill(data)
 
     def _enter(self, part: memoryview | FilePart, size: int) -> None:
-        if not self.parts:
-            self._pace.begin(time.monotonic(), self._taken())
-        self.parts.append(part)
+        if not self.pending:
+            self._rate.begin(time.monotonic(), self._taken())
+        self.pending.append(part)
         self._size += size
 
     def _spool(self) -> SpoolPart | None:
-        last = self.parts[-1] if self.parts else None
+        last = self.pending[-1] if self.pending else None
         if (isinstance(last, SpoolPart)
                 and last.end < self._settings.output_spool_size):
             return last
@@ -150,48 +150,48 @@ class Output:
                          ' memory keeps it: %s', error)
             self._enter(data, len(data))
 
-    def advance(self) -> bool:
+    def flush(self) -> bool:
         """Send what the socket takes; whether to come back at once.
 
         For the sake of others it ends after a while even if the socket would
         take more.
         """
         with self._lock:
-            return self._advance()
+            return self._flush()
 
-    def _advance(self) -> bool:
-        left = TURN
+    def _flush(self) -> bool:
+        left = TURN_BYTES
         try:
-            while self.parts and left > 0:
+            while self.pending and left > 0:
                 sent = self._send_first()
                 self._size -= sent
                 self._sent += sent
                 left -= sent
         except BlockingIOError:
-            left = TURN
+            left = TURN_BYTES
         except OSError:
             self._break()
-        if self._gate is not None and (
+        if self._writable is not None and (
                 self.is_broken
                 or self._size <= self._settings.output_buffer_size):
-            self._open_gate()
-        return bool(self.parts) and left <= 0
+            self._set_writable()
+        return bool(self.pending) and left <= 0
 
     def _send_first(self) -> int:
-        part = self.parts[0]
+        part = self.pending[0]
         if isinstance(part, FilePart):
             sent = part.send(self._sock)
             if not sent:
                 raise OSError('the file has become shorter')
             if not part.left:
-                self.parts.popleft()
+                self.pending.popleft()
                 part.close()
             return sent
         sent = self._sock.send(part)
         if sent == len(part):
-            self.parts.popleft()
+            self.pending.popleft()
         else:
-            self.parts[0] = self._trimmed(part[sent:])
+            self.pending[0] = self._trimmed(part[sent:])
         return sent
 
     def _trimmed(self, rest: memoryview) -> memoryview:
@@ -210,9 +210,9 @@ class Output:
             with self._lock:
                 if self._size <= settings.output_buffer_size:
                     break
-                gate = self._gate = threading.Lock()
-                gate.acquire()
-            if not gate.acquire(timeout=LOOK) and self.is_stalled(
+                writable = self._writable = threading.Lock()
+                writable.acquire()
+            if not writable.acquire(timeout=LOOK_S) and self.is_stalled(
                     time.monotonic()):
                 self.abort()
             self._check()
@@ -221,7 +221,7 @@ class Output:
         """Whether the client reads what is kept too slowly."""
         settings = self._settings
         with self._lock:
-            return bool(self.parts) and self._pace.lags(
+            return bool(self.pending) and self._rate.is_too_slow(
                 now, self._taken(), settings.send_timeout,
                 settings.minimum_rate)
 
@@ -245,14 +245,14 @@ class Output:
 
     def _break(self) -> None:
         self.is_broken = True
-        for part in self.parts:
+        for part in self.pending:
             if isinstance(part, FilePart):
                 part.close()
-        self.parts.clear()
+        self.pending.clear()
         self._size = 0
-        self._open_gate()
+        self._set_writable()
 
-    def _open_gate(self) -> None:
-        if self._gate is not None:
-            self._gate.release()
-            self._gate = None
+    def _set_writable(self) -> None:
+        if self._writable is not None:
+            self._writable.release()
+            self._writable = None

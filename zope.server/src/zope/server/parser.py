@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import httptools
-from zope.server.errors import Refusal
+from zope.server.errors import HTTPError
 from zope.server.settings import Settings
 
 END = b'\r\n\r\n'
@@ -18,7 +18,7 @@ PRELUDE = (b'POST / HTTP/1.1\r\n'
            b'Host: x\r\n'
            b'Transfer-Encoding: chunked\r\n\r\n')
 PRELUDE_FIELDS = 2
-LIKELY_CHUNK_FRAMING = 24
+CHUNK_FRAMING_BYTES = 24
 
 
 class HeadParser:
@@ -29,7 +29,7 @@ class HeadParser:
         self._parser: httptools.HttpRequestParser | None = None
 
     def fields(self, head: bytes) -> list[tuple[bytes, bytes]]:
-        """The (name, value) pairs of a head; Refusal when it is not sound.
+        """The (name, value) pairs of a head; HTTPError when it is not sound.
 
         `head` ends with its first empty line.
         """
@@ -45,11 +45,12 @@ class HeadParser:
             self.forget()
         except httptools.HttpParserError as error:
             self.forget()
-            raise Refusal(400, f'The request is malformed: {error}.') from None
+            raise HTTPError(
+                400, f'The request is malformed: {error}.') from None
         if len(fields) != head.count(b'\r\n') - 2:
             # llhttp does not agree where lines end, or the head.
             self.forget()
-            raise Refusal(400, 'The request is malformed.')
+            raise HTTPError(400, 'The request is malformed.')
         return fields
 
     def forget(self) -> None:
@@ -83,7 +84,7 @@ class ChunkedParser:
         self._tail = b''
         self._may_end = False
         self._messages = 0
-        self._failure: Refusal | None = None
+        self._failure: HTTPError | None = None
         self.is_complete = False
         self._parser = httptools.HttpRequestParser(self)
         self._parser.feed_data(PRELUDE)
@@ -135,13 +136,13 @@ class ChunkedParser:
         except httptools.HttpParserError as error:
             if self._failure is not None:
                 raise self._failure from None
-            raise Refusal(
+            raise HTTPError(
                 400, f'The chunked body is malformed: {error}.') from None
         if self._messages > 1:
             # llhttp does not agree where the body ends.
-            raise Refusal(400, 'The chunked body is malformed.')
+            raise HTTPError(400, 'The chunked body is malformed.')
         if self._framing > self._allowed:
-            raise Refusal(400, 'Chunk extensions or trailers are too long.')
+            raise HTTPError(400, 'Chunk extensions or trailers are too long.')
 
     # What llhttp calls.
 
@@ -151,14 +152,14 @@ class ChunkedParser:
 
     def on_chunk_header(self) -> None:
         """The size of a chunk has been read."""
-        self._allowed += LIKELY_CHUNK_FRAMING
+        self._allowed += CHUNK_FRAMING_BYTES
 
     def on_body(self, data: bytes) -> None:
         """Data of the body."""
         self._framing -= len(data)
         try:
             self._write(data)
-        except Refusal as refusal:
+        except HTTPError as refusal:
             self._failure = refusal
             raise
 
@@ -166,7 +167,7 @@ class ChunkedParser:
         """A trailer: dropped, since it must never pass for a header."""
         self._trailers += 1
         if self._trailers > self._settings.max_request_fields:
-            self._failure = Refusal(431, 'There are too many trailers.')
+            self._failure = HTTPError(431, 'There are too many trailers.')
             raise self._failure
 
     def on_message_complete(self) -> None:

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 
-class Pace:
+class MinimumRate:
     """Looks now and then at how much has moved: bytes, ever growing.
 
     There is a time in which nothing has to move; what moves at a rate may
@@ -10,22 +10,22 @@ class Pace:
     moved, it begins anew: who is fast and then stops is waited for twice that
     time at most, however much has moved before.
 
-    What moves in lumps of about `lump` bytes may keep so much of what it was
+    What moves in lumps of about `burst` bytes may keep so much of what it was
     faster, and is waited for as much longer.
     """
 
-    __slots__ = ('_began', '_moved', '_lump')
+    __slots__ = ('_began', '_moved', '_burst')
 
-    def __init__(self, lump: int = 0) -> None:
+    def __init__(self, burst: int = 0) -> None:
         self._began = 0.0
         self._moved = 0
-        self._lump = lump
+        self._burst = burst
 
     def begin(self, now: float, moved: int = 0) -> None:
         """From now on it has to move."""
         self._began, self._moved = now, moved
 
-    def lags(self, now: float, moved: int, timeout: float,
+    def is_too_slow(self, now: float, moved: int, timeout: float,
              rate: int) -> bool:
         """Whether it is too slow: seconds, and bytes a second."""
         elapsed = now - self._began
@@ -34,5 +34,5 @@ class Pace:
         earned = (moved - self._moved) / rate
         if earned >= elapsed:
             ahead = int((earned - elapsed) * rate)
-            self.begin(now, moved - min(ahead, self._lump))
+            self.begin(now, moved - min(ahead, self._burst))
         return elapsed > timeout + earned

@@ -6,32 +6,32 @@ import time
 from typing import TYPE_CHECKING
 from typing import Any
 
-from zope.server.body import Block
 from zope.server.body import ChunkedBody
 from zope.server.body import LengthBody
-from zope.server.body import Store
+from zope.server.body import PreallocatedBody
+from zope.server.body import SpooledBody
 from zope.server.body import empty
-from zope.server.errors import Refusal
+from zope.server.errors import HTTPError
 from zope.server.parser import END
 from zope.server.parser import HeadParser
-from zope.server.rate import Pace
+from zope.server.rate import MinimumRate
 from zope.server.request import read
 from zope.server.tracelog import ENVIRON_KEY
 
 if TYPE_CHECKING:
-    from zope.server.shared import Context
+    from zope.server.shared import SharedState
     from zope.server.task import Task
 
 CR = 13
-LINE = 1000
+LINE_BYTES = 1000
 # From that on it pays to receive a body in its final place.
-BLOCK = 16384
+PREALLOCATED_BYTES = 16384
 # A body that finds no room in memory waits so long for some, unread, before it
 # goes to a file: mostly others are complete sooner, and memory is faster.  It
 # does not wait where nobody has given any back for so long.
-PATIENCE = 0.25
+PATIENCE_S = 0.25
 # So long for a block that others are about to give back.
-BRIEFLY = 0.05
+BRIEFLY_S = 0.05
 # Of a method, which is a token (RFC 9110, 5.6.2), or of an empty line.
 BEGINNING = re.compile(rb"[\w!#$%&'*+.^`|~-]|\r\Z", re.ASCII).match
 EMPTY_LINES = re.compile(rb'(?:\r\n)*').match
@@ -46,30 +46,30 @@ class Receiver:
     nothing is to be read.
     """
 
-    __slots__ = ('context', 'environ', 'must_continue', 'block', '_head',
+    __slots__ = ('shared', 'environ', 'must_continue', 'block', '_head',
                  '_parser', '_buffer', '_scanned', '_request', '_body',
-                 '_began', '_pace', '_trace', '_make', '_settings',
+                 '_began', '_rate', '_trace', '_make', '_settings',
                  'must_wait', '_rest')
 
-    def __init__(self, context: Context, environ: dict[str, Any],
+    def __init__(self, shared: SharedState, environ: dict[str, Any],
                  make: type[Task]) -> None:
         self._make = make
-        self._settings = context.settings
-        self.context = context
+        self._settings = shared.settings
+        self.shared = shared
         self.environ = environ
         self.must_continue = False
         self.must_wait = False
         self._rest = b''
-        self.block: Block | None = None
+        self.block: PreallocatedBody | None = None
         self._head = b''
         self._parser = HeadParser()
         self._buffer: bytes | bytearray = b''
         self._scanned = 0
         self._request: Task | None = None
-        self._body: Block | LengthBody | ChunkedBody | None = None
+        self._body: PreallocatedBody | LengthBody | ChunkedBody | None = None
         # When the body began.
         self._began = 0.0
-        self._pace = Pace()
+        self._rate = MinimumRate()
         self._trace: Any = None
 
     def has_begun(self) -> bool:
@@ -79,17 +79,17 @@ class Receiver:
     @property
     def first_line(self) -> bytes:
         """The request line, as far as it has come."""
-        return (self._buffer or self._head).partition(b'\r\n')[0][:LINE]
+        return (self._buffer or self._head).partition(b'\r\n')[0][:LINE_BYTES]
 
     def feed(self, data: bytes) -> bool:
         """Take data; whether a request is complete.
 
-        Refusal when what has come is not a request that can be answered.
+        HTTPError when what has come is not a request that can be answered.
         """
         if self._request is not None:
             return bool(data) and self._feed_body(data)
-        if self._trace is None and self.context.trace is not None:
-            self._trace = self.context.trace.begin()
+        if self._trace is None and self.shared.trace is not None:
+            self._trace = self.shared.trace.begin()
         if self._buffer:
             self._buffer += data
             data = self._buffer
@@ -114,7 +114,7 @@ class Receiver:
         self._head = head = bytes(data)
         settings = self._settings
         if end > settings.max_request_header_size:
-            raise Refusal(431, 'The header is too long.')
+            raise HTTPError(431, 'The header is too long.')
         request = self._request = read(head, self._parser, self.environ,
                                        settings, self._make)
         if request.body_length == 0:
@@ -128,7 +128,7 @@ class Receiver:
     def _keep(self, data: bytes | bytearray) -> None:
         """Keep the beginning of a head, as long as it can become one."""
         if not self._scanned:
-            self._pace.begin(self.context.now)
+            self._rate.begin(self.shared.now)
             data = bytearray(data)
         self._buffer, self._scanned = data, max(1, len(data) - 3)
         problem = self._problem(data)
@@ -136,20 +136,20 @@ class Receiver:
             self._head = bytes(data)
             raise problem
 
-    def _problem(self, data: bytes | bytearray) -> Refusal | None:
+    def _problem(self, data: bytes | bytearray) -> HTTPError | None:
         """Why this can never become a head, if so."""
         settings = self._settings
         if not BEGINNING(data):
             # Such as TLS, or a client of something else that was here before:
             # nobody waits for the end of that line.
-            return Refusal(400, 'This is no HTTP request.')
+            return HTTPError(400, 'This is no HTTP request.')
         if data.count(b'\n') != data.count(b'\r\n'):
-            return Refusal(400, 'Lines must end in CR LF.')
+            return HTTPError(400, 'Lines must end in CR LF.')
         most = settings.max_request_line
         if len(data) > most + 1 and data.find(b'\r\n', 0, most + 2) < 0:
-            return Refusal(414, 'The request line is too long.')
+            return HTTPError(414, 'The request line is too long.')
         if len(data) > settings.max_request_header_size:
-            return Refusal(431, 'The header is too long.')
+            return HTTPError(431, 'The header is too long.')
         return None
 
     def _begin_body(self, rest: bytes) -> bool:
@@ -157,15 +157,16 @@ class Receiver:
         self._parser.forget()
         # A worker that looks for a next request has no other clock.
         self._began = time.monotonic()
-        self._pace.begin(self._began)
+        self._rate.begin(self._began)
         self.must_continue = request.expects_continue and not rest
         settings = self._settings
         if length is None:
-            store = Store(settings, self.context.memory)
+            store = SpooledBody(settings, self.shared.buffer_pool)
             self._body = ChunkedBody(store, settings)
-        elif BLOCK < length - len(rest) and length <= self._most_in_memory:
+        elif (PREALLOCATED_BYTES < length - len(rest)
+              and length <= self._most_in_memory):
             self._rest = rest
-            if self.context.waiting or not self._begin_storing():
+            if self.shared.waiting or not self._begin_storing():
                 self.must_wait = True
                 return False
             rest = self._take_rest()
@@ -175,7 +176,8 @@ class Receiver:
 
     @property
     def _most_in_memory(self) -> int:
-        return min(self._settings.body_spool_size, self.context.memory.limit)
+        return min(self._settings.body_spool_size,
+                   self.shared.buffer_pool.limit)
 
     def _begin_storing(self) -> bool:
         """Find the body a place; False when it is to wait for one.
@@ -183,18 +185,19 @@ class Receiver:
         That is a block of memory, or a file when it has waited for that, or
         would do so for nothing.
         """
-        memory, length = self.context.memory, self._request.body_length
+        memory, length = self.shared.buffer_pool, self._request.body_length
         now = time.monotonic()
-        if now < BRIEFLY + self._began and memory.is_lively(length, now):
+        if now < BRIEFLY_S + self._began and memory.should_wait(length, now):
             return False
         found = memory.block(length)
         if found is not None:
-            block = self.block = self._body = Block(length, memory, found)
+            block = self.block = self._body = PreallocatedBody(
+                length, memory, found)
             rest = self._take_rest()
             block.space()[:len(rest)] = rest
             block.fill(len(rest))
             return True
-        if now < PATIENCE + min(self._began, memory.moved_at):
+        if now < PATIENCE_S + min(self._began, memory.last_release):
             return False
         self._into_file()
         return True
@@ -205,15 +208,15 @@ class Receiver:
         return rest
 
     def _into_file(self) -> None:
-        self._body = LengthBody(self._request.body_length, Store(
-            self._settings, self.context.memory))
+        self._body = LengthBody(self._request.body_length, SpooledBody(
+            self._settings, self.shared.buffer_pool))
 
     def end_wait(self) -> bytes | None:
         """After `must_wait`: what to `feed` now; None while it must go on."""
         if not self._begin_storing():
             return None
         # Until now nobody has read what the client sends.
-        self._pace.begin(self.context.now)
+        self._rate.begin(self.shared.now)
         self.must_wait = False
         return self._take_rest()
 
@@ -255,7 +258,7 @@ class Receiver:
             task.store, self._body = self._body.store, None
         return task
 
-    def overdue(self, now: float) -> Refusal | None:
+    def overdue(self, now: float) -> HTTPError | None:
         """Why what has begun is not waited for any longer, if so."""
         settings = self._settings
         if self._body is not None:
@@ -265,8 +268,8 @@ class Receiver:
             limit, size = settings.header_timeout, len(self._buffer)
         else:
             return None
-        if self._pace.lags(now, size, limit, settings.minimum_rate):
-            return Refusal(408, 'The request has not come in time.')
+        if self._rate.is_too_slow(now, size, limit, settings.minimum_rate):
+            return HTTPError(408, 'The request has not come in time.')
         return None
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from typing import TypeVar
 from urllib.parse import unquote_to_bytes
 
-from zope.server.errors import Refusal
+from zope.server.errors import HTTPError
 from zope.server.parser import HeadParser
 from zope.server.settings import Settings
 
@@ -84,12 +84,12 @@ def read(head: bytes, parser: HeadParser, base: dict[str, Any],
         raise bad_request_line(head)
     method, target, minor = match.groups()
     if method not in METHODS:
-        raise Refusal(501, 'The method is not supported.')
+        raise HTTPError(501, 'The method is not supported.')
     if match.end() - 2 > settings.max_request_line:
-        raise Refusal(414, 'The request line is too long.')
+        raise HTTPError(414, 'The request line is too long.')
     fields = parser.fields(head)
     if len(fields) > settings.max_request_fields:
-        raise Refusal(431, 'There are too many header fields.')
+        raise HTTPError(431, 'There are too many header fields.')
     environ = base.copy()
     is_padded = b' \r\n' in head or b'\t\r\n' in head
     for name, raw in fields:
@@ -105,24 +105,24 @@ def read(head: bytes, parser: HeadParser, base: dict[str, Any],
     request = make(environ, METHODS[method], VERSIONS[minor])
     if not request.minor:
         environ['SERVER_PROTOCOL'] = 'HTTP/1.0'
-    locate(request, target.decode())
+    set_target(request, target.decode())
     if 'CONTENT_LENGTH' in environ or 'HTTP_TRANSFER_ENCODING' in environ:
-        frame(request, settings)
+        set_framing(request, settings)
     if 'HTTP_CONNECTION' in environ:
-        connect(request)
+        set_persistence(request)
     if 'HTTP_EXPECT' in environ:
-        expect(request)
+        set_expect(request)
     return request
 
 
-def bad_request_line(head: bytes) -> Refusal:
+def bad_request_line(head: bytes) -> HTTPError:
     """What is wrong with a request line."""
     match = OTHER_LINE(head)
     if match is None:
-        return Refusal(400, 'The request line is malformed.')
+        return HTTPError(400, 'The request line is malformed.')
     if match[1] in (b'1.0', b'1.1'):
-        return Refusal(501, 'The method is not supported.')
-    return Refusal(505, 'Only HTTP/1.0 and HTTP/1.1 are supported.')
+        return HTTPError(501, 'The method is not supported.')
+    return HTTPError(505, 'Only HTTP/1.0 and HTTP/1.1 are supported.')
 
 
 def environ_key(name: bytes) -> str | None:
@@ -145,12 +145,12 @@ def environ_key(name: bytes) -> str | None:
 def join(key: str, raw: bytes, environ: dict[str, Any]) -> None:
     """Add a repeated field."""
     if key in ONCE:
-        raise Refusal(400, 'A header field must not be repeated.')
+        raise HTTPError(400, 'A header field must not be repeated.')
     joint = '; ' if key == 'HTTP_COOKIE' else ', '
     environ[key] += joint + raw.decode('latin-1')
 
 
-def locate(request: Request, target: str) -> None:
+def set_target(request: Request, target: str) -> None:
     """What is asked for, from which host."""
     environ = request.environ
     environ['REQUEST_METHOD'] = request.method
@@ -158,14 +158,14 @@ def locate(request: Request, target: str) -> None:
     if 'HTTP_HOST' in environ:
         host = environ['HTTP_HOST']
         if host not in hosts and not is_host(host):
-            raise Refusal(400, 'The Host field is malformed.')
+            raise HTTPError(400, 'The Host field is malformed.')
     elif request.minor:
-        raise Refusal(400, 'The Host field is missing.')
+        raise HTTPError(400, 'The Host field is missing.')
     if target[0] == '/' and '%' not in target and '#' not in target:
         environ['PATH_INFO'], _, environ['QUERY_STRING'] = (
             target.partition('?'))
         return
-    environ['PATH_INFO'], environ['QUERY_STRING'], host = split(
+    environ['PATH_INFO'], environ['QUERY_STRING'], host = split_target(
         target, request.method)
     if host is not None:
         # RFC 9112, 3.2.2: the target's host counts, not the field's.
@@ -181,12 +181,12 @@ def is_host(value: str) -> bool:
     return True
 
 
-def split(target: str, method: str) -> tuple[str, str, str | None]:
+def split_target(target: str, method: str) -> tuple[str, str, str | None]:
     """The target of a request -> (PATH_INFO, QUERY_STRING, host).
 
     The host is None unless the target names one.  The path has its escapes
     resolved into bytes that are decoded as latin-1, as PEP 3333 wants.
-    Refusal when the target is of no form that this method has.
+    HTTPError when the target is of no form that this method has.
     """
     host = None
     if target[0] != '/':
@@ -194,11 +194,11 @@ def split(target: str, method: str) -> tuple[str, str, str | None]:
             return '', '', None
         host, target = split_absolute(target)
     if '#' in target:
-        raise Refusal(400, 'The target has a fragment.')
+        raise HTTPError(400, 'The target has a fragment.')
     path, _, query = target.partition('?')
     if '%' in path:
         if BROKEN_ESCAPE(path):
-            raise Refusal(400, 'The path has a malformed escape.')
+            raise HTTPError(400, 'The path has a malformed escape.')
         path = unquote_to_bytes(path).decode('latin-1')
     return path, query, host
 
@@ -207,33 +207,33 @@ def split_absolute(target: str) -> tuple[str, str]:
     """``http://HOST/PATH`` -> (host, path); the path always has its ``/``."""
     match = ABSOLUTE(target)
     if match is None or not is_host(match[1]) or match[1].startswith(':'):
-        raise Refusal(400, 'The target is not one that a server can have.')
+        raise HTTPError(400, 'The target is not one that a server can have.')
     rest = match[2]
     return match[1], rest if rest.startswith('/') else '/' + rest
 
 
-def frame(request: Request, settings: Settings) -> None:
+def set_framing(request: Request, settings: Settings) -> None:
     """How long the body is."""
     environ = request.environ
     coding = environ.pop('HTTP_TRANSFER_ENCODING', None)
     length = environ.get('CONTENT_LENGTH')
     if coding is not None:
         if length is not None or not request.minor:
-            raise Refusal(400, 'Transfer-Encoding has no place here.')
+            raise HTTPError(400, 'Transfer-Encoding has no place here.')
         if coding.lower() != 'chunked':
-            raise Refusal(501, 'The only transfer coding is chunked.')
+            raise HTTPError(501, 'The only transfer coding is chunked.')
         request.body_length = None
     elif length is not None:
         if not (length.isascii() and length.isdigit()) or (
                 len(length) > DIGITS and length[0] == '0'):
-            raise Refusal(400, 'The Content-Length is malformed.')
+            raise HTTPError(400, 'The Content-Length is malformed.')
         digits = length.lstrip('0') or '0'
         if len(digits) > 19 or int(digits) > settings.max_request_body_size:
-            raise Refusal(413, 'The body is too large.')
+            raise HTTPError(413, 'The body is too large.')
         request.body_length = int(digits)
 
 
-def connect(request: Request) -> None:
+def set_persistence(request: Request) -> None:
     """What becomes of the connection."""
     found = tokens(request.environ['HTTP_CONNECTION'].lower())
     if 'close' in found:
@@ -242,9 +242,9 @@ def connect(request: Request) -> None:
         request.keep_alive = True
 
 
-def expect(request: Request) -> None:
+def set_expect(request: Request) -> None:
     """Whether to answer before the body."""
     if request.minor:
         if request.environ['HTTP_EXPECT'].lower() != '100-continue':
-            raise Refusal(417, 'The only expectation is 100-continue.')
+            raise HTTPError(417, 'The only expectation is 100-continue.')
         request.expects_continue = request.body_length != 0

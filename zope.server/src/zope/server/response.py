@@ -12,13 +12,13 @@ from zope.server.headers import shown
 from zope.server.request import Request
 
 if TYPE_CHECKING:
-    from zope.server.connection import Channel
-    from zope.server.shared import Context
+    from zope.server.connection import Connection
+    from zope.server.shared import SharedState
 
 logger = logging.getLogger('zope.server.requests')
 
 # Smaller bodies are joined with the head.
-JOINED = 32768
+JOINED_BYTES = 32768
 
 
 class Writer(Request):
@@ -30,8 +30,8 @@ class Writer(Request):
     not be finished.
     """
 
-    channel: Channel
-    context: Context
+    connection: Connection
+    shared: SharedState
     code = 0
     status_line = lines = ''
     length: int | None = None
@@ -43,7 +43,7 @@ class Writer(Request):
     def __str__(self) -> str:
         """The request as logs show it: its text is quoted."""
         return (f'{self.method} {shown(self.target)} from'
-                f' {self.channel.environ["REMOTE_ADDR"]}')
+                f' {self.connection.environ["REMOTE_ADDR"]}')
 
     def has_body(self) -> bool:
         """Whether the response may have one."""
@@ -55,16 +55,16 @@ class Writer(Request):
             raise ResponseError('start_response was not called')
         head = self._head(len(data))
         if not self.has_body():
-            self.channel.send(head)
+            self.connection.send(head)
             return
         if self.missing != len(data):
             data = self._measured(data)
             if self.missing:
                 self.fall_short()
-        if len(data) < JOINED:
-            self.channel.send(head + data)
+        if len(data) < JOINED_BYTES:
+            self.connection.send(head + data)
         else:
-            self.channel.send_pair(head, data)
+            self.connection.send_pair(head, data)
         self.sent = len(data)
 
     def send_some(self, data: bytes) -> None:
@@ -82,7 +82,7 @@ class Writer(Request):
         if self.is_chunked:
             data = b'%x\r\n%b\r\n' % (size, data)
         if head or data:
-            self.channel.send(head + data)
+            self.connection.send(head + data)
         self.sent += size
 
     def send_end(self) -> None:
@@ -90,7 +90,7 @@ class Writer(Request):
         if not self.is_head_sent:
             self.send_whole(b'')
         elif self.is_chunked:
-            self.channel.send(b'0\r\n\r\n')
+            self.connection.send(b'0\r\n\r\n')
         elif self.missing and self.has_body():
             self.fall_short()
 
@@ -102,19 +102,19 @@ class Writer(Request):
         offset, left = stretch
         if self.length is not None:
             left = min(left, self.length)
-        self.channel.send(self._head(left))
+        self.connection.send(self._head(left))
         if self.has_body():
             self.missing -= left
             self.sent += left
             if left:
-                self.channel.send_file(wrapper.file, offset, left)
+                self.connection.send_file(wrapper.file, offset, left)
             if self.missing:
                 self.fall_short()
         return True
 
     def _head(self, total: int | None) -> bytes:
         """The head, after which `total` bytes come if it is known."""
-        context, minor = self.context, self.minor
+        shared, minor = self.shared, self.minor
         length = total if self.length is None else self.length
         if length is not None and self.code != 204 and (
                 self.code != 304 or self.length is not None):
@@ -122,16 +122,16 @@ class Writer(Request):
             framing = f'Content-Length: {length}\r\n'
         else:
             framing = self._unknown_length()
-        if context.is_draining and not self.channel.has_more():
+        if shared.is_draining and not self.connection.has_more():
             self.keep_alive = False
         if not self.keep_alive:
             framing += 'Connection: close\r\n'
         elif not minor:
             framing += 'Connection: keep-alive\r\n'
-        tail = context.tail
+        tail = shared.tail
         if self.special:
-            tail = (('' if self.special & SERVER else context.server)
-                    + ('' if self.special & DATE else context.date) + '\r\n')
+            tail = (('' if self.special & SERVER else shared.server)
+                    + ('' if self.special & DATE else shared.date) + '\r\n')
         self.is_head_sent = True
         return (f'HTTP/1.{minor} {self.status_line}{self.lines}{framing}'
                 f'{tail}').encode('latin-1')

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from zope.server.accesslog import AccessLog
-from zope.server.connection import Channel
+from zope.server.connection import Connection
 from zope.server.engine import Engine
 from zope.server.engine import Statistics
 from zope.server.errors import ServerError
 from zope.server.settings import Settings
-from zope.server.shared import Context
+from zope.server.shared import SharedState
 from zope.server.tracelog import TraceLog
 
 
@@ -80,7 +80,7 @@ class Server:
     `connection_class` can be replaced in subclasses.
     """
 
-    connection_class = Channel
+    connection_class = Connection
 
     def __init__(self, application: Callable, *, host: str = '',
                  port: int = 0, backlog: int = 1024,
@@ -96,43 +96,44 @@ class Server:
             raise
         true_port = self._socket.getsockname()[1]
         self.address: tuple[str, int] = (host, true_port)
-        context = Context(
+        shared = SharedState(
             application, (host or socket.gethostname(), true_port), chosen,
             TraceLog() if zservertracelog else None, self._access_log)
-        self._engine = Engine(
-            context, self._socket,
-            lambda sock, peer: self.connection_class(context, sock, peer),
+        self.engine = Engine(
+            shared, self._socket,
+            lambda sock, peer: self.connection_class(shared, sock, peer),
             f'zope.server-{true_port}', backlog)
 
     def start(self) -> None:
         """Start the loop and the threads, and return."""
         if self._access_log is not None:
             self._access_log.start()
-        self._engine.start()
+        self.engine.start()
 
     def call(self, function: Callable[[], object]) -> None:
         """Schedule `function` on the event-loop thread; return at once."""
-        self._engine.call(function)
+        self.engine.call(function)
 
     def drain(self, timeout: float,
-              is_hurried: Callable[[], bool] = lambda: False) -> int:
+              should_abort: Callable[[], bool] = lambda: False) -> int:
         """Stop accepting and finish; return how many requests had to be cut.
 
         Every connection that waits in the listen queue is still served.  The
-        drain ends after `timeout` seconds, or once `is_hurried` returns true.
+        drain ends after `timeout` seconds, or once `should_abort` returns
+        true.
         """
-        return self._engine.drain(timeout, self._socket.close, is_hurried)
+        return self.engine.drain(timeout, self._socket.close, should_abort)
 
     def close(self) -> None:
         """Close every socket and end every thread; may be repeated."""
-        self._engine.close()
+        self.engine.close()
         self._socket.close()
         if self._access_log is not None:
             self._access_log.close()
 
     def statistics(self) -> Statistics:
         """Return counts of requests, threads and connections."""
-        return self._engine.statistics()
+        return self.engine.statistics()
 
     def reopen_logs(self) -> None:
         """Open the log files anew, after a rotation has moved them."""

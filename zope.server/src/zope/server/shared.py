@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from typing import Any
 
-from zope.server.buffers import Memory
+from zope.server.buffers import BufferPool
 from zope.server.files import FileWrapper
 from zope.server.headers import http_date
 from zope.server.poller import Waker
@@ -18,15 +18,15 @@ from zope.server.settings import Settings
 
 if TYPE_CHECKING:
     from zope.server.accesslog import AccessLog
-    from zope.server.connection import Channel
+    from zope.server.connection import Connection
     from zope.server.tracelog import TraceLog
 
 
-class Context:
+class SharedState:
     """The state that connections share.
 
-    `lock` guards who owns a connection (see `channel`) and the counts;
-    `channels` has every open connection by its descriptor.
+    `lock` guards who owns a connection (see `connection`) and the counts;
+    `connections` has every open connection by its descriptor.
     """
 
     def __init__(self, application: Callable, address: tuple[str, int],
@@ -37,12 +37,12 @@ class Context:
         self.trace = trace
         self.access_log = access_log
         self.lock = threading.Lock()
-        self.channels: dict[int, Channel] = {}
+        self.connections: dict[int, Connection] = {}
         # Those that want another turn although no event will come.
-        self.again: deque[Channel] = deque()
-        self.memory = Memory(settings.body_memory)
+        self.again: deque[Connection] = deque()
+        self.buffer_pool = BufferPool(settings.body_memory)
         # Those whose bodies find no room in it.
-        self.waiting: deque[Channel] = deque()
+        self.waiting: deque[Connection] = deque()
         self.is_draining = False
         self.past_requests = 0
         # Whether what has not ended is to end at once.
@@ -67,9 +67,9 @@ class Context:
             self.waker.close()
             self.poller.close()
 
-    def come_again(self, channel: Channel) -> None:
+    def come_again(self, connection: Connection) -> None:
         """Give a connection another turn although no event will come."""
-        self.again.append(channel)
+        self.again.append(connection)
         self.waker.wake()
 
     def tick(self) -> None:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from zope.server.body import Store
+from zope.server.body import SpooledBody
 from zope.server.errors import Disconnected
 from zope.server.errors import ResponseError
 from zope.server.files import FileWrapper
@@ -18,9 +18,9 @@ from zope.server.response import Writer
 logger = logging.getLogger('zope.server.requests')
 
 # A body of that size has a grace: so many seconds a byte, at most so many.
-LARGE = 65536
-COPYING = 2e-10
-MOST = 500e-6
+LARGE_BYTES = 65536
+COPY_S_PER_BYTE = 2e-10
+MOST_GRACE_S = 500e-6
 FAILED = b'The server has met an error and cannot answer.\n'
 FAILED_HEADERS = [('Content-Type', 'text/plain; charset=utf-8')]
 
@@ -33,16 +33,16 @@ class Task(Writer):
     """
 
     began = 0.0
-    store: Store | None = None
+    store: SpooledBody | None = None
     _result: Any = None
 
     @property
     def grace(self) -> float:
         """Seconds that reading a large body may take, not counted as work."""
         store = self.store
-        if store is None or store.size < LARGE:
+        if store is None or store.size < LARGE_BYTES:
             return 0.0
-        return min(store.size * COPYING, MOST)
+        return min(store.size * COPY_S_PER_BYTE, MOST_GRACE_S)
 
     def run(self) -> bool:
         """Have the application answer; False while a file is being sent."""
@@ -50,7 +50,7 @@ class Task(Writer):
         if trace is not None:
             trace.application_begins()
         try:
-            self._result = result = self.context.application(
+            self._result = result = self.shared.application(
                 self.environ, self.start_response)
             if trace is not None:
                 trace.application_ends(self)
@@ -63,7 +63,7 @@ class Task(Writer):
             logger.exception('%s: the application failed', self)
             self._fail(error)
         return not (type(self._result) is FileWrapper
-                    and self.channel.output.parts)
+                    and self.connection.output.pending)
 
     def finish(self) -> None:
         """Close what the application has returned, and the body."""
@@ -74,8 +74,8 @@ class Task(Writer):
             except BaseException:
                 logger.exception('%s: close() of the response failed', self)
         self.drop()
-        if self.context.access_log is not None:
-            self.context.access_log.add(self)
+        if self.shared.access_log is not None:
+            self.shared.access_log.add(self)
         if self.trace is not None:
             self.trace.request_ends()
 

@@ -26,27 +26,27 @@ from queue import Empty
 from queue import SimpleQueue
 from typing import Any
 
-from zope.server.connection import Channel
+from zope.server.connection import Connection
 from zope.server.loop import Loop
 from zope.server.loop import report
 from zope.server.loop import safely
 
 # A request is quick when the application takes less, on average.
-QUICK = 100e-6
+QUICK_S = 100e-6
 WEIGHT = 1 / 64
 # Nothing counts for more: where a machine is busy, a thread that is kept from
 # running says nothing about the application.
-LONG = 5 * QUICK
+LONG_S = 5 * QUICK_S
 # So many requests are run before the average counts.
-TRIAL = 256
-TICK = 0.004
+TRIAL_REQUESTS = 256
+TICK_S = 0.004
 IDLE_TICKS = 5
 
-BATON = object()
+LEAD = object()
 STOP = object()
 
 
-class Workers:
+class ThreadPool:
     """The threads of a server."""
 
     def __init__(self, loop: Loop, count: int, name: str) -> None:
@@ -55,12 +55,12 @@ class Workers:
         self._name = name
         self._queue: SimpleQueue[Any] = SimpleQueue()
         # Has one item while the baton lies there.
-        self._laid_down: deque[None] = deque()
-        self._times_laid = 0
-        self._is_given_back = False
-        self._is_dozing = False
-        self._rouse: SimpleQueue[None] = SimpleQueue()
-        self._average = LONG
+        self._released: deque[None] = deque()
+        self._releases = 0
+        self._is_returned = False
+        self._is_parked = False
+        self._wakes: SimpleQueue[None] = SimpleQueue()
+        self._average = LONG_S
         self._served = 0
         self._is_stopping = False
         self._threads: list[threading.Thread] = []
@@ -85,7 +85,7 @@ class Workers:
         self._is_stopping = True
         if self._threads:
             self._loop.call(lambda: None)
-        self._rouse.put(None)
+        self._wakes.put(None)
         for _ in range(self._count):
             self._queue.put(STOP)
         deadline = time.monotonic() + timeout
@@ -93,7 +93,7 @@ class Workers:
             thread.join(max(0, deadline - time.monotonic()))
         return sum(thread.is_alive() for thread in self._threads)
 
-    def leftover(self) -> list[Channel]:
+    def leftover(self) -> list[Connection]:
         """After a stop: the connections whose requests nobody runs."""
         found, stops = list(self._loop.ready), 0
         with contextlib.suppress(Empty):
@@ -101,7 +101,7 @@ class Workers:
                 item = self._queue.get_nowait()
                 if item is STOP:
                     stops += 1
-                elif item is not BATON:
+                elif item is not LEAD:
                     found.append(item)
         # Those who are still in the application are to find theirs.
         for _ in range(stops):
@@ -115,47 +115,47 @@ class Workers:
             item = self._queue.get()
             if item is STOP:
                 return
-            if item is BATON:
-                if self._picks_up():
-                    self._hold()
+            if item is LEAD:
+                if self._take_lead():
+                    self._lead()
             else:
                 began = time.perf_counter() + item.grace
                 safely(item, item.serve)
                 self._note(time.perf_counter() - began)
                 self._pass_on(item)
 
-    def _picks_up(self) -> bool:
+    def _take_lead(self) -> bool:
         """Take the baton, if it lies there."""
         try:
-            self._laid_down.pop()
+            self._released.pop()
         except IndexError:
             return False
         return True
 
     def _note(self, seconds: float) -> None:
         """A request took so long."""
-        if seconds > LONG:
-            seconds = LONG
+        if seconds > LONG_S:
+            seconds = LONG_S
         elif seconds < 0:
             seconds = 0
         self._average += (seconds - self._average) * WEIGHT
         self._served += 1
 
-    def _pass_on(self, channel: Channel) -> None:
+    def _pass_on(self, connection: Connection) -> None:
         """Leave a connection, or its next request, to others."""
-        if safely(channel, channel.proceed):
-            self._queue.put(channel)
+        if safely(connection, connection.proceed):
+            self._queue.put(connection)
 
-    def _hold(self) -> None:
+    def _lead(self) -> None:
         """Poll and run what comes, while requests are quick."""
         loop = self._loop
         self._empty_queue()
         try:
-            while not self._is_stopping and self._average < QUICK:
+            while not self._is_stopping and self._average < QUICK_S:
                 began = loop.turn() + time.perf_counter()
                 for _ in range(len(loop.ready)):
                     if not self._run_ready():
-                        self._note(LONG)
+                        self._note(LONG_S)
                         return
                     ended = time.perf_counter()
                     self._note(ended - began)
@@ -165,15 +165,15 @@ class Workers:
                         break
         except BaseException:  # noqa: BLE001 (threads go on)
             report('the polling goes on: this must not happen')
-        self._is_given_back = True
-        self._laid_down.append(None)
-        self._rouse.put(None)
+        self._is_returned = True
+        self._released.append(None)
+        self._wakes.put(None)
 
     def _empty_queue(self) -> None:
         # What is there may wait for this very thread.
         try:
             while (item := self._queue.get_nowait()) is not STOP:
-                if item is not BATON:
+                if item is not LEAD:
                     self._loop.ready.append(item)
             self._queue.put(STOP)
         except Empty:
@@ -181,37 +181,37 @@ class Workers:
 
     def _run_ready(self) -> bool:
         """Run the first that is ready; whether the baton is still ours."""
-        channel = self._loop.ready.popleft()
-        self._times_laid += 1
-        self._laid_down.append(None)
-        if self._is_dozing:
-            self._is_dozing = False
-            self._rouse.put(None)
-        safely(channel, channel.serve)
-        if not self._picks_up():
-            self._pass_on(channel)
+        connection = self._loop.ready.popleft()
+        self._releases += 1
+        self._released.append(None)
+        if self._is_parked:
+            self._is_parked = False
+            self._wakes.put(None)
+        safely(connection, connection.serve)
+        if not self._take_lead():
+            self._pass_on(connection)
             return False
-        if safely(channel, channel.proceed):
-            self._loop.ready.append(channel)
+        if safely(connection, connection.proceed):
+            self._loop.ready.append(connection)
         return True
 
     # The polling thread.
 
     def _poll(self) -> None:
-        trial_ends = TRIAL
+        trial_ends = TRIAL_REQUESTS
         while not self._is_stopping:
             try:
                 self._loop.turn()
             except BaseException:  # noqa: BLE001 (threads go on)
                 report('the polling goes on: this must not happen')
-                time.sleep(TICK)
+                time.sleep(TICK_S)
             self._hand_out()
-            if self._average < QUICK and self._served > trial_ends:
-                self._laid_down.append(None)
-                self._queue.put(BATON)
+            if self._average < QUICK_S and self._served > trial_ends:
+                self._released.append(None)
+                self._queue.put(LEAD)
                 self._watch()
                 self._hand_out()
-                trial_ends = self._served + TRIAL
+                trial_ends = self._served + TRIAL_REQUESTS
 
     def _hand_out(self) -> None:
         ready = self._loop.ready
@@ -222,31 +222,31 @@ class Workers:
         """Return with the baton, once it lies there for too long."""
         seen, idle = -1, 0
         while not self._is_stopping:
-            if self._is_given_back:
-                self._is_given_back = False
-                if self._picks_up():
+            if self._is_returned:
+                self._is_returned = False
+                if self._take_lead():
                     return
-            if not self._laid_down:
-                idle = idle + 1 if self._times_laid == seen else 0
-            elif self._times_laid == seen and self._picks_up():
+            if not self._released:
+                idle = idle + 1 if self._releases == seen else 0
+            elif self._releases == seen and self._take_lead():
                 return
-            seen = self._times_laid
+            seen = self._releases
             if idle >= IDLE_TICKS:
-                self._doze()
+                self._park()
                 seen, idle = -1, 0
-            if self._is_roused(TICK):
+            if self._is_woken(TICK_S):
                 seen = -1
 
-    def _doze(self) -> None:
+    def _park(self) -> None:
         """Sleep until a worker begins a request."""
-        self._is_dozing = True
-        if not self._laid_down:
-            self._is_roused(None)
-        self._is_dozing = False
+        self._is_parked = True
+        if not self._released:
+            self._is_woken(None)
+        self._is_parked = False
 
-    def _is_roused(self, timeout: float | None) -> bool:
+    def _is_woken(self, timeout: float | None) -> bool:
         try:
-            self._rouse.get(timeout=timeout)
+            self._wakes.get(timeout=timeout)
         except Empty:
             return False
         return True
