@@ -8,7 +8,7 @@ from zc.zkzopeserver.recipe import files
 from zc.zkzopeserver.recipe import layout
 from zc.zkzopeserver.recipe import section
 from zc.zkzopeserver.recipe import trees
-from zc.zkzopeserver.recipe.buildout import refuse
+from zc.zkzopeserver.recipe.eggs import refuse
 from zc.zkzopeserver.recipe.part import Recipe
 from zc.zkzopeserver.recipe.part import plan
 

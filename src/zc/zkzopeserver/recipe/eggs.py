@@ -1,15 +1,19 @@
 """Scripts, made by zc.recipe.egg."""
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
+import zc.buildout
 import zc.recipe.egg
+from zc.buildout import easy_install
 
-from zc.zkzopeserver.recipe.buildout import network
+from zc.zkzopeserver.options import OptionsError
 
 OURS = 'zc.zkzopeserver'
 START = 'zc.zkzopeserver.start:main'
@@ -97,3 +101,28 @@ def requirements(listed: Iterable[str], uses: Iterable[str],
                         for server in servers))) if is_wanted]
     ours = OURS + (f'[{",".join(extras)}]' if extras else '')
     return list(dict.fromkeys([*listed, *distributions(uses), ours]))
+
+
+def refuse(name: str, problems: Iterable[str]) -> None:
+    """Raise one UserError for all the problems of a section, if any."""
+    problems = list(dict.fromkeys(problems))
+    if problems:
+        raise zc.buildout.UserError(str(OptionsError(problems, f'[{name}]')))
+
+
+@contextlib.contextmanager
+def network(buildout: Any) -> Iterator[None]:
+    """Where eggs are looked for: in an offline run, nowhere outside.
+
+    For a distribution that is missing, buildout would ask the default index
+    even then, and read through all of it.
+    """
+    if buildout['buildout'].get('offline') != 'true':
+        yield
+        return
+    before = easy_install.default_index_url
+    easy_install.default_index_url = f'file://{os.devnull}'
+    try:
+        yield
+    finally:
+        easy_install.default_index_url = before

@@ -7,15 +7,24 @@ needed.
 """
 from __future__ import annotations
 
+import configparser
+import os
+import tempfile
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
+
+from paste.deploy import loadwsgi
 
 EMPTY = '__empty__'
 GUARD = f'%({EMPTY})s'
 COMMENTS = '#', ';'
 INDENT = '    '
 
+SCRATCH = '-scratch.ini'
+
 Section = tuple[str, Mapping[str, str]]
+Sections = dict[str, dict[str, str]]
 
 
 def render(sections: Iterable[Section], text: str = '') -> str:
@@ -88,3 +97,97 @@ def unwritable_name(name: str) -> str:
         return (f'the name {name!r}, which an ini cannot hold: no `=`, `:` or'
                 ' line break, no `[`, `#` or `;` in front')
     return ''
+
+
+def problems(text: str, directory: str,
+             written: Iterable[tuple[str, Mapping[str, str]]],
+             ) -> list[str]:
+    """What is wrong with the ini that would be a file in `directory`.
+
+    PasteDeploy's loader reads it: each section must be readable, the main
+    application and server must be found, what they refer to in the file must
+    be there, and the values in `written` must come back as they are.
+    """
+    try:
+        loader = load(text, directory)
+        found = {name: dict(loader.parser.items(name))
+                 for name in loader.parser.sections()}
+        found['DEFAULT'] = shared = dict(loader.parser.defaults())
+    except (configparser.Error, ValueError) as error:
+        return [f'the ini cannot be read: {_one_line(error)}']
+    return [*_changed(found, shared, written), *_missing(loader, found)]
+
+
+def load(text: str, directory: str) -> loadwsgi.ConfigLoader:
+    """PasteDeploy's loader with the text, as if it were in `directory`."""
+    with tempfile.NamedTemporaryFile('w', suffix=SCRATCH,
+                                     encoding='utf-8') as file:
+        file.write(text)
+        file.flush()
+        loader = loadwsgi.ConfigLoader(file.name)
+    loader.update_defaults({'here': directory,
+                            '__file__': os.path.join(directory, SCRATCH)})
+    return loader
+
+
+def _one_line(error: Exception) -> str:
+    """The error's text without the name of the scratch file."""
+    words = ['the ini' if SCRATCH in word else word
+             for word in str(error).split()]
+    return ' '.join(words).removeprefix('Error in file the ini ')
+
+
+def _changed(found: Sections, shared: Mapping[str, str],
+             written: Iterable[tuple[str, Mapping[str, str]]],
+             ) -> Iterator[str]:
+    for section, values in written:
+        for name, value in values.items():
+            if name in shared and section != 'DEFAULT':
+                yield (f'option {name!r} of [{section}] is an option of'
+                       ' [DEFAULT] too, and PasteDeploy would pass only that'
+                       ' one')
+            elif found.get(section, {}).get(name) != value:
+                yield (f"option {name!r} of [{section}] does not come back"
+                       " from PasteDeploy as it was written")
+
+
+def _missing(loader: loadwsgi.ConfigLoader, found: Sections) -> Iterator[str]:
+    for kind in loadwsgi.APP, loadwsgi.SERVER:
+        try:
+            loader.find_config_section(kind, 'main')
+        except LookupError:
+            yield ('the ini has no main ' + kind.name + ', one section of '
+                   + ', '.join(f'[{prefix}:main]'
+                               for prefix in _prefixes(kind)))
+    for section, values in found.items():
+        for name, kind in _references(section, values):
+            yield from _unresolved(loader, section, name, kind)
+
+
+def _prefixes(kind: object) -> list[str]:
+    return [names[0] for names in
+            kind.config_prefixes]  # type: ignore[attr-defined]
+
+
+def _references(section: str, values: Mapping[str, str],
+                ) -> Iterator[tuple[str, object]]:
+    """What a section refers to: (name, kind of object)."""
+    if section.startswith('pipeline:'):
+        *filters, last = values.get('pipeline', '').split() or ['']
+        yield from ((name, loadwsgi.FILTER) for name in filters)
+        yield last, loadwsgi.APP
+    if 'filter-with' in values:
+        yield values['filter-with'], loadwsgi.FILTER
+    if section.startswith('filter-app:') and 'next' in values:
+        yield values['next'], loadwsgi.APP
+
+
+def _unresolved(loader: loadwsgi.ConfigLoader, section: str, name: str,
+                kind: object) -> Iterator[str]:
+    if loader.absolute_name(name):
+        return
+    try:
+        loader.find_config_section(kind, name)
+    except LookupError:
+        yield (f'[{section}] refers to {name!r}, for which the ini has no'
+               f' section [{_prefixes(kind)[0]}:{name}]')

@@ -9,7 +9,7 @@ from zc.zkzopeserver import redaction as secrecy
 from zc.zkzopeserver.recipe import files
 from zc.zkzopeserver.recipe import rotation
 from zc.zkzopeserver.recipe import units
-from zc.zkzopeserver.recipe.relocation import Relocation
+from zc.zkzopeserver.recipe.layout import Relocation
 from zc.zkzopeserver.recipe.server import Server
 
 

@@ -12,9 +12,9 @@ from zc.zkzopeserver.recipe import eggs
 from zc.zkzopeserver.recipe import files
 from zc.zkzopeserver.recipe import layout
 from zc.zkzopeserver.recipe import section
-from zc.zkzopeserver.recipe.buildout import refuse
+from zc.zkzopeserver.recipe.eggs import refuse
+from zc.zkzopeserver.recipe.layout import Relocation
 from zc.zkzopeserver.recipe.output import Output
-from zc.zkzopeserver.recipe.relocation import Relocation
 from zc.zkzopeserver.recipe.server import Server
 
 # What stands for a secret where buildout keeps options.

@@ -9,11 +9,10 @@ from zc.zkzopeserver import options as server_options
 from zc.zkzopeserver import redaction as secrecy
 from zc.zkzopeserver.recipe import files
 from zc.zkzopeserver.recipe import ini
-from zc.zkzopeserver.recipe import loading
 from zc.zkzopeserver.recipe import rotation
 from zc.zkzopeserver.recipe import section
 from zc.zkzopeserver.recipe.layout import Layout
-from zc.zkzopeserver.recipe.relocation import Relocation
+from zc.zkzopeserver.recipe.layout import Relocation
 
 OURS = 'egg:zc.zkzopeserver'
 
@@ -212,7 +211,7 @@ class Server:
             ini.render(sections, self.values['ini'] or ''), here)
         if files.has(self.layout.file(self.name, 'ini'), self.text):
             return  # PasteDeploy has read it before it was written.
-        self.problems += loading.problems(self.text, here, [
+        self.problems += ini.problems(self.text, here, [
             (name, {key: relocation.read_back(value, here)
                     for key, value in values.items()})
             for name, values in sections])
