@@ -7,7 +7,7 @@ import stat
 import pytest
 
 from zc.zkzopeserver.recipe.files import File
-from zc.zkzopeserver.recipe.files import Writing
+from zc.zkzopeserver.recipe.files import FileTransaction
 from zc.zkzopeserver.recipe.files import remove
 from zc.zkzopeserver.recipe.files import remove_empty
 
@@ -22,36 +22,36 @@ def listing(directory):
 
 def test_a_file_is_written_with_its_mode(tmp_path):
     path = tmp_path / 'deep' / 'a'
-    with Writing() as writing:
-        writing.write(File(str(path), 'text\n', 0o640))
+    with FileTransaction() as transaction:
+        transaction.write(File(str(path), 'text\n', 0o640))
     assert path.read_text() == 'text\n'
     assert mode(path) == 0o640
-    assert writing.changed == [str(path)]
+    assert transaction.changed == [str(path)]
     assert listing(path.parent) == ['a']
 
 
 def test_a_file_that_is_right_is_not_touched(tmp_path):
     path = tmp_path / 'a'
     file = File(str(path), 'text\n', 0o640)
-    with Writing() as writing:
-        writing.write(file)
+    with FileTransaction() as transaction:
+        transaction.write(file)
     os.utime(path, ns=(1, 1))
     before = os.stat(path)
-    with Writing() as writing:
-        writing.write(file)
+    with FileTransaction() as transaction:
+        transaction.write(file)
     after = os.stat(path)
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, 1)
-    assert writing.changed == []
+    assert transaction.changed == []
 
 
 def test_a_wrong_mode_is_put_right(tmp_path):
     path = tmp_path / 'a'
     path.write_text('text\n')
     path.chmod(0o666)
-    with Writing() as writing:
-        writing.write(File(str(path), 'text\n', 0o600))
+    with FileTransaction() as transaction:
+        transaction.write(File(str(path), 'text\n', 0o600))
     assert mode(path) == 0o600
-    assert writing.changed == [str(path)]
+    assert transaction.changed == [str(path)]
 
 
 def test_a_failure_puts_everything_back(tmp_path):
@@ -60,10 +60,10 @@ def test_a_failure_puts_everything_back(tmp_path):
     old.chmod(0o604)
     os.utime(old, ns=(5, 5))
     script = tmp_path / 'script'
-    with pytest.raises(RuntimeError), Writing() as writing:
-        writing.keep(str(script))
+    with pytest.raises(RuntimeError), FileTransaction() as transaction:
+        transaction.remember(str(script))
         script.write_text('made by others')
-        writing.write(File(str(old), 'after'),
+        transaction.write(File(str(old), 'after'),
                       File(str(tmp_path / 'new' / 'er' / 'x'), 'new'))
         assert old.read_text() == 'after'
         raise RuntimeError
@@ -77,8 +77,8 @@ def test_nothing_is_replaced_when_one_cannot_be_written(tmp_path):
     old = tmp_path / 'old'
     old.write_text('before')
     (tmp_path / 'file').write_text('')
-    with pytest.raises(OSError), Writing() as writing:
-        writing.write(File(str(old), 'after'),
+    with pytest.raises(OSError), FileTransaction() as transaction:
+        transaction.write(File(str(old), 'after'),
                       File(str(tmp_path / 'file' / 'x'), 'no'))
     assert old.read_text() == 'before'
     assert listing(tmp_path) == ['file', 'old']
@@ -87,23 +87,23 @@ def test_nothing_is_replaced_when_one_cannot_be_written(tmp_path):
 def test_what_others_wrote_counts_as_changed_only_if_it_is(tmp_path):
     same, other = tmp_path / 'same', tmp_path / 'other'
     same.write_text('x')
-    with Writing() as writing:
-        writing.keep(str(same), str(other))
+    with FileTransaction() as transaction:
+        transaction.remember(str(same), str(other))
         other.write_text('new')
-        writing.note([str(same), str(other)])
-    assert writing.changed == [str(other)]
+        transaction.note_changes([str(same), str(other)])
+    assert transaction.changed == [str(other)]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason='only root gives files away')
 def test_root_gives_files_to_their_owner(tmp_path):
     path = tmp_path / 'a'
-    with Writing() as writing:
-        writing.write(File(str(path), 'x', 0o640, (1234, 4321)))
+    with FileTransaction() as transaction:
+        transaction.write(File(str(path), 'x', 0o640, (1234, 4321)))
     found = os.stat(path)
     assert (found.st_uid, found.st_gid) == (1234, 4321)
-    with Writing() as writing:
-        writing.write(File(str(path), 'x', 0o640, (1234, 4321)))
-    assert writing.changed == []
+    with FileTransaction() as transaction:
+        transaction.write(File(str(path), 'x', 0o640, (1234, 4321)))
+    assert transaction.changed == []
 
 
 def test_removing(tmp_path):

@@ -70,11 +70,11 @@ def test_factories_refuse(text):
     ('egs', 'eggs'), ('monitor-server', 'monitor_server'),
 ])
 def test_near_misses_are_problems(name, meant):
-    [problem] = section.unknown(['path', name], [])
+    [problem] = section.misspelled(['path', name], [])
     assert repr(name) in problem
     assert f'did you mean {meant!r}?' in problem
 
 
 @pytest.mark.parametrize('name', ['log-path', 'my-port', 'x', 'color'])
 def test_other_names_are_let_be(name):
-    assert section.unknown([name], []) == []
+    assert section.misspelled([name], []) == []

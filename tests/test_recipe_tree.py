@@ -107,10 +107,10 @@ def test_what_cannot_be_collected_is_refused(sandbox, text, words):
 
 def test_access_control_lists_are_kept():
     one = '/a\n  [ acl ] = ["world:anyone:r"]\n'
-    text, problems = trees.together({'x': one, 'y': '/a\n  b = 1\n'})
+    text, problems = trees.merge({'x': one, 'y': '/a\n  b = 1\n'})
     assert problems == []
     assert format_tree(parse_tree(text)) == text
     assert 'world:anyone:r' in text
-    _, problems = trees.together({
+    _, problems = trees.merge({
         'x': one, 'y': one.replace(':r"', ':cdrwa"')})
     assert problems == ["the parts 'x' and 'y' do not agree on 'acl' of /a"]

@@ -24,5 +24,5 @@ def tree(buildout: Any, name: str, options: Any) -> Any:
 
     It imports zc.zk, which a part without a tree does not need.
     """
-    from zc.zkzopeserver.recipe.collection import Collection
-    return Collection(buildout, name, options)
+    from zc.zkzopeserver.recipe.collection import TreeCollection
+    return TreeCollection(buildout, name, options)

@@ -10,12 +10,12 @@ from zc.zkzopeserver.recipe import section
 from zc.zkzopeserver.recipe import trees
 from zc.zkzopeserver.recipe.eggs import refuse
 from zc.zkzopeserver.recipe.part import Recipe
-from zc.zkzopeserver.recipe.part import plan
+from zc.zkzopeserver.recipe.part import claim
 
 OPTIONS = {'recipe': None, 'parts': None, 'file': None, 'location': None}
 
 
-class Collection:
+class TreeCollection:
     """The trees of the server parts, for operators to import.
 
     `parts` names the parts, by default all of the buildout; `file` is where
@@ -34,8 +34,8 @@ class Collection:
         options['location'] = os.path.dirname(self.path)
         problems = section.near_misses(options.keys(), OPTIONS)
         texts = self._texts(buildout, options.get('parts'), problems)
-        self.text, conflicts = trees.together(texts)
-        refuse(name, [*problems, *conflicts, *plan(name, [self.path])])
+        self.text, conflicts = trees.merge(texts)
+        refuse(name, [*problems, *conflicts, *claim(name, [self.path])])
 
     def _texts(self, buildout: Any, names: str | None,
                problems: list[str]) -> dict[str, str]:
@@ -58,8 +58,8 @@ class Collection:
 
     def install(self) -> list[str]:
         """Write the file if it is not as it should be."""
-        with files.Writing() as writing:
-            writing.write(files.File(self.path, self.text))
+        with files.FileTransaction() as transaction:
+            transaction.write(files.File(self.path, self.text))
         return [self.path]
 
     update = install

@@ -55,7 +55,8 @@ class Scripts:
             extra['interpreter'] = interpreter
         return self._install(directory, extra)
 
-    def others(self, directory: str, values: Mapping[str, Any]) -> list[str]:
+    def console_scripts(self, directory: str,
+                        values: Mapping[str, Any]) -> list[str]:
         """Write the console scripts that a section asks for."""
         wanted = values['scripts'] or ' '.join(
             entry.partition('=')[0]
@@ -76,7 +77,7 @@ class Scripts:
         made = zc.recipe.egg.Scripts(self._buildout, self._name,
                                      {**self._section, **extra})
         made.options['bin-directory'] = directory
-        with network(self._buildout):
+        with index_unless_offline(self._buildout):
             return list(made.install())
 
 
@@ -111,7 +112,7 @@ def refuse(name: str, problems: Iterable[str]) -> None:
 
 
 @contextlib.contextmanager
-def network(buildout: Any) -> Iterator[None]:
+def index_unless_offline(buildout: Any) -> Iterator[None]:
     """Where eggs are looked for: in an offline run, nowhere outside.
 
     For a distribution that is missing, buildout would ask the default index

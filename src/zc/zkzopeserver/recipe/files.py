@@ -21,40 +21,40 @@ class File:
     owner: Owner | None = None
 
 
-class Writing:
+class FileTransaction:
     """A context in which files are written; undone when it fails.
 
     `changed` has the paths whose content, mode or owner is not what it was.
     Files that others write in the context are put back too once they were
-    announced with `keep`.
+    announced with `remember`.
     """
 
     def __init__(self) -> None:
         self.changed: list[str] = []
-        self._before: dict[str, _Copy | None] = {}
+        self._before: dict[str, _Snapshot | None] = {}
         self._directories: list[str] = []
 
-    def __enter__(self) -> Writing:
+    def __enter__(self) -> FileTransaction:
         return self
 
     def __exit__(self, kind: type | None, *_: object) -> None:
         if kind is not None:
             self.undo()
 
-    def keep(self, *paths: str) -> None:
-        """Remember what the files are, for `undo` and `note`."""
+    def remember(self, *paths: str) -> None:
+        """Remember what the files are, for `undo` and `note_changes`."""
         for path in paths:
-            self._before.setdefault(path, _Copy.of(path))
+            self._before.setdefault(path, _Snapshot.of(path))
 
-    def note(self, paths: Iterable[str]) -> None:
+    def note_changes(self, paths: Iterable[str]) -> None:
         """Count those of the kept files as changed that have changed."""
         self.changed += [path for path in paths
-                         if self._before.get(path) != _Copy.of(path)]
+                         if self._before.get(path) != _Snapshot.of(path)]
 
     def write(self, *files: File) -> None:
         """Bring the files about: first all contents, then the names."""
         wrong = [file for file in files if not _is_right(file)]
-        self.keep(*(file.path for file in wrong))
+        self.remember(*(file.path for file in wrong))
         for file in wrong:
             self.make_directory(os.path.dirname(file.path))
         staged: list[str] = []
@@ -98,7 +98,7 @@ class Writing:
         self.changed.clear()
 
 
-def has(path: str, text: str) -> bool:
+def has_text(path: str, text: str) -> bool:
     """Whether there is a file with this text that we can read."""
     try:
         with open(path, 'rb') as file:
@@ -121,14 +121,14 @@ def remove_empty(directory: str) -> None:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Copy:
+class _Snapshot:
     content: bytes
     mode: int
     owner: Owner
     times: tuple[int, int] = dataclasses.field(compare=False)
 
     @classmethod
-    def of(cls, path: str) -> _Copy | None:
+    def of(cls, path: str) -> _Snapshot | None:
         try:
             with open(path, 'rb') as file:
                 found = os.fstat(file.fileno())
@@ -139,7 +139,7 @@ class _Copy:
             return None
 
     def restore(self, path: str) -> None:
-        if _Copy.of(path) == self:
+        if _Snapshot.of(path) == self:
             return
         name = _stage_bytes(path, self.content, self.mode, self.owner)
         os.replace(name, path)
@@ -147,7 +147,7 @@ class _Copy:
 
 
 def _is_right(file: File) -> bool:
-    copy = _Copy.of(file.path)
+    copy = _Snapshot.of(file.path)
     return (copy is not None and copy.content == file.text.encode('utf-8')
             and copy.mode == file.mode
             and (file.owner is None or not is_root()

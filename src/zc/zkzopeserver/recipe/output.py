@@ -5,19 +5,19 @@ import getpass
 import os
 from collections.abc import Sequence
 
-from zc.zkzopeserver import redaction as secrecy
+from zc.zkzopeserver import redaction
 from zc.zkzopeserver.recipe import files
 from zc.zkzopeserver.recipe import rotation
 from zc.zkzopeserver.recipe import units
 from zc.zkzopeserver.recipe.layout import Relocation
-from zc.zkzopeserver.recipe.server import Server
+from zc.zkzopeserver.recipe.server import ServerInstance
 
 
-class Output:
+class ServerFiles:
     """The files of a server, and what zc.recipe.egg needs for its script."""
 
-    def __init__(self, server: Server, relocation: Relocation,
-                 servers: Sequence[Server]) -> None:
+    def __init__(self, server: ServerInstance, relocation: Relocation,
+                 servers: Sequence[ServerInstance]) -> None:
         """`servers` are all of the part, which may share logs."""
         self._server = server
         self._servers = servers
@@ -60,7 +60,7 @@ class Output:
             user,
             {name: value for name, value in
              server.values['environment-vars'].items()
-             if not secrecy.is_secret(name, value)},
+             if not redaction.is_secret(name, value)},
             server.parsed() if server.is_ours else None,
             [self._layout.run_file(server.name, 'pid'), *server.logs,
              *server.sockets])
@@ -87,7 +87,7 @@ class Output:
     def script_mode(self) -> int:
         """The start script's mode: its variables may be secret."""
         variables = self._server.values['environment-vars']
-        return 0o700 if secrecy.has_secret(variables) else 0
+        return 0o700 if redaction.has_secret(variables) else 0
 
     @property
     def arguments(self) -> str:

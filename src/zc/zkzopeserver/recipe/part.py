@@ -7,21 +7,21 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 
-from zc.zkzopeserver import redaction as secrecy
+from zc.zkzopeserver import redaction
 from zc.zkzopeserver.recipe import eggs
 from zc.zkzopeserver.recipe import files
 from zc.zkzopeserver.recipe import layout
 from zc.zkzopeserver.recipe import section
 from zc.zkzopeserver.recipe.eggs import refuse
 from zc.zkzopeserver.recipe.layout import Relocation
-from zc.zkzopeserver.recipe.output import Output
-from zc.zkzopeserver.recipe.server import Server
+from zc.zkzopeserver.recipe.output import ServerFiles
+from zc.zkzopeserver.recipe.server import ServerInstance
 
 # What stands for a secret where buildout keeps options.
 NOT_KEPT = '(not kept here)'
 
 # Paths that parts of this run of buildout are about to write, and which part.
-_planned: dict[str, str] = {}
+_claimed: dict[str, str] = {}
 
 
 class Recipe:
@@ -35,27 +35,27 @@ class Recipe:
     def __init__(self, buildout: Any, name: str, options: Any) -> None:
         self.buildout = buildout
         self.name = name
-        self.raw = section.known(options)
-        self.values, _ = section.check(section.effective(self.raw, ''))
-        problems = section.unknown(options.keys(), self.values['instances'])
+        self.raw = section.known_options(options)
+        self.values, _ = section.check(section.options_of(self.raw, ''))
+        problems = section.misspelled(options.keys(), self.values['instances'])
         problems += section.name_problems(name)
         self.layout = self._layout(problems)
         movable = self._movable()
         relocation = Relocation(movable)
         self.servers = [
-            Server(each, section.effective(self.raw, each), self.layout,
-                   relocation, buildout)
+            ServerInstance(each, section.options_of(self.raw, each),
+                           self.layout, relocation, buildout)
             for each in self.values['instances'] or [name]]
-        problems += together(self.servers)
-        problems += collisions(self.servers)
+        problems += problems_of(self.servers)
+        problems += address_conflicts(self.servers)
         self.tree = self._tree(problems)
         refuse(name, problems)
         self.scripts = eggs.Scripts(
             buildout, name, self.raw, self._requirements(), movable)
-        self.outputs = [Output(server, relocation, self.servers)
+        self.outputs = [ServerFiles(server, relocation, self.servers)
                         for server in self.servers]
-        refuse(name, plan(name, self._paths()))
-        self._tell(options)
+        refuse(name, claim(name, self._paths()))
+        self._publish(options)
 
     def _layout(self, problems: list[str]) -> layout.Layout:
         directories = self.buildout['buildout']
@@ -103,7 +103,7 @@ class Recipe:
             [server.given for server in self.servers],
             any(server.is_daemon for server in self.servers))
 
-    def _tell(self, options: Any) -> None:
+    def _publish(self, options: Any) -> None:
         """What other sections can use, and what buildout may keep.
 
         buildout keeps the options of a part in a file that anybody can read:
@@ -116,7 +116,7 @@ class Recipe:
         for name, value in self.raw.items():
             if name.endswith('zookeeper-auth'):
                 options[name] = NOT_KEPT
-            elif (kept := secrecy.masked_text(value, NOT_KEPT)) != value:
+            elif (kept := redaction.masked_text(value, NOT_KEPT)) != value:
                 options[name] = kept
 
     def _paths(self) -> Iterator[str]:
@@ -149,36 +149,38 @@ class Recipe:
     update = install
 
     def _install(self) -> list[str]:
-        with files.Writing() as writing:
-            written = list(self._write_scripts(writing))
+        with files.FileTransaction() as transaction:
+            written = list(self._write_scripts(transaction))
             for output in self.outputs:
-                writing.write(*output.files)
+                transaction.write(*output.files)
                 written += [file.path for file in output.files]
             if self.tree:
-                writing.write(files.File(self._tree_path, self.tree))
+                transaction.write(files.File(self._tree_path, self.tree))
                 written.append(self._tree_path)
-            if writing.changed and self.values['on-change']:
+            if transaction.changed and self.values['on-change']:
                 self._run(self.values['on-change'])
         return list(dict.fromkeys(written))
 
-    def _write_scripts(self, writing: files.Writing) -> Iterator[str]:
+    def _write_scripts(self, transaction: files.FileTransaction,
+                       ) -> Iterator[str]:
         interpreter = self.values['interpreter'] or ''
         for output in self.outputs:
-            writing.keep(output.script)
-            writing.make_directory(self.layout.scripts)
+            transaction.remember(output.script)
+            transaction.make_directory(self.layout.scripts)
             yield from self.scripts.start(
                 output.script, eggs.START, output.arguments,
                 output.initialization, interpreter)
-            writing.restrict(output.script, output.script_mode, output.owner)
-            writing.note([output.script])
+            transaction.restrict(output.script, output.script_mode,
+                                 output.owner)
+            transaction.note_changes([output.script])
             interpreter = ''
         if self.tree and self.servers[0].is_ours:
-            writing.keep(self._tree_script)
+            transaction.remember(self._tree_script)
             yield from self.scripts.start(
                 self._tree_script, eggs.TREE,
                 self.outputs[0].tree_arguments(self._tree_path), '')
-            writing.note([self._tree_script])
-        yield from self.scripts.others(
+            transaction.note_changes([self._tree_script])
+        yield from self.scripts.console_scripts(
             self.buildout['buildout']['bin-directory'], self.values)
 
     def _run(self, command: str) -> None:
@@ -190,15 +192,15 @@ class Recipe:
                 f' {done.returncode}; the files are as they were before'])
 
 
-def plan(name: str, paths: Iterable[str]) -> Iterator[str]:
+def claim(name: str, paths: Iterable[str]) -> Iterator[str]:
     """Say what the part is about to write; a problem for what others do."""
     for path in paths:
-        other = _planned.setdefault(path, name)
+        other = _claimed.setdefault(path, name)
         if other != name:
             yield f'the part {other!r} writes {path} too'
 
 
-def together(servers: list[Server]) -> Iterator[str]:
+def problems_of(servers: list[ServerInstance]) -> Iterator[str]:
     """The problems of all servers, those that all have only once."""
     everywhere = set.intersection(*(set(server.problems)
                                     for server in servers))
@@ -208,7 +210,7 @@ def together(servers: list[Server]) -> Iterator[str]:
                    else f'instance {server.name!r}: {problem}')
 
 
-def collisions(servers: list[Server]) -> Iterator[str]:
+def address_conflicts(servers: list[ServerInstance]) -> Iterator[str]:
     """Addresses that two instances would listen on."""
     for name in 'port', 'monitor_server':
         seen: dict[tuple[str, ...], str] = {}
@@ -231,7 +233,7 @@ def uninstall(name: str, options: Any) -> None:
     start at any moment, and what is the same in the end is not touched.
     """
     installed = options['__buildout_installed__'].split('\n')
-    files.remove(path for path in installed if path not in _planned)
+    files.remove(path for path in installed if path not in _claimed)
     files.remove_empty(options['location'])
     # buildout removes what it finds here once we are back.
     options['__buildout_installed__'] = ''

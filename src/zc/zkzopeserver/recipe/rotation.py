@@ -24,7 +24,7 @@ def logs(loggers: str) -> list[str]:
     return [path for _, path in _logfile.findall(loggers)]
 
 
-def placed(loggers: str, directory: str) -> str:
+def with_directory(loggers: str, directory: str) -> str:
     """The text of `loggers` with its files below `directory`, if relative."""
     return _logfile.sub(
         lambda match: match[1] + os.path.join(directory, match[2]), loggers)

@@ -110,7 +110,7 @@ BY_NAME = {option.name: option for option in OWN}
 KNOWN = {**BY_NAME, **server_options.BY_NAME, **dict.fromkeys(KEPT)}
 
 
-def known(options: Mapping[str, str]) -> dict[str, str]:
+def known_options(options: Mapping[str, str]) -> dict[str, str]:
     """The options that we know, and those of the instances.
 
     Only those are asked for, as buildout warns of options that nobody reads.
@@ -119,7 +119,7 @@ def known(options: Mapping[str, str]) -> dict[str, str]:
             if name in KNOWN or name.partition('.')[2] in KNOWN}
 
 
-def effective(raw: Mapping[str, str], instance: str) -> dict[str, str]:
+def options_of(raw: Mapping[str, str], instance: str) -> dict[str, str]:
     """The options of an instance: those of the section, and its own."""
     own = {}
     for name, value in raw.items():
@@ -152,13 +152,13 @@ def refusal(name: str, value: str, allowed: Bad) -> str:
     return f'option {name!r}: {shorten(value)} is not {allowed}'
 
 
-def unknown(names: Iterable[str], instances: Iterable[str]) -> list[str]:
+def misspelled(names: Iterable[str], instances: Iterable[str]) -> list[str]:
     """Problems of the names that are nearly those of options.
 
     Others stay: a section is also where people keep values of their own, and
     buildout itself warns of those that nothing uses.
     """
-    problems = []
+    problems: list[str] = []
     for name in names:
         owner, dot, key = name.partition('.')
         if dot and owner in instances:
@@ -206,6 +206,6 @@ def _flat(name: str) -> str:
     return re.sub('[-_ ]', '', name).lower()
 
 
-def server_values(raw: Mapping[str, str]) -> dict[str, str]:
+def server_options_of(raw: Mapping[str, str]) -> dict[str, str]:
     """Those options of a section that are the server's, as they are."""
     return {name: raw[name] for name in server_options.BY_NAME if name in raw}

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 
 from zc.zkzopeserver import options as server_options
-from zc.zkzopeserver import redaction as secrecy
+from zc.zkzopeserver import redaction
 from zc.zkzopeserver.recipe import files
 from zc.zkzopeserver.recipe import ini
 from zc.zkzopeserver.recipe import rotation
@@ -24,7 +24,7 @@ LOGS = ('access_log',)
 Filters = list[tuple[str, dict[str, str]]]
 
 
-class Server:
+class ServerInstance:
     """A server of a part, named `name`, as the options `raw` have it.
 
     `problems` has a sentence for each thing that is wrong; `text` is the ini
@@ -37,7 +37,7 @@ class Server:
         self.name = name
         self.layout = layout
         self.values, self.problems = section.check(raw)
-        self.given = section.server_values(raw)
+        self.given = section.server_options_of(raw)
         self.filters = self._filters(sections)
         self._auth_file()
         self.options = dict(self._server())
@@ -65,8 +65,8 @@ class Server:
         """Whether the ini holds what not everybody may read."""
         # Of the values, not of the text: that has them escaped.
         own = self.values['ini'] or ''
-        return secrecy.masked_text(own) != own or any(
-            secrecy.has_secret(values) for _, values in self.sections())
+        return redaction.masked_text(own) != own or any(
+            redaction.has_secret(values) for _, values in self.sections())
 
     @property
     def logs(self) -> list[str]:
@@ -165,7 +165,7 @@ class Server:
             elif name in LOGS and path and path != '-':
                 value = os.path.join(self.layout.logs, path)
             elif name == 'loggers':
-                value = rotation.placed(value, self.layout.logs)
+                value = rotation.with_directory(value, self.layout.logs)
             elif name == 'monitor_server' and '/' in path:
                 value = os.path.normpath(os.path.join(
                     self.layout.run or self.layout.buildout, path))
@@ -209,7 +209,7 @@ class Server:
         sections = self.sections()
         self.text = relocation.in_ini(
             ini.render(sections, self.values['ini'] or ''), here)
-        if files.has(self.layout.file(self.name, 'ini'), self.text):
+        if files.has_text(self.layout.file(self.name, 'ini'), self.text):
             return  # PasteDeploy has read it before it was written.
         self.problems += ini.problems(self.text, here, [
             (name, {key: relocation.read_back(value, here)

@@ -34,9 +34,9 @@ def read(value: str, directory: str) -> tuple[str, list[str]]:
     return value.rstrip('\n') + '\n', []
 
 
-def together(texts: Mapping[str, str]) -> tuple[str, list[str]]:
+def merge(texts: Mapping[str, str]) -> tuple[str, list[str]]:
     """(text, problems) of the trees of several parts as one tree."""
-    whole = _Whole()
+    whole = _MergedTree()
     for part, text in texts.items():
         whole.add(tree.parse_tree(text), whole.root, '', part)
     if whole.problems:
@@ -44,7 +44,7 @@ def together(texts: Mapping[str, str]) -> tuple[str, list[str]]:
     return tree.format_tree(whole.root), []
 
 
-class _Whole:
+class _MergedTree:
     """A tree that others are added to, which remembers who said what."""
 
     def __init__(self) -> None:
