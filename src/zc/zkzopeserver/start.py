@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-from zc.zkzopeserver.cli import commandline
+from zc.zkzopeserver.cli import main as command_line
 from zc.zkzopeserver.cli.instance import Place
 from zc.zkzopeserver.cli.instance import program
 
@@ -36,7 +36,7 @@ def main(ini: str, name: str = '', argv: Sequence[str] | None = None,
         from zc.zkzopeserver.cli import zdaemon as daemon
         return daemon.manage(argv[1:])
     place = Place(ini, name, run=run, program=program(argv))
-    verb, place.overrides, arguments = commandline.parse(place.name, argv)
+    verb, place.overrides, arguments = command_line.parse(place.name, argv)
     if arguments is not None:
         log_errors()
     try:

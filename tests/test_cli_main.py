@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from zc.zkzopeserver.cli import commandline
+from zc.zkzopeserver.cli import main
 from zc.zkzopeserver.cli import instance as place
 
 
@@ -18,7 +18,7 @@ from zc.zkzopeserver.cli import instance as place
     (['-o'], (['-o'], 'fg', [])),
 ])
 def test_the_verb_is_the_first_word_that_is_no_option(argv, expected):
-    assert commandline.split(argv) == expected
+    assert main.split(argv) == expected
 
 
 @pytest.mark.parametrize('argv', [
@@ -27,7 +27,7 @@ def test_the_verb_is_the_first_word_that_is_no_option(argv, expected):
     ['-oport=1', 'fg', '--option=path=/a=b'],
 ])
 def test_serving(argv):
-    verb, overrides, arguments = commandline.parse('web', argv)
+    verb, overrides, arguments = main.parse('web', argv)
     assert verb.__name__ == 'zc.zkzopeserver.cli.verbs.fg'
     assert overrides == ({'port': '1', 'path': '/a=b'}
                          if 'port' in str(argv) else {})
@@ -35,7 +35,7 @@ def test_serving(argv):
 
 
 def test_options_before_and_behind_the_verb():
-    verb, overrides, arguments = commandline.parse(
+    verb, overrides, arguments = main.parse(
         'web', ['-o', 'a=1', '-o', 'b=2', 'status', '-o', 'a=3', '--json'])
     assert verb.__name__ == 'zc.zkzopeserver.cli.verbs.status'
     assert overrides == {'a': '3', 'b': '2'}
@@ -43,7 +43,7 @@ def test_options_before_and_behind_the_verb():
 
 
 def test_a_command_of_the_monitor_may_have_options():
-    _, _, arguments = commandline.parse(
+    _, _, arguments = main.parse(
         'web', ['monitor', '--at', 'x:1', 'loglevel', '-o', 'INFO'])
     assert arguments.at == 'x:1'
     assert arguments.command == ['loglevel', '-o', 'INFO']
@@ -61,25 +61,25 @@ def test_a_command_of_the_monitor_may_have_options():
 ])
 def test_a_wrong_command_line(argv, words, capsys):
     with pytest.raises(SystemExit) as caught:
-        commandline.parse('web', argv)
+        main.parse('web', argv)
     assert caught.value.code == 2
     assert words in capsys.readouterr().err
 
 
 def test_help_lists_the_verbs(capsys):
     with pytest.raises(SystemExit) as caught:
-        commandline.parse('web', ['--help'])
+        main.parse('web', ['--help'])
     assert not caught.value.code
     output = capsys.readouterr().out
-    for verb in commandline.VERBS:
+    for verb in main.VERBS:
         assert f'\n  {verb} ' in output
     assert 'exit status' in output
 
 
-@pytest.mark.parametrize('verb', commandline.VERBS)
+@pytest.mark.parametrize('verb', main.VERBS)
 def test_every_verb_explains_itself_and_its_exit_statuses(verb, capsys):
     with pytest.raises(SystemExit) as caught:
-        commandline.parse('web', [verb, '--help'])
+        main.parse('web', [verb, '--help'])
     assert not caught.value.code
     output = capsys.readouterr().out
     assert output.startswith(f'usage: web {verb} ')
