@@ -2,8 +2,8 @@ import sys
 
 import pytest
 
-from zc.zkzopeserver.cli import main
 from zc.zkzopeserver.cli import instance as place
+from zc.zkzopeserver.cli import main
 
 
 @pytest.mark.parametrize('argv, expected', [

@@ -7,16 +7,16 @@ import sys
 
 import pytest
 
-from zc.zkzopeserver.cli import privileges
+from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.errors import ConfigurationError
 
 BECOME = '''
 import json, os, sys
-from zc.zkzopeserver.cli import privileges
+from zc.zkzopeserver.cli import processes
 user, required, *folders = sys.argv[2:]
 if sys.argv[1]:
     os.setuid(int(sys.argv[1]))
-privileges.become(user, tuple(folders), required == 'required')
+processes.become(user, tuple(folders), required == 'required')
 print(json.dumps([os.getuid(), os.geteuid(), os.getgid(), os.getgroups(),
                   os.environ['HOME'], os.environ.get('USER')]))
 '''
@@ -34,17 +34,17 @@ def become(*arguments, uid=''):
 
 def test_nobody_in_particular():
     before = os.getuid()
-    privileges.become('')
+    processes.become('')
     assert os.getuid() == before
 
 
 def test_a_user_that_there_is_not():
     with pytest.raises(ConfigurationError, match="no user 'nosuch-user'"):
-        privileges.become('nosuch-user')
+        processes.become('nosuch-user')
 
 
 def test_who_we_are_already():
-    privileges.become(pwd.getpwuid(os.geteuid()).pw_name, required=True)
+    processes.become(pwd.getpwuid(os.geteuid()).pw_name, required=True)
 
 
 @is_root

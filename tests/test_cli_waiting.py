@@ -3,7 +3,7 @@ import os
 import pty
 import types
 
-from zc.zkzopeserver.cli.progress import Progress
+from zc.zkzopeserver.cli.waiting import Progress
 
 
 def test_elsewhere_a_line_for_each_news():
@@ -20,7 +20,7 @@ def test_on_a_terminal_one_line(monkeypatch):
     monkeypatch.setenv('TERM', 'xterm')
     # One second passes before the first, two before each of the others.
     clock = types.SimpleNamespace(monotonic=iter([10, 11, 13, 15]).__next__)
-    monkeypatch.setattr('zc.zkzopeserver.cli.progress.time', clock)
+    monkeypatch.setattr('zc.zkzopeserver.cli.waiting.time', clock)
     ours, theirs = pty.openpty()
     with open(theirs, 'w') as stream, open(ours, 'rb', buffering=0) as screen:
         with Progress('web', stream) as progress:

@@ -12,7 +12,7 @@ from typing import Any
 
 from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import options as option_table
-from zc.zkzopeserver.cli import privileges
+from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli import survey
 from zc.zkzopeserver.cli.ini import Ini
 from zc.zkzopeserver.cli.instance import Place
@@ -42,7 +42,7 @@ Problem = tuple[int, str]
 
 def run(place: Place, arguments: Any = None) -> int:
     """Check everything; a line for each check, and for each problem."""
-    privileges.become(place.user)
+    processes.become(place.user)
     ini = Ini(place.ini, place.overrides)
     problems: list[Problem] = []
     for what, check in checks(ini, place):

@@ -13,7 +13,6 @@ from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import options as option_table
 from zc.zkzopeserver import signals
 from zc.zkzopeserver.cli import pidfile
-from zc.zkzopeserver.cli import privileges
 from zc.zkzopeserver.cli.ini import Ini
 from zc.zkzopeserver.cli.instance import Place
 from zc.zkzopeserver.workers import protocol as channel
@@ -33,8 +32,11 @@ and again before they were registered."""
 
 def run(place: Place, arguments: Any = None) -> int:
     """Run the application and the server of the ini; the exit status."""
-    privileges.become(place.user, (os.path.dirname(place.pid_file),),
-                      required=True)
+    if place.user:
+        # Not for every server: it imports psutil.
+        from zc.zkzopeserver.cli import processes
+        processes.become(place.user, (os.path.dirname(place.pid_file),),
+                         required=True)
     with contextlib.ExitStack() as stack:
         stack.enter_context(signals.serving_operators())
         if channel.VARIABLE not in os.environ:

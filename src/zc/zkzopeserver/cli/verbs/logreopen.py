@@ -5,7 +5,7 @@ import signal
 from typing import Any
 
 from zc.zkzopeserver.cli import pidfile
-from zc.zkzopeserver.cli import privileges
+from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli import zdaemon as daemon
 from zc.zkzopeserver.cli.ini import Ini
 from zc.zkzopeserver.cli.instance import Place
@@ -22,7 +22,7 @@ exit status: 0 done, or it does not run; 1 an error; 2 a file is wrong."""
 
 def run(place: Place, arguments: Any = None) -> int:
     """Tell the server, and its manager."""
-    privileges.become(place.user)
+    processes.become(place.user)
     done = []
     if daemon.ask(place.socket, 'reopen_transcript') is not None:
         done.append('zdaemon')

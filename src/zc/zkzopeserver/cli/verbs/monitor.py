@@ -5,7 +5,6 @@ import argparse
 import sys
 
 from zc.zkzopeserver import monitor
-from zc.zkzopeserver.cli import privileges
 from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli import survey
 from zc.zkzopeserver.cli.instance import Place
@@ -47,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(place: Place, arguments: argparse.Namespace) -> int:
     """Ask, and print the answers."""
-    privileges.become(place.user)
+    processes.become(place.user)
     settings = Settings.of_running(place)
     with Registry(settings.ours) as registry:
         nodes = registry.nodes()

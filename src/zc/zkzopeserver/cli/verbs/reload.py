@@ -5,16 +5,15 @@ import signal
 import time
 from typing import Any
 
-from zc.zkzopeserver.cli import privileges
 from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli import survey
 from zc.zkzopeserver.cli import transcript
 from zc.zkzopeserver.cli.instance import Place
-from zc.zkzopeserver.cli.progress import Progress
 from zc.zkzopeserver.cli.providers import Registry
 from zc.zkzopeserver.cli.settings import Settings
 from zc.zkzopeserver.cli.verbs import restart as restarting
 from zc.zkzopeserver.cli.verbs import stop as stopping
+from zc.zkzopeserver.cli.waiting import Progress
 from zc.zkzopeserver.errors import StartError
 
 DESCRIPTION = """\
@@ -37,7 +36,7 @@ LOOK_S = 0.1
 
 def run(place: Place, arguments: Any = None) -> int:
     """Roll, and wait until that is done."""
-    privileges.become(place.user)
+    processes.become(place.user)
     settings = Settings.of_running(place)
     process = survey.require_running(place)
     with Registry(settings.ours) as registry, \

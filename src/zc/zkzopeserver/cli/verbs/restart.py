@@ -6,10 +6,10 @@ from typing import Any
 from zc.zkzopeserver.cli import survey
 from zc.zkzopeserver.cli import zdaemon as daemon
 from zc.zkzopeserver.cli.instance import Place
-from zc.zkzopeserver.cli.progress import Progress
 from zc.zkzopeserver.cli.settings import Settings
 from zc.zkzopeserver.cli.verbs import start as starting
 from zc.zkzopeserver.cli.verbs import stop as stopping
+from zc.zkzopeserver.cli.waiting import Progress
 from zc.zkzopeserver.errors import StartError
 
 DESCRIPTION = """\

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from zc.zkzopeserver import options as option_table
-from zc.zkzopeserver.cli import privileges
+from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli.ini import Ini
 from zc.zkzopeserver.cli.instance import Place
 from zc.zkzopeserver.cli.settings import take_over
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(place: Place, arguments: argparse.Namespace) -> int:
     """Print the options; 2 when some are wrong."""
-    privileges.become(place.user)
+    processes.become(place.user)
     given = set(place.overrides)
     with contextlib.suppress(StartError):
         take_over(place)

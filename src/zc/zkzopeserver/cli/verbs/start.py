@@ -4,15 +4,15 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from zc.zkzopeserver.cli import privileges
+from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli import survey
 from zc.zkzopeserver.cli import transcript
 from zc.zkzopeserver.cli import zdaemon as daemon
 from zc.zkzopeserver.cli.instance import Place
-from zc.zkzopeserver.cli.progress import Progress
 from zc.zkzopeserver.cli.settings import Settings
 from zc.zkzopeserver.cli.verbs import stop as stopping
 from zc.zkzopeserver.cli.waiting import Ended
+from zc.zkzopeserver.cli.waiting import Progress
 from zc.zkzopeserver.cli.waiting import Waiting
 from zc.zkzopeserver.errors import StartError
 
@@ -49,7 +49,7 @@ def run(place: Place, arguments: Any = None) -> int:
 
 def enter(place: Place) -> None:
     """Be who the server runs as, with the directories of its files."""
-    privileges.become(
+    processes.become(
         place.user, tuple({os.path.dirname(path) for path in (
             place.pid_file, place.socket, place.transcript)}), required=True)
 

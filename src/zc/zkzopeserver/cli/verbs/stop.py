@@ -9,14 +9,13 @@ import time
 from typing import Any
 
 from zc.zkzopeserver.cli import pidfile
-from zc.zkzopeserver.cli import privileges
 from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli import survey
 from zc.zkzopeserver.cli import zdaemon as daemon
 from zc.zkzopeserver.cli.instance import Place
-from zc.zkzopeserver.cli.progress import Progress
 from zc.zkzopeserver.cli.settings import Lenient
 from zc.zkzopeserver.cli.settings import Settings
+from zc.zkzopeserver.cli.waiting import Progress
 from zc.zkzopeserver.errors import RegistrationError
 from zc.zkzopeserver.errors import StartError
 
@@ -44,7 +43,7 @@ TELL_S = 60.0
 
 def run(place: Place, arguments: Any = None) -> int:
     """Stop the server, and wait until it is gone."""
-    privileges.become(place.user)
+    processes.become(place.user)
     settings = Lenient.of_running(place)
     with Progress(place.name) as progress:
         stop(settings, survey.find(place), progress)

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from zc.zkzopeserver.cli import privileges
+from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli.instance import Place
 from zc.zkzopeserver.cli.providers import Registry
 from zc.zkzopeserver.cli.settings import Settings
@@ -19,7 +19,7 @@ reached, or the path is not there."""
 
 def run(place: Place, arguments: Any = None) -> int:
     """Print the tree."""
-    privileges.become(place.user)
+    processes.become(place.user)
     with Registry(Settings.of_running(place).ours) as registry:
         print(registry.tree(), end='')
     return 0
