@@ -1,9 +1,8 @@
-import sys
-
 import pytest
 
-from zc.zkzopeserver.cli import instance as place
 from zc.zkzopeserver.cli import main
+from zc.zkzopeserver.cli.verbs import fg
+from zc.zkzopeserver.cli.verbs import status
 
 
 @pytest.mark.parametrize('argv, expected', [
@@ -28,7 +27,7 @@ def test_the_verb_is_the_first_word_that_is_no_option(argv, expected):
 ])
 def test_serving(argv):
     verb, overrides, arguments = main.parse('web', argv)
-    assert verb.__name__ == 'zc.zkzopeserver.cli.verbs.fg'
+    assert verb is fg.FG
     assert overrides == ({'port': '1', 'path': '/a=b'}
                          if 'port' in str(argv) else {})
     assert arguments is None
@@ -37,7 +36,7 @@ def test_serving(argv):
 def test_options_before_and_behind_the_verb():
     verb, overrides, arguments = main.parse(
         'web', ['-o', 'a=1', '-o', 'b=2', 'status', '-o', 'a=3', '--json'])
-    assert verb.__name__ == 'zc.zkzopeserver.cli.verbs.status'
+    assert verb is status.STATUS
     assert overrides == {'a': '3', 'b': '2'}
     assert arguments.json and not arguments.nagios
 
@@ -85,44 +84,3 @@ def test_every_verb_explains_itself_and_its_exit_statuses(verb, capsys):
     assert output.startswith(f'usage: web {verb} ')
     assert '\nexit status' in output and ' 0 ' in output
     assert all(len(line) < 80 for line in output.splitlines())
-
-
-def test_the_files_are_beside_the_ini(tmp_path):
-    found = place.Place(str(tmp_path / 'web.ini'), 'web')
-    assert found.pid_file == str(tmp_path / 'web.pid')
-    assert found.socket == str(tmp_path / 'web.sock')
-    assert found.transcript == str(tmp_path / 'web.log')
-    assert (found.user, found.start_timeout) == ('', None)
-
-
-def test_the_files_are_where_the_start_script_says():
-    found = place.Place('/etc/x/web.ini', run={
-        'pid': '/run/x/web.pid', 'socket': '/run/x/web.sock',
-        'transcript': '/log/web.log', 'user': 'www', 'start_timeout': 5.0})
-    assert found.name == 'web'
-    assert found.pid_file == '/run/x/web.pid'
-    assert found.socket == '/run/x/web.sock'
-    assert found.transcript == '/log/web.log'
-    assert (found.user, found.start_timeout) == ('www', 5.0)
-
-
-def test_a_start_script_that_says_what_nobody_knows():
-    with pytest.raises(TypeError, match='unknown colour; known are pid'):
-        place.Place('web.ini', run={'colour': 'red'})
-
-
-@pytest.mark.parametrize('argv', [[], ['start'], ['start', '-o', 'a=b']])
-def test_what_runs_this_program_again(monkeypatch, argv):
-    monkeypatch.setattr(sys, 'orig_argv',
-                        ['python', '-W', 'error', 'bin/web', *argv])
-    assert place.program(argv) == [sys.executable, '-W', 'error', 'bin/web']
-
-
-def test_what_runs_this_program_again_is_an_absolute_script(
-        monkeypatch, tmp_path):
-    (tmp_path / 'web').touch()
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, 'orig_argv', ['python', 'web', 'start'])
-    monkeypatch.setattr(sys, 'argv', ['web', 'start'])
-    assert place.program(['start']) == [sys.executable,
-                                        str(tmp_path / 'web')]

@@ -7,7 +7,7 @@ from zc.zkzopeserver.cli.survey import Kind
 from zc.zkzopeserver.cli.survey import Process
 from zc.zkzopeserver.cli.survey import Provider
 from zc.zkzopeserver.cli.survey import Survey
-from zc.zkzopeserver.cli.verbs import report
+from zc.zkzopeserver.cli.verbs import status as status_verb
 from zc.zkzopeserver.cli.zdaemon import Manager
 
 MANAGED = Process(10, manager=Manager(9, 10))
@@ -89,15 +89,15 @@ CASES = {
 @pytest.mark.parametrize('case', CASES)
 def test_text_and_statuses(case):
     found, status, nagios, lines = CASES[case]
-    assert report.text(found).splitlines() == lines
-    assert report.status(found) == status
-    assert report.nagios_status(found) == nagios
+    assert status_verb.text(found).splitlines() == lines
+    assert status_verb.status(found) == status
+    assert status_verb.nagios_status(found) == nagios
 
 
 @pytest.mark.parametrize('case', CASES)
 def test_json_holds_the_same(case):
     found, status, _, _ = CASES[case]
-    said = json.loads(report.as_json(found))
+    said = json.loads(status_verb.as_json(found))
     assert said['status'] == status
     assert said['pid'] == found.process.pid
     assert [each['whose'] for each in said['nodes']] == [
@@ -106,7 +106,7 @@ def test_json_holds_the_same(case):
 
 def test_json_in_full():
     found, *_ = CASES['fewer']
-    assert json.loads(report.as_json(found)) == {
+    assert json.loads(status_verb.as_json(found)) == {
         'name': 'web', 'state': 'unwell', 'status': 150, 'pid': 10,
         'stale_pid': None, 'manager_pid': 9, 'expected': 2, 'registered': 1,
         'answering': 1, 'unregistered_pids': [12], 'problem': None,
@@ -116,13 +116,13 @@ def test_json_in_full():
 
 def test_nagios_has_one_line_with_performance_data():
     found, *_ = CASES['fewer']
-    assert report.nagios(found) == (
+    assert status_verb.nagios(found) == (
         'web WARNING: running, pid 10, in the background (zdaemon 9); 1 of 2'
         ' registered and answering'
         ' | answering=1;2:;1:;0 registered=1;2:;1:;0')
 
 
 def test_nagios_and_what_would_look_like_performance_data():
-    said = report.nagios(survey(problem='no | answer\nat all'))
+    said = status_verb.nagios(survey(problem='no | answer\nat all'))
     assert said.startswith('web UNKNOWN: ')
     assert said.count('|') == 1 and '\n' not in said

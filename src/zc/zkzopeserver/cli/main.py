@@ -1,37 +1,42 @@
-"""The command line of ``bin/NAME``: its verbs and the option of all of them.
+"""Run a verb of ``bin/NAME``: its command line, its exit status, its errors.
 
-A verb is a module of this package with ``run(place, arguments)``, which
-returns the exit status; ``DESCRIPTION`` and ``STATUSES`` for its help; and
-``add_arguments(parser)``, if it has arguments of its own.
+The command line is ``[-o NAME=VALUE]... [VERB] [ARGUMENT]...``.  Without a
+verb it is `fg`.
 """
 from __future__ import annotations
 
 import importlib
-import types
+import sys
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
+
+from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.cli.instance import program
+from zc.zkzopeserver.cli.verbs import Verb
 
 if TYPE_CHECKING:
     import argparse
 
 DEFAULT = 'fg'
 
-# The module of each, and its line in the help.
+# A verb -> its module, and its line in the help.  In its module it is a
+# `Verb`, by its name in capitals.
 VERBS = {
     'fg': ('fg', 'serve in the foreground, as without a verb'),
     'start': ('start', 'serve in the background; returns when it is'
-                          ' registered and answers'),
+                       ' registered and answers'),
     'stop': ('stop', 'stop it; returns when it is gone'),
-    'restart': ('restart', 'stop it, if it runs, and start it'),
+    'restart': ('reload', 'stop it, if it runs, and start it'),
     'reload': ('reload', 'replace its workers one by one; returns when'
-                            ' that is done'),
+                         ' that is done'),
     'status': ('status', 'compare its processes with ZooKeeper'),
     'check': ('check', 'check ini, application and ZooKeeper without'
-                          ' serving'),
-    'logreopen': ('logreopen', 'open its log files anew, after a rotation'),
+                       ' serving'),
+    'logreopen': ('reload', 'open its log files anew, after a rotation'),
     'show': ('show', 'show the options in effect, and where each comes'
-                        ' from'),
+                     ' from'),
     'tree': ('tree', 'show the providers node with the live nodes'),
     'monitor': ('monitor', 'ask its monitor servers'),
 }
@@ -44,32 +49,84 @@ VERB --help."""
 
 OPTION = '-o', '--option'
 
+# The word by which `start` makes this program zdaemon's manager (see
+# `zc.zkzopeserver.cli.zdaemon.start`).  No verb for people.
+MANAGER = 'zdaemon'
+
+# The exit status after Ctrl-C: 128 + SIGINT, as shells have it.
+INTERRUPTED = 130
+
+
+def execute(ini: str, name: str, argv: Sequence[str],
+            run: Mapping[str, Any] | None) -> int:
+    """Execute a command line; return its exit status.
+
+    The parameters are those of `zc.zkzopeserver.start.main`.  An exception
+    that has an `exit_status` is for the user to mend: its text is printed,
+    and that is the status.  Any other exception is a defect and is raised.
+    """
+    argv = list(argv)
+    if argv[:1] == [MANAGER]:
+        from zc.zkzopeserver.cli import zdaemon
+        return zdaemon.manage(argv[1:])
+    place = Place(ini, name, run=run, program=program(argv))
+    verb, place.overrides, arguments = parse(place.name, argv)
+    if arguments is not None:
+        log_errors()
+    try:
+        return verb.run(place, arguments)
+    except KeyboardInterrupt:
+        print(f'{place.name}: interrupted', file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        status = getattr(error, 'exit_status', None)
+        if status is None:
+            raise
+        for line in str(error).splitlines():
+            print(f'{place.name}: {line}', file=sys.stderr)
+        return status
+
+
+def log_errors() -> None:
+    """Log errors alone, to stderr, so that the output of a verb is seen.
+
+    kazoo's are not logged: the verb reports what fails at ZooKeeper.
+    """
+    import logging
+    logging.basicConfig(level=logging.ERROR,
+                        format='%(levelname)s %(name)s %(message)s')
+    logging.getLogger('kazoo').setLevel(logging.CRITICAL)
+
 
 def parse(name: str, argv: Sequence[str]
-          ) -> tuple[types.ModuleType, dict[str, str], Any]:
-    """(module of the verb, options of the server, arguments of the verb).
+          ) -> tuple[Verb, dict[str, str], argparse.Namespace | None]:
+    """Parse a command line; return (verb, options of -o, arguments).
 
-    The arguments are None for `fg`, which has none.
-
-    Exits, with status 2, when the command line is wrong, and with 0 after a
-    call for help.
+    `name` is that of the program, for the help.  The arguments are None for
+    `fg`, which has none.  SystemExit with status 2 for a wrong command line,
+    and with status 0 after ``--help``.
     """
-    head, verb, rest = split(argv)
-    if verb == DEFAULT and (pairs := well_formed([*head, *rest])):
-        # Serving does without a parser, which takes time to import.
-        return module(verb), dict(pairs[1:]), None
+    head, word, rest = split(argv)
+    if word == DEFAULT:
+        overrides = parse_overrides([*head, *rest])
+        if overrides is not None:
+            # Serving does without argparse, which takes time to import.
+            return find(word), overrides, None
     parser = main_parser(name)
     before = parser.parse_args(head).option
-    if verb not in VERBS:
-        parser.error(unknown(verb))
-    found = module(verb)
-    arguments = verb_parser(name, verb, found).parse_args(rest)
-    return (found, dict(before + arguments.option),
-            None if verb == DEFAULT else arguments)
+    if word not in VERBS:
+        parser.error(unknown(word))
+    verb = find(word)
+    arguments = verb_parser(name, word, verb).parse_args(rest)
+    return (verb, dict(before + arguments.option),
+            None if word == DEFAULT else arguments)
 
 
 def split(argv: Sequence[str]) -> tuple[list[str], str, list[str]]:
-    """(what is before the verb, verb, what follows it)."""
+    """Split a command line into (words before the verb, verb, words after).
+
+    The verb is the first word that is no option; without one it is `fg`.
+    """
     position = 0
     while position < len(argv) and argv[position].startswith('-'):
         position += 2 if argv[position] in OPTION else 1
@@ -79,34 +136,37 @@ def split(argv: Sequence[str]) -> tuple[list[str], str, list[str]]:
             list(argv[position + 1:]))
 
 
-def well_formed(head: Sequence[str]) -> list[tuple[str, str]]:
-    """[()] and the pairs of ``-o NAME=VALUE ...``; [] for anything else."""
-    pairs = [('', '')]
-    for option, value in zip(head[::2], head[1::2], strict=False):
-        name, equals, text = value.partition('=')
+def parse_overrides(words: Sequence[str]) -> dict[str, str] | None:
+    """Parse ``-o NAME=VALUE ...``; return None if there is anything else."""
+    if len(words) % 2:
+        return None
+    overrides = {}
+    for option, pair in zip(words[::2], words[1::2], strict=True):
+        name, equals, value = pair.partition('=')
         if option not in OPTION or not name or not equals:
-            return []
-        pairs.append((name, text))
-    return [] if len(head) % 2 else pairs
+            return None
+        overrides[name] = value
+    return overrides
 
 
-def module(verb: str) -> types.ModuleType:
-    """The module of a verb."""
-    return importlib.import_module(
-        f'zc.zkzopeserver.cli.verbs.{VERBS[verb][0]}')
+def find(name: str) -> Verb:
+    """Import the module of a verb; return the verb."""
+    module, _ = VERBS[name]
+    return getattr(importlib.import_module(
+        f'zc.zkzopeserver.cli.verbs.{module}'), name.upper())
 
 
-def unknown(verb: str) -> str:
-    """The sentence about a verb that there is not."""
+def unknown(name: str) -> str:
+    """Return the error message for a verb that does not exist."""
     import difflib
-    near = difflib.get_close_matches(verb, VERBS, 1)
-    return f'unknown verb {verb!r} (' + (
+    near = difflib.get_close_matches(name, VERBS, 1)
+    return f'unknown verb {name!r} (' + (
         f'did you mean {near[0]!r}?)' if near
         else 'known are ' + ', '.join(VERBS) + ')')
 
 
 def main_parser(name: str) -> argparse.ArgumentParser:
-    """What comes before the verb."""
+    """Return the parser of the words before the verb."""
     verbs = '\n'.join(f'  {verb:<11} {text}'
                       for verb, (_, text) in VERBS.items())
     return make_parser(
@@ -116,18 +176,17 @@ def main_parser(name: str) -> argparse.ArgumentParser:
         usage='%(prog)s [-o NAME=VALUE]... [VERB] ...')
 
 
-def verb_parser(name: str, verb: str,
-                found: types.ModuleType) -> argparse.ArgumentParser:
-    """What comes after the verb."""
-    parser = make_parser(f'{name} {verb}', found.DESCRIPTION, found.STATUSES)
-    if hasattr(found, 'add_arguments'):
-        found.add_arguments(parser)
+def verb_parser(name: str, word: str, verb: Verb) -> argparse.ArgumentParser:
+    """Return the parser of the words after the verb."""
+    parser = make_parser(f'{name} {word}', verb.description, verb.statuses)
+    if verb.add_arguments is not None:
+        verb.add_arguments(parser)
     return parser
 
 
 def make_parser(prog: str, description: str, epilog: str,
                 usage: str | None = None) -> argparse.ArgumentParser:
-    """A parser with the option that all have."""
+    """Return a parser that has the option ``-o``."""
     import argparse
     parser = argparse.ArgumentParser(
         prog=prog, usage=usage, description=description, epilog=epilog,
@@ -142,7 +201,7 @@ def make_parser(prog: str, description: str, epilog: str,
 
 
 def name_and_value(text: str) -> tuple[str, str]:
-    """``NAME=VALUE`` of the command line."""
+    """Parse ``NAME=VALUE``; ArgumentTypeError for anything else."""
     import argparse
     name, equals, value = text.partition('=')
     if not equals or not name:

@@ -1,0 +1,31 @@
+"""The verbs of ``bin/NAME``: a module each, imported when it is asked for.
+
+The table in `zc.zkzopeserver.cli.main` says in which module a verb stands.
+It stands there as a `Verb`, by its name in capitals.
+"""
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from typing import Any
+
+from zc.zkzopeserver.cli.instance import Place
+
+if TYPE_CHECKING:
+    import argparse
+
+
+@dataclasses.dataclass(frozen=True)
+class Verb:
+    """A verb: the function that serves it, and its help.
+
+    `run(place, arguments)` returns the exit status.  `arguments` is the
+    namespace of the verb's parser, to which `add_arguments` adds the verb's
+    own arguments.  `description` and `statuses` are texts of the help.
+    """
+
+    run: Callable[[Place, Any], int]
+    description: str
+    statuses: str
+    add_arguments: Callable[[argparse.ArgumentParser], None] | None = None

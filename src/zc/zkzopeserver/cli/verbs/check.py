@@ -17,6 +17,7 @@ from zc.zkzopeserver.cli import survey
 from zc.zkzopeserver.cli.ini import Ini
 from zc.zkzopeserver.cli.instance import Place
 from zc.zkzopeserver.cli.providers import Registry
+from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.errors import StartError
 from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.registration import Registration
@@ -150,3 +151,6 @@ def attempted(call: Callable[[], object]) -> Iterator[Problem]:
         call()
     except StartError as reason:
         yield reason.exit_status, str(reason)
+
+
+CHECK = Verb(run, DESCRIPTION, STATUSES)

@@ -15,6 +15,7 @@ from zc.zkzopeserver import signals
 from zc.zkzopeserver.cli import pidfile
 from zc.zkzopeserver.cli.ini import Ini
 from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.workers import protocol as channel
 
 DESCRIPTION = """\
@@ -55,3 +56,6 @@ def serve(ini: Ini) -> None:
             option_table.parse(ini.options, ini.where).workers):
         application = ini.application()
     ini.server()(application)
+
+
+FG = Verb(run, DESCRIPTION, STATUSES)

@@ -11,6 +11,7 @@ from zc.zkzopeserver.cli.instance import Place
 from zc.zkzopeserver.cli.providers import Node
 from zc.zkzopeserver.cli.providers import Registry
 from zc.zkzopeserver.cli.settings import Settings
+from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.errors import StartError
 from zc.zkzopeserver.options import Options
 
@@ -128,3 +129,6 @@ def ask_all(place: Place, targets: list[Target], command: str,
             print(f'{name}:')
         print(answer, end='' if answer.endswith('\n') else '\n', flush=True)
     return status
+
+
+MONITOR = Verb(run, DESCRIPTION, STATUSES, add_arguments)

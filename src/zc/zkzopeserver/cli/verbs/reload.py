@@ -5,13 +5,17 @@ import signal
 import time
 from typing import Any
 
+from zc.zkzopeserver.cli import pidfile
 from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli import survey
 from zc.zkzopeserver.cli import transcript
+from zc.zkzopeserver.cli import zdaemon as daemon
+from zc.zkzopeserver.cli.ini import Ini
 from zc.zkzopeserver.cli.instance import Place
 from zc.zkzopeserver.cli.providers import Registry
 from zc.zkzopeserver.cli.settings import Settings
-from zc.zkzopeserver.cli.verbs import restart as restarting
+from zc.zkzopeserver.cli.verbs import Verb
+from zc.zkzopeserver.cli.verbs import start as starting
 from zc.zkzopeserver.cli.verbs import stop as stopping
 from zc.zkzopeserver.cli.waiting import Progress
 from zc.zkzopeserver.errors import StartError
@@ -65,7 +69,7 @@ def instead(settings: Settings, process: survey.Process,
             f'{text}, and it was not started by `start`: restart it with'
             ' what runs it in the foreground (systemd, supervisor)')
     progress.say(f'{text}: restarting it instead')
-    return restarting.restart(settings, process, progress)
+    return restart(settings, process, progress)
 
 
 class Roll:
@@ -129,3 +133,65 @@ class Roll:
         raise StartError('\n'.join([
             f'not reloaded: {why}; {left} of {len(self._old)} old workers'
             ' are left', *lines]))
+
+
+RESTART_DESCRIPTION = """\
+Stop the server, if it runs, and start it in the background.  An ini with
+wrong options is refused before anything is stopped.  What `start` had on its
+command line stays, unless it is given anew."""
+
+RESTART_STATUSES = starting.STATUSES
+
+
+def run_restart(place: Place, arguments: Any = None) -> int:
+    """Stop the server, if it runs, and start it; returns when it is up."""
+    starting.enter(place)
+    settings = Settings.of_running(place)
+    process = survey.find(place)
+    with Progress(place.name) as progress:
+        return restart(settings, process, progress)
+
+
+def restart(settings: Settings, process: survey.Process,
+            progress: Progress) -> int:
+    """Stop and start; StartError for what `start` has not started."""
+    if process.pid is not None and process.manager is None:
+        raise StartError(
+            f'pid {process.pid} was not started by `start`: restart it with'
+            ' what runs it in the foreground (systemd, supervisor), or `stop`'
+            ' it first')
+    daemon.check(settings.place)
+    if process.pid is not None or process.manager is not None:
+        stopping.stop(settings, process, progress)
+    return starting.start(settings, survey.Process(), progress)
+
+
+LOGREOPEN_DESCRIPTION = """\
+Open the log files anew, after log rotation has renamed them: those of the
+server and of its workers (SIGUSR2), and the transcript.  Nothing is done, and
+that is fine, when the server does not run."""
+
+LOGREOPEN_STATUSES = """\
+exit status: 0 done, or it does not run; 1 an error; 2 a file is wrong."""
+
+
+def logreopen(place: Place, arguments: Any = None) -> int:
+    """Tell the server, and its manager."""
+    processes.become(place.user)
+    done = []
+    if daemon.ask(place.socket, 'reopen_transcript') is not None:
+        done.append('zdaemon')
+    # Not the process that zdaemon knows of: until there is a pid file, the
+    # signal would end it.
+    found = pidfile.read(place.pid_file)
+    if (found and found.is_alive and Ini(place.ini, {}).is_ours
+            and stopping.send(found.pid, signal.SIGUSR2)):
+        done.append(f'pid {found.pid}')
+    print(f'{place.name}: ' + (f'told {" and ".join(done)}' if done
+                               else 'not running'))
+    return 0
+
+
+RELOAD = Verb(run, DESCRIPTION, STATUSES)
+RESTART = Verb(run_restart, RESTART_DESCRIPTION, RESTART_STATUSES)
+LOGREOPEN = Verb(logreopen, LOGREOPEN_DESCRIPTION, LOGREOPEN_STATUSES)

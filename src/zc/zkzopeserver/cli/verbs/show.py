@@ -12,6 +12,7 @@ from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli.ini import Ini
 from zc.zkzopeserver.cli.instance import Place
 from zc.zkzopeserver.cli.settings import take_over
+from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.errors import StartError
 from zc.zkzopeserver.redaction import masked
 
@@ -115,3 +116,6 @@ def as_json(place: Place, options: Values, files: dict[str, str],
                     for name, (value, origin) in options.items()},
         'sections': others}
     return json.dumps(found, indent=2)
+
+
+SHOW = Verb(run, DESCRIPTION, STATUSES, add_arguments)

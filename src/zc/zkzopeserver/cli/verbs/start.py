@@ -10,6 +10,7 @@ from zc.zkzopeserver.cli import transcript
 from zc.zkzopeserver.cli import zdaemon as daemon
 from zc.zkzopeserver.cli.instance import Place
 from zc.zkzopeserver.cli.settings import Settings
+from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.cli.verbs import stop as stopping
 from zc.zkzopeserver.cli.waiting import Ended
 from zc.zkzopeserver.cli.waiting import Progress
@@ -118,3 +119,6 @@ class Failed(StartError):
     def __init__(self, text: str, status: int | None) -> None:
         super().__init__(text)
         self.exit_status = status if status in range(1, 6) else 1
+
+
+START = Verb(run, DESCRIPTION, STATUSES)

@@ -15,6 +15,7 @@ from zc.zkzopeserver.cli import zdaemon as daemon
 from zc.zkzopeserver.cli.instance import Place
 from zc.zkzopeserver.cli.settings import Lenient
 from zc.zkzopeserver.cli.settings import Settings
+from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.cli.waiting import Progress
 from zc.zkzopeserver.errors import RegistrationError
 from zc.zkzopeserver.errors import StartError
@@ -181,3 +182,6 @@ def wait_unregistered(settings: Settings, pids: set[int],
         with contextlib.suppress(BrokenPipeError):
             print(f'{settings.place.name}: not known whether its node is'
                   f' gone: {reason}', file=sys.stderr)
+
+
+STOP = Verb(run, DESCRIPTION, STATUSES)

@@ -7,6 +7,7 @@ from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli.instance import Place
 from zc.zkzopeserver.cli.providers import Registry
 from zc.zkzopeserver.cli.settings import Settings
+from zc.zkzopeserver.cli.verbs import Verb
 
 DESCRIPTION = """\
 Show the providers node of the service with all that is below it, the live
@@ -23,3 +24,6 @@ def run(place: Place, arguments: Any = None) -> int:
     with Registry(Settings.of_running(place).ours) as registry:
         print(registry.tree(), end='')
     return 0
+
+
+TREE = Verb(run, DESCRIPTION, STATUSES)
