@@ -2,11 +2,11 @@ import sys
 
 import pytest
 
-from zc.zkzopeserver.cli import instance as place
+from zc.zkzopeserver.cli import instance
 
 
 def test_the_files_are_beside_the_ini(tmp_path):
-    found = place.Place(str(tmp_path / 'web.ini'), 'web')
+    found = instance.Instance(str(tmp_path / 'web.ini'), 'web')
     assert found.pid_file == str(tmp_path / 'web.pid')
     assert found.socket == str(tmp_path / 'web.sock')
     assert found.transcript == str(tmp_path / 'web.log')
@@ -14,7 +14,7 @@ def test_the_files_are_beside_the_ini(tmp_path):
 
 
 def test_the_files_are_where_the_start_script_says():
-    found = place.Place('/etc/x/web.ini', run={
+    found = instance.Instance('/etc/x/web.ini', run={
         'pid': '/run/x/web.pid', 'socket': '/run/x/web.sock',
         'transcript': '/log/web.log', 'user': 'www', 'start_timeout': 5.0})
     assert found.name == 'web'
@@ -26,14 +26,14 @@ def test_the_files_are_where_the_start_script_says():
 
 def test_a_start_script_that_says_what_nobody_knows():
     with pytest.raises(TypeError, match='unknown colour; known are pid'):
-        place.Place('web.ini', run={'colour': 'red'})
+        instance.Instance('web.ini', run={'colour': 'red'})
 
 
 @pytest.mark.parametrize('argv', [[], ['start'], ['start', '-o', 'a=b']])
 def test_what_runs_this_program_again(monkeypatch, argv):
     monkeypatch.setattr(sys, 'orig_argv',
                         ['python', '-W', 'error', 'bin/web', *argv])
-    assert place.program(argv) == [sys.executable, '-W', 'error', 'bin/web']
+    assert instance.program(argv) == [sys.executable, '-W', 'error', 'bin/web']
 
 
 def test_what_runs_this_program_again_is_an_absolute_script(
@@ -42,5 +42,5 @@ def test_what_runs_this_program_again_is_an_absolute_script(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, 'orig_argv', ['python', 'web', 'start'])
     monkeypatch.setattr(sys, 'argv', ['web', 'start'])
-    assert place.program(['start']) == [sys.executable,
+    assert instance.program(['start']) == [sys.executable,
                                         str(tmp_path / 'web')]

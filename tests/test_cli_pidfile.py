@@ -35,7 +35,7 @@ def test_a_pid_file_of_another_process(tmp_path):
     path = str(tmp_path / 'web.pid')
     with holder(path) as process:
         assert process.had
-        assert pidfile.read(path) == pidfile.Found(process.pid, True)
+        assert pidfile.read(path) == pidfile.PidFile(process.pid, True)
         assert (tmp_path / 'web.pid').read_text() == f'{process.pid}\n'
         process.stdin.close()
         assert process.wait() == 0
@@ -48,13 +48,13 @@ def test_what_a_killed_process_leaves(tmp_path):
     with holder(path) as process:
         process.kill()
         process.wait()
-    assert pidfile.read(path) == pidfile.Found(process.pid, False)
+    assert pidfile.read(path) == pidfile.PidFile(process.pid, False)
 
 
 def test_a_number_that_was_given_again_is_no_sign_of_life(tmp_path):
     path = tmp_path / 'web.pid'
     path.write_text(f'{os.getpid()}\n')
-    assert pidfile.read(str(path)) == pidfile.Found(os.getpid(), False)
+    assert pidfile.read(str(path)) == pidfile.PidFile(os.getpid(), False)
 
 
 def test_only_one_process_has_it(tmp_path, caplog):
@@ -64,9 +64,9 @@ def test_only_one_process_has_it(tmp_path, caplog):
         assert (f'pid {first.pid} serves web.ini already and has {path}: '
                 in caplog.text)
         assert f'not this one, pid {os.getpid()}.' in caplog.text
-        assert pidfile.read(path) == pidfile.Found(first.pid, True)
+        assert pidfile.read(path) == pidfile.PidFile(first.pid, True)
     # It was not ours to remove.
-    assert pidfile.read(path) == pidfile.Found(first.pid, False)
+    assert pidfile.read(path) == pidfile.PidFile(first.pid, False)
 
 
 def test_a_stale_one_is_taken_over(tmp_path):
@@ -121,4 +121,4 @@ def test_clearing_is_for_the_dead(tmp_path):
     path = str(tmp_path / 'web.pid')
     with holder(path) as process:
         pidfile.clear(path)
-        assert pidfile.read(path) == pidfile.Found(process.pid, True)
+        assert pidfile.read(path) == pidfile.PidFile(process.pid, True)

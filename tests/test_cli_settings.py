@@ -2,7 +2,7 @@
 import pytest
 
 from zc.zkzopeserver.cli import settings
-from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.errors import ConfigurationError
 
 INI = '''\
@@ -20,7 +20,7 @@ def lenient(tmp_path):
         path = tmp_path / 'web.ini'
         if text is not None:
             path.write_text(text)
-        return settings.Lenient(Place(str(path)))
+        return settings.LenientSettings(Instance(str(path)))
     return make
 
 

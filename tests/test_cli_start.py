@@ -1,6 +1,6 @@
 import pytest
 
-from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.verbs import start as starting
 
 
@@ -12,10 +12,10 @@ from zc.zkzopeserver.cli.verbs import start as starting
     ('pid 7: terminated by SIGSEGV', 1, 'was killed by signal 11'),
     ('Exiting', 1, 'has ended before')])
 def test_why_a_start_failed(tmp_path, line, status, words):
-    place = Place(str(tmp_path / 'web.ini'))
+    instance = Instance(str(tmp_path / 'web.ini'))
     (tmp_path / 'web.log').write_text(
         f'old\n2026-01-01 00:00:00 INFO zdaemon {line}\n')
-    failure = starting.failure(place, 4)
+    failure = starting.failure(instance, 4)
     assert failure.exit_status == status
     first, second, third = str(failure).splitlines()
     assert first.startswith(f'the server {words}')
@@ -24,6 +24,6 @@ def test_why_a_start_failed(tmp_path, line, status, words):
 
 
 def test_why_a_start_failed_that_said_nothing(tmp_path):
-    failure = starting.failure(Place(str(tmp_path / 'web.ini')), 0)
+    failure = starting.failure(Instance(str(tmp_path / 'web.ini')), 0)
     assert str(failure).splitlines()[1] == (
         f'nothing was written to {tmp_path}/web.log')

@@ -2,20 +2,21 @@ import json
 
 import pytest
 
-from zc.zkzopeserver.cli.providers import Node
-from zc.zkzopeserver.cli.survey import Kind
-from zc.zkzopeserver.cli.survey import Process
-from zc.zkzopeserver.cli.survey import Provider
+from zc.zkzopeserver.cli.providers import Provider
+from zc.zkzopeserver.cli.survey import Owner
+from zc.zkzopeserver.cli.survey import ProviderStatus
+from zc.zkzopeserver.cli.survey import ServerProcess
 from zc.zkzopeserver.cli.survey import Survey
 from zc.zkzopeserver.cli.verbs import status as status_verb
 from zc.zkzopeserver.cli.zdaemon import Manager
 
-MANAGED = Process(10, manager=Manager(9, 10))
+MANAGED = ServerProcess(10, manager=Manager(9, 10))
 
 
-def node(pid, answer=200, kind=Kind.OURS, name='127.0.0.1:1'):
-    return Provider(Node(name, {'pid': pid, 'monitor': '127.0.0.1:2'}), kind,
-                    answer, isinstance(answer, int))
+def node(pid, answer=200, kind=Owner.OURS, name='127.0.0.1:1'):
+    return ProviderStatus(
+        Provider(name, {'pid': pid, 'monitor': '127.0.0.1:2'}), kind, answer,
+        isinstance(answer, int))
 
 
 def survey(process=MANAGED, *providers, expected=1, members=(10,), **more):
@@ -28,7 +29,7 @@ CASES = {
         'web: running, pid 10, in the background (zdaemon 9); registered and'
         ' answering',
         '  127.0.0.1:1 (pid 10): registered, answers 200']),
-    'foreground': (survey(Process(10), node(10)), 0, 0, [
+    'foreground': (survey(ServerProcess(10), node(10)), 0, 0, [
         'web: running, pid 10, not started by `start`; registered and'
         ' answering',
         '  127.0.0.1:1 (pid 10): registered, answers 200']),
@@ -46,8 +47,8 @@ CASES = {
         ' registered and answering',
         '  127.0.0.1:1 (pid 11): registered, answers 200',
         '  pid 12: alive, not registered']),
-    'others': (survey(MANAGED, node(10), node(7, None, Kind.OTHER, 'x:1'),
-                      node(8, None, Kind.ORPHAN, 'y:1')), 0, 0, [
+    'others': (survey(MANAGED, node(10), node(7, None, Owner.OTHER, 'x:1'),
+                      node(8, None, Owner.ORPHAN, 'y:1')), 0, 0, [
         'web: running, pid 10, in the background (zdaemon 9); registered and'
         ' answering',
         '  127.0.0.1:1 (pid 10): registered, answers 200',
@@ -55,24 +56,25 @@ CASES = {
         ' machine',
         '  registered by somebody else: 1',
         '    x:1 (pid 7)']),
-    'stopped': (survey(Process(), node(8, None, Kind.ORPHAN),
+    'stopped': (survey(ServerProcess(), node(8, None, Owner.ORPHAN),
                        members=()), 3, 2, [
         'web: not running',
         '  127.0.0.1:1 (pid 8): registered, dead; it was a process of this'
         ' machine']),
-    'stale': (survey(Process(stale=10), members=()), 1, 2, [
+    'stale': (survey(ServerProcess(stale=10), members=()), 1, 2, [
         'web: dead: pid 10 is gone and has left its pid file']),
-    'still registered': (survey(Process(), node(8, None, Kind.DEAD),
+    'still registered': (survey(ServerProcess(), node(8, None, Owner.DEAD),
                                 members=()), 1, 2, [
         'web: dead: it is gone and is still registered',
         '  127.0.0.1:1 (pid 8): registered, dead']),
-    'restarting': (survey(Process(manager=Manager(9, 0)), members=()), 1, 2, [
+    'restarting': (survey(ServerProcess(manager=Manager(9, 0)),
+                          members=()), 1, 2, [
         'web: dead; zdaemon 9 is about to start it again']),
     'no ZooKeeper': (survey(problem='no ZooKeeper answered'), 4, 3, [
         'web: running, pid 10, in the background (zdaemon 9); whether it is'
         ' registered is not known',
         '  no ZooKeeper answered']),
-    'stopped, no ZooKeeper': (survey(Process(), members=(),
+    'stopped, no ZooKeeper': (survey(ServerProcess(), members=(),
                                      problem='no answer'), 3, 2, [
         'web: not running',
         '  no answer']),

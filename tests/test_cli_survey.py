@@ -7,8 +7,8 @@ import pytest
 
 from zc.zkzopeserver import options as option_table
 from zc.zkzopeserver.cli import survey
-from zc.zkzopeserver.cli.providers import Node
-from zc.zkzopeserver.cli.survey import Kind
+from zc.zkzopeserver.cli.providers import Provider
+from zc.zkzopeserver.cli.survey import Owner
 
 US = os.getpid()
 
@@ -34,60 +34,61 @@ def options(**given):
 
 def kind(name, pid, family=(US,), stale=None, **given):
     properties = {} if pid is None else {'pid': pid}
-    return survey.kind_of(Node(name, properties), set(family),
-                          survey.Process(stale=stale), options(**given))
+    return survey.owner_of(Provider(name, properties), set(family),
+                          survey.ServerProcess(stale=stale), options(**given))
 
 
 def test_a_process_of_ours_at_an_address_of_this_machine(port):
-    assert kind(f'127.0.0.1:{port}', US) is Kind.OURS
-    assert kind(f'localhost:{port}', US) is Kind.OURS
+    assert kind(f'127.0.0.1:{port}', US) is Owner.OURS
+    assert kind(f'localhost:{port}', US) is Owner.OURS
 
 
 def test_a_process_of_this_machine_that_is_not_ours(port):
-    assert kind(f'127.0.0.1:{port}', US, family=()) is Kind.OTHER
+    assert kind(f'127.0.0.1:{port}', US, family=()) is Owner.OTHER
 
 
 def test_another_machine_has_a_process_of_the_same_number(port):
-    assert kind(f'192.0.2.1:{port}', US) is Kind.OTHER
+    assert kind(f'192.0.2.1:{port}', US) is Owner.OTHER
 
 
 def test_what_is_advertised_is_ours(port):
-    assert kind(f'192.0.2.1:{port}', US, advertise='192.0.2.1') is Kind.OURS
-    assert kind('192.0.2.1:80', US, advertise='192.0.2.1:80') is Kind.OURS
-    assert kind('127.0.0.1:80', US, advertise='127.0.0.1:80') is Kind.OURS
-    assert kind('198.51.100.1:80', US, advertise='192.0.2.1:80') is Kind.OTHER
+    assert kind(f'192.0.2.1:{port}', US, advertise='192.0.2.1') is Owner.OURS
+    assert kind('192.0.2.1:80', US, advertise='192.0.2.1:80') is Owner.OURS
+    assert kind('127.0.0.1:80', US, advertise='127.0.0.1:80') is Owner.OURS
+    assert kind('198.51.100.1:80', US, advertise='192.0.2.1:80') is Owner.OTHER
 
 
 def test_a_port_that_our_process_does_not_listen_on(port):
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))
         other = free.getsockname()[1]
-        assert kind(f'127.0.0.1:{other}', US) is Kind.OTHER
+        assert kind(f'127.0.0.1:{other}', US) is Owner.OTHER
 
 
 def test_our_process_has_died(dead):
-    assert kind('127.0.0.1:8080', dead, stale=dead) is Kind.DEAD
-    assert kind('127.0.0.1:8080', dead, port='8080') is Kind.DEAD
+    assert kind('127.0.0.1:8080', dead, stale=dead) is Owner.DEAD
+    assert kind('127.0.0.1:8080', dead, port='8080') is Owner.DEAD
 
 
 def test_a_process_of_this_machine_has_died_whose_is_not_known(dead):
-    assert kind('127.0.0.1:8080', dead) is Kind.ORPHAN
-    assert kind('192.0.2.1:8080', dead, stale=dead) is Kind.OTHER
+    assert kind('127.0.0.1:8080', dead) is Owner.ORPHAN
+    assert kind('192.0.2.1:8080', dead, stale=dead) is Owner.OTHER
 
 
 @pytest.mark.parametrize('pid', [None, 'x', -1, 0, 1.5, True, 2 ** 80])
 def test_nodes_of_others_can_hold_anything(pid):
-    assert kind('127.0.0.1:8080', pid) in (Kind.OTHER, Kind.ORPHAN)
-    assert kind('no address', pid) is Kind.OTHER
-    assert kind('a:b:c', pid) is Kind.OTHER
+    assert kind('127.0.0.1:8080', pid) in (Owner.OTHER, Owner.ORPHAN)
+    assert kind('no address', pid) is Owner.OTHER
+    assert kind('a:b:c', pid) is Owner.OTHER
 
 
-def provider(pid, name='127.0.0.1:1', is_well=True, kind=Kind.OURS):
-    return survey.Provider(Node(name, {'pid': pid}), kind, 200, is_well)
+def provider(pid, name='127.0.0.1:1', is_well=True, kind=Owner.OURS):
+    return survey.ProviderStatus(Provider(name, {'pid': pid}), kind, 200,
+                                 is_well)
 
 
 def surveyed(*providers, expected=1, pid=10, members=(10,), problem=''):
-    return survey.Survey('web', expected, survey.Process(pid),
+    return survey.Survey('web', expected, survey.ServerProcess(pid),
                          members=members, providers=providers,
                          problem=problem)
 
@@ -107,7 +108,7 @@ def test_not_up():
     assert not surveyed().is_up
     assert surveyed().unregistered == [10]
     assert not surveyed(provider(10, is_well=False)).is_up
-    assert not surveyed(provider(10, kind=Kind.OTHER)).is_up
+    assert not surveyed(provider(10, kind=Owner.OTHER)).is_up
     assert not surveyed(provider(10), expected=2).is_up
     assert not surveyed(provider(10), pid=None).is_up
     assert not surveyed(provider(10), problem='no ZooKeeper').is_up
@@ -123,7 +124,7 @@ def test_workers():
 def test_a_parent_is_no_member_and_children_of_a_single_process_are_none():
     def members(workers, *providers):
         return [pid for pid in (10, 11, 12) if survey.is_member(
-            pid, survey.Process(10), providers, workers)]
+            pid, survey.ServerProcess(10), providers, workers)]
 
     assert members(1) == [10]
     assert members(2) == [11, 12]

@@ -1,4 +1,5 @@
 import contextlib
+import importlib.resources
 import os
 import socket
 import subprocess
@@ -8,8 +9,8 @@ import threading
 import pytest
 
 from zc.zkzopeserver.cli import transcript
-from zc.zkzopeserver.cli import zdaemon as daemon
-from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.cli import zdaemon
+from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.errors import StartError
 
@@ -40,16 +41,16 @@ def listening(path, answer):
 
 def test_nobody_listens(tmp_path):
     path = tmp_path / 'sock'
-    assert daemon.find(str(path)) is None
+    assert zdaemon.find(str(path)) is None
     with listening(path, b'x'):
-        daemon.ask(str(path), 'status')
+        zdaemon.ask(str(path), 'status')
     # Now it is a stale socket.
     assert path.exists()
-    assert daemon.find(str(path)) is None
+    assert zdaemon.find(str(path)) is None
     path.unlink()
     path.write_text('no socket')
-    assert daemon.find(str(path)) is None
-    assert daemon.find(str(tmp_path / ('x' * 200))) is None
+    assert zdaemon.find(str(path)) is None
+    assert zdaemon.find(str(tmp_path / ('x' * 200))) is None
 
 
 def test_what_a_manager_says(tmp_path):
@@ -60,7 +61,7 @@ def test_what_a_manager_says(tmp_path):
               b"args=['/bin/python', '/b/fg', 'fg', '-o', 'a=b=c', '-o',"
               b" 'd=']\n")
     with listening(path, answer):
-        assert daemon.find(str(path)) == daemon.Manager(
+        assert zdaemon.find(str(path)) == zdaemon.Manager(
             11, 12, (('a', 'b=c'), ('d', '')))
 
 
@@ -69,14 +70,14 @@ def test_what_a_manager_says(tmp_path):
 def test_what_is_no_manager(tmp_path, answer):
     path = tmp_path / 'sock'
     with listening(path, answer), pytest.raises(StartError, match='zdaemon'):
-        daemon.find(str(path))
+        zdaemon.find(str(path))
 
 
 def test_a_manager_that_hangs(tmp_path, monkeypatch):
-    monkeypatch.setattr(daemon, 'ANSWER_S', 0.05)
+    monkeypatch.setattr(zdaemon, 'ANSWER_S', 0.05)
     path = tmp_path / 'sock'
     with listening(path, None), pytest.raises(StartError, match='answer'):
-        daemon.find(str(path))
+        zdaemon.find(str(path))
 
 
 @pytest.mark.parametrize('args', [
@@ -86,30 +87,29 @@ def test_a_manager_that_hangs(tmp_path, monkeypatch):
 def test_arguments_that_say_nothing(tmp_path, args):
     path = tmp_path / 'sock'
     with listening(path, b'application=1\nmanager=2\n' + args + b'\n'):
-        assert daemon.find(str(path)).overrides == ()
+        assert zdaemon.find(str(path)).overrides == ()
 
 
-def place(folder, **run):
-    return Place(str(folder / 'web.ini'), 'web', {'a': 'b c', 'd': '$x'},
+def instance(folder, **run):
+    return Instance(str(folder / 'web.ini'), 'web', {'a': 'b c', 'd': '$x'},
                  run, ['python', 'bin/web'])
 
 
 def test_what_runs_the_server(tmp_path):
-    assert daemon.foreground(place(tmp_path)) == [
+    assert zdaemon.foreground(instance(tmp_path)) == [
         'python', 'bin/web', 'fg', '-o', 'a=b c', '-o', 'd=$x']
 
 
 def test_the_configuration_is_one(tmp_path):
     """Any path will do; zdaemon itself reads it."""
     import ZConfig
-    import zdaemon
 
     folder = tmp_path / 'a b$c#d%(x)s'
     folder.mkdir()
     file = tmp_path / 'conf'
-    file.write_text(daemon.configuration(place(folder), 40.2))
-    schema = ZConfig.loadSchema(os.path.join(
-        os.path.dirname(zdaemon.__file__), 'schema.xml'))
+    file.write_text(zdaemon.configuration(instance(folder), 40.2))
+    schema = ZConfig.loadSchema(
+        str(importlib.resources.files('zdaemon') / 'schema.xml'))
     found, _ = ZConfig.loadConfig(schema, str(file))
     assert found.runner.stop_timeout == 41
     assert found.runner.exit_codes == [0, 2]
@@ -120,44 +120,44 @@ def test_the_configuration_is_one(tmp_path):
 
 def test_a_path_that_is_too_long_for_a_socket(tmp_path):
     with pytest.raises(ConfigurationError, match='is too long: at most 99'):
-        daemon.check(place(tmp_path, socket='/' + 'x' * 99))
+        zdaemon.check(instance(tmp_path, socket='/' + 'x' * 99))
 
 
 def test_a_folder_that_is_not_there(tmp_path):
     with pytest.raises(ConfigurationError, match='no such directory'):
-        daemon.check(place(tmp_path, socket='/nosuch/web.sock'))
+        zdaemon.check(instance(tmp_path, socket='/nosuch/web.sock'))
     with pytest.raises(ConfigurationError, match='no such directory'):
-        daemon.check(place(tmp_path, transcript='/nosuch/web.log'))
+        zdaemon.check(instance(tmp_path, transcript='/nosuch/web.log'))
 
 
 def test_a_transcript_that_cannot_be_written(tmp_path):
     (tmp_path / 'web.log').mkdir()
     with pytest.raises(ConfigurationError, match='cannot write .*web.log'):
-        daemon.check(place(tmp_path))
+        zdaemon.check(instance(tmp_path))
 
 
 def test_without_zdaemon(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'zdaemon', None)
     with pytest.raises(ConfigurationError,
                        match=r'zc\.zkzopeserver\[daemon\]') as caught:
-        daemon.check(place(tmp_path))
+        zdaemon.check(instance(tmp_path))
     assert '\n' not in str(caught.value)
 
 
 def test_zdaemon_that_does_not_start(tmp_path):
     (tmp_path / 'web.ini').touch()
-    here = place(tmp_path)
+    here = instance(tmp_path)
     here.program = [sys.executable, '-c', 'raise SystemExit("what a pity")']
     with pytest.raises(StartError, match='what a pity'):
-        daemon.launch(here, 10)
+        zdaemon.launch(here, 10)
 
 
 def test_a_start_script_that_does_not_heed_its_command_line(
         tmp_path, monkeypatch):
     """It would start itself again and again."""
-    monkeypatch.setenv(daemon.VARIABLE, '1')
+    monkeypatch.setenv(zdaemon.VARIABLE, '1')
     with pytest.raises(ConfigurationError, match='does not heed'):
-        daemon.check(place(tmp_path))
+        zdaemon.check(instance(tmp_path))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason='needs root')
@@ -165,8 +165,8 @@ def test_a_manager_of_another_user(tmp_path):
     path = tmp_path / 'sock'
     for folder in tmp_path, tmp_path.parent, tmp_path.parent.parent:
         folder.chmod(0o755)
-    code = ('import os, sys; from zc.zkzopeserver.cli import zdaemon as daemon;'
-            ' os.setuid(65534); daemon.find(sys.argv[1])')
+    code = ('import os, sys; from zc.zkzopeserver.cli import zdaemon;'
+            ' os.setuid(65534); zdaemon.find(sys.argv[1])')
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(path))
         sock.listen()

@@ -502,7 +502,7 @@ def test_stop_kills_what_does_not_end(local, embedded, tmp_path):
     web('start')
     os.kill(web.pid, signal.SIGSTOP)
     with contextlib.closing(stop_with(web, setting(
-            settings__Settings__stop_timeout_s=0.5))) as stop:
+            settings__InstanceSettings__stop_timeout_s=0.5))) as stop:
         assert stop.ended() == 0, stop.output
     assert 'stopped; it was killed, as it took longer than' in stop.output
     assert embedded.zk.get_children(PATH) == []

@@ -12,7 +12,7 @@ FILES = {'pid': 'pid', 'socket': 'sock', 'transcript': 'log'}
 KNOWN = (*FILES, 'user', 'start_timeout')
 
 
-class Place:
+class Instance:
     """A server of this machine: its ini, its name, the files of its process.
 
     `run` are the keyword arguments of a start script: ``pid``, ``socket``

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 
-from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.instance import program
 from zc.zkzopeserver.cli.verbs import Verb
 
@@ -69,21 +69,21 @@ def execute(ini: str, name: str, argv: Sequence[str],
     if argv[:1] == [MANAGER]:
         from zc.zkzopeserver.cli import zdaemon
         return zdaemon.manage(argv[1:])
-    place = Place(ini, name, run=run, program=program(argv))
-    verb, place.overrides, arguments = parse(place.name, argv)
+    instance = Instance(ini, name, run=run, program=program(argv))
+    verb, instance.overrides, arguments = parse(instance.name, argv)
     if arguments is not None:
         log_errors()
     try:
-        return verb.run(place, arguments)
+        return verb.run(instance, arguments)
     except KeyboardInterrupt:
-        print(f'{place.name}: interrupted', file=sys.stderr)
+        print(f'{instance.name}: interrupted', file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
         status = getattr(error, 'exit_status', None)
         if status is None:
             raise
         for line in str(error).splitlines():
-            print(f'{place.name}: {line}', file=sys.stderr)
+            print(f'{instance.name}: {line}', file=sys.stderr)
         return status
 
 

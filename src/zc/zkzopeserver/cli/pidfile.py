@@ -23,7 +23,7 @@ LAST_THREAD_S = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class PidFile:
     """What a pid file says, and whether that process lives."""
 
     pid: int
@@ -96,7 +96,7 @@ def _is_at(fd: int, path: str) -> bool:
     return False
 
 
-def read(path: str) -> Found | None:
+def read(path: str) -> PidFile | None:
     """What the file says; None without one, or without a number in it."""
     try:
         with open(path, 'rb') as file:
@@ -106,7 +106,7 @@ def read(path: str) -> Found | None:
         return None
     if not text.isdigit() or not int(text):
         return None
-    return Found(int(text), alive and exists(int(text)))
+    return PidFile(int(text), alive and exists(int(text)))
 
 
 def clear(path: str) -> None:

@@ -31,7 +31,7 @@ SESSION_TIMEOUT_S = 4.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Node:
+class Provider:
     """A provider: its name is its address, and its properties are its own.
 
     `pid` and `monitor` are None when there is none of the kind expected.
@@ -61,7 +61,7 @@ class Node:
         return monitor if isinstance(monitor, str) and monitor else None
 
 
-class Registry:
+class Providers:
     """A look at the providers; a context manager.
 
     ZooKeeper gets a few seconds to answer; with `goes_on`, as long as that
@@ -87,7 +87,7 @@ class Registry:
             raise RegistrationError(
                 f"option 'zookeeper': {reason}") from None
 
-    def __enter__(self) -> Registry:
+    def __enter__(self) -> Providers:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -119,10 +119,10 @@ class Registry:
                 f"option 'zookeeper': {self._options.zookeeper}:"
                 f' {type(reason).__name__} {reason}'.rstrip()) from None
 
-    def nodes(self) -> list[Node]:
+    def nodes(self) -> list[Provider]:
         """The providers, by name."""
         tree = self._ask(reading.read_tree, self._zk.client, self.path())
-        return [Node(name, dict(node.properties))
+        return [Provider(name, dict(node.properties))
                 for name, node in sorted(tree.children.items())]
 
     def tree(self) -> str:

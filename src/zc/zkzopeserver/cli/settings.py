@@ -5,9 +5,9 @@ import contextlib
 import os
 
 from zc.zkzopeserver import options as option_table
-from zc.zkzopeserver.cli import zdaemon as daemon
+from zc.zkzopeserver.cli import zdaemon
 from zc.zkzopeserver.cli.ini import Ini
-from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.workers.protocol import Limits
@@ -27,8 +27,8 @@ UNKNOWN_S = 3600
 FOR_STOP = 'workers', 'deregister_wait', 'graceful_timeout'
 
 
-class Settings:
-    """The settings of the server at a place.
+class InstanceSettings:
+    """The settings of the server at a instance.
 
     OptionsError with all that is wrong in the options.  `options` is None
     for a server that is not ours (``use-server`` of the recipe).
@@ -38,9 +38,9 @@ class Settings:
 
     is_known = True
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
-        self.ini = Ini(place.ini, place.overrides)
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        self.ini = Ini(instance.ini, instance.overrides)
         self.options = self._parsed()
 
     def _parsed(self) -> Options | None:
@@ -49,14 +49,14 @@ class Settings:
         return option_table.parse(self.ini.options, self.ini.where)
 
     @classmethod
-    def of_running(cls, place: Place) -> Settings:
+    def of_running(cls, instance: Instance) -> InstanceSettings:
         """The settings of the server as it was started.
 
         What `start` had on its command line stands for what this has not.
         """
-        with contextlib.suppress(daemon.NotAllowed):
-            take_over(place)
-        return cls(place)
+        with contextlib.suppress(zdaemon.NotAllowed):
+            take_over(instance)
+        return cls(instance)
 
     @property
     def ours(self) -> Options:
@@ -75,8 +75,8 @@ class Settings:
     @property
     def start_timeout_s(self) -> float:
         """Seconds that a start may take."""
-        if self.place.start_timeout is not None:
-            return float(self.place.start_timeout)
+        if self.instance.start_timeout is not None:
+            return float(self.instance.start_timeout)
         if self.options is None:
             return OTHERS_S
         return self.options.ready_timeout + START_MARGIN_S
@@ -94,29 +94,29 @@ class Settings:
         return Limits.of(self.options).stop_s + STOP_MARGIN_S
 
 
-def take_over(place: Place) -> None:
+def take_over(instance: Instance) -> None:
     """Have what `start` had on its command line stand for what this has not.
     """
-    if manager := daemon.find(place.socket):
-        place.overrides = {**dict(manager.overrides), **place.overrides}
+    if manager := zdaemon.find(instance.socket):
+        instance.overrides = {**dict(manager.overrides), **instance.overrides}
 
 
-class Lenient(Settings):
-    """Settings of an ini that may be wrong by now: a stop has to work.
+class LenientSettings(InstanceSettings):
+    """InstanceSettings of an ini that may be wrong by now: a stop has to work.
 
     Defaults stand for what is wrong; `options` is None when it cannot be
     known where the server is registered, as when the ini is gone or broken;
     `ini` is None then.
     """
 
-    def __init__(self, place: Place) -> None:
+    def __init__(self, instance: Instance) -> None:
         try:
-            super().__init__(place)
+            super().__init__(instance)
         except ConfigurationError as reason:
-            if os.path.exists(place.ini) and not os.access(place.ini,
+            if os.path.exists(instance.ini) and not os.access(instance.ini,
                                                            os.R_OK):
                 raise
-            self.place = place
+            self.instance = instance
             self.ini = self.options = None
             self.is_known = False
             self._reason = reason

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from zc.zkzopeserver import readiness
 from zc.zkzopeserver.cli import pidfile
 from zc.zkzopeserver.cli import processes
-from zc.zkzopeserver.cli import zdaemon as daemon
-from zc.zkzopeserver.cli.instance import Place
-from zc.zkzopeserver.cli.providers import Node
-from zc.zkzopeserver.cli.settings import Settings
+from zc.zkzopeserver.cli import zdaemon
+from zc.zkzopeserver.cli.instance import Instance
+from zc.zkzopeserver.cli.providers import Provider
+from zc.zkzopeserver.cli.settings import InstanceSettings
 from zc.zkzopeserver.errors import StartError
 from zc.zkzopeserver.options import Options
 
@@ -23,7 +23,7 @@ AT_ONCE = 16
 
 
 @dataclasses.dataclass(frozen=True)
-class Process:
+class ServerProcess:
     """The server's process: the one that serves, or the parent of several.
 
     `pid` is None when there is none; `stale` is the one that died without
@@ -32,7 +32,7 @@ class Process:
 
     pid: int | None = None
     stale: int | None = None
-    manager: daemon.Manager | None = None
+    manager: zdaemon.Manager | None = None
 
     @property
     def is_dead(self) -> bool:
@@ -40,21 +40,21 @@ class Process:
         return self.pid is None and bool(self.stale or self.manager)
 
 
-def find(place: Place) -> Process:
+def find(instance: Instance) -> ServerProcess:
     """The server's process, by the files beside it."""
     try:
-        manager = daemon.find(place.socket)
-    except daemon.NotAllowed:
+        manager = zdaemon.find(instance.socket)
+    except zdaemon.NotAllowed:
         # The pid file is for everybody.
         manager = None
-    said = pidfile.read(place.pid_file)
+    said = pidfile.read(instance.pid_file)
     if said and said.is_alive:
-        return Process(said.pid, manager=manager)
+        return ServerProcess(said.pid, manager=manager)
     pid = manager.server if manager else 0
-    return Process(pid or None, said and said.pid, manager)
+    return ServerProcess(pid or None, said and said.pid, manager)
 
 
-class Kind(enum.Enum):
+class Owner(enum.Enum):
     """Whose a node is: a process of ours that lives, or one that has died;
     one that has died on this machine, ours or not; or somebody else's."""
 
@@ -65,15 +65,15 @@ class Kind(enum.Enum):
 
 
 @dataclasses.dataclass(frozen=True)
-class Provider:
+class ProviderStatus:
     """A node, whose it is, and what its address answers.
 
     `answer` is the status of an HTTP response, or why there is none; None
     when it was not asked.  `is_well` is whether that is what is wanted.
     """
 
-    node: Node
-    kind: Kind
+    node: Provider
+    kind: Owner
     answer: int | str | None = None
     is_well: bool = False
 
@@ -89,26 +89,26 @@ class Survey:
 
     name: str
     expected: int
-    process: Process
+    process: ServerProcess
     registers: bool = True
     members: tuple[int, ...] = ()
-    providers: tuple[Provider, ...] = ()
+    providers: tuple[ProviderStatus, ...] = ()
     problem: str = ''
 
-    def of(self, kind: Kind) -> list[Provider]:
+    def of(self, kind: Owner) -> list[ProviderStatus]:
         """The nodes of a kind."""
         return [each for each in self.providers if each.kind is kind]
 
     @property
     def registered(self) -> set[int]:
         """The processes of ours that have a node."""
-        return {each.node.pid for each in self.of(Kind.OURS)}
+        return {each.node.pid for each in self.of(Owner.OURS)}
 
     @property
     def answering(self) -> set[int]:
         """Those of them of which every node answers."""
         return self.registered - {each.node.pid for each in
-                                  self.of(Kind.OURS) if not each.is_well}
+                                  self.of(Owner.OURS) if not each.is_well}
 
     @property
     def unregistered(self) -> list[int]:
@@ -125,35 +125,36 @@ class Survey:
                      or not self.registers and not self.providers))
 
 
-def survey(settings: Settings, nodes: Iterable[Node] = (), problem: str = '',
-           known: Mapping[str, int] | None = None) -> Survey:
+def survey(settings: InstanceSettings, nodes: Iterable[Provider] = (),
+           problem: str = '', known: Mapping[str, int] | None = None
+           ) -> Survey:
     """Compare the nodes with the processes of this machine.
 
     `problem` is why there are no nodes.  Those whose name is in `known` with
     their pid are not asked again whether they answer.
     """
-    process = find(settings.place)
+    process = find(settings.instance)
     if settings.options is None:
         nodes = stand_ins(settings, process.pid)
     members = family_of(process.pid)
-    providers = [Provider(node, kind_of(node, set(members), process,
+    providers = [ProviderStatus(node, owner_of(node, set(members), process,
                                         settings.options))
                  for node in nodes]
     return Survey(
-        settings.place.name, settings.workers, process,
+        settings.instance.name, settings.workers, process,
         settings.options is not None,
         tuple(pid for pid in members
               if is_member(pid, process, providers, settings.workers)),
         tuple(asked(providers, settings, known or {})), problem)
 
 
-def stand_ins(settings: Settings, pid: int | None) -> list[Node]:
+def stand_ins(settings: InstanceSettings, pid: int | None) -> list[Provider]:
     """Where a server listens that is not ours, as far as its ini says."""
     given = settings.ini.options
     host, port = given.get('host', '').strip(), given.get('port', '').strip()
     if pid is None or not port.isdigit() or not int(port):
         return []
-    return [Node(f'{host or "127.0.0.1"}:{port}', {'pid': pid})]
+    return [Provider(f'{host or "127.0.0.1"}:{port}', {'pid': pid})]
 
 
 def family_of(pid: int | None) -> list[int]:
@@ -163,35 +164,35 @@ def family_of(pid: int | None) -> list[int]:
     return [pid, *processes.children(pid)]
 
 
-def is_member(pid: int, process: Process, providers: Iterable[Provider],
-              workers: int) -> bool:
+def is_member(pid: int, process: ServerProcess,
+              providers: Iterable[ProviderStatus], workers: int) -> bool:
     """Whether a process should have a node.
 
     A parent has none, and the children of a single process are the
     application's.
     """
     single = workers == 1 or any(
-        each.node.pid == process.pid and each.kind is Kind.OURS
+        each.node.pid == process.pid and each.kind is Owner.OURS
         for each in providers)
     return (pid == process.pid) == single
 
 
-def kind_of(node: Node, family: set[int], process: Process,
-            options: Options | None) -> Kind:
+def owner_of(node: Provider, family: set[int], process: ServerProcess,
+            options: Options | None) -> Owner:
     """Whose a node is."""
     if node.address is None or node.pid is None:
-        return Kind.OTHER
+        return Owner.OTHER
     if node.pid in family:
         if is_ours(node, options):
-            return Kind.OURS
+            return Owner.OURS
     elif is_gone(node):
         is_dead = node.pid == process.stale or (
             options and options.port == node.address[1])
-        return Kind.DEAD if is_dead else Kind.ORPHAN
-    return Kind.OTHER
+        return Owner.DEAD if is_dead else Owner.ORPHAN
+    return Owner.OTHER
 
 
-def is_ours(node: Node, options: Options | None) -> bool:
+def is_ours(node: Provider, options: Options | None) -> bool:
     """Whether the address is this machine's, and the process listens there.
 
     Another machine may have a process of the same number.  What is
@@ -208,20 +209,20 @@ def is_ours(node: Node, options: Options | None) -> bool:
             or any(number == port for _, number in listening))
 
 
-def is_gone(node: Node) -> bool:
+def is_gone(node: Provider) -> bool:
     """Whether its process was one of this machine, and has ended."""
     return (not processes.lives(node.pid)
             and processes.is_here(node.address[0]))
 
 
-def asked(providers: list[Provider], settings: Settings,
-          known: Mapping[str, int]) -> list[Provider]:
+def asked(providers: list[ProviderStatus], settings: InstanceSettings,
+          known: Mapping[str, int]) -> list[ProviderStatus]:
     """The providers, those of ours with their answers."""
     ready = settings.options and settings.options.ready
 
-    def ask(provider: Provider) -> Provider:
+    def ask(provider: ProviderStatus) -> ProviderStatus:
         node = provider.node
-        if provider.kind is not Kind.OURS:
+        if provider.kind is not Owner.OURS:
             return provider
         if known.get(node.name) == node.pid:
             return dataclasses.replace(provider, is_well=True)
@@ -240,9 +241,9 @@ def is_well(answer: int | str, has_ready: bool) -> bool:
     return isinstance(answer, int) and (not has_ready or 200 <= answer < 400)
 
 
-def require_running(place: Place) -> Process:
+def require_running(instance: Instance) -> ServerProcess:
     """The server's process; StartError when there is none."""
-    process = find(place)
+    process = find(instance)
     if process.pid is None:
         raise StartError('not running')
     return process

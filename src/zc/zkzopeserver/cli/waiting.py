@@ -13,7 +13,7 @@ from zc.zkzopeserver import readiness
 from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli import survey
 from zc.zkzopeserver.cli import transcript
-from zc.zkzopeserver.cli.settings import Settings
+from zc.zkzopeserver.cli.settings import InstanceSettings
 from zc.zkzopeserver.errors import ReadyError
 from zc.zkzopeserver.errors import RegistrationError
 
@@ -26,14 +26,14 @@ class Ended(Exception):
     """The server has ended, or its manager, before it was up."""
 
 
-class Waiting:
+class StartWait:
     """Waits until a server is up; `offset` is where its transcript begins.
 
     Raises Ended when it is gone, and a ReadyError or a RegistrationError
     when it is not up in time.
     """
 
-    def __init__(self, settings: Settings, progress: Progress,
+    def __init__(self, settings: InstanceSettings, progress: Progress,
                  offset: int) -> None:
         self.settings = settings
         self.offset = offset
@@ -47,12 +47,12 @@ class Waiting:
         if self.settings.options is None:
             return self._until_up(list)
         # Imported by those who have something to look for there.
-        from zc.zkzopeserver.cli.providers import Registry
+        from zc.zkzopeserver.cli.providers import Providers
         while True:
             try:
-                with Registry(self.settings.options,
-                              self._goes_on) as registry:
-                    return self._until_up(registry.nodes)
+                with Providers(self.settings.options,
+                              self._goes_on) as providers:
+                    return self._until_up(providers.nodes)
             except RegistrationError as reason:
                 self._look()
                 found = survey.survey(self.settings, problem=str(reason))
@@ -77,9 +77,9 @@ class Waiting:
                 and len(found.members) >= found.expected
                 and all(serves(pid, self.settings) for pid in found.members))
 
-    def _look(self) -> survey.Process:
+    def _look(self) -> survey.ServerProcess:
         """The server's process; Ended when it is another than before."""
-        found = survey.find(self.settings.place)
+        found = survey.find(self.settings.instance)
         if self._pid is None:
             self._pid = found.pid
         if found.pid is None or found.pid != self._pid:
@@ -105,7 +105,7 @@ class Waiting:
             raise error(late(self.settings, found))
 
 
-def serves(pid: int, settings: Settings) -> bool:
+def serves(pid: int, settings: InstanceSettings) -> bool:
     """Whether a process answers anywhere, registered or not."""
     path = settings.ours.ready
     return any(survey.is_well(readiness.ask(address, path or '/',
@@ -125,13 +125,13 @@ def how_far(found: survey.Survey) -> str:
     return f'starting: {len(found.registered)} of {found.expected} registered'
 
 
-def late(settings: Settings, found: survey.Survey) -> str:
+def late(settings: InstanceSettings, found: survey.Survey) -> str:
     """What to say of a server that is not up in time."""
-    place = settings.place
+    instance = settings.instance
     text = (f'not up within {settings.start_timeout_s:g} s'
             f' ({how_far(found).partition(": ")[2] or "no answer"}); it goes'
             ' on starting: see `status`, or `stop` it')
-    return '\n'.join([text, *transcript.last_lines(place.transcript)])
+    return '\n'.join([text, *transcript.last_lines(instance.transcript)])
 
 
 # Seconds between two refreshes of the line, for the time that it shows.

@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator
 from collections.abc import Sequence
 
-from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.errors import StartError
 
@@ -141,23 +141,23 @@ def ask(path: str, command: str) -> bytes | None:
             raise error(f'{path}: {reason.strerror}') from None
 
 
-def launch(place: Place, stop_timeout_s: float) -> bool:
+def launch(instance: Instance, stop_timeout_s: float) -> bool:
     """Start a manager, and with it the server; False when one was there.
 
     Two at a time don't disturb each other.
     """
-    check(place)
-    with locked(place.ini):
-        if find(place.socket) is not None:
+    check(instance)
+    with locked(instance.ini):
+        if find(instance.socket) is not None:
             return False
         with contextlib.suppress(FileNotFoundError):
             # Nobody listens there any more.
-            os.unlink(place.socket)
-        start(place, stop_timeout_s)
+            os.unlink(instance.socket)
+        start(instance, stop_timeout_s)
         return True
 
 
-def check(place: Place) -> None:
+def check(instance: Instance) -> None:
     """Refuse what zdaemon would trip over without saying a word."""
     if VARIABLE in os.environ:
         # What should have been the manager: it would start another one.
@@ -169,12 +169,12 @@ def check(place: Place) -> None:
             '`start` needs zdaemon: put `daemon = true` into the section, or'
             ' zc.zkzopeserver[daemon] among the eggs; or serve in the'
             ' foreground (`fg`)')
-    if len(os.fsencode(place.socket)) > LONGEST_SOCKET:
+    if len(os.fsencode(instance.socket)) > LONGEST_SOCKET:
         raise ConfigurationError(
-            f'the path of the socket, {place.socket}, is too long: at most'
+            f'the path of the socket, {instance.socket}, is too long: at most'
             f' {LONGEST_SOCKET} bytes are possible; a deployment with a'
             ' run-directory can place it elsewhere')
-    for path in place.socket, place.transcript:
+    for path in instance.socket, instance.transcript:
         folder = os.path.dirname(path)
         if not os.access(folder, os.W_OK | os.X_OK):
             raise ConfigurationError(
@@ -182,11 +182,11 @@ def check(place: Place) -> None:
                                  if os.path.isdir(folder)
                                  else 'there is no such directory'))
     try:
-        with open(place.transcript, 'ab'):
+        with open(instance.transcript, 'ab'):
             pass
     except OSError as reason:
         raise ConfigurationError(
-            f'cannot write {place.transcript}: {reason.strerror}') from None
+            f'cannot write {instance.transcript}: {reason.strerror}') from None
 
 
 @contextlib.contextmanager
@@ -199,15 +199,15 @@ def locked(path: str) -> Iterator[None]:
         yield
 
 
-def start(place: Place, stop_timeout_s: float) -> None:
+def start(instance: Instance, stop_timeout_s: float) -> None:
     """Start the manager's process, which goes to the background."""
     umask = os.umask(0o022)
     os.umask(umask)
     done = subprocess.run(
-        [*place.program, 'zdaemon', '-C', '/dev/stdin', '-s', place.socket,
-         '-t', place.transcript, '-m', oct(umask),
-         *foreground(place)],
-        input=configuration(place, stop_timeout_s).encode(),
+        [*instance.program, 'zdaemon', '-C', '/dev/stdin',
+         '-s', instance.socket, '-t', instance.transcript, '-m', oct(umask),
+         *foreground(instance)],
+        input=configuration(instance, stop_timeout_s).encode(),
         env={**os.environ, VARIABLE: '1'},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LAUNCH_S,
         cwd=None if os.access('.', os.X_OK) else '/')
@@ -216,19 +216,19 @@ def start(place: Place, stop_timeout_s: float) -> None:
         raise StartError('zdaemon does not start:\n' + text)
 
 
-def foreground(place: Place) -> list[str]:
+def foreground(instance: Instance) -> list[str]:
     """The command that runs the server in the foreground."""
-    return [*place.program, 'fg', *(
-        word for name, value in place.overrides.items()
+    return [*instance.program, 'fg', *(
+        word for name, value in instance.overrides.items()
         for word in ('-o', f'{name}={value}'))]
 
 
-def configuration(place: Place, stop_timeout_s: float) -> str:
+def configuration(instance: Instance, stop_timeout_s: float) -> str:
     """What zdaemon takes from a file alone."""
     return CONFIGURATION.format(
         backoff_limit=BACKOFF_LIMIT_S, final=FINAL_STATUSES,
         stop_timeout=math.ceil(stop_timeout_s),
-        log=place.transcript.replace('$', '$$'))
+        log=instance.transcript.replace('$', '$$'))
 
 
 def manage(arguments: Sequence[str]) -> int:

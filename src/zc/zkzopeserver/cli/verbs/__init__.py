@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from typing import Any
 
-from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.cli.instance import Instance
 
 if TYPE_CHECKING:
     import argparse
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 class Verb:
     """A verb: the function that serves it, and its help.
 
-    `run(place, arguments)` returns the exit status.  `arguments` is the
+    `run(instance, arguments)` returns the exit status.  `arguments` is the
     namespace of the verb's parser, to which `add_arguments` adds the verb's
     own arguments.  `description` and `statuses` are texts of the help.
     """
 
-    run: Callable[[Place, Any], int]
+    run: Callable[[Instance, Any], int]
     description: str
     statuses: str
     add_arguments: Callable[[argparse.ArgumentParser], None] | None = None

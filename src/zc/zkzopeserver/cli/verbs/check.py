@@ -15,8 +15,8 @@ from zc.zkzopeserver import options as option_table
 from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli import survey
 from zc.zkzopeserver.cli.ini import Ini
-from zc.zkzopeserver.cli.instance import Place
-from zc.zkzopeserver.cli.providers import Registry
+from zc.zkzopeserver.cli.instance import Instance
+from zc.zkzopeserver.cli.providers import Providers
 from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.errors import StartError
 from zc.zkzopeserver.options import Options
@@ -41,25 +41,25 @@ ERROR, WRONG, ZOOKEEPER = 1, 2, 3
 Problem = tuple[int, str]
 
 
-def run(place: Place, arguments: Any = None) -> int:
+def run(instance: Instance, arguments: Any = None) -> int:
     """Check everything; a line for each check, and for each problem."""
-    processes.become(place.user)
-    ini = Ini(place.ini, place.overrides)
+    processes.become(instance.user)
+    ini = Ini(instance.ini, instance.overrides)
     problems: list[Problem] = []
-    for what, check in checks(ini, place):
+    for what, check in checks(ini, instance):
         found = list(check())
         problems += found
-        print(f'{place.name}: {what}: ' + ('wrong' if found else 'ok'),
+        print(f'{instance.name}: {what}: ' + ('wrong' if found else 'ok'),
               flush=True)
         for _, problem in found:
             for line in problem.splitlines():
-                print(f'{place.name}: {line}', file=sys.stderr)
+                print(f'{instance.name}: {line}', file=sys.stderr)
     statuses = {status for status, _ in problems}
     return next((status for status in (WRONG, ZOOKEEPER, ERROR)
                  if status in statuses), 0)
 
 
-def checks(ini: Ini, place: Place
+def checks(ini: Ini, instance: Instance
            ) -> Iterator[tuple[str, Callable[[], Iterator[Problem]]]]:
     """What is checked; what needs right options, only with these."""
     yield 'application', lambda: application(ini)
@@ -71,7 +71,7 @@ def checks(ini: Ini, place: Place
     if not wrong:
         options = Options(values)
         yield 'files', lambda: files(options)
-        yield 'address', lambda: address(options, place)
+        yield 'address', lambda: address(options, instance)
         yield 'loggers', lambda: loggers(options)
         yield 'ZooKeeper', lambda: zookeeper(options)
 
@@ -110,9 +110,9 @@ def missing(name: str) -> bool:
         return True
 
 
-def address(options: Options, place: Place) -> Iterator[Problem]:
+def address(options: Options, instance: Instance) -> Iterator[Problem]:
     """Whether the address can be listened on; that of our own process is."""
-    process = survey.find(place)
+    process = survey.find(instance)
     port = 0 if process.pid is not None else options.port
     where = f'{options.host or "*"}:{options.port}'
     try:
@@ -135,8 +135,8 @@ def loggers(options: Options) -> Iterator[Problem]:
 def zookeeper(options: Options) -> Iterator[Problem]:
     """Whether it can be reached, the path is there, and we have rights."""
     def look() -> Iterator[str]:
-        with Registry(options) as registry:
-            yield from registry.rights()
+        with Providers(options) as providers:
+            yield from providers.rights()
 
     try:
         for problem in look():

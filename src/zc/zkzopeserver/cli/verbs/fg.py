@@ -14,7 +14,7 @@ from zc.zkzopeserver import options as option_table
 from zc.zkzopeserver import signals
 from zc.zkzopeserver.cli import pidfile
 from zc.zkzopeserver.cli.ini import Ini
-from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.workers import protocol as channel
 
@@ -31,19 +31,19 @@ reached, or the path is not there; 4 not ready in time; 5 workers died again
 and again before they were registered."""
 
 
-def run(place: Place, arguments: Any = None) -> int:
+def run(instance: Instance, arguments: Any = None) -> int:
     """Run the application and the server of the ini; the exit status."""
-    if place.user:
+    if instance.user:
         # Not for every server: it imports psutil.
         from zc.zkzopeserver.cli import processes
-        processes.become(place.user, (os.path.dirname(place.pid_file),),
+        processes.become(instance.user, (os.path.dirname(instance.pid_file),),
                          required=True)
     with contextlib.ExitStack() as stack:
         stack.enter_context(signals.serving_operators())
         if channel.VARIABLE not in os.environ:
             # The file is the parent's, when there is one.
-            stack.enter_context(pidfile.held(place.pid_file, place.ini))
-        serve(Ini(place.ini, place.overrides))
+            stack.enter_context(pidfile.held(instance.pid_file, instance.ini))
+        serve(Ini(instance.ini, instance.overrides))
     return 0
 
 

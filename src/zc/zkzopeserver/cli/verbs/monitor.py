@@ -7,10 +7,10 @@ import sys
 from zc.zkzopeserver import monitor
 from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli import survey
-from zc.zkzopeserver.cli.instance import Place
-from zc.zkzopeserver.cli.providers import Node
-from zc.zkzopeserver.cli.providers import Registry
-from zc.zkzopeserver.cli.settings import Settings
+from zc.zkzopeserver.cli.instance import Instance
+from zc.zkzopeserver.cli.providers import Provider
+from zc.zkzopeserver.cli.providers import Providers
+from zc.zkzopeserver.cli.settings import InstanceSettings
 from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.errors import StartError
 from zc.zkzopeserver.options import Options
@@ -45,21 +45,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='the command and its arguments (default: help)')
 
 
-def run(place: Place, arguments: argparse.Namespace) -> int:
+def run(instance: Instance, arguments: argparse.Namespace) -> int:
     """Ask, and print the answers."""
-    processes.become(place.user)
-    settings = Settings.of_running(place)
-    with Registry(settings.ours) as registry:
-        nodes = registry.nodes()
+    processes.become(instance.user)
+    settings = InstanceSettings.of_running(instance)
+    with Providers(settings.ours) as providers:
+        nodes = providers.nodes()
     if arguments.at:
         targets = [chosen(nodes, arguments.at)]
     else:
         targets = ours(settings, nodes)
     command = ' '.join(arguments.command) or 'help'
-    return ask_all(place, targets, command, arguments.timeout)
+    return ask_all(instance, targets, command, arguments.timeout)
 
 
-def chosen(nodes: list[Node], address: str) -> Target:
+def chosen(nodes: list[Provider], address: str) -> Target:
     """The monitor of the provider at an address."""
     found = [node for node in nodes if address in (node.name, node.monitor)]
     if not found:
@@ -70,10 +70,10 @@ def chosen(nodes: list[Node], address: str) -> Target:
     return found[0].name, found[0].monitor
 
 
-def ours(settings: Settings, nodes: list[Node]) -> list[Target]:
+def ours(settings: InstanceSettings, nodes: list[Provider]) -> list[Target]:
     """The monitors of our processes, each once."""
-    place, options = settings.place, settings.ours
-    process = survey.require_running(place)
+    instance, options = settings.instance, settings.ours
+    process = survey.require_running(instance)
     pids = ([process.pid] if settings.workers == 1
             else survey.family_of(process.pid))
     found: dict[int, Target] = {}
@@ -114,7 +114,7 @@ def hidden(pid: int, options: Options) -> Target | None:
     return None
 
 
-def ask_all(place: Place, targets: list[Target], command: str,
+def ask_all(instance: Instance, targets: list[Target], command: str,
             timeout_s: float) -> int:
     """Ask one after the other; a heading for each when there are several."""
     status = 0
@@ -122,7 +122,7 @@ def ask_all(place: Place, targets: list[Target], command: str,
         try:
             answer = monitor.ask(address, command, timeout_s)
         except StartError as reason:
-            print(f'{place.name}: {name}: {reason}', file=sys.stderr)
+            print(f'{instance.name}: {name}: {reason}', file=sys.stderr)
             status = 1
             continue
         if len(targets) > 1:

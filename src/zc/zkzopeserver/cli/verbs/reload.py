@@ -9,11 +9,11 @@ from zc.zkzopeserver.cli import pidfile
 from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli import survey
 from zc.zkzopeserver.cli import transcript
-from zc.zkzopeserver.cli import zdaemon as daemon
+from zc.zkzopeserver.cli import zdaemon
 from zc.zkzopeserver.cli.ini import Ini
-from zc.zkzopeserver.cli.instance import Place
-from zc.zkzopeserver.cli.providers import Registry
-from zc.zkzopeserver.cli.settings import Settings
+from zc.zkzopeserver.cli.instance import Instance
+from zc.zkzopeserver.cli.providers import Providers
+from zc.zkzopeserver.cli.settings import InstanceSettings
 from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.cli.verbs import start as starting
 from zc.zkzopeserver.cli.verbs import stop as stopping
@@ -38,28 +38,28 @@ run; 2 an option or a file is wrong; 3 ZooKeeper cannot be reached; else as
 LOOK_S = 0.1
 
 
-def run(place: Place, arguments: Any = None) -> int:
+def run(instance: Instance, arguments: Any = None) -> int:
     """Roll, and wait until that is done."""
-    processes.become(place.user)
-    settings = Settings.of_running(place)
-    process = survey.require_running(place)
-    with Registry(settings.ours) as registry, \
-            Progress(place.name) as progress:
-        if is_single(settings, process, registry):
+    processes.become(instance.user)
+    settings = InstanceSettings.of_running(instance)
+    process = survey.require_running(instance)
+    with Providers(settings.ours) as providers, \
+            Progress(instance.name) as progress:
+        if is_single(settings, process, providers):
             return instead(settings, process, progress)
-        Roll(settings, process.pid, registry, progress).run()
+        RollingRestart(settings, process.pid, providers, progress).run()
     return 0
 
 
-def is_single(settings: Settings, process: survey.Process,
-              registry: Registry) -> bool:
+def is_single(settings: InstanceSettings, process: survey.ServerProcess,
+              providers: Providers) -> bool:
     """Whether the process serves itself, whatever its ini says by now."""
-    found = survey.survey(settings, registry.nodes())
+    found = survey.survey(settings, providers.nodes())
     return (process.pid in found.registered
             or settings.workers == 1 and not found.registered)
 
 
-def instead(settings: Settings, process: survey.Process,
+def instead(settings: InstanceSettings, process: survey.ServerProcess,
             progress: Progress) -> int:
     """What can be done with one process."""
     text = ('it is one process (workers = 1), which cannot be replaced'
@@ -72,14 +72,14 @@ def instead(settings: Settings, process: survey.Process,
     return restart(settings, process, progress)
 
 
-class Roll:
+class RollingRestart:
     """A rolling restart as it is seen from outside."""
 
-    def __init__(self, settings: Settings, pid: int, registry: Registry,
-                 progress: Progress) -> None:
+    def __init__(self, settings: InstanceSettings, pid: int,
+                 providers: Providers, progress: Progress) -> None:
         self._settings = settings
         self._pid = pid
-        self._registry = registry
+        self._providers = providers
         self._progress = progress
         self._old = set(processes.children(pid))
         self._living = set(self._old)
@@ -119,14 +119,14 @@ class Roll:
             if gone := self._new - self._living:
                 self._give_up(f'new worker {min(gone)} has ended')
             return False
-        found = survey.survey(self._settings, self._registry.nodes(),
+        found = survey.survey(self._settings, self._providers.nodes(),
                               known=self._known)
         self._known |= {each.node.name: each.node.pid
                         for each in found.providers if each.is_well}
         return found.is_up
 
     def _give_up(self, why: str) -> None:
-        path = self._settings.place.transcript
+        path = self._settings.instance.transcript
         left = len(self._old & self._living)
         # In the foreground, it writes elsewhere.
         lines = transcript.last_lines(path) if transcript.size(path) else ()
@@ -143,16 +143,16 @@ command line stays, unless it is given anew."""
 RESTART_STATUSES = starting.STATUSES
 
 
-def run_restart(place: Place, arguments: Any = None) -> int:
+def run_restart(instance: Instance, arguments: Any = None) -> int:
     """Stop the server, if it runs, and start it; returns when it is up."""
-    starting.enter(place)
-    settings = Settings.of_running(place)
-    process = survey.find(place)
-    with Progress(place.name) as progress:
+    starting.enter(instance)
+    settings = InstanceSettings.of_running(instance)
+    process = survey.find(instance)
+    with Progress(instance.name) as progress:
         return restart(settings, process, progress)
 
 
-def restart(settings: Settings, process: survey.Process,
+def restart(settings: InstanceSettings, process: survey.ServerProcess,
             progress: Progress) -> int:
     """Stop and start; StartError for what `start` has not started."""
     if process.pid is not None and process.manager is None:
@@ -160,10 +160,10 @@ def restart(settings: Settings, process: survey.Process,
             f'pid {process.pid} was not started by `start`: restart it with'
             ' what runs it in the foreground (systemd, supervisor), or `stop`'
             ' it first')
-    daemon.check(settings.place)
+    zdaemon.check(settings.instance)
     if process.pid is not None or process.manager is not None:
         stopping.stop(settings, process, progress)
-    return starting.start(settings, survey.Process(), progress)
+    return starting.start(settings, survey.ServerProcess(), progress)
 
 
 LOGREOPEN_DESCRIPTION = """\
@@ -175,19 +175,19 @@ LOGREOPEN_STATUSES = """\
 exit status: 0 done, or it does not run; 1 an error; 2 a file is wrong."""
 
 
-def logreopen(place: Place, arguments: Any = None) -> int:
+def logreopen(instance: Instance, arguments: Any = None) -> int:
     """Tell the server, and its manager."""
-    processes.become(place.user)
+    processes.become(instance.user)
     done = []
-    if daemon.ask(place.socket, 'reopen_transcript') is not None:
+    if zdaemon.ask(instance.socket, 'reopen_transcript') is not None:
         done.append('zdaemon')
     # Not the process that zdaemon knows of: until there is a pid file, the
     # signal would end it.
-    found = pidfile.read(place.pid_file)
-    if (found and found.is_alive and Ini(place.ini, {}).is_ours
+    found = pidfile.read(instance.pid_file)
+    if (found and found.is_alive and Ini(instance.ini, {}).is_ours
             and stopping.send(found.pid, signal.SIGUSR2)):
         done.append(f'pid {found.pid}')
-    print(f'{place.name}: ' + (f'told {" and ".join(done)}' if done
+    print(f'{instance.name}: ' + (f'told {" and ".join(done)}' if done
                                else 'not running'))
     return 0
 

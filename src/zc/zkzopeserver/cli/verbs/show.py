@@ -10,7 +10,7 @@ from typing import Any
 from zc.zkzopeserver import options as option_table
 from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli.ini import Ini
-from zc.zkzopeserver.cli.instance import Place
+from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.settings import take_over
 from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.errors import StartError
@@ -39,29 +39,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='as a JSON object')
 
 
-def run(place: Place, arguments: argparse.Namespace) -> int:
+def run(instance: Instance, arguments: argparse.Namespace) -> int:
     """Print the options; 2 when some are wrong."""
-    processes.become(place.user)
-    given = set(place.overrides)
+    processes.become(instance.user)
+    given = set(instance.overrides)
     with contextlib.suppress(StartError):
-        take_over(place)
-    ini = Ini(place.ini, place.overrides)
-    options, files = effective(ini, place, given), process_files(place)
+        take_over(instance)
+    ini = Ini(instance.ini, instance.overrides)
+    options, files = effective(ini, instance, given), process_files(instance)
     others = {name: {key: masked(key, value)
                      for key, value in values.items()}
               for name, values in ini.sections().items()
               if not name.startswith('server:')}
     if arguments.json:
-        print(as_json(place, options, files, others))
+        print(as_json(instance, options, files, others))
     else:
-        print(as_text(place, options, files, others))
+        print(as_text(instance, options, files, others))
     problems = option_table.check(ini.options)[1] if ini.is_ours else []
     for problem in problems:
-        print(f'{place.name}: {ini.where}: {problem}', file=sys.stderr)
+        print(f'{instance.name}: {ini.where}: {problem}', file=sys.stderr)
     return 2 if problems else 0
 
 
-def effective(ini: Ini, place: Place, given: set[str]) -> Values:
+def effective(ini: Ini, instance: Instance, given: set[str]) -> Values:
     """The options of the server in the order of their table.
 
     `given` are those of our own command line.
@@ -71,25 +71,25 @@ def effective(ini: Ini, place: Place, given: set[str]) -> Values:
         found[option.name] = option.default_text, DEFAULT
     for name, value in ini.options.items():
         origin = (COMMAND_LINE if name in given else
-                  STARTED if name in place.overrides else INI)
+                  STARTED if name in instance.overrides else INI)
         found[name] = masked(name, value.strip()), origin
     return found
 
 
-def process_files(place: Place) -> dict[str, str]:
+def process_files(instance: Instance) -> dict[str, str]:
     """What the start script says of the process."""
-    return {'ini': place.ini, 'pid file': place.pid_file,
-            'socket': place.socket, 'transcript': place.transcript,
-            'user': place.user or 'whoever starts it',
+    return {'ini': instance.ini, 'pid file': instance.pid_file,
+            'socket': instance.socket, 'transcript': instance.transcript,
+            'user': instance.user or 'whoever starts it',
             'start-timeout': ('from ready_timeout'
-                              if place.start_timeout is None
-                              else f'{place.start_timeout:g} s')}
+                              if instance.start_timeout is None
+                              else f'{instance.start_timeout:g} s')}
 
 
-def as_text(place: Place, options: Values, files: dict[str, str],
+def as_text(instance: Instance, options: Values, files: dict[str, str],
             others: dict[str, dict[str, str]]) -> str:
     """For people."""
-    lines = [f'{place.name}:']
+    lines = [f'{instance.name}:']
     lines += [f'  {name}: {value}' for name, value in files.items()]
     lines += ['', 'server:']
     width = max(map(len, options), default=0)
@@ -107,11 +107,11 @@ def indented(value: str) -> str:
     return value.replace('\n', '\n      ')
 
 
-def as_json(place: Place, options: Values, files: dict[str, str],
+def as_json(instance: Instance, options: Values, files: dict[str, str],
             others: dict[str, dict[str, str]]) -> str:
     """For programs."""
     found: dict[str, Any] = {
-        'name': place.name, 'files': files,
+        'name': instance.name, 'files': files,
         'options': {name: {'value': value, 'from': origin}
                     for name, (value, origin) in options.items()},
         'sections': others}

@@ -7,14 +7,14 @@ from typing import Any
 from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli import survey
 from zc.zkzopeserver.cli import transcript
-from zc.zkzopeserver.cli import zdaemon as daemon
-from zc.zkzopeserver.cli.instance import Place
-from zc.zkzopeserver.cli.settings import Settings
+from zc.zkzopeserver.cli import zdaemon
+from zc.zkzopeserver.cli.instance import Instance
+from zc.zkzopeserver.cli.settings import InstanceSettings
 from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.cli.verbs import stop as stopping
 from zc.zkzopeserver.cli.waiting import Ended
 from zc.zkzopeserver.cli.waiting import Progress
-from zc.zkzopeserver.cli.waiting import Waiting
+from zc.zkzopeserver.cli.waiting import StartWait
 from zc.zkzopeserver.errors import StartError
 
 DESCRIPTION = """\
@@ -34,39 +34,41 @@ cannot be reached, or the path is not there; 4 it is not up in time; 5 its
 workers died again and again."""
 
 
-def run(place: Place, arguments: Any = None) -> int:
+def run(instance: Instance, arguments: Any = None) -> int:
     """Start the server, unless it runs, and wait until it is up."""
-    enter(place)
-    process = survey.find(place)
-    with Progress(place.name) as progress:
-        if process.pid is not None and place.overrides:
+    enter(instance)
+    process = survey.find(instance)
+    with Progress(instance.name) as progress:
+        if process.pid is not None and instance.overrides:
             progress.say('it runs already: -o has no effect without a'
                          ' restart')
-            place.overrides = {}
-        settings = (Settings(place) if process.pid is None
-                    else Settings.of_running(place))
+            instance.overrides = {}
+        settings = (InstanceSettings(instance) if process.pid is None
+                    else InstanceSettings.of_running(instance))
         return start(settings, process, progress)
 
 
-def enter(place: Place) -> None:
+def enter(instance: Instance) -> None:
     """Be who the server runs as, with the directories of its files."""
     processes.become(
-        place.user, tuple({os.path.dirname(path) for path in (
-            place.pid_file, place.socket, place.transcript)}), required=True)
+        instance.user, tuple({os.path.dirname(path) for path in (
+            instance.pid_file, instance.socket, instance.transcript)}),
+        required=True)
 
 
-def start(settings: Settings, process: survey.Process,
+def start(settings: InstanceSettings, process: survey.ServerProcess,
           progress: Progress) -> int:
     """Start the server if it is not that `process`; wait until it is up."""
-    place = settings.place
+    instance = settings.instance
     if process.pid is not None:
         progress.say(f'already running, pid {process.pid}')
     elif process.manager is not None:
         # It has died; zdaemon would start it again as it was.
         stopping.end(settings, process, progress)
-    waiting = Waiting(settings, progress, transcript.size(place.transcript))
-    is_launched = process.pid is None and daemon.launch(
-        place, settings.stop_timeout_s)
+    waiting = StartWait(settings, progress,
+                        transcript.size(instance.transcript))
+    is_launched = process.pid is None and zdaemon.launch(
+        instance, settings.stop_timeout_s)
     if process.pid is None and not is_launched:
         progress.say('another start is at work')
     try:
@@ -74,7 +76,7 @@ def start(settings: Settings, process: survey.Process,
     except Ended:
         if is_launched:
             give_up(settings, progress)
-        raise failure(place, waiting.offset) from None
+        raise failure(instance, waiting.offset) from None
     except KeyboardInterrupt:
         progress.say('it goes on starting: see `status`, or `stop` it')
         raise
@@ -89,28 +91,28 @@ def up(found: survey.Survey) -> str:
                 f' it can: {found.problem}')
     count = len(found.registered)
     where = ', '.join(each.node.name for each in
-                      found.of(survey.Kind.OURS)) or 'no known address'
+                      found.of(survey.Owner.OURS)) or 'no known address'
     return (f'up, pid {found.process.pid}, at {where}'
             + (f' ({count} workers)' if count > 1 else ''))
 
 
-def give_up(settings: Settings, progress: Progress) -> None:
+def give_up(settings: InstanceSettings, progress: Progress) -> None:
     """Stop what is left of a start that has failed."""
-    process = survey.find(settings.place)
+    process = survey.find(settings.instance)
     if process.manager is not None:
         stopping.end(settings, process, progress)
 
 
-def failure(place: Place, offset: int) -> Failed:
+def failure(instance: Instance, offset: int) -> Failed:
     """Why a start has failed, by the transcript from `offset` on."""
-    status = transcript.exit_status(place.transcript, offset)
+    status = transcript.exit_status(instance.transcript, offset)
     how = {None: 'has ended', 0: 'was stopped'}.get(
         status, f'has ended with status {status}')
     if status and status < 0:
         how = f'was killed by signal {-status}'
     return Failed('\n'.join([
         f'the server {how} before it was up',
-        *transcript.last_lines(place.transcript, offset)]), status)
+        *transcript.last_lines(instance.transcript, offset)]), status)
 
 
 class Failed(StartError):

@@ -1,4 +1,4 @@
-"""``status``: the registry and reality, side by side."""
+"""``status``: the providers and reality, side by side."""
 from __future__ import annotations
 
 import argparse
@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from zc.zkzopeserver.cli import survey
-from zc.zkzopeserver.cli.instance import Place
-from zc.zkzopeserver.cli.settings import Settings
-from zc.zkzopeserver.cli.survey import Kind
-from zc.zkzopeserver.cli.survey import Provider
+from zc.zkzopeserver.cli.instance import Instance
+from zc.zkzopeserver.cli.settings import InstanceSettings
+from zc.zkzopeserver.cli.survey import Owner
+from zc.zkzopeserver.cli.survey import ProviderStatus
 from zc.zkzopeserver.cli.survey import Survey
 from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.errors import RegistrationError
@@ -40,14 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        help='as a plug-in of Nagios')
 
 
-def run(place: Place, arguments: argparse.Namespace) -> int:
+def run(instance: Instance, arguments: argparse.Namespace) -> int:
     """Print what is found; the exit status says it, too."""
     try:
-        found = look(place)
+        found = look(instance)
     except Exception as reason:
         if getattr(reason, 'exit_status', None) is None:
             raise
-        return unknown(place, reason, arguments)
+        return unknown(instance, reason, arguments)
     if arguments.nagios:
         print(nagios(found))
         return nagios_status(found)
@@ -55,29 +55,30 @@ def run(place: Place, arguments: argparse.Namespace) -> int:
     return status(found)
 
 
-def look(place: Place) -> survey.Survey:
-    """The survey of a place."""
-    settings = Settings.of_running(place)
+def look(instance: Instance) -> survey.Survey:
+    """The survey of a instance."""
+    settings = InstanceSettings.of_running(instance)
     if settings.options is None:
         return survey.survey(settings)
     # Imported by those who have something to look for there.
-    from zc.zkzopeserver.cli.providers import Registry
+    from zc.zkzopeserver.cli.providers import Providers
     try:
-        with Registry(settings.options) as registry:
-            return survey.survey(settings, registry.nodes())
+        with Providers(settings.options) as providers:
+            return survey.survey(settings, providers.nodes())
     except RegistrationError as reason:
         return survey.survey(settings, problem=str(reason))
 
 
-def unknown(place: Place, reason: Exception,
+def unknown(instance: Instance, reason: Exception,
             arguments: argparse.Namespace) -> int:
     """Print why nothing is known; the exit status."""
     lines = str(reason).splitlines()
     if arguments.nagios:
-        print(f'{place.name} UNKNOWN: ' + '; '.join(lines).replace('|', '/'))
+        print(f'{instance.name} UNKNOWN: '
+              + '; '.join(lines).replace('|', '/'))
         return NAGIOS_UNKNOWN
     for line in lines:
-        print(f'{place.name}: {line}', file=sys.stderr)
+        print(f'{instance.name}: {line}', file=sys.stderr)
     return UNKNOWN
 
 
@@ -92,7 +93,7 @@ WORDS = 'OK', 'WARNING', 'CRITICAL', 'UNKNOWN'
 def status(survey: Survey) -> int:
     """The exit status of the Linux Standard Base."""
     if survey.process.pid is None:
-        is_dead = survey.process.is_dead or survey.of(Kind.DEAD)
+        is_dead = survey.process.is_dead or survey.of(Owner.DEAD)
         return DEAD if is_dead else STOPPED
     if survey.problem:
         return UNKNOWN
@@ -134,7 +135,7 @@ def absent(survey: Survey) -> str:
                 ' again')
     if process.stale:
         return f'dead: pid {process.stale} is gone and has left its pid file'
-    if survey.of(Kind.DEAD):
+    if survey.of(Owner.DEAD):
         return 'dead: it is gone and is still registered'
     return 'not running'
 
@@ -152,30 +153,30 @@ def counted(survey: Survey) -> str:
 def details(survey: Survey) -> Iterator[str]:
     """A line for each node and process, and for ZooKeeper when it fails."""
     for provider in survey.providers:
-        if provider.kind is not Kind.OTHER:
+        if provider.kind is not Owner.OTHER:
             yield line(provider, survey.registers)
     for pid in survey.unregistered if survey.registers else ():
         if not survey.problem:
             yield f'pid {pid}: alive, not registered'
     if survey.problem:
         yield survey.problem
-    others = survey.of(Kind.OTHER)
+    others = survey.of(Owner.OTHER)
     if others:
         yield f'registered by somebody else: {len(others)}'
         for provider in others:
             yield '  ' + line(provider, True)
 
 
-def line(provider: Provider, registers: bool) -> str:
+def line(provider: ProviderStatus, registers: bool) -> str:
     """A node in words."""
     node = provider.node
     pid = 'no pid' if node.pid is None else f'pid {node.pid}'
-    if provider.kind is Kind.DEAD:
+    if provider.kind is Owner.DEAD:
         return f'{node.name} ({pid}): registered, dead'
-    if provider.kind is Kind.ORPHAN:
+    if provider.kind is Owner.ORPHAN:
         return (f'{node.name} ({pid}): registered, dead; it was a process of'
                 ' this machine')
-    if provider.kind is Kind.OTHER:
+    if provider.kind is Owner.OTHER:
         return f'{node.name} ({pid})'
     if provider.is_well:
         answer = f' {provider.answer}' if provider.answer else ''
@@ -210,7 +211,7 @@ def as_dict(survey: Survey) -> dict[str, Any]:
                    'monitor': each.node.monitor, 'whose': each.kind.value,
                    'answer': each.answer, 'well': each.is_well}
                   for each in survey.providers if survey.registers
-                  or each.kind is not Kind.OTHER]}
+                  or each.kind is not Owner.OTHER]}
 
 
 def as_json(survey: Survey) -> str:

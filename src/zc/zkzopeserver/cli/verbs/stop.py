@@ -11,10 +11,10 @@ from typing import Any
 from zc.zkzopeserver.cli import pidfile
 from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli import survey
-from zc.zkzopeserver.cli import zdaemon as daemon
-from zc.zkzopeserver.cli.instance import Place
-from zc.zkzopeserver.cli.settings import Lenient
-from zc.zkzopeserver.cli.settings import Settings
+from zc.zkzopeserver.cli import zdaemon
+from zc.zkzopeserver.cli.instance import Instance
+from zc.zkzopeserver.cli.settings import InstanceSettings
+from zc.zkzopeserver.cli.settings import LenientSettings
 from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.cli.waiting import Progress
 from zc.zkzopeserver.errors import RegistrationError
@@ -42,16 +42,16 @@ LOOK_S = 0.1
 TELL_S = 60.0
 
 
-def run(place: Place, arguments: Any = None) -> int:
+def run(instance: Instance, arguments: Any = None) -> int:
     """Stop the server, and wait until it is gone."""
-    processes.become(place.user)
-    settings = Lenient.of_running(place)
-    with Progress(place.name) as progress:
-        stop(settings, survey.find(place), progress)
+    processes.become(instance.user)
+    settings = LenientSettings.of_running(instance)
+    with Progress(instance.name) as progress:
+        stop(settings, survey.find(instance), progress)
     return 0
 
 
-def stop(settings: Settings, process: survey.Process,
+def stop(settings: InstanceSettings, process: survey.ServerProcess,
          progress: Progress) -> None:
     """Stop a process and its manager; StartError when it does not end."""
     how = end(settings, process, progress)
@@ -64,25 +64,25 @@ def stop(settings: Settings, process: survey.Process,
                      f' {settings.stop_timeout_s:g} s')
 
 
-def end(settings: Settings, process: survey.Process,
+def end(settings: InstanceSettings, process: survey.ServerProcess,
         progress: Progress) -> bool | None:
     """As `stop`; whether it ended by itself, None when there was nothing."""
     pids = family(process, settings.is_known and settings.workers == 1)
-    if not tell(settings.place, process):
-        pidfile.clear(settings.place.pid_file)
+    if not tell(settings.instance, process):
+        pidfile.clear(settings.instance.pid_file)
         return None
     progress.tell(f'stopping pid {process.pid}' if process.pid
                   else 'stopping zdaemon')
     in_time = wait_end(settings, pids, progress)
-    pidfile.clear(settings.place.pid_file)
+    pidfile.clear(settings.instance.pid_file)
     if process.manager:
-        end_manager(settings.place, process.manager)
+        end_manager(settings.instance, process.manager)
     if settings.options is not None and pids:
         wait_unregistered(settings, set(pids), progress)
     return in_time
 
 
-def family(process: survey.Process, is_single: bool) -> list[int]:
+def family(process: survey.ServerProcess, is_single: bool) -> list[int]:
     """The process and, if they may be workers, its children."""
     if process.pid is None:
         return []
@@ -91,7 +91,7 @@ def family(process: survey.Process, is_single: bool) -> list[int]:
     return survey.family_of(process.pid)
 
 
-def tell(place: Place, process: survey.Process) -> bool:
+def tell(instance: Instance, process: survey.ServerProcess) -> bool:
     """Tell the process to stop, and its manager; False without either."""
     manager = process.manager
     if (manager and manager.is_stopping
@@ -99,7 +99,7 @@ def tell(place: Place, process: survey.Process) -> bool:
         # A second signal would cut what is in flight.
         return True
     is_managed = (process.manager is not None
-                  and daemon.ask(place.socket, 'stop') is not None)
+                  and zdaemon.ask(instance.socket, 'stop') is not None)
     if process.pid is None or (is_managed
                                and process.manager.server == process.pid):
         return is_managed
@@ -118,14 +118,14 @@ def send(pid: int, number: signal.Signals) -> bool:
     return True
 
 
-def end_manager(place: Place, manager: daemon.Manager) -> None:
+def end_manager(instance: Instance, manager: zdaemon.Manager) -> None:
     """Wait until a manager has ended that was told to stop."""
-    if (not daemon.wait_gone(place.socket, END_S)
+    if (not zdaemon.wait_gone(instance.socket, END_S)
             or processes.wait_end([manager.pid], END_S)):
         raise StartError(f'zdaemon {manager.pid} has not ended')
 
 
-def wait_end(settings: Settings, pids: list[int],
+def wait_end(settings: InstanceSettings, pids: list[int],
              progress: Progress) -> bool:
     """Wait until the processes have ended; False if they had to be killed.
     """
@@ -160,18 +160,18 @@ def named(pids: list[int]) -> str:
     return ', '.join(f'pid {pid}' for pid in pids)
 
 
-def wait_unregistered(settings: Settings, pids: set[int],
+def wait_unregistered(settings: InstanceSettings, pids: set[int],
                       progress: Progress) -> None:
     """Wait until nothing of ours is in ZooKeeper, if that can be seen.
 
     What was killed stays there until its session times out.
     """
     # Imported by those who have something to look for there.
-    from zc.zkzopeserver.cli.providers import Registry
+    from zc.zkzopeserver.cli.providers import Providers
     deadline = (time.monotonic() + settings.options.session_timeout_s + END_S)
     try:
-        with Registry(settings.options) as registry:
-            while left := [node.name for node in registry.nodes()
+        with Providers(settings.options) as providers:
+            while left := [node.name for node in providers.nodes()
                            if node.pid in pids and node.address
                            and processes.is_here(node.address[0])]:
                 if time.monotonic() > deadline:
@@ -180,7 +180,7 @@ def wait_unregistered(settings: Settings, pids: set[int],
                 time.sleep(LOOK_S)
     except RegistrationError as reason:
         with contextlib.suppress(BrokenPipeError):
-            print(f'{settings.place.name}: not known whether its node is'
+            print(f'{settings.instance.name}: not known whether its node is'
                   f' gone: {reason}', file=sys.stderr)
 
 

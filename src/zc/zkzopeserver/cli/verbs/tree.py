@@ -4,9 +4,9 @@ from __future__ import annotations
 from typing import Any
 
 from zc.zkzopeserver.cli import processes
-from zc.zkzopeserver.cli.instance import Place
-from zc.zkzopeserver.cli.providers import Registry
-from zc.zkzopeserver.cli.settings import Settings
+from zc.zkzopeserver.cli.instance import Instance
+from zc.zkzopeserver.cli.providers import Providers
+from zc.zkzopeserver.cli.settings import InstanceSettings
 from zc.zkzopeserver.cli.verbs import Verb
 
 DESCRIPTION = """\
@@ -18,11 +18,11 @@ exit status: 0 fine; 2 an option or a file is wrong; 3 ZooKeeper cannot be
 reached, or the path is not there."""
 
 
-def run(place: Place, arguments: Any = None) -> int:
+def run(instance: Instance, arguments: Any = None) -> int:
     """Print the tree."""
-    processes.become(place.user)
-    with Registry(Settings.of_running(place).ours) as registry:
-        print(registry.tree(), end='')
+    processes.become(instance.user)
+    with Providers(InstanceSettings.of_running(instance).ours) as providers:
+        print(providers.tree(), end='')
     return 0
 
 
