@@ -9,7 +9,7 @@ from kazoo.security import OPEN_ACL_UNSAFE
 from kazoo.security import make_acl
 from kazoo.security import make_digest_acl
 from zc.zk import paths
-from zc.zk.sync.diff import Change
+from zc.zk.sync.change import Change
 from zc.zk.testing.waiting import wait_for
 from zc_zk_support import versions
 

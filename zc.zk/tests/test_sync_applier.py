@@ -15,7 +15,7 @@ from zc.zk.permissions import world
 from zc.zk.sync import applier as applying
 from zc.zk.sync.applier import ApplyError
 from zc.zk.sync.applier import apply
-from zc.zk.sync.diff import Change
+from zc.zk.sync.change import Change
 from zc.zk.sync.diff import plan
 from zc.zk.sync.operations import MAX_BYTES
 from zc.zk.sync.operations import batches

@@ -4,7 +4,7 @@ import time
 
 import pytest
 from hypothesis import given
-from zc.zk.sync.diff import Change
+from zc.zk.sync.change import Change
 from zc.zk.sync.diff import difference
 from zc.zk.sync.diff import plan
 from zc.zk.tree import Node

@@ -9,7 +9,7 @@ from kazoo.security import make_digest_acl
 from zc.zk.encoding import encode
 from zc.zk.permissions import world
 from zc.zk.sync import reader as reading
-from zc.zk.sync.diff import DELETE_NODE
+from zc.zk.sync.change import DELETE_NODE
 from zc.zk.sync.diff import plan
 from zc.zk.sync.multiread import MultiRead
 from zc.zk.sync.reader import read_tree

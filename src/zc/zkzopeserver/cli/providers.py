@@ -18,7 +18,7 @@ from kazoo.exceptions import NoNodeError
 from kazoo.exceptions import RolledBackError
 from kazoo.handlers.threading import KazooTimeoutError
 from zc.zk import permissions
-from zc.zk.sync import reader as reading
+from zc.zk.sync.reader import read_tree
 
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.errors import RegistrationError
@@ -121,7 +121,7 @@ class Providers:
 
     def nodes(self) -> list[Provider]:
         """The providers, by name."""
-        tree = self._ask(reading.read_tree, self._zk.client, self.path())
+        tree = self._ask(read_tree, self._zk.client, self.path())
         return [Provider(name, dict(node.properties))
                 for name, node in sorted(tree.children.items())]
 

@@ -54,7 +54,7 @@ __all__ = [
 #: Where names come from that servers, which only register, do not need.
 _LATER = {
     'ApplyError': 'zc.zk.sync.applier',
-    'Change': 'zc.zk.sync.diff',
+    'Change': 'zc.zk.sync.change',
     'TreeError': 'zc.zk.tree',
     'parse_tree': 'zc.zk.tree',
 }

@@ -32,7 +32,7 @@ from zc.zk.watch.properties import Properties
 from zc.zk.watch.views import Children
 
 if TYPE_CHECKING:
-    from zc.zk.sync.diff import Change
+    from zc.zk.sync.change import Change
 
 #: The environment variable that names the servers to use by default.
 DEFAULT_VARIABLE = 'ZC_ZK_CONNECTION_STRING'
@@ -168,9 +168,8 @@ class ZooKeeper(Nodes):
         """The node's properties, kept up to date unless told otherwise."""
         return Properties(self._dispatcher, path, watch, self.set)
 
-    # Trees: only delegations. The work is done in reading.py, changes.py
-    # and applying.py, which are imported here because servers, which only
-    # register, have no use for them.
+    # Trees: only delegations. `zc.zk.sync` is imported here, in functions,
+    # because servers, which only register, have no use for it.
 
     def export_tree(self, path: str = '/', ephemeral: bool = False,
                     name: str | None = None) -> str:
@@ -191,8 +190,7 @@ class ZooKeeper(Nodes):
              force: bool = False) -> list[Change]:
         """What `import_tree` would change; see there."""
         from zc.zk import sync
-        return sync.plan(self.client, text, path, trim, acl,
-                              force=force)
+        return sync.plan(self.client, text, path, trim, acl, force=force)
 
     def import_tree(self, text: str, path: str = '/',
                     trim: bool | None = None, acl: list[ACL] | None = None,
@@ -216,7 +214,7 @@ class ZooKeeper(Nodes):
         """
         from zc.zk import sync
         return sync.import_tree(self.client, text, path, trim, acl,
-                                     dry_run, force=force)
+                                dry_run, force=force)
 
 
 ZK = ZooKeeper

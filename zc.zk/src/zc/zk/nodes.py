@@ -21,7 +21,7 @@ from zc.zk.registration.registrar import Registrar
 from zc.zk.watch.dispatcher import WatchDispatcher
 
 if TYPE_CHECKING:
-    from zc.zk.sync.diff import Change
+    from zc.zk.sync.change import Change
 
 
 class Nodes:
@@ -167,14 +167,12 @@ class Nodes:
         Returns the deletions, and notes about what is not deleted, which are
         logged as well. Raises NoNodeError, or `ApplyError`.
         """
-        from zc.zk.sync import (
-            deleting,  # trees are much code, for few programs
-        )
-        planned = deleting.plan_deletion(self.client, path, force,
-                                         ignore_if_ephemeral)
+        from zc.zk import sync  # trees are much code, for few programs
+        planned = sync.plan_deletion(self.client, path, force,
+                                     ignore_if_ephemeral)
         if not dry_run:
             for change in planned:
                 if not change.is_note:
                     self._registrar.note_deletion(change.path)
-            deleting.delete(self.client, planned)
+            sync.delete(self.client, planned)
         return planned

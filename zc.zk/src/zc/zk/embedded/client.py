@@ -5,12 +5,13 @@ from typing import Protocol
 from zc.zk.embedded import acl
 from zc.zk.embedded import jute
 from zc.zk.embedded.database import Database
+from zc.zk.embedded.errors import Malformed
+from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import EVENT
 from zc.zk.embedded.protocol import REPLY
 from zc.zk.embedded.protocol import Code
 from zc.zk.embedded.protocol import Event
 from zc.zk.embedded.protocol import Op
-from zc.zk.embedded.protocol import Refused
 from zc.zk.embedded.protocol import Xid
 from zc.zk.embedded.requests import HANDLERS
 from zc.zk.embedded.sessions import PASSWORD_SIZE
@@ -90,7 +91,7 @@ class Client:
             body = HANDLERS[op](self._database, self, reader)
         except Refused as refusal:
             self._reply(xid, refusal.code)
-        except jute.Malformed as error:
+        except Malformed as error:
             logger.warning(
                 '%s: a request of type %d is malformed: %s',
                 self._transport, op, error)
@@ -112,7 +113,7 @@ class Client:
         # and do not expect to be told.
         is_old = not reader.left
         if seen > self._database.zxid:
-            raise jute.Malformed(
+            raise Malformed(
                 f'a client that has seen zxid {seen:#x}, ours is'
                 f' {self._database.zxid:#x}')
         sessions = self._database.sessions

@@ -2,10 +2,10 @@
 import logging
 import socket
 
-from zc.zk.embedded import four_letter_words as words
+from zc.zk.embedded import four_letter_words
 from zc.zk.embedded.client import Client
+from zc.zk.embedded.errors import Malformed
 from zc.zk.embedded.jute import INT
-from zc.zk.embedded.jute import Malformed
 from zc.zk.embedded.protocol import MAX_FRAME
 
 logger = logging.getLogger('zc.zk.embedded')
@@ -155,7 +155,8 @@ class Connection:
         return end if end <= len(self._input) else None
 
     def _answer_word(self) -> bool:
-        answer = words.answer(bytes(self._input[:words.SIZE]), self._service)
+        answer = four_letter_words.answer(
+            bytes(self._input[:four_letter_words.SIZE]), self._service)
         if answer is None:
             return False
         self._output += answer

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from zc.zk.embedded.acl import Id
+from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.journal import Journal
 from zc.zk.embedded.protocol import Code
-from zc.zk.embedded.protocol import Refused
 from zc.zk.embedded.sessions import Session
 from zc.zk.embedded.sessions import Sessions
 from zc.zk.embedded.transaction import Transaction

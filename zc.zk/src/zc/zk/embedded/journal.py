@@ -14,8 +14,10 @@ import stat
 from typing import BinaryIO
 
 from zc.zk.embedded import records
+from zc.zk.embedded.errors import Damaged
 from zc.zk.embedded.errors import DataError
-from zc.zk.embedded.jute import Malformed
+from zc.zk.embedded.errors import Malformed
+from zc.zk.embedded.errors import Torn
 from zc.zk.embedded.transaction import Transaction
 from zc.zk.embedded.tree import Tree
 
@@ -157,12 +159,12 @@ class Journal:
                     records.read_frame(file, end), self.tree)
                 at = file.tell()
             self.tree.link()
-        except records.Torn:
+        except Torn:
             logger.warning(
                 '%s: the last record was not written to its end:'
                 ' %d bytes dropped', self.path, end - at)
             self.tree.link()
-        except (records.Damaged, Malformed, KeyError):
+        except (Damaged, Malformed, KeyError):
             raise DataError(
                 f'{self.path}: damaged at byte {at} of {end}, in the middle:'
                 ' use a copy of the file, or remove it to start anew',

@@ -2,12 +2,10 @@
 import struct
 from collections.abc import Iterable
 
+from zc.zk.embedded.errors import Malformed
+
 INT = struct.Struct('>i')
 LONG = struct.Struct('>q')
-
-
-class Malformed(Exception):
-    """The bytes are not what the record calls for."""
 
 
 class Reader:

@@ -2,8 +2,8 @@
 import re
 from collections.abc import Iterator
 
+from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import Code
-from zc.zk.embedded.protocol import Refused
 
 # Apache ZooKeeper looks at UTF-16 units, so surrogates, that is every
 # character beyond U+FFFF, are among what it refuses.

@@ -82,11 +82,3 @@ class Event:
     CHILDREN = 4
 
     STATE_CONNECTED = 3  # every event names the state of the session
-
-
-class Refused(Exception):
-    """A request that is answered with an error code."""
-
-    def __init__(self, code: int) -> None:
-        super().__init__(f'error {code}')
-        self.code = code

@@ -7,6 +7,9 @@ from typing import BinaryIO
 
 from zc.zk.embedded import acl
 from zc.zk.embedded import jute
+from zc.zk.embedded.errors import Damaged
+from zc.zk.embedded.errors import Malformed
+from zc.zk.embedded.errors import Torn
 from zc.zk.embedded.tree import Node
 from zc.zk.embedded.tree import Tree
 
@@ -22,14 +25,6 @@ COUNT = struct.Struct('>iq')
 KIND_NODE = b'N'
 KIND_COUNT = b'C'
 KIND_GONE = b'G'
-
-
-class Damaged(Exception):
-    """A record is not as it was written."""
-
-
-class Torn(Exception):
-    """The last record was not written to its end."""
 
 
 def frame(zxid: int, entries: Iterable[bytes]) -> bytes:
@@ -93,7 +88,7 @@ def apply(body: bytes, tree: Tree) -> int:
             node.creations, node.pzxid = COUNT.unpack(
                 reader.take(COUNT.size))
         else:
-            raise jute.Malformed(f'an entry of kind {kind!r}')
+            raise Malformed(f'an entry of kind {kind!r}')
     return zxid
 
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 from zc.zk.embedded import acl
 from zc.zk.embedded import paths
+from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import Code
 from zc.zk.embedded.protocol import Event
-from zc.zk.embedded.protocol import Refused
 from zc.zk.embedded.tree import Node
 from zc.zk.embedded.tree import Tree
 from zc.zk.embedded.watches import Happening

@@ -3,9 +3,9 @@ from collections.abc import Iterator
 
 from zc.zk.embedded import acl
 from zc.zk.embedded import paths
+from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import STAT
 from zc.zk.embedded.protocol import Code
-from zc.zk.embedded.protocol import Refused
 
 
 class Node:

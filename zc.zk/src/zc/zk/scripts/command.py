@@ -2,7 +2,9 @@
 import argparse
 import contextlib
 import logging
+import os
 import signal
+import stat
 import sys
 import threading
 from collections.abc import Callable
@@ -16,13 +18,22 @@ from kazoo.handlers.threading import KazooTimeoutError
 from zc.zk.client import ZooKeeper
 from zc.zk.errors import FailedConnect
 from zc.zk.errors import LinkLoop
-from zc.zk.scripts.credentials import read_auth_file
 from zc.zk.scripts.files import flush_stdout
 from zc.zk.sync.applier import ApplyError
 from zc.zk.tree import TreeError
 
+try:
+    from tqdm import tqdm
+except ImportError:
+    tqdm = None
+
 TROUBLE = 2
 INTERRUPTED = 130
+
+#: How long it takes until a bar appears.
+PATIENCE = 1.0
+
+MOST = 2 ** 16
 
 
 class Failure(Exception):
@@ -111,12 +122,62 @@ def connected(options: argparse.Namespace) -> Iterator[ZooKeeper]:
         yield zk
 
 
+def read_auth_file(path: str) -> list[tuple[str, str]]:
+    """Return pairs of scheme and credential.
+
+    A line is ``digest USER:PASSWORD``; empty lines and those that begin with
+    ``#`` do not count. Raises ValueError when the file is not like that, or
+    when others may read or change it. No message shows what is in it.
+    """
+    with open(path, 'rb') as file:
+        mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+        data = file.read(MOST)
+    if mode & 0o077:
+        raise ValueError(
+            f'{path}: others may read or change it (mode {mode:04o});'
+            ' it must be 0600 or stricter')
+    try:
+        lines = data.decode('utf-8').splitlines()
+    except UnicodeDecodeError:
+        raise ValueError(f'{path}: this is not UTF-8 text') from None
+    found = [_credential(path, number, line.strip())
+             for number, line in enumerate(lines, 1)
+             if line.strip() and not line.lstrip().startswith('#')]
+    if not found:
+        raise ValueError(f'{path}: there is no line digest USER:PASSWORD')
+    return found
+
+
+@contextlib.contextmanager
+def progress(what: str, total: int | None = None
+             ) -> Iterator[Callable[[int], None] | None]:
+    """A function to be called with what is done so far, or None.
+
+    The bar appears on a terminal after a second, and goes at the end.
+    """
+    if tqdm is None or not sys.stderr.isatty():
+        yield None
+        return
+    with tqdm(desc=what, total=total, unit='', unit_scale=True, leave=False,
+              delay=PATIENCE, file=sys.stderr) as bar:
+        yield lambda done: bar.update(done - bar.n)
+
+
 def node_path(text: str) -> str:
     """For argparse: the absolute path of a node."""
     if not text.startswith('/'):
         raise argparse.ArgumentTypeError(
             f'{text!r}: the path of a node begins with /')
     return text.rstrip('/') or '/'
+
+
+def _credential(path: str, number: int, line: str) -> tuple[str, str]:
+    scheme, _, credential = line.partition(' ')
+    user, _, password = credential.strip().partition(':')
+    if scheme != 'digest' or not user or not password:
+        raise ValueError(
+            f'{path}: line {number} is not digest USER:PASSWORD')
+    return scheme, credential.strip()
 
 
 def _log() -> None:

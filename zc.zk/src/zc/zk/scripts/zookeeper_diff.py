@@ -9,12 +9,12 @@ from zc.zk.scripts.command import add_connection
 from zc.zk.scripts.command import connected
 from zc.zk.scripts.command import make_parser
 from zc.zk.scripts.command import node_path
+from zc.zk.scripts.command import progress
 from zc.zk.scripts.command import run
 from zc.zk.scripts.files import read_file_tree
 from zc.zk.scripts.files import write_stdout
-from zc.zk.scripts.progress import progress
 from zc.zk.sync import has_acl
-from zc.zk.sync.diff import Change
+from zc.zk.sync.change import Change
 from zc.zk.sync.diff import difference
 from zc.zk.sync.reader import read_tree
 

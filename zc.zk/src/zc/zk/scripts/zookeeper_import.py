@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from kazoo.security import ACL
-from zc.zk import sync as importing
+from zc.zk import sync
 from zc.zk.client import ZooKeeper
 from zc.zk.permissions import check_permission
 from zc.zk.permissions import to_acl
@@ -14,16 +14,16 @@ from zc.zk.scripts.command import add_connection
 from zc.zk.scripts.command import connected
 from zc.zk.scripts.command import make_parser
 from zc.zk.scripts.command import node_path
+from zc.zk.scripts.command import progress
 from zc.zk.scripts.command import run
 from zc.zk.scripts.files import flush_stdout
 from zc.zk.scripts.files import read_file_tree
 from zc.zk.scripts.files import write_atomically
 from zc.zk.scripts.files import write_stdout
-from zc.zk.scripts.progress import progress
 from zc.zk.sync.applier import apply
-from zc.zk.sync.diff import CHANGE_ACL
-from zc.zk.sync.diff import DELETE_NODE
-from zc.zk.sync.diff import Change
+from zc.zk.sync.change import CHANGE_ACL
+from zc.zk.sync.change import DELETE_NODE
+from zc.zk.sync.change import Change
 from zc.zk.sync.reader import read_tree
 from zc.zk.tree import Node
 from zc.zk.tree import format_tree
@@ -96,7 +96,7 @@ def _main(options: argparse.Namespace) -> None:
     acl = _acl(options)
     with connected(options) as zk:
         with progress('reading') as told:
-            changes = importing.plan(
+            changes = sync.plan(
                 zk.client, wanted, options.path, options.trim, acl,
                 force=options.force, progress=told)
         if not options.quiet or options.dry_run:

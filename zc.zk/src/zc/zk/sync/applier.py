@@ -22,7 +22,7 @@ from kazoo.interfaces import IAsyncResult
 from kazoo.security import ACL
 from kazoo.security import OPEN_ACL_UNSAFE
 from zc.zk.gcpause import paused
-from zc.zk.sync.diff import Change
+from zc.zk.sync.change import Change
 from zc.zk.sync.operations import OVERHEAD
 from zc.zk.sync.operations import Operation
 from zc.zk.sync.operations import batches

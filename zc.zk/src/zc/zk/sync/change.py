@@ -1,4 +1,5 @@
 """One step from one tree to another, as data and as a line of text."""
+import json
 from typing import Any
 from typing import NamedTuple
 
@@ -16,6 +17,8 @@ EXTRA_NODE = 'extra node'
 EPHEMERAL_NODE = 'ephemeral node'
 KEPT_NODE = 'kept node'
 NOTES = frozenset({EXTRA_NODE, EPHEMERAL_NODE, KEPT_NODE})
+
+_SCALARS = frozenset({str, int, bool, type(None)})
 
 
 class Change(NamedTuple):
@@ -122,3 +125,26 @@ _TEXTS = {
     KEPT_NODE: lambda change: (
         f'not deleted, as there are ephemeral nodes below: {change.path}'),
 }
+
+
+def are_alike(old: dict, new: dict) -> bool:
+    """Are these properties the same, as far as can be seen at once?"""
+    if old != new:
+        return False
+    for name, value in new.items():
+        kind = type(value)
+        if kind is not str and (
+                kind not in _SCALARS or kind is not type(old[name])):
+            return False
+    return True
+
+
+def is_same(old: object, new: object) -> bool:
+    """Are these values, or properties, the same?"""
+    if type(old) is type(new) and type(new) in _SCALARS:
+        return old == new
+    return _canonical(old) == _canonical(new)
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True)

@@ -12,15 +12,10 @@ from zc.zk.sync.change import EXTRA_NODE
 from zc.zk.sync.change import KEPT_NODE
 from zc.zk.sync.change import REMOVE_PROPERTY
 from zc.zk.sync.change import Change
-from zc.zk.sync.equality import are_alike
-from zc.zk.sync.equality import is_same
+from zc.zk.sync.change import are_alike
+from zc.zk.sync.change import is_same
 from zc.zk.tree import Node
 from zc.zk.tree import parse_tree
-
-__all__ = [
-    'ADD_NODE', 'ADD_PROPERTY', 'CHANGE_ACL', 'CHANGE_PROPERTY',
-    'DELETE_NODE', 'EPHEMERAL_NODE', 'EXTRA_NODE', 'KEPT_NODE',
-    'REMOVE_PROPERTY', 'Change', 'difference', 'plan']
 
 
 @paused()

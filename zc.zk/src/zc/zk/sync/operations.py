@@ -14,13 +14,13 @@ from kazoo.protocol.serialization import Transaction
 from kazoo.security import ACL
 from zc.zk.encoding import encode
 from zc.zk.permissions import to_acl
-from zc.zk.sync.diff import ADD_NODE
-from zc.zk.sync.diff import ADD_PROPERTY
-from zc.zk.sync.diff import CHANGE_ACL
-from zc.zk.sync.diff import CHANGE_PROPERTY
-from zc.zk.sync.diff import DELETE_NODE
-from zc.zk.sync.diff import REMOVE_PROPERTY
-from zc.zk.sync.diff import Change
+from zc.zk.sync.change import ADD_NODE
+from zc.zk.sync.change import ADD_PROPERTY
+from zc.zk.sync.change import CHANGE_ACL
+from zc.zk.sync.change import CHANGE_PROPERTY
+from zc.zk.sync.change import DELETE_NODE
+from zc.zk.sync.change import REMOVE_PROPERTY
+from zc.zk.sync.change import Change
 
 #: The most operations and bytes in one batch.
 MAX_OPERATIONS = 500

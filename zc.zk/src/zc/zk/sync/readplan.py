@@ -1,7 +1,7 @@
 """Which nodes are asked for: all, or those that another tree has as well."""
 from collections.abc import Iterable
 
-from zc.zk.sync.equality import are_alike
+from zc.zk.sync.change import are_alike
 from zc.zk.sync.multiread import GET_CHILDREN
 from zc.zk.sync.multiread import GET_DATA
 from zc.zk.tree import Node

@@ -7,13 +7,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from zc.zk.testing.four_letter_words import four_letter_word
 from zc.zk.testing.installation import Installation
 from zc.zk.testing.installation import Unavailable
 from zc.zk.testing.installation import find
 from zc.zk.testing.installation import obtain
 from zc.zk.testing.installation import parts_folder
 from zc.zk.testing.process import ServerProcess
-from zc.zk.testing.words import four_letter_word
 
 MAIN = 'org.apache.zookeeper.server.quorum.QuorumPeerMain'
 

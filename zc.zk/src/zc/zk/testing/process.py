@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 import psutil
+from zc.zk.testing import four_letter_words
 from zc.zk.testing import orphans
-from zc.zk.testing import words
 from zc.zk.testing.expiry import expire_session
 from zc.zk.testing.ports import free_port
 from zc.zk.testing.waiting import wait_for
@@ -84,7 +84,7 @@ class ServerProcess:
     @property
     def version(self) -> tuple[int, ...]:
         """As the running server tells it, for example ``(3, 9, 6)``."""
-        return words.version(self.address)
+        return four_letter_words.version(self.address)
 
     @property
     def pid(self) -> int | None:

@@ -16,7 +16,7 @@ errors to zc.zk 2, are for what it could not write: names that would not be
 read back, and access control lists.
 """
 from zc.zk.tree.formatter import format_tree
-from zc.zk.tree.knownlines import MAX_LINE
+from zc.zk.tree.lines import MAX_LINE
 from zc.zk.tree.node import Node
 from zc.zk.tree.node import TreeError
 from zc.zk.tree.node import is_link

@@ -1,10 +1,10 @@
 """From text to a tree."""
 from zc.zk.gcpause import paused
-from zc.zk.tree.knownlines import MAX_LINE
-from zc.zk.tree.knownlines import KnownLines
 from zc.zk.tree.lines import ACL
+from zc.zk.tree.lines import MAX_LINE
 from zc.zk.tree.lines import NODE
 from zc.zk.tree.lines import PROPERTY
+from zc.zk.tree.lines import KnownLines
 from zc.zk.tree.node import Node
 from zc.zk.tree.node import TreeError
 from zc.zk.tree.strings import shortened

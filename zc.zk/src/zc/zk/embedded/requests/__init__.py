@@ -3,9 +3,9 @@ from collections.abc import Callable
 
 from zc.zk.embedded import jute
 from zc.zk.embedded.database import Database
+from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import Code
 from zc.zk.embedded.protocol import Op
-from zc.zk.embedded.protocol import Refused
 from zc.zk.embedded.requests import reads
 from zc.zk.embedded.requests import watching
 from zc.zk.embedded.requests.changes import CHANGES

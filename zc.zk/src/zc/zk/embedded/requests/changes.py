@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from zc.zk.embedded import acl
 from zc.zk.embedded import jute
+from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import Code
 from zc.zk.embedded.protocol import Op
-from zc.zk.embedded.protocol import Refused
 from zc.zk.embedded.transaction import Transaction
 
 Step = Callable[[Transaction], bytes]

@@ -3,10 +3,11 @@ from collections.abc import Iterator
 
 from zc.zk.embedded import jute
 from zc.zk.embedded.database import Database
+from zc.zk.embedded.errors import Malformed
+from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import MULTI_HEADER
 from zc.zk.embedded.protocol import Code
 from zc.zk.embedded.protocol import Op
-from zc.zk.embedded.protocol import Refused
 from zc.zk.embedded.requests import reads
 from zc.zk.embedded.requests.changes import PARTS
 from zc.zk.embedded.transaction import Transaction
@@ -60,7 +61,7 @@ def multi_read(database: Database, client, reader: jute.Reader) -> bytes:
             results.append(_error(refusal.code))
         size += len(results[-1])
         if size > LARGEST_REPLY:
-            raise jute.Malformed(
+            raise Malformed(
                 f'the reply would be over {LARGEST_REPLY >> 20} MiB')
     return b''.join(results) + END
 
@@ -79,7 +80,7 @@ def _part(parts, op: int):
     try:
         return parts[op]
     except KeyError:
-        raise jute.Malformed(f'type {op} in a multi') from None
+        raise Malformed(f'type {op} in a multi') from None
 
 
 def _header(op: int) -> bytes:

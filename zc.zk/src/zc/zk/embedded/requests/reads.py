@@ -3,8 +3,8 @@ from zc.zk.embedded import acl
 from zc.zk.embedded import jute
 from zc.zk.embedded import watches
 from zc.zk.embedded.database import Database
+from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import Code
-from zc.zk.embedded.protocol import Refused
 from zc.zk.embedded.tree import Node
 
 

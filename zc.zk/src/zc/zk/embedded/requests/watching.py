@@ -2,9 +2,10 @@
 from zc.zk.embedded import jute
 from zc.zk.embedded import watches
 from zc.zk.embedded.database import Database
+from zc.zk.embedded.errors import Malformed
+from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import Code
 from zc.zk.embedded.protocol import Event
-from zc.zk.embedded.protocol import Refused
 
 MODES = {0: watches.PERSISTENT, 1: watches.RECURSIVE}
 KINDS = {
@@ -47,7 +48,7 @@ def add_watch(database: Database, client, reader: jute.Reader) -> bytes:
     path = reader.string()
     mode = reader.integer()
     if mode not in MODES:
-        raise jute.Malformed(f'mode {mode} of a watch')
+        raise Malformed(f'mode {mode} of a watch')
     database.watches.add(MODES[mode], path, client)
     return jute.INT.pack(Code.OK)
 
@@ -76,7 +77,7 @@ def _named(client, reader: jute.Reader) -> list[tuple[str, str]]:
     path = reader.string()
     kinds = KINDS.get(reader.integer())
     if kinds is None:
-        raise jute.Malformed('unknown kind of watches')
+        raise Malformed('unknown kind of watches')
     return [(kind, path) for kind in kinds]
 
 

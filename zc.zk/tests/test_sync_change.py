@@ -3,8 +3,8 @@ import json
 
 import pytest
 from hypothesis import given
-from zc.zk.sync.equality import are_alike
-from zc.zk.sync.equality import is_same
+from zc.zk.sync.change import are_alike
+from zc.zk.sync.change import is_same
 from zc_zk_support import trees
 
 

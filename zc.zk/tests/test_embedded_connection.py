@@ -7,8 +7,8 @@ from contextlib import ExitStack
 
 import pytest
 from kazoo.exceptions import ConnectionLoss
+from zc.zk.testing.four_letter_words import four_letter_word
 from zc.zk.testing.waiting import wait_for
-from zc.zk.testing.words import four_letter_word
 from zc_zk_support import wire
 from zc_zk_support.wire import Wire
 
