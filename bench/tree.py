@@ -31,7 +31,7 @@ from typing import NamedTuple
 
 import psutil
 from zc.zk.client import ZooKeeper
-from zc.zk.sync import diff as changes
+from zc.zk.sync import diff
 from zc.zk.testing.apache import Apache
 from zc.zk.tree import Node
 from zc.zk.tree import format_tree
@@ -217,11 +217,11 @@ def large(bench: Bench, nodes: int) -> None:
     for name, other in (('plan in memory, the same', live),
                         ('plan in memory, all to add', Node())):
         row(nodes, name, bench.measure(
-            functools.partial(changes.plan, wanted, other)))
+            functools.partial(diff.plan, wanted, other)))
     for node in live.children.values():
         node.properties['threads'] = 5
     row(nodes, 'plan in memory, different',
-        bench.measure(lambda: changes.plan(wanted, live)))
+        bench.measure(lambda: diff.plan(wanted, live)))
 
 
 def peak() -> int:

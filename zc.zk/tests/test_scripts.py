@@ -492,7 +492,7 @@ def test_output_files_are_replaced_whole(where, file, run, tmp_path):
 
 def test_progress_is_shown_on_a_terminal():
     pytest.importorskip('tqdm')
-    code = ('from zc.zk.scripts import command; command.PATIENCE = 0\n'
+    code = ('from zc.zk.scripts import command; command.PROGRESS_DELAY_S = 0\n'
             'with command.progress("reading", 10) as told:\n'
             '    for done in range(11): told(done)\n')
     main, terminal = pty.openpty()

@@ -12,12 +12,12 @@ from kazoo.exceptions import NodeExistsError
 from kazoo.security import READ_ACL_UNSAFE
 from kazoo.security import make_digest_acl
 from zc.zk.permissions import world
-from zc.zk.sync import applier as applying
+from zc.zk.sync import applier
 from zc.zk.sync.applier import ApplyError
 from zc.zk.sync.applier import apply
 from zc.zk.sync.change import Change
 from zc.zk.sync.diff import plan
-from zc.zk.sync.operations import MAX_BYTES
+from zc.zk.sync.operations import BATCH_BYTES
 from zc.zk.sync.operations import batches
 from zc.zk.sync.operations import operations
 from zc.zk.sync.reader import read_tree
@@ -97,7 +97,7 @@ def test_batches():
     assert sizes == [500, 500, 200]
     found = list(batches(operations(many(100, 10000), [])))
     assert len(found) == 4
-    assert all(sum(len(operation.frame) for operation in batch) <= MAX_BYTES
+    assert all(sum(len(operation.frame) for operation in batch) <= BATCH_BYTES
                for batch in found)
     small = many(3)
     large = [small[0], small[1]._replace(
@@ -193,7 +193,7 @@ def test_what_fits_exactly(connection):
                        properties={'string_value': 'x' * size})]
 
     [operation] = operations(change(1), [], connection.chroot)
-    room = (applying.MAX_REQUEST - applying.OVERHEAD
+    room = (applier.MAX_REQUEST_BYTES - applier.OVERHEAD_BYTES
             - len(operation.frame) + 1)
     with pytest.raises(ApplyError, match='are more than'):
         apply(connection, change(room + 1))
@@ -277,8 +277,8 @@ def test_what_an_interrupt_finds_being_sent_may_have_been_made(
             signal.raise_signal(signal.SIGINT)
         return sent[-1]
 
-    real = applying.send
-    monkeypatch.setattr(applying, 'send', send)
+    real = applier.send
+    monkeypatch.setattr(applier, 'send', send)
     changes = many(3000)
     with pytest.raises(KeyboardInterrupt) as caught:
         apply(connection, changes)

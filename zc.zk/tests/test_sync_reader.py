@@ -8,7 +8,7 @@ from kazoo.security import OPEN_ACL_UNSAFE
 from kazoo.security import make_digest_acl
 from zc.zk.encoding import encode
 from zc.zk.permissions import world
-from zc.zk.sync import reader as reading
+from zc.zk.sync import reader
 from zc.zk.sync.change import DELETE_NODE
 from zc.zk.sync.diff import plan
 from zc.zk.sync.multiread import MultiRead
@@ -309,7 +309,7 @@ def test_answers_that_are_too_long_are_asked_for_in_parts(
     # One alone is too long: that is told, not tried without end.
     with Frames(zookeeper.connection_string, most=5000) as frames:
         reader = client(frames)
-        monkeypatch.setattr(reading, 'MAX_LOSSES', 7)
+        monkeypatch.setattr(reader, 'MAX_LOSSES', 7)
         with pytest.raises(ConnectionLoss, match=r'/\d+: the connection was'):
             read_tree(reader)
 
@@ -345,7 +345,7 @@ def test_long_paths(zookeeper, client, monkeypatch):
     names = [str(number) + 'x' * 300 for number in range(20)]
     for name in names:
         connection.create('/' + name)
-    monkeypatch.setattr(reading, 'MAX_REQUEST', 1000)
+    monkeypatch.setattr(reader, 'BATCH_BYTES', 1000)
     with Frames(zookeeper.connection_string) as frames:
         tree = read_tree(client(frames))
         assert sorted(tree.children) == sorted(names)

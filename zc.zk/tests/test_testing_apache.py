@@ -8,7 +8,7 @@ import pytest
 from zc.zk.testing.apache import Apache
 from zc.zk.testing.apache import four_letter_word
 from zc.zk.testing.fixtures import require_apache
-from zc.zk.testing.process import StartError
+from zc.zk.testing.process import NotReady
 from zc.zk.testing.waiting import wait_for
 
 
@@ -29,7 +29,7 @@ def test_runs_as_it_is_told_and_ends_without_a_trace(tmp_path, no_leaks):
 
 def test_configuration_it_refuses_is_reported_with_its_words(tmp_path):
     apache = Apache(tmp_path, require_apache(), {'tickTime': 'quick'})
-    with pytest.raises(StartError, match='ended while it started(?s:.*)quick'):
+    with pytest.raises(NotReady, match='ended while it started(?s:.*)quick'):
         apache.start()
 
 

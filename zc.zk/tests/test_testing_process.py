@@ -4,8 +4,8 @@ import sys
 
 import pytest
 from zc.zk.testing import process
+from zc.zk.testing.process import NotReady
 from zc.zk.testing.process import ServerProcess
-from zc.zk.testing.process import StartError
 
 LISTEN = '''
 import socket, sys
@@ -102,7 +102,7 @@ def test_one_that_ignores_sigterm_is_killed(tmp_path, no_leaks):
 def test_start_that_fails_shows_the_end_of_the_log(tmp_path, no_leaks):
     server = Echo(tmp_path)
     server.program = 'import sys; sys.exit("no such luck")'
-    with pytest.raises(StartError) as caught:
+    with pytest.raises(NotReady) as caught:
         server.start()
     assert 'ended while it started' in str(caught.value)
     assert str(caught.value).endswith('no such luck')
@@ -111,7 +111,7 @@ def test_start_that_fails_shows_the_end_of_the_log(tmp_path, no_leaks):
 def test_start_that_hangs_is_given_up(tmp_path, no_leaks):
     server = Echo(tmp_path)
     server.program = 'import time; time.sleep(60)'
-    with pytest.raises(StartError, match=r'not ready in 0\.2 s'):
+    with pytest.raises(NotReady, match=r'not ready in 0\.2 s'):
         server.start(.2)
     assert not server.is_running()
 
@@ -130,5 +130,5 @@ def test_a_port_that_somebody_took_is_replaced(tmp_path, monkeypatch,
 def test_its_own_port_is_not_replaced(echo):
     echo.stop()
     with (socket.create_server(echo.address),
-          pytest.raises(StartError, match='in use')):
+          pytest.raises(NotReady, match='in use')):
         echo.start()

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 from zc.zk.tree import TreeError
-from zc.zk.tree import knownlines
+from zc.zk.tree import lines
 from zc.zk.tree import parse_tree
 from zc_zk_support import trees
 
@@ -23,7 +23,7 @@ LINES = [
 ]
 
 
-def lines():
+def any_lines():
     return st.builds(
         '{}{}{}'.format,
         st.sampled_from(['', ' ', '  ', '    ', '\t', '   \t']),
@@ -40,12 +40,12 @@ def outcome(text):
 
 
 @settings(max_examples=2000)
-@given(st.lists(lines(), max_size=20).map('\n'.join))
+@given(st.lists(any_lines(), max_size=20).map('\n'.join))
 def test_short_cuts_lead_to_the_same(text):
     short = outcome(text)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(knownlines, 'MAX_KNOWN', 0)
-        patch.setattr(knownlines, '_common', lambda line: None)
+        patch.setattr(lines, 'MAX_CACHED_LINES', 0)
+        patch.setattr(lines, 'match_common_line', lambda line: None)
         assert outcome(text) == short
 
 
@@ -64,8 +64,8 @@ def test_nodes_do_not_share_what_can_be_changed():
 
 
 def test_only_so_many_lines_are_remembered(monkeypatch):
-    monkeypatch.setattr(knownlines, 'MAX_KNOWN', 3)
-    known = knownlines.KnownLines()
+    monkeypatch.setattr(lines, 'MAX_CACHED_LINES', 3)
+    known = lines.LineCache()
     for number in range(5):
         assert known[f'x = {number}'] == (0, 'property', 'x', number)
     assert len(known) == 3

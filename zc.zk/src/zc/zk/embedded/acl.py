@@ -25,18 +25,18 @@ class Id(NamedTuple):
     id: str
 
 
-class Entry(NamedTuple):
+class AclEntry(NamedTuple):
     """What somebody may do: a sum of permissions."""
 
     permissions: int
     id: Id
 
 
-Acl = tuple[Entry, ...]
+Acl = tuple[AclEntry, ...]
 
 ANYONE = Id('world', 'anyone')
-OPEN: Acl = (Entry(ALL, ANYONE),)
-WORLD_READ: Acl = (Entry(READ, ANYONE),)
+OPEN: Acl = (AclEntry(ALL, ANYONE),)
+WORLD_READ: Acl = (AclEntry(READ, ANYONE),)
 
 
 @functools.lru_cache(4096)
@@ -51,7 +51,7 @@ def read(reader: jute.Reader) -> Acl:
     for _ in range(reader.count()):
         permissions = reader.integer()
         scheme = reader.string()
-        entries[Entry(permissions, Id(scheme, reader.string()))] = None
+        entries[AclEntry(permissions, Id(scheme, reader.string()))] = None
     return _shared(tuple(entries))
 
 
@@ -76,10 +76,10 @@ def resolve(acl: Acl, ids: Iterable[Id]) -> Acl:
     """The list to store: ``auth`` stands for who made the request."""
     if acl is OPEN:
         return acl
-    resolved: dict[Entry, None] = {}
+    resolved: dict[AclEntry, None] = {}
     for entry in acl:
         if entry.id.scheme == 'auth':
-            mine = [Entry(entry.permissions, one) for one in ids
+            mine = [AclEntry(entry.permissions, one) for one in ids
                     if one.scheme == 'digest']
             if not mine:
                 raise Refused(Code.INVALID_ACL)
@@ -106,11 +106,11 @@ def is_allowed(acl: Acl, permissions: int, ids: Iterable[Id]) -> bool:
         for entry in acl if entry.permissions & permissions)
 
 
-def masked(acl: Acl) -> Acl:
+def without_hashes(acl: Acl) -> Acl:
     """The list without the hashes, for who may read but not administer."""
     return tuple(
-        Entry(permissions, Id(scheme, name.partition(':')[0] + ':x'))
-        if scheme == 'digest' else Entry(permissions, Id(scheme, name))
+        AclEntry(permissions, Id(scheme, name.partition(':')[0] + ':x'))
+        if scheme == 'digest' else AclEntry(permissions, Id(scheme, name))
         for permissions, (scheme, name) in acl)
 
 

@@ -10,11 +10,11 @@ from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import EVENT
 from zc.zk.embedded.protocol import REPLY
 from zc.zk.embedded.protocol import Code
-from zc.zk.embedded.protocol import Event
-from zc.zk.embedded.protocol import Op
+from zc.zk.embedded.protocol import EventType
+from zc.zk.embedded.protocol import OpCode
 from zc.zk.embedded.protocol import Xid
 from zc.zk.embedded.requests import HANDLERS
-from zc.zk.embedded.sessions import PASSWORD_SIZE
+from zc.zk.embedded.sessions import PASSWORD_BYTES
 from zc.zk.embedded.sessions import Session
 
 logger = logging.getLogger('zc.zk.embedded')
@@ -51,9 +51,9 @@ class Client:
         self.session.touch()
         xid = reader.integer()
         op = reader.integer()
-        if op == Op.AUTH:
+        if op == OpCode.AUTH:
             self._authenticate(xid, reader)
-        elif op == Op.CLOSE:
+        elif op == OpCode.CLOSE:
             self._database.end(self.session)
             self._reply(xid)
             self._transport.finish()
@@ -73,7 +73,7 @@ class Client:
         """
         self._transport.send(
             REPLY.pack(Xid.EVENT, zxid, Code.OK)
-            + EVENT.pack(event, Event.STATE_CONNECTED)
+            + EVENT.pack(event, EventType.STATE_CONNECTED)
             + jute.string(path))
 
     def leave(self) -> None:
@@ -131,7 +131,7 @@ class Client:
             self.session = session
             answer = (session.timeout, session.id, session.password)
         else:
-            answer = (0, 0, bytes(PASSWORD_SIZE))
+            answer = (0, 0, bytes(PASSWORD_BYTES))
         timeout, number, password = answer
         self._transport.send(
             jute.INT.pack(0) + jute.INT.pack(timeout)

@@ -6,15 +6,15 @@ from zc.zk.embedded import four_letter_words
 from zc.zk.embedded.client import Client
 from zc.zk.embedded.errors import Malformed
 from zc.zk.embedded.jute import INT
-from zc.zk.embedded.protocol import MAX_FRAME
+from zc.zk.embedded.protocol import MAX_FRAME_BYTES
 
 logger = logging.getLogger('zc.zk.embedded')
 
-CHUNK = 1 << 16
+CHUNK_BYTES = 1 << 16
 # Above this much unsent output no more requests are taken; above the
 # second, which takes a flood of events, the reader is given up.
-CROWDED = 1 << 20
-HOPELESS = 16 << 20
+OUTPUT_FULL_BYTES = 1 << 20
+OUTPUT_LIMIT_BYTES = 16 << 20
 
 
 class Connection:
@@ -24,17 +24,17 @@ class Connection:
     ``is_closed`` is set once there is nothing left to be done.
     """
 
-    def __init__(self, sock: socket.socket, address, service) -> None:
+    def __init__(self, sock: socket.socket, address, loop) -> None:
         self._socket = sock
         self.address = address
-        self._service = service
+        self._loop = loop
         self._input = bytearray()
         self._output = bytearray()
         self._is_finishing = False
         self.is_closed = False
         self.awaited = 0  # the loop's note of what it waits for
         self.received = self.sent = 0
-        self.client = Client(service.database, address[0], self)
+        self.client = Client(loop.database, address[0], self)
 
     def fileno(self) -> int:
         """The number that selectors want."""
@@ -43,10 +43,10 @@ class Connection:
     @property
     def is_reading(self) -> bool:
         """Whether more input is welcome."""
-        return not self._is_finishing and len(self._output) < CROWDED
+        return not self._is_finishing and len(self._output) < OUTPUT_FULL_BYTES
 
     @property
-    def is_passing(self) -> bool:
+    def is_sessionless(self) -> bool:
         """Whether it has no session, not yet or no more."""
         return self._is_finishing or self.client.session is None
 
@@ -59,22 +59,22 @@ class Connection:
         """Queue a frame."""
         if self.is_closed or self._is_finishing:
             return
-        if len(self._output) > HOPELESS:
+        if len(self._output) > OUTPUT_LIMIT_BYTES:
             logger.warning('%s does not read its events: closed', self)
             self.close()
             return
         self._output += INT.pack(len(frame))
         self._output += frame
         self.sent += 1
-        self._service.sent += 1
-        self._service.has_output(self)
+        self._loop.sent += 1
+        self._loop.has_output(self)
 
     def finish(self) -> None:
         """Close once the output is gone."""
         self._is_finishing = True
         self._input.clear()
-        self._service.has_output(self)
-        self._service.set_deadline(self)
+        self._loop.has_output(self)
+        self._loop.set_deadline(self)
 
     def close(self) -> None:
         """Close now."""
@@ -82,12 +82,12 @@ class Connection:
             self.is_closed = True
             self.client.leave()
             self._output.clear()
-            self._service.has_output(self)
+            self._loop.has_output(self)
 
     def read(self) -> None:
         """Take what has come, and answer it."""
         try:
-            data = self._socket.recv(CHUNK)
+            data = self._socket.recv(CHUNK_BYTES)
         except BlockingIOError:
             return
         except OSError:
@@ -141,7 +141,7 @@ class Connection:
             frame = bytes(self._input[start + INT.size:end])
             start = end
             self.received += 1
-            self._service.received += 1
+            self._loop.received += 1
             self.client.receive(frame)
         del self._input[:start]
 
@@ -149,14 +149,14 @@ class Connection:
         if len(self._input) < start + INT.size:
             return None
         size, = INT.unpack_from(self._input, start)
-        if not 0 <= size <= MAX_FRAME:
+        if not 0 <= size <= MAX_FRAME_BYTES:
             raise Malformed(f'a frame of {size} bytes')
         end = start + INT.size + size
         return end if end <= len(self._input) else None
 
     def _answer_word(self) -> bool:
         answer = four_letter_words.answer(
-            bytes(self._input[:four_letter_words.SIZE]), self._service)
+            bytes(self._input[:four_letter_words.SIZE]), self._loop)
         if answer is None:
             return False
         self._output += answer

@@ -18,7 +18,7 @@ from zc.zk.embedded.watches import Watches
 logger = logging.getLogger('zc.zk.embedded')
 Result = TypeVar('Result')
 
-RUN = 1 << 32  # room for the zxids of a run that nothing was written for
+EPOCH = 1 << 32  # room for the zxids of a run that nothing was written for
 
 
 class Database:
@@ -37,7 +37,7 @@ class Database:
         self._journal = journal
         self.tree = journal.tree if journal else Tree()
         last = journal.zxid if journal else 0
-        self.zxid = max(now() << 20, last + RUN if last else 0)
+        self.zxid = max(now() << 20, last + EPOCH if last else 0)
 
     def change(
         self,

@@ -6,61 +6,61 @@ VERSION = '3.9.6-embedded'
 SIZE = 4
 
 
-def answer(word: bytes, service) -> bytes | None:
+def answer(word: bytes, loop) -> bytes | None:
     """The answer to a word, or None where it is not one."""
     if word in WORDS:
-        return WORDS[word](service).encode()
+        return WORDS[word](loop).encode()
     return None
 
 
-def _ruok(service) -> str:
+def _ruok(loop) -> str:
     return 'imok'
 
 
-def _isro(service) -> str:
+def _isro(loop) -> str:
     return 'rw'
 
 
-def _envi(service) -> str:
+def _envi(loop) -> str:
     return f'Environment:\nzookeeper.version={VERSION}\n'
 
 
-def _conf(service) -> str:
-    sessions = service.database.sessions
+def _conf(loop) -> str:
+    sessions = loop.database.sessions
     return (
-        f'clientPort={service.port}\n'
-        f'tickTime={service.tick}\n'
-        f'maxClientCnxns={service.most_connections}\n'
+        f'clientPort={loop.port}\n'
+        f'tickTime={loop.tick}\n'
+        f'maxClientCnxns={loop.max_connections}\n'
         f'minSessionTimeout={sessions.shortest}\n'
         f'maxSessionTimeout={sessions.longest}\n'
         'serverId=0\n')
 
 
-def _srvr(service) -> str:
-    return f'Zookeeper version: {VERSION}\n{_figures(service)}'
+def _srvr(loop) -> str:
+    return f'Zookeeper version: {VERSION}\n{_figures(loop)}'
 
 
-def _stat(service) -> str:
+def _stat(loop) -> str:
     return (
-        f'Zookeeper version: {VERSION}\nClients:\n{_cons(service)}'
-        f'\n{_figures(service)}')
+        f'Zookeeper version: {VERSION}\nClients:\n{_cons(loop)}'
+        f'\n{_figures(loop)}')
 
 
-def _cons(service) -> str:
-    lines = [_line(connection) for connection in service.connections]
+def _cons(loop) -> str:
+    lines = [_line(connection) for connection in loop.connections]
     return '\n'.join(sorted(lines)) + '\n'
 
 
-def _mntr(service) -> str:
-    database = service.database
+def _mntr(loop) -> str:
+    database = loop.database
     ephemerals = database.tree.ephemerals.values()
     figures = {
         'version': VERSION,
         'server_state': 'standalone',
-        'num_alive_connections': len(service.connections),
+        'num_alive_connections': len(loop.connections),
         'outstanding_requests': 0,
-        'packets_received': service.received,
-        'packets_sent': service.sent,
+        'packets_received': loop.received,
+        'packets_sent': loop.sent,
         'znode_count': len(database.tree),
         'ephemerals_count': sum(map(len, ephemerals)),
         'watch_count': len(database.watches),
@@ -70,15 +70,15 @@ def _mntr(service) -> str:
         f'zk_{name}\t{value}\n' for name, value in figures.items())
 
 
-def _figures(service) -> str:
+def _figures(loop) -> str:
     return (
-        f'Received: {service.received}\n'
-        f'Sent: {service.sent}\n'
-        f'Connections: {len(service.connections)}\n'
+        f'Received: {loop.received}\n'
+        f'Sent: {loop.sent}\n'
+        f'Connections: {len(loop.connections)}\n'
         'Outstanding: 0\n'
-        f'Zxid: {service.database.zxid:#x}\n'
+        f'Zxid: {loop.database.zxid:#x}\n'
         'Mode: standalone\n'
-        f'Node count: {len(service.database.tree)}\n')
+        f'Node count: {len(loop.database.tree)}\n')
 
 
 def _line(connection) -> str:

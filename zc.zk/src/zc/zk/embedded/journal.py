@@ -24,7 +24,7 @@ from zc.zk.embedded.tree import Tree
 logger = logging.getLogger('zc.zk.embedded')
 
 # Growth that makes a new file worth while: this, or twice the nodes.
-GROWTH = 4 << 20
+GROWTH_BYTES = 4 << 20
 
 
 class Journal:
@@ -201,12 +201,12 @@ class Journal:
         self._file = new
         self._size = size
         self._is_broken = False
-        self._limit = size + max(GROWTH, 2 * size)
+        self._limit = size + max(GROWTH_BYTES, 2 * size)
 
     def _postpone(self, error: OSError) -> None:
         logger.error(
             '%s: cannot be compacted: %s', self.path, error.strerror)
-        self._limit = self._size + GROWTH
+        self._limit = self._size + GROWTH_BYTES
 
 
 def _write_all(file: BinaryIO, data: bytes) -> int:

@@ -18,10 +18,10 @@ from zc.zk.embedded.sessions import Session
 logger = logging.getLogger('zc.zk.embedded')
 
 ACCEPT_AT_ONCE = 100
-PATIENCE_TICKS = 50  # for the first and the last frame of a connection
+HANDSHAKE_TICKS = 50  # for the first and the last frame of a connection
 
 
-class Calls:
+class ThreadsafeCalls:
     """A queue of calls, and a socket that wakes who waits for them."""
 
     def __init__(self) -> None:
@@ -78,24 +78,24 @@ class Calls:
             future.set_exception(ServerError('the server does not run'))
 
 
-class Service:
+class EventLoop:
     """Serves a database to the clients of a listening socket."""
 
     def __init__(
-        self, database: Database, tick: int, most_connections: int,
+        self, database: Database, tick: int, max_connections: int,
     ) -> None:
         self.database = database
         self.tick = tick
         self.connections: set[Connection] = set()
         self.received = self.sent = 0
-        self.most_connections = most_connections
+        self.max_connections = max_connections
         self._deadlines: dict[Connection, float] = {}
         self._dirty: set[Connection] = set()
         self._selector = selectors.DefaultSelector()
         self._listener: socket.socket | None = None
         self._is_accepting = False
         self._is_full = False
-        self._calls = Calls()
+        self._calls = ThreadsafeCalls()
         self._selector.register(self._calls, selectors.EVENT_READ)
         self._is_running = True
         self._is_paused = False
@@ -158,7 +158,7 @@ class Service:
     def set_deadline(self, connection: Connection) -> None:
         """Close the connection if it is still passing after some time."""
         self._deadlines[connection] = (
-            time.monotonic() + PATIENCE_TICKS * self.tick / 1000)
+            time.monotonic() + HANDSHAKE_TICKS * self.tick / 1000)
 
     def run(self) -> None:
         """Serve until stopped."""
@@ -182,7 +182,7 @@ class Service:
         ready = self._selector.select(timeout)
         # The clock first: who was not heard while the process hung is
         # gone, although what was sent in that time is there to be read.
-        self._look_at_clock()
+        self._check_deadlines()
         for key, events in ready:
             if key.fileobj is self._calls:
                 self._calls.answer()
@@ -192,15 +192,15 @@ class Service:
                 self._accept()
             elif isinstance(key.fileobj, Connection):
                 self._serve(key.fileobj, events)
-        self._settle()
+        self._flush_output()
 
     def _serve(self, connection: Connection, events: int) -> None:
         if events & selectors.EVENT_READ:
-            self._try(connection, connection.read)
+            self._run_guarded(connection, connection.read)
         if events & selectors.EVENT_WRITE:
             self._dirty.add(connection)
 
-    def _try(
+    def _run_guarded(
         self, connection: Connection, step: Callable[[], None],
     ) -> None:
         """A mistake of ours costs one connection, not the server."""
@@ -212,11 +212,11 @@ class Service:
             logger.exception('%s: closed', connection)
             connection.close()
 
-    def _settle(self) -> None:
+    def _flush_output(self) -> None:
         """Send what is to be sent, and wait for what is to be awaited."""
         while self._dirty:
             connection = self._dirty.pop()
-            self._try(connection, connection.write)
+            self._run_guarded(connection, connection.write)
             if connection.is_closed:
                 self._forget(connection)
             elif connection in self.connections:
@@ -267,10 +267,10 @@ class Service:
         self._is_accepting = False
 
     def _admit(self, sock: socket.socket, address) -> None:
-        if len(self.connections) >= self.most_connections:
+        if len(self.connections) >= self.max_connections:
             logger.warning(
                 '%s: refused, there are %d connections',
-                address[0], self.most_connections)
+                address[0], self.max_connections)
             sock.close()
             return
         sock.setblocking(False)
@@ -280,13 +280,13 @@ class Service:
         self.set_deadline(connection)
         self._dirty.add(connection)
 
-    def _look_at_clock(self) -> None:
+    def _check_deadlines(self) -> None:
         for session in self.database.sessions.overdue():
             logger.info('session %#x has expired', session.id)
             self.expire(session)
         now = time.monotonic()
         for connection, deadline in list(self._deadlines.items()):
-            if not connection.is_passing:
+            if not connection.is_sessionless:
                 del self._deadlines[connection]
             elif deadline <= now:
                 del self._deadlines[connection]

@@ -1,7 +1,7 @@
 """ZooKeeper's wire protocol: its numbers, and the refusal of a request."""
 import struct
 
-MAX_FRAME = 0xfffff  # jute.maxbuffer: 1 MiB less one byte
+MAX_FRAME_BYTES = 0xfffff  # jute.maxbuffer: 1 MiB less one byte
 
 REPLY = struct.Struct('>iqi')
 STAT = struct.Struct('>qqqqiiiqiiq')
@@ -9,7 +9,7 @@ MULTI_HEADER = struct.Struct('>i?i')
 EVENT = struct.Struct('>ii')
 
 
-class Op:
+class OpCode:
     """Types of requests."""
 
     CREATE = 1
@@ -73,7 +73,7 @@ class Code:
     RECONFIG_DISABLED = -123
 
 
-class Event:
+class EventType:
     """Types of watch events."""
 
     CREATED = 1

@@ -10,8 +10,8 @@ from zc.zk.embedded import jute
 from zc.zk.embedded.errors import Damaged
 from zc.zk.embedded.errors import Malformed
 from zc.zk.embedded.errors import Torn
-from zc.zk.embedded.tree import Node
 from zc.zk.embedded.tree import Tree
+from zc.zk.embedded.tree import Znode
 
 MAGIC = b'zc.zk.embedded data 1\n'
 
@@ -35,7 +35,7 @@ def frame(zxid: int, entries: Iterable[bytes]) -> bytes:
         zlib.crc32(body)) + body
 
 
-def node_entry(path: str, node: Node) -> bytes:
+def node_entry(path: str, node: Znode) -> bytes:
     """All of a node."""
     return KIND_NODE + jute.string(path) + STATE.pack(
         node.czxid, node.mzxid, node.pzxid, node.ctime, node.mtime,
@@ -43,7 +43,7 @@ def node_entry(path: str, node: Node) -> bytes:
     ) + jute.buffer(node.data) + acl.pack(node.acl)
 
 
-def count_entry(path: str, node: Node) -> bytes:
+def count_entry(path: str, node: Znode) -> bytes:
     """What changes in a node as its children come and go."""
     return KIND_COUNT + jute.string(path) + COUNT.pack(
         node.creations, node.pzxid)
@@ -107,8 +107,8 @@ def snapshot(tree: Tree, zxid: int, size: int = 1 << 20) -> Iterator[bytes]:
     yield frame(zxid, entries)
 
 
-def _read_node(reader: jute.Reader) -> Node:
-    node = Node()
+def _read_node(reader: jute.Reader) -> Znode:
+    node = Znode()
     (node.czxid, node.mzxid, node.pzxid, node.ctime, node.mtime,
      node.version, node.creations, node.aversion) = STATE.unpack(
          reader.take(STATE.size))

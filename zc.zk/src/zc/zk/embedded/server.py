@@ -7,10 +7,10 @@ import threading
 from zc.zk.embedded.database import Database
 from zc.zk.embedded.errors import ServerError
 from zc.zk.embedded.journal import Journal
-from zc.zk.embedded.loop import Service
+from zc.zk.embedded.loop import EventLoop
 from zc.zk.embedded.sessions import Sessions
 
-MOST_CONNECTIONS = 10_000
+MAX_CONNECTIONS = 10_000
 BACKLOG = 1024
 
 
@@ -45,7 +45,7 @@ class Server:
         self.data = data
         self.tick = tick
         self.max_session_timeout = max_session_timeout or 20 * tick
-        self._service: Service | None = None
+        self._loop: EventLoop | None = None
         self._listener: socket.socket | None = None
         self._journal: Journal | None = None
         self._thread: threading.Thread | None = None
@@ -62,11 +62,11 @@ class Server:
             self._listener.close()
             raise
         sessions = Sessions(2 * self.tick, self.max_session_timeout)
-        self._service = Service(
-            Database(sessions, self._journal), self.tick, MOST_CONNECTIONS)
-        self._service.listen(self._listener)
+        self._loop = EventLoop(
+            Database(sessions, self._journal), self.tick, MAX_CONNECTIONS)
+        self._loop.listen(self._listener)
         self._thread = threading.Thread(
-            target=self._service.run, name=f'zc.zk.embedded:{self.port}',
+            target=self._loop.run, name=f'zc.zk.embedded:{self.port}',
             daemon=True)
         self._thread.start()
         return self
@@ -76,13 +76,13 @@ class Server:
         if self._thread is None:
             return
         with contextlib.suppress(ServerError):
-            self._service.stop()
+            self._loop.stop()
         self._thread.join()
         if self._listener is not None:
             self._listener.close()
         if self._journal is not None:
             self._journal.close()
-        self._thread = self._service = None
+        self._thread = self._loop = None
         self._listener = self._journal = None
 
     def __enter__(self) -> 'Server':
@@ -97,21 +97,21 @@ class Server:
         Returns whether there was such a session. A kazoo client has its
         session's id in ``client_id[0]``.
         """
-        service = self._running()
+        loop = self._running()
 
         def expire() -> bool:
-            session = service.database.sessions.get(session_id)
+            session = loop.database.sessions.get(session_id)
             if session is None:
                 return False
-            service.expire(session)
+            loop.expire(session)
             return True
 
-        return service.call(expire)
+        return loop.call(expire)
 
     def drop_connections(self) -> None:
         """Close every connection. The sessions stay for their time."""
-        service = self._running()
-        service.call(service.drop_connections)
+        loop = self._running()
+        loop.call(loop.drop_connections)
 
     def pause(self, refuse: bool = False) -> None:
         """Stop answering, as a hung server does.
@@ -120,17 +120,17 @@ class Server:
         ``refuse`` it is as a stopped server: connections are closed and
         new ones refused. What is stored stays, and so do the sessions.
         """
-        service = self._running()
+        loop = self._running()
 
         def pause() -> None:
-            service.pause()
+            loop.pause()
             if refuse and self._listener is not None:
-                service.listen(None)
-                service.drop_connections()
+                loop.listen(None)
+                loop.drop_connections()
                 self._listener.close()
                 self._listener = None
 
-        service.call(pause)
+        loop.call(pause)
 
     def resume(self) -> None:
         """Answer again.
@@ -139,17 +139,17 @@ class Server:
         refused connections they have their whole time again, as after
         the restart of a server.
         """
-        service = self._running()
+        loop = self._running()
         listener = self._listen() if self._listener is None else None
 
         def resume() -> None:
             if listener is not None:
                 self._listener = listener
-                service.listen(listener)
-                service.database.sessions.renew()
-            service.resume()
+                loop.listen(listener)
+                loop.database.sessions.renew()
+            loop.resume()
 
-        service.call(resume)
+        loop.call(resume)
 
     @property
     def connection_string(self) -> str:
@@ -159,10 +159,10 @@ class Server:
         return f'[{host}]:{self.port}' if ':' in host else (
             f'{host}:{self.port}')
 
-    def _running(self) -> Service:
-        if self._service is None:
+    def _running(self) -> EventLoop:
+        if self._loop is None:
             raise ServerError('the server does not run')
-        return self._service
+        return self._loop
 
     def _listen(self) -> socket.socket:
         family = socket.AF_INET6 if ':' in self.host else socket.AF_INET

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-PASSWORD_SIZE = 16
+PASSWORD_BYTES = 16
 
 
 class Session:
@@ -17,7 +17,7 @@ class Session:
     def __init__(self, number: int, timeout: int) -> None:
         self.id = number
         self.timeout = timeout
-        self.password = secrets.token_bytes(PASSWORD_SIZE)
+        self.password = secrets.token_bytes(PASSWORD_BYTES)
         self.connection: Any = None
         self.touch()
 

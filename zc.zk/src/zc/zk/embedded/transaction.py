@@ -6,10 +6,10 @@ from zc.zk.embedded import acl
 from zc.zk.embedded import paths
 from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import Code
-from zc.zk.embedded.protocol import Event
-from zc.zk.embedded.tree import Node
+from zc.zk.embedded.protocol import EventType
 from zc.zk.embedded.tree import Tree
-from zc.zk.embedded.watches import Happening
+from zc.zk.embedded.tree import Znode
+from zc.zk.embedded.watches import NodeEvent
 
 EPHEMERAL = 1
 SEQUENTIAL = 2
@@ -38,13 +38,13 @@ class Transaction:
         self._session = session
         self._ids = ids
         self._undo: list[Callable[[], None]] = []
-        self.events: list[Happening] = []
+        self.events: list[NodeEvent] = []
         self.touched: dict[str, None] = {}
         self.counted: dict[str, None] = {}
 
     def create(
         self, path: str, data: bytes | None, access: acl.Acl, flags: int,
-    ) -> tuple[str, Node]:
+    ) -> tuple[str, Znode]:
         """A new node; its path, which a sequential one gets here."""
         parent_path = paths.split(path)[0]
         access = acl.resolve(access, self._ids)
@@ -58,13 +58,13 @@ class Transaction:
         if parent.owner:
             raise Refused(Code.NO_CHILDREN_FOR_EPHEMERALS)
         owner = self._session if flags & EPHEMERAL else 0
-        node = Node(data, access, self.zxid, self._time, owner)
+        node = Znode(data, access, self.zxid, self._time, owner)
         self._keep(parent, 'creations', 'pzxid')
         self._tree.insert(path, node)
         self._undo.append(lambda: self._tree.discard(path))
         parent.creations += 1
         parent.pzxid = self.zxid
-        self._note(Event.CREATED, path, node, parent_path, parent)
+        self._note(EventType.CREATED, path, node, parent_path, parent)
         return path, node
 
     def delete(self, path: str, version: int = -1) -> None:
@@ -88,11 +88,11 @@ class Transaction:
         self._tree.discard(path)
         self._undo.append(lambda: self._tree.insert(path, node))
         parent.pzxid = self.zxid
-        self._note(Event.DELETED, path, node, parent_path, parent)
+        self._note(EventType.DELETED, path, node, parent_path, parent)
 
     def set_data(
         self, path: str, data: bytes | None, version: int,
-    ) -> Node:
+    ) -> Znode:
         """Other data."""
         paths.validate(path)
         node = self._tree.get(path)
@@ -103,11 +103,11 @@ class Transaction:
         node.version += 1
         node.mzxid = self.zxid
         node.mtime = self._time
-        self.events.append(Happening(Event.CHANGED, path, node.acl))
+        self.events.append(NodeEvent(EventType.CHANGED, path, node.acl))
         self.touched[path] = None
         return node
 
-    def set_acl(self, path: str, access: acl.Acl, version: int) -> Node:
+    def set_acl(self, path: str, access: acl.Acl, version: int) -> Znode:
         """Another access control list."""
         paths.validate(path)
         access = acl.resolve(access, self._ids)
@@ -133,16 +133,16 @@ class Transaction:
             self._undo.pop()()
 
     def _note(
-        self, event: int, path: str, node: Node, parent_path: str,
-        parent: Node,
+        self, event: int, path: str, node: Znode, parent_path: str,
+        parent: Znode,
     ) -> None:
-        self.events.append(Happening(event, path, node.acl))
+        self.events.append(NodeEvent(event, path, node.acl))
         self.events.append(
-            Happening(Event.CHILDREN, parent_path, parent.acl))
+            NodeEvent(EventType.CHILDREN, parent_path, parent.acl))
         self.touched[path] = None
         self.counted[parent_path] = None
 
-    def _keep(self, node: Node, *names: str) -> None:
+    def _keep(self, node: Znode, *names: str) -> None:
         values = [(name, getattr(node, name)) for name in names]
 
         def restore() -> None:

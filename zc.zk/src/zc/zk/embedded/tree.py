@@ -8,7 +8,7 @@ from zc.zk.embedded.protocol import STAT
 from zc.zk.embedded.protocol import Code
 
 
-class Node:
+class Znode:
     """A node: data, access, the names of its children, and its history.
 
     ``creations`` counts the children that were ever created here: it
@@ -67,7 +67,7 @@ class Tree:
     """Nodes by path, and the paths of the ephemeral ones by session."""
 
     def __init__(self) -> None:
-        self.nodes = {path: Node() for path in sorted(paths.RESERVED)}
+        self.nodes = {path: Znode() for path in sorted(paths.RESERVED)}
         self.nodes['/zookeeper/config'].acl = acl.WORLD_READ
         self.nodes['/zookeeper/config'].aversion = -1
         self.ephemerals: dict[int, dict[str, None]] = {}
@@ -76,7 +76,7 @@ class Tree:
     def __len__(self) -> int:
         return len(self.nodes)
 
-    def get(self, path: str) -> Node:
+    def get(self, path: str) -> Znode:
         """The node of a path, or a refusal (no node).
 
         As in Apache ZooKeeper the empty path reads the root.
@@ -86,7 +86,7 @@ class Tree:
         except KeyError:
             raise Refused(Code.NO_NODE) from None
 
-    def insert(self, path: str, node: Node) -> None:
+    def insert(self, path: str, node: Znode) -> None:
         """Put a node in its place below its parent."""
         parent, name = paths.split(path)
         self.nodes[path] = node

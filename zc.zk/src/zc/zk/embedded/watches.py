@@ -5,7 +5,7 @@ from typing import Protocol
 
 from zc.zk.embedded import acl
 from zc.zk.embedded import paths
-from zc.zk.embedded.protocol import Event
+from zc.zk.embedded.protocol import EventType
 
 DATA = 'data'
 CHILD = 'child'
@@ -13,7 +13,7 @@ PERSISTENT = 'persistent'
 RECURSIVE = 'recursive'
 
 
-class Happening(NamedTuple):
+class NodeEvent(NamedTuple):
     """An event at a path, and who may read the node there."""
 
     event: int
@@ -68,7 +68,7 @@ class Watches:
         for kind, path in list(watcher.watching):
             self.remove(kind, path, watcher)
 
-    def fire(self, happenings: Iterable[Happening], zxid: int) -> None:
+    def fire(self, happenings: Iterable[NodeEvent], zxid: int) -> None:
         """Tell who is concerned, each of them once for an event.
 
         Who may not read the node is told nothing; a watch for one event
@@ -83,12 +83,12 @@ class Watches:
 
     def _concerned(self, event: int, path: str) -> set[Watcher]:
         found = set(self._watchers.get((PERSISTENT, path), ()))
-        if event != Event.CHILDREN:
+        if event != EventType.CHILDREN:
             found |= self._spend(DATA, path)
             found.update(self._watchers.get((RECURSIVE, path), ()))
             for above in paths.ancestors(path):
                 found.update(self._watchers.get((RECURSIVE, above), ()))
-        if event in (Event.CHILDREN, Event.DELETED):
+        if event in (EventType.CHILDREN, EventType.DELETED):
             found |= self._spend(CHILD, path)
         return found
 

@@ -31,9 +31,9 @@ TROUBLE = 2
 INTERRUPTED = 130
 
 #: How long it takes until a bar appears.
-PATIENCE = 1.0
+PROGRESS_DELAY_S = 1.0
 
-MOST = 2 ** 16
+MAX_AUTH_FILE_BYTES = 2 ** 16
 
 
 class Failure(Exception):
@@ -115,14 +115,14 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
 @contextlib.contextmanager
 def connected(options: argparse.Namespace) -> Iterator[ZooKeeper]:
     """A connection as the options of `add_connection` say."""
-    auth = read_auth_file(options.auth_file) if options.auth_file else None
+    auth = read_credentials(options.auth_file) if options.auth_file else None
     zk = ZooKeeper(options.connection, options.session_timeout, auth=auth,
                    ca=options.ca, cert=options.cert, key=options.key)
     with zk:
         yield zk
 
 
-def read_auth_file(path: str) -> list[tuple[str, str]]:
+def read_credentials(path: str) -> list[tuple[str, str]]:
     """Return pairs of scheme and credential.
 
     A line is ``digest USER:PASSWORD``; empty lines and those that begin with
@@ -131,7 +131,7 @@ def read_auth_file(path: str) -> list[tuple[str, str]]:
     """
     with open(path, 'rb') as file:
         mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-        data = file.read(MOST)
+        data = file.read(MAX_AUTH_FILE_BYTES)
     if mode & 0o077:
         raise ValueError(
             f'{path}: others may read or change it (mode {mode:04o});'
@@ -159,7 +159,7 @@ def progress(what: str, total: int | None = None
         yield None
         return
     with tqdm(desc=what, total=total, unit='', unit_scale=True, leave=False,
-              delay=PATIENCE, file=sys.stderr) as bar:
+              delay=PROGRESS_DELAY_S, file=sys.stderr) as bar:
         yield lambda done: bar.update(done - bar.n)
 
 

@@ -11,7 +11,7 @@ from zc.zk.tree import Node
 from zc.zk.tree import TreeError
 from zc.zk.tree import parse_tree
 
-PIECE = 2 ** 16
+PIECE_CHARACTERS = 2 ** 16
 
 STDIN, STDOUT = 'standard input', 'standard output'
 
@@ -81,8 +81,8 @@ def _write_stdout(text: str) -> None:
     else:
         # In pieces: without a buffer, the rest of a piece that a pipe does
         # not take is lost silently.
-        for start in range(0, len(text), PIECE):
-            sys.stdout.write(text[start:start + PIECE])
+        for start in range(0, len(text), PIECE_CHARACTERS):
+            sys.stdout.write(text[start:start + PIECE_CHARACTERS])
 
 
 def write_atomically(text: str, path: str, mode: int | None = None) -> None:

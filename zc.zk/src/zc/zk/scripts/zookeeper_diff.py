@@ -67,17 +67,17 @@ def _main(options: argparse.Namespace) -> int | None:
     with connected(options) as zk:
         changes = compare(zk, options)
     if options.json:
-        told = [change.as_json() for change in changes]
-        write_stdout(json.dumps(told, indent=1) + '\n')
+        report = [change.as_json() for change in changes]
+        write_stdout(json.dumps(report, indent=1) + '\n')
     else:
         write_stdout(''.join(f'{change}\n' for change in changes))
     return DIFFERENT if changes else None
 
 
 def _live(zk: ZooKeeper, options: argparse.Namespace) -> list[Change]:
-    with progress('reading') as told:
+    with progress('reading') as report:
         wanted, live = (
-            read_tree(zk.client, path, acl=options.acl, progress=told)
+            read_tree(zk.client, path, acl=options.acl, progress=report)
             for path in (options.wanted, options.path))
     return difference(wanted, live, options.path,
                       ephemeral=options.ephemeral)
@@ -85,10 +85,10 @@ def _live(zk: ZooKeeper, options: argparse.Namespace) -> list[Change]:
 
 def _file(zk: ZooKeeper, options: argparse.Namespace) -> list[Change]:
     wanted = options.tree
-    with progress('reading') as told:
+    with progress('reading') as report:
         live = read_tree(
             zk.client, options.path, acl=has_acl(wanted),
-            like=None if options.all else wanted, progress=told)
+            like=None if options.all else wanted, progress=report)
     wanted.properties = live.properties  # which no file tells
     return difference(wanted, live, options.path,
                       ephemeral=options.ephemeral)

@@ -44,9 +44,9 @@ def export(args: Sequence[str] | None = None) -> int | None:
 
 
 def _main(options: argparse.Namespace) -> None:
-    with connected(options) as zk, progress('reading') as told:
+    with connected(options) as zk, progress('reading') as report:
         tree = read_tree(
-            zk.client, options.path, acl=options.acl, progress=told)
+            zk.client, options.path, acl=options.acl, progress=report)
     if not options.ephemeral:
         tree = without_ephemeral(tree)
     if options.name:

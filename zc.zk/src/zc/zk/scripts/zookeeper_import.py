@@ -95,10 +95,10 @@ def _main(options: argparse.Namespace) -> None:
     wanted = read_file_tree(options.file)
     acl = _acl(options)
     with connected(options) as zk:
-        with progress('reading') as told:
+        with progress('reading') as report:
             changes = sync.plan(
                 zk.client, wanted, options.path, options.trim, acl,
-                force=options.force, progress=told)
+                force=options.force, progress=report)
         if not options.quiet or options.dry_run:
             write_stdout(''.join(f'{change}\n' for change in changes))
         todo = [change for change in changes if not change.is_note]
@@ -107,8 +107,8 @@ def _main(options: argparse.Namespace) -> None:
             if options.backup:
                 _back_up(zk, wanted, todo, options)
             flush_stdout()
-            with progress('changing', len(todo)) as told:
-                apply(zk.client, todo, acl=acl, progress=told)
+            with progress('changing', len(todo)) as report:
+                apply(zk.client, todo, acl=acl, progress=report)
     if not options.quiet and not options.dry_run:
         write_stdout(f'{_counted(len(todo), "change")} made\n')
 

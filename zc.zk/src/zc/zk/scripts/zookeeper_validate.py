@@ -6,9 +6,9 @@ from zc.zk.scripts.command import Failure
 from zc.zk.scripts.command import make_parser
 from zc.zk.scripts.command import run
 from zc.zk.scripts.files import read_file_tree
-from zc.zk.sync.applier import MAX_REQUEST
+from zc.zk.sync.applier import MAX_REQUEST_BYTES
 from zc.zk.sync.diff import plan
-from zc.zk.sync.operations import OVERHEAD
+from zc.zk.sync.operations import OVERHEAD_BYTES
 from zc.zk.sync.operations import operations
 from zc.zk.tree import Node
 
@@ -29,7 +29,7 @@ def _main(options: argparse.Namespace) -> None:
     try:
         large = [operation.path
                  for operation in operations(plan(tree, Node()), [])
-                 if len(operation.frame) > MAX_REQUEST - OVERHEAD]
+                 if len(operation.frame) > MAX_REQUEST_BYTES - OVERHEAD_BYTES]
     except ValueError as error:
         raise Failure(f'{options.file}: {error}') from None
     if large:

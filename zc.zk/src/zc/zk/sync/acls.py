@@ -15,7 +15,7 @@ logger = logging.getLogger('zc.zk.sync')
 WINDOW = 256
 
 #: How long an answer may take.
-ANSWER_SECONDS = 60.0
+ANSWER_TIMEOUT_S = 60.0
 
 
 def read_acls(client: KazooClient, tree: Node, path: str) -> None:
@@ -23,19 +23,19 @@ def read_acls(client: KazooClient, tree: Node, path: str) -> None:
 
     Raises NoNodeError with the path, or NoAuthError with path and permission.
     """
-    flying: deque = deque()
+    in_flight: deque = deque()
     above = Node(children={tree.name: tree})
     todo = [('/' + path.strip('/'), above, tree)]
-    while todo or flying:
-        while todo and len(flying) < WINDOW:
+    while todo or in_flight:
+        while todo and len(in_flight) < WINDOW:
             path, parent, node = todo.pop()
-            flying.append((path, parent, node, client.get_acls_async(path)))
+            in_flight.append((path, parent, node, client.get_acls_async(path)))
             base = path.rstrip('/')
             todo.extend((f'{base}/{name}', node, child)
                         for name, child in node.children.items())
-        path, parent, node, result = flying.popleft()
+        path, parent, node, result = in_flight.popleft()
         try:
-            acl = result.get(timeout=ANSWER_SECONDS)[0]
+            acl = result.get(timeout=ANSWER_TIMEOUT_S)[0]
             node.acl = from_acl(acl)
             if any(entry.id.scheme == 'digest' and is_hidden(entry.id.id)
                    for entry in acl):

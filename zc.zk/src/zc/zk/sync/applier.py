@@ -23,7 +23,7 @@ from kazoo.security import ACL
 from kazoo.security import OPEN_ACL_UNSAFE
 from zc.zk.gcpause import paused
 from zc.zk.sync.change import Change
-from zc.zk.sync.operations import OVERHEAD
+from zc.zk.sync.operations import OVERHEAD_BYTES
 from zc.zk.sync.operations import Operation
 from zc.zk.sync.operations import batches
 from zc.zk.sync.operations import operations
@@ -31,13 +31,13 @@ from zc.zk.sync.operations import send
 
 #: What ZooKeeper takes in one request, unless its jute.maxbuffer says
 #: otherwise.
-MAX_REQUEST = 0xfffff
+MAX_REQUEST_BYTES = 0xfffff
 
 #: How many transactions are under way at once.
 WINDOW = 4
 
 #: How long the answer to one may take.
-ANSWER_SECONDS = 60.0
+ANSWER_TIMEOUT_S = 60.0
 
 Progress = Callable[[int], None]
 
@@ -80,7 +80,7 @@ class ApplyError(Exception):
 
 def apply(client: KazooClient, changes: Iterable[Change], *,
           acl: list[ACL] | None = None, progress: Progress | None = None,
-          max_request: int = MAX_REQUEST) -> list[Change]:
+          max_request: int = MAX_REQUEST_BYTES) -> list[Change]:
     """Make the changes, in their order; return those that are no notes.
 
     Nodes that are added get the ACL that the change names, else `acl`, by
@@ -94,7 +94,7 @@ def apply(client: KazooClient, changes: Iterable[Change], *,
     was refused as well.
     """
     todo = _checked(client, changes, acl or OPEN_ACL_UNSAFE, max_request)
-    return _Applying(client, todo, progress).run()
+    return _Applier(client, todo, progress).run()
 
 
 @paused()
@@ -106,7 +106,7 @@ def _checked(client: KazooClient, changes: Iterable[Change], acl: list[ACL],
     except ValueError as error:
         raise ApplyError(f'{error}; nothing was changed',
                          left=changes) from error
-    most = max_request - OVERHEAD
+    most = max_request - OVERHEAD_BYTES
     problems = [
         f'{operation.path}: {len(operation.frame):,} bytes are more than'
         f' ZooKeeper takes, which is {most:,}'
@@ -117,7 +117,7 @@ def _checked(client: KazooClient, changes: Iterable[Change], acl: list[ACL],
     return todo
 
 
-class _Applying:
+class _Applier:
     """The state of one `apply`.
 
     Ctrl-C may come at any moment. Each batch has a fate, which is set and
@@ -130,7 +130,7 @@ class _Applying:
         self.batches = list(batches(todo))
         self.fates: list[str] = []  # of the batches that were begun
         # Numbers of batches, with their answers.
-        self.flying: deque[tuple[int, IAsyncResult]] = deque()
+        self.in_flight: deque[tuple[int, IAsyncResult]] = deque()
         self.progress = progress
         self.failed: Operation | None = None
         self.cause: Exception | None = None
@@ -141,8 +141,8 @@ class _Applying:
         try:
             for number, batch in enumerate(self.batches):
                 self.fates.append(_UNKNOWN)
-                self.flying.append((number, send(self.client, batch)))
-                if len(self.flying) == WINDOW:
+                self.in_flight.append((number, send(self.client, batch)))
+                if len(self.in_flight) == WINDOW:
                     self.receive()
                 if self.cause is not None:
                     break
@@ -154,18 +154,18 @@ class _Applying:
             raise KeyboardInterrupt(str(self.error())) from self.cause
         if self.cause is not None:
             raise self.error() from self.cause
-        return self.those(_DONE)
+        return self.changes_with(_DONE)
 
     def receive_all(self) -> None:
         """Wait for all answers."""
-        while self.flying:
+        while self.in_flight:
             self.receive()
 
     def receive(self) -> None:
         """Wait for an answer and note what became of the changes."""
-        number, result = self.flying[0]
+        number, result = self.in_flight[0]
         self.fates[number] = self.fate(self.batches[number], result)
-        self.flying.popleft()
+        self.in_flight.popleft()
         if self.fates[number] is _DONE and self.progress is not None:
             self.progress(sum(
                 _count(batch) for batch, fate in zip(
@@ -175,7 +175,7 @@ class _Applying:
     def fate(self, batch: list[Operation], result: IAsyncResult) -> str:
         """Wait for an answer; keep the reason of the first trouble."""
         try:
-            answers = result.get(timeout=ANSWER_SECONDS)
+            answers = result.get(timeout=ANSWER_TIMEOUT_S)
         except _LOST as error:
             self.cause = self.cause or error
             return _UNKNOWN
@@ -188,7 +188,7 @@ class _Applying:
             self.failed, self.cause = refused
         return _LEFT
 
-    def those(self, fate: str) -> list[Change]:
+    def changes_with(self, fate: str) -> list[Change]:
         """The changes with a fate."""
         fates = zip_longest(self.batches, self.fates, fillvalue=_LEFT)
         return [change for batch, its in fates if its is fate
@@ -196,7 +196,7 @@ class _Applying:
 
     def error(self) -> ApplyError:
         """What happened, in words."""
-        done, unknown, left = map(self.those, (_DONE, _UNKNOWN, _LEFT))
+        done, unknown, left = map(self.changes_with, (_DONE, _UNKNOWN, _LEFT))
         failed = self.failed.changes if self.failed is not None else []
         text = self.reason() + (
             f'; {len(done)} of {len(done) + len(unknown) + len(left)} changes'

@@ -40,7 +40,7 @@ def plan(wanted: str | Node, live: Node, path: str = '/', *,
     """
     if isinstance(wanted, str):
         wanted = parse_tree(wanted)
-    made = _Plan(trim, acl, force)
+    made = _Differ(trim, acl, force)
     made.add_below(wanted, live, path.rstrip('/'), trim_top)
     return made.changes
 
@@ -54,13 +54,13 @@ def difference(wanted: Node, live: Node, path: str = '/', *,
     ACLs are compared where `wanted` has them. Ephemeral nodes only count
     when `ephemeral` is true.
     """
-    made = _Plan(True, None, ephemeral, ignores_ephemeral=not ephemeral)
+    made = _Differ(True, None, ephemeral, ignores_ephemeral=not ephemeral)
     made.add_differences(wanted, live, path)
     made.add_below(wanted, live, path.rstrip('/'), True)
     return made.changes
 
 
-class _Plan:
+class _Differ:
     """Collects changes."""
 
     def __init__(self, trim: bool | None, acl: tuple[str, ...] | None,

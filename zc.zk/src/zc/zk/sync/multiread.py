@@ -19,7 +19,7 @@ GET_CHILDREN = 8
 
 #: What a request takes beyond the bytes of its paths: a header, the length
 #: of the path and the flag for a watch.
-OVERHEAD = 14
+OVERHEAD_BYTES = 14
 
 _ERROR = -1
 _INT = struct.Struct('!i')

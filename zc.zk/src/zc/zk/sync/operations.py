@@ -23,11 +23,11 @@ from zc.zk.sync.change import REMOVE_PROPERTY
 from zc.zk.sync.change import Change
 
 #: The most operations and bytes in one batch.
-MAX_OPERATIONS = 500
-MAX_BYTES = 2 ** 18
+BATCH_OPERATIONS = 500
+BATCH_BYTES = 2 ** 18
 
 #: What a request has around its operation, at most.
-OVERHEAD = 64
+OVERHEAD_BYTES = 64
 
 _INT = struct.Struct('!i')
 _HEADER = struct.Struct('!i?i')
@@ -139,7 +139,7 @@ def batches(operations: Iterable[Operation]) -> Iterator[list[Operation]]:
     size = 0
     for operation in operations:
         size += len(operation.frame)
-        if batch and (len(batch) == MAX_OPERATIONS or size > MAX_BYTES
+        if batch and (len(batch) == BATCH_OPERATIONS or size > BATCH_BYTES
                       or operation.is_alone or batch[0].is_alone):
             yield batch
             batch, size = [], len(operation.frame)

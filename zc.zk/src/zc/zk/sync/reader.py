@@ -22,18 +22,18 @@ from zc.zk.gcpause import paused
 from zc.zk.sync import multiread
 from zc.zk.sync.acls import read_acls
 from zc.zk.sync.multiread import GET_DATA
-from zc.zk.sync.readplan import ALONE
+from zc.zk.sync.readplan import WITHOUT_CHILDREN
 from zc.zk.sync.readplan import Item
-from zc.zk.sync.readplan import Wishes
+from zc.zk.sync.readplan import ReadPlan
 from zc.zk.sync.readplan import is_leaf_like
 from zc.zk.tree import Node
 
 #: The most reads in one request, and how many bytes they may be.
 MAX_READS = 512
-MAX_REQUEST = 2 ** 18
+BATCH_BYTES = 2 ** 18
 
 #: What an answer should not be much larger than.
-GOOD_ANSWER = 2 ** 19
+TARGET_ANSWER_BYTES = 2 ** 19
 
 #: How many requests are under way at once: of many reads, and of one.
 BULK_WINDOW = 4
@@ -44,7 +44,7 @@ SINGLE_WINDOW = 256
 MAX_LOSSES = 12
 
 #: How long an answer may take.
-ANSWER_SECONDS = 60.0
+ANSWER_TIMEOUT_S = 60.0
 
 # The owner of a container node, which is no session.
 _CONTAINER = -2 ** 63
@@ -71,7 +71,7 @@ def read_tree(client: KazooClient, path: str = '/', *, acl: bool = False,
 
     Raises NoNodeError with the path, or NoAuthError with path and permission.
     """
-    tree = _Reading(client, path, like, extras, not acl, progress).read()
+    tree = _Reader(client, path, like, extras, not acl, progress).read()
     if acl:
         read_acls(client, tree, path)
     return tree
@@ -82,7 +82,7 @@ def is_ephemeral(owner: int) -> bool:
     return owner not in (0, _CONTAINER)
 
 
-class _Reading:
+class _Reader:
     """The state of one `read_tree`. What is to be read is an `Item`."""
 
     def __init__(self, client: KazooClient, path: str, like: Node | None,
@@ -90,7 +90,7 @@ class _Reading:
                  progress: Progress | None) -> None:
         path = '/' + path.strip('/')
         self.client = client
-        self.wishes = Wishes(like, extras)
+        self.plan = ReadPlan(like, extras)
         self.reuse = reuse
         self.progress = progress
         self.above = Node()
@@ -111,14 +111,14 @@ class _Reading:
 
     def read(self) -> Node:
         """Read everything; return the node at the path."""
-        flying: deque = deque()
-        while self.todo or flying:
-            while self.todo and len(flying) < self.window:
+        in_flight: deque = deque()
+        while self.todo or in_flight:
+            while self.todo and len(in_flight) < self.window:
                 batch = list(self.next_batch())
-                flying.append((self.attempt, batch, self.send(batch)))
-            self.receive(*flying.popleft())
+                in_flight.append((self.attempt, batch, self.send(batch)))
+            self.receive(*in_flight.popleft())
         if not self.above.children:
-            raise NoNodeError(self.shown(self.first))
+            raise NoNodeError(self.user_path(self.first))
         node, = self.above.children.values()
         return node
 
@@ -127,8 +127,8 @@ class _Reading:
         todo = self.todo
         size = 0
         for count in range(min(self.reads, len(todo))):
-            size += len(todo[0][1]) + multiread.OVERHEAD
-            if count and size > MAX_REQUEST:
+            size += len(todo[0][1]) + multiread.OVERHEAD_BYTES
+            if count and size > BATCH_BYTES:
                 break
             yield todo.popleft()
 
@@ -177,14 +177,14 @@ class _Reading:
         """The answers in a reply, of which others should be about as long."""
         if not self.is_bulk:
             try:
-                value = result.get(timeout=ANSWER_SECONDS)
+                value = result.get(timeout=ANSWER_TIMEOUT_S)
             except (NoNodeError, NoAuthError) as error:
                 return [error]
             return [multiread.answer_of_one(value)]
-        frame, offset = result.get(timeout=ANSWER_SECONDS)
-        if len(frame) > GOOD_ANSWER:
-            self.reads = max(1, self.reads * GOOD_ANSWER // len(frame))
-        elif len(frame) < GOOD_ANSWER // 2:
+        frame, offset = result.get(timeout=ANSWER_TIMEOUT_S)
+        if len(frame) > TARGET_ANSWER_BYTES:
+            self.reads = max(1, self.reads * TARGET_ANSWER_BYTES // len(frame))
+        elif len(frame) < TARGET_ANSWER_BYTES // 2:
             self.reads = min(self.reads * 2, self.most_reads)
         return multiread.answers(frame, offset)
 
@@ -197,7 +197,7 @@ class _Reading:
         self.losses += 1
         if self.losses > MAX_LOSSES:
             raise ConnectionLoss(
-                f'{self.shown(batch[0][1])}: the connection was lost'
+                f'{self.user_path(batch[0][1])}: the connection was lost'
                 f' {self.losses} times while this was read')
         if self.is_bulk:
             self.window = 1
@@ -207,19 +207,19 @@ class _Reading:
         """Add a node to the tree, and its children to what is to do."""
         _, path, parent, name, like = item
         if isinstance(answer, Exception):
-            if like is ALONE and isinstance(answer, NoAuthError):
+            if like is WITHOUT_CHILDREN and isinstance(answer, NoAuthError):
                 # It is there; more need not be known.
                 parent.children[name] = Node(name)
             else:
                 self.check(answer, path)
-                self.todo.extend(self.wishes.unfulfilled(path))
+                self.todo.extend(self.plan.relist(path))
             return
         data, created, version, owner, children = answer
         if created > self.began and like is not None:
-            self.todo.extend(self.wishes.unfulfilled(path))
+            self.todo.extend(self.plan.relist(path))
         properties = decode_plain(data) if data else {}
         if properties is None:
-            properties = decode(data, self.shown(path))
+            properties = decode(data, self.user_path(path))
         self.count += 1
         if (self.reuse and like is not None and not children and not owner
                 and is_leaf_like(like, properties)):
@@ -228,8 +228,8 @@ class _Reading:
         node = Node(name, properties, None, None,
                     owner != 0 and is_ephemeral(owner), version)
         parent.children[name] = node
-        if children and like is not ALONE:
-            self.todo.extend(self.wishes.below(
+        if children and like is not WITHOUT_CHILDREN:
+            self.todo.extend(self.plan.below(
                 path, parent, node, children, like))
 
     def add_children(self, item: Item, answer: multiread.Answer) -> None:
@@ -239,15 +239,15 @@ class _Reading:
             self.check(answer, path)
             del parent.children[node.name]
             return
-        self.todo.extend(self.wishes.among(path, node, answer, like))
+        self.todo.extend(self.plan.among(path, node, answer, like))
 
     def check(self, error: KazooException, path: bytes) -> None:
         """A node may vanish, but must not be forbidden."""
         if isinstance(error, NoAuthError):
-            raise NoAuthError(f'{self.shown(path)} (READ)')
+            raise NoAuthError(f'{self.user_path(path)} (READ)')
         if not isinstance(error, NoNodeError):
-            raise type(error)(self.shown(path))
+            raise type(error)(self.user_path(path))
 
-    def shown(self, path: bytes) -> str:
+    def user_path(self, path: bytes) -> str:
         """The path as the user knows it."""
         return path.decode()[len(self.client.chroot):] or '/'

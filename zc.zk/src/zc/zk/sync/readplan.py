@@ -12,12 +12,12 @@ from zc.zk.tree import Node
 Item = tuple[int, bytes, Node, str | Node, Node | None]
 
 #: Like this, a node is read without its children.
-ALONE = Node()
+WITHOUT_CHILDREN = Node()
 
 _ASKED = Node()
 
 
-class Wishes:
+class ReadPlan:
     """What to ask next, by what is known so far.
 
     ``like`` and ``extras`` are those of `reading.read_tree`.
@@ -51,7 +51,7 @@ class Wishes:
                 for name, below in expected.items()
                 if name != 'zookeeper' or base != b'/']
 
-    def unfulfilled(self, path: bytes) -> Iterable[Item]:
+    def relist(self, path: bytes) -> Iterable[Item]:
         """What to ask when an expected node is not there.
 
         Or was not yet, perhaps, as its parent was read: then that had
@@ -78,7 +78,7 @@ class Wishes:
               expected: dict[str, Node], extras: bool | None
               ) -> Iterable[Item]:
         """What to ask about children that may be expected, or extras."""
-        others = None if extras else ALONE
+        others = None if extras else WITHOUT_CHILDREN
         for encoded in names:
             name = encoded.decode()
             wanted = expected.get(name, others)
@@ -90,5 +90,6 @@ class Wishes:
 def is_leaf_like(like: Node, properties: dict) -> bool:
     """Would a node without children, and with these properties, be the same?
     """
-    return (not like.children and like.acl is None and like is not ALONE
+    return (not like.children and like.acl is None
+            and like is not WITHOUT_CHILDREN
             and are_alike(properties, like.properties))

@@ -9,7 +9,8 @@ import kazoo.exceptions
 from kazoo.client import KazooClient
 
 #: kazoo's default is to wait longer after each failure, up to a minute.
-QUICKLY = {'max_tries': -1, 'delay': .02, 'backoff': 1.5, 'max_delay': .5}
+RECONNECT_QUICKLY = {
+    'max_tries': -1, 'delay': .02, 'backoff': 1.5, 'max_delay': .5}
 
 
 class Servers(Protocol):
@@ -61,7 +62,8 @@ def start_client(connection_string: str, **options: object) -> KazooClient:
     Unless told otherwise it looks for its server often and without end, and
     a session of 5 seconds is asked for.
     """
-    options = {'timeout': 5., 'connection_retry': dict(QUICKLY), **options}
+    options = {'timeout': 5., 'connection_retry': dict(RECONNECT_QUICKLY),
+               **options}
     client = KazooClient(connection_string, **options)
     try:
         client.start(timeout=30)

@@ -8,8 +8,8 @@ from zc.zk.testing.installation import Installation
 from zc.zk.testing.installation import obtain
 from zc.zk.testing.ports import free_ports
 from zc.zk.testing.process import ATTEMPTS
-from zc.zk.testing.process import Client
-from zc.zk.testing.process import StartError
+from zc.zk.testing.process import HasClientId
+from zc.zk.testing.process import NotReady
 from zc.zk.testing.waiting import wait_for
 
 #: In ticks: time to join a leader, and to be behind it.
@@ -56,7 +56,7 @@ class Ensemble:
             try:
                 self._start(self.servers, timeout)
                 return
-            except StartError:
+            except NotReady:
                 self.stop()
                 if attempt == ATTEMPTS:
                     raise
@@ -108,7 +108,7 @@ class Ensemble:
         leader.pause()
         return leader
 
-    def server_of(self, client: Client) -> Apache:
+    def server_of(self, client: HasClientId) -> Apache:
         """Return the server that a KazooClient is connected to."""
         session = f'sid=0x{client.client_id[0]:x},'
         return wait_for(lambda: next(
@@ -116,7 +116,7 @@ class Ensemble:
              if session in server.ask('cons')), None),
             message=f'a server to have the connection of {session}')
 
-    def expire(self, client: Client) -> None:
+    def expire(self, client: HasClientId) -> None:
         """End the session of a KazooClient; return when that is done."""
         expire_session(self.leader.address, *client.client_id)
 

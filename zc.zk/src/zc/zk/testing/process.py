@@ -18,11 +18,11 @@ from zc.zk.testing.waiting import wait_for
 ATTEMPTS = 5
 
 
-class StartError(RuntimeError):
+class NotReady(RuntimeError):
     """The server did not come up; the text ends with its last log lines."""
 
 
-class Client(Protocol):
+class HasClientId(Protocol):
     """What of a KazooClient names its session."""
 
     client_id: tuple[int, bytes]
@@ -96,7 +96,7 @@ class ServerProcess:
         return self._process is not None and self._process.poll() is None
 
     def start(self, timeout: float = 30) -> None:
-        """Start and wait until clients get answers; raise ``StartError``."""
+        """Start and wait until clients get answers; raise ``NotReady``."""
         if self.is_running():
             return
         attempts = 1 if self.port else ATTEMPTS
@@ -106,7 +106,7 @@ class ServerProcess:
             self.spawn()
             try:
                 return self.wait_ready(timeout)
-            except StartError:
+            except NotReady:
                 self.kill()
                 if attempt == attempts or not self._port_was_taken():
                     raise
@@ -124,16 +124,16 @@ class ServerProcess:
         orphans.guard(self._process.pid)
 
     def wait_ready(self, timeout: float = 30) -> None:
-        """Wait until clients get answers; raise ``StartError``."""
+        """Wait until clients get answers; raise ``NotReady``."""
         deadline = time.monotonic() + timeout
         while self.is_running():
             if self.is_ready():
                 return
             if time.monotonic() > deadline:
-                raise StartError(self._report(f'not ready in {timeout:g} s'))
+                raise NotReady(self._report(f'not ready in {timeout:g} s'))
             time.sleep(.02)
         self._ended()
-        raise StartError(self._report('ended while it started'))
+        raise NotReady(self._report('ended while it started'))
 
     def stop(self, timeout: float = 10) -> None:
         """Ask it to end and wait; kill it after ``timeout`` seconds."""
@@ -173,7 +173,7 @@ class ServerProcess:
             self._signal(signal.SIGCONT)
         self.is_paused = False
 
-    def expire(self, client: Client) -> None:
+    def expire(self, client: HasClientId) -> None:
         """End the session of a KazooClient; return when that is done.
 
         The client learns of it when it connects again.

@@ -12,12 +12,12 @@ from zc.zk.testing.ports import free_port
 TO_SERVER = 'to_server'
 TO_CLIENT = 'to_client'
 
-CHUNK = 1 << 16
+CHUNK_BYTES = 1 << 16
 READ = selectors.EVENT_READ
 WRITE = selectors.EVENT_WRITE
 
 #: close() then sends a reset, and nothing that is still in the buffers.
-LINGER_NOT = struct.pack('ii', 1, 0)
+RESET_ON_CLOSE = struct.pack('ii', 1, 0)
 
 
 class Pipe:
@@ -33,7 +33,7 @@ class Pipe:
 
     def read(self) -> None:
         """Take what has come, or pass its end on."""
-        self.pending = self.source.recv(CHUNK)
+        self.pending = self.source.recv(CHUNK_BYTES)
         if not self.pending:
             self.has_ended = True
             self.sink.shutdown(socket.SHUT_WR)
@@ -231,7 +231,7 @@ def _interests(link: tuple[Pipe, Pipe],
 
 
 def _abort(end: socket.socket) -> None:
-    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_NOT)
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
     end.close()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from zc.zk.tree.lines import LINK
 from zc.zk.tree.lines import NODE
 from zc.zk.tree.lines import PROPERTY
-from zc.zk.tree.lines import split
+from zc.zk.tree.lines import split_line
 from zc.zk.tree.node import Node
 from zc.zk.tree.node import is_link
 from zc.zk.tree.strings import write_string_value
@@ -109,6 +109,6 @@ def _is_split_as(line: str, *expected: str | None) -> bool:
     if not line.isprintable() or line[0] in '#[' or line[0] == ' ':
         return False
     try:
-        return split(line) == expected
+        return split_line(line) == expected
     except ValueError:
         return False

@@ -45,10 +45,10 @@ def read_line(line: str) -> tuple[str, str, str | None]:
             if name == 'acl':
                 return ACL, name, text
             return PROPERTY, read_literal(name), text
-    return split(line)
+    return split_line(line)
 
 
-def split(line: str) -> tuple[str, str, str | None]:
+def split_line(line: str) -> tuple[str, str, str | None]:
     """As `read_line`, for the forms that zc.zk 2 knew.
 
     Where spaces are missing, a name is as long as it can be, as in zc.zk 2.
@@ -130,8 +130,8 @@ MAX_LINE = 5 * 2 ** 20
 
 #: How many lines are remembered, and how long they are at most. Many come
 #: again and again: those of nodes and properties that each service has.
-MAX_KNOWN = 20000
-MAX_KNOWN_LINE = 200
+MAX_CACHED_LINES = 20000
+MAX_CACHED_CHARACTERS = 200
 
 PROBLEM = 'problem'
 
@@ -139,11 +139,11 @@ PROBLEM = 'problem'
 #: and type; name and value; None and ACL, or what is wrong with the ACL;
 #: whether it may be a node, and what is wrong with it. None when it says
 #: nothing.
-Said = tuple[int, str, Any, Any] | None
+ParsedLine = tuple[int, str, Any, Any] | None
 
 # What most lines are; the others are looked at step by step. Bounded, as none
 # of these may be longer than MAX_LINE.
-_common = re.compile(
+match_common_line = re.compile(
     r'( *)(?:/((?!\.\.?(?:[ \r]|$))[A-Za-z0-9_.:-]{1,999})'
     r'(?: : ((?:[!-~]{1,99} ){0,9}[!-~]{1,99}))?'
     r'|([A-Za-z0-9_.][A-Za-z0-9_.-]{0,999})'
@@ -156,31 +156,31 @@ _TYPE, _STRING, _NUMBER = 3, 5, 6
 _CONSTANT = (str, int, float, type(None), tuple)
 
 
-class KnownLines(dict[str, Said]):
+class LineCache(dict[str, ParsedLine]):
     """From lines to what they say; for one text, as it grows."""
 
-    def __missing__(self, line: str) -> Said:
-        match = _common(line)
+    def __missing__(self, line: str) -> ParsedLine:
+        match = match_common_line(line)
         if match is None:
             if not line or line.isspace():
                 return None
-            said = _read(line)
+            parsed = _read(line)
         elif match.lastindex <= _TYPE:
-            said = match.end(1), NODE, match[2], match[3]
+            parsed = match.end(1), NODE, match[2], match[3]
         elif match.lastindex == _STRING:
-            said = match.end(1), PROPERTY, match[4], match[5]
+            parsed = match.end(1), PROPERTY, match[4], match[5]
         elif match.lastindex == _NUMBER:
-            said = match.end(1), PROPERTY, match[4], int(match[6])
+            parsed = match.end(1), PROPERTY, match[4], int(match[6])
         else:
-            said = match.end(1), PROPERTY, match[4] + ' ->', match[7]
-        if len(self) < MAX_KNOWN and len(line) < MAX_KNOWN_LINE and (
-                match is not None or said is None
-                or isinstance(said[3], _CONSTANT)):
-            self[line] = said
-        return said
+            parsed = match.end(1), PROPERTY, match[4] + ' ->', match[7]
+        if (len(self) < MAX_CACHED_LINES and len(line) < MAX_CACHED_CHARACTERS
+                and (match is not None or parsed is None
+                     or isinstance(parsed[3], _CONSTANT))):
+            self[line] = parsed
+        return parsed
 
 
-def _read(line: str) -> Said:
+def _read(line: str) -> ParsedLine:
     """What any line says, step by step."""
     stripped = line.strip()
     if stripped[0] == '#':
@@ -192,12 +192,12 @@ def _read(line: str) -> Said:
     kind = NODE
     try:
         kind, name, text = read_line(stripped)
-        return indent, *_meant(kind, name, text)
+        return indent, *_interpret(kind, name, text)
     except ValueError as error:
         return indent, PROBLEM, kind == NODE, error
 
 
-def _meant(kind: str, name: str, text: str | None) -> tuple[str, Any, Any]:
+def _interpret(kind: str, name: str, text: str | None) -> tuple[str, Any, Any]:
     """Kind, name and value for what is written."""
     if kind == NODE:
         problem = name_problem(name)

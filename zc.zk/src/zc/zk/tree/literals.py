@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from zc.zk.encoding import MAX_NESTING
 from zc.zk.tree.strings import STRING
 from zc.zk.tree.strings import LiteralError
-from zc.zk.tree.strings import joined
+from zc.zk.tree.strings import join_surrogates
 from zc.zk.tree.strings import read_bytes
 from zc.zk.tree.strings import read_python_2_bytes
 from zc.zk.tree.strings import read_string
-from zc.zk.tree.strings import shortened
+from zc.zk.tree.strings import shorten
 
 _TOKEN = re.compile(
     r'\s*(?:(?P<string>' + STRING + r')'
@@ -60,7 +60,7 @@ def read_literal(text: str) -> object:
         if number is not None:
             return int(number)
         value = other if string is None else string
-        return value if value.isascii() else joined(value)
+        return value if value.isascii() else join_surrogates(value)
     return _read(text)
 
 
@@ -141,8 +141,8 @@ def _unexpected(kind: str, token: str | list[str]) -> str:
     if kind == 'end':
         return 'it ends too early'
     if kind == 'word':
-        return f'{shortened(token, 30)} is not a literal'
-    return f'unexpected {shortened(token, 30)}'
+        return f'{shorten(token, 30)} is not a literal'
+    return f'unexpected {shorten(token, 30)}'
 
 
 def _is_complete(opening: str, items: list) -> bool:
@@ -187,7 +187,7 @@ def _number(token: str) -> object:
                 raise
             return float(token)
     except ValueError:
-        raise LiteralError(f'bad number {shortened(token, 30)}') from None
+        raise LiteralError(f'bad number {shorten(token, 30)}') from None
 
 
 _READERS = {'string': read_string, 'number': _number, 'word': _word}

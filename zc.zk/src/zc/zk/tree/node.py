@@ -1,7 +1,7 @@
 """Trees of nodes: what they are made of."""
 import re
 
-from zc.zk.tree.strings import shortened
+from zc.zk.tree.strings import shorten
 
 # As org.apache.zookeeper.common.PathUtils has it, in UTF-16.
 _bad_in_name = re.compile(
@@ -82,7 +82,7 @@ def name_problem(name: str) -> str | None:
         return f'{name!r} cannot be the name of a node'
     bad = _bad_in_name(name)
     return bad and (f'the name of a node cannot contain {bad[0]!r}:'
-                    f' {shortened(name)}')
+                    f' {shorten(name)}')
 
 
 def is_link(name: str) -> bool:

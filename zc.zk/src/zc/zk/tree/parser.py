@@ -4,10 +4,10 @@ from zc.zk.tree.lines import ACL
 from zc.zk.tree.lines import MAX_LINE
 from zc.zk.tree.lines import NODE
 from zc.zk.tree.lines import PROPERTY
-from zc.zk.tree.lines import KnownLines
+from zc.zk.tree.lines import LineCache
 from zc.zk.tree.node import Node
 from zc.zk.tree.node import TreeError
-from zc.zk.tree.strings import shortened
+from zc.zk.tree.strings import shorten
 
 __all__ = ['MAX_DEPTH', 'MAX_LINE', 'MAX_PROBLEMS', 'MAX_TEXT', 'parse_tree']
 
@@ -44,7 +44,7 @@ def _add_lines(root: Node, lines: list[str],
 
     One function, as calls for each line would take as long as all the rest.
     """
-    known = KnownLines()
+    known = LineCache()
     problems: list[tuple[int, str]] = []
     # Of the last line: its indentation, the node that it belongs to, and the
     # node that what is further in belongs to, None after a property.
@@ -52,10 +52,10 @@ def _add_lines(root: Node, lines: list[str],
     # The indentations further out that are open, with their nodes.
     outer: list[tuple[int, Node]] = []
     for number, line in enumerate(lines, 1):
-        said = known[line]
-        if said is None:
+        parsed = known[line]
+        if parsed is None:
             continue
-        indent, kind, name, value = said
+        indent, kind, name, value = parsed
         try:
             if indent > at:
                 _check_deeper(last, len(outer))
@@ -90,7 +90,7 @@ def _add_lines(root: Node, lines: list[str],
                 last = node_class() if name else None
                 raise value
         except ValueError as error:
-            problems.append((number, f'{error}: {shortened(line.strip())}'))
+            problems.append((number, f'{error}: {shorten(line.strip())}'))
             if len(problems) == MAX_PROBLEMS:
                 break
     return problems

@@ -32,7 +32,7 @@ def read_string(tokens: list[str]) -> str:
 
     Raises LiteralError.
     """
-    return joined(''.join([_one_string(token) for token in tokens]))
+    return join_surrogates(''.join([_one_string(token) for token in tokens]))
 
 
 def read_bytes(token: str) -> bytes | None:
@@ -66,12 +66,12 @@ def write_string_value(value: str) -> str:
         lambda match: match[1] or '\\u00' + match[2], repr(value))
 
 
-def shortened(text: str, width: int = 60) -> str:
+def shorten(text: str, width: int = 60) -> str:
     """Return `text` quoted for a message, its end cut off when it is long."""
     return repr(text if len(text) <= width else text[:width - 3] + '...')
 
 
-def joined(text: str) -> str:
+def join_surrogates(text: str) -> str:
     """Make one character of a surrogate pair, as JSON does."""
     if _SURROGATES.search(text):
         return text.encode('utf-16', 'surrogatepass').decode(

@@ -5,7 +5,7 @@ from zc.zk.embedded import jute
 from zc.zk.embedded.database import Database
 from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import Code
-from zc.zk.embedded.protocol import Op
+from zc.zk.embedded.protocol import OpCode
 from zc.zk.embedded.requests import reads
 from zc.zk.embedded.requests import watching
 from zc.zk.embedded.requests.changes import CHANGES
@@ -33,22 +33,22 @@ def _ping(database, client, reader) -> bytes:
 
 HANDLERS: dict[int, Handler] = {
     **{op: _changing(parse) for op, parse in CHANGES.items()},
-    Op.EXISTS: reads.exists,
-    Op.GET_DATA: reads.get_data,
-    Op.GET_ACL: reads.get_acl,
-    Op.GET_CHILDREN: reads.get_children,
-    Op.GET_CHILDREN2: reads.get_children2,
-    Op.SYNC: reads.sync,
-    Op.GET_EPHEMERALS: reads.get_ephemerals,
-    Op.COUNT_DESCENDANTS: reads.count_descendants,
-    Op.WHO_AM_I: reads.who_am_i,
-    Op.MULTI: multi,
-    Op.MULTI_READ: multi_read,
-    Op.SET_WATCHES: watching.set_watches,
-    Op.SET_WATCHES2: watching.set_watches2,
-    Op.ADD_WATCH: watching.add_watch,
-    Op.CHECK_WATCHES: watching.check_watches,
-    Op.REMOVE_WATCHES: watching.remove_watches,
-    Op.RECONFIG: _reconfig,
-    Op.PING: _ping,
+    OpCode.EXISTS: reads.exists,
+    OpCode.GET_DATA: reads.get_data,
+    OpCode.GET_ACL: reads.get_acl,
+    OpCode.GET_CHILDREN: reads.get_children,
+    OpCode.GET_CHILDREN2: reads.get_children2,
+    OpCode.SYNC: reads.sync,
+    OpCode.GET_EPHEMERALS: reads.get_ephemerals,
+    OpCode.COUNT_DESCENDANTS: reads.count_descendants,
+    OpCode.WHO_AM_I: reads.who_am_i,
+    OpCode.MULTI: multi,
+    OpCode.MULTI_READ: multi_read,
+    OpCode.SET_WATCHES: watching.set_watches,
+    OpCode.SET_WATCHES2: watching.set_watches2,
+    OpCode.ADD_WATCH: watching.add_watch,
+    OpCode.CHECK_WATCHES: watching.check_watches,
+    OpCode.REMOVE_WATCHES: watching.remove_watches,
+    OpCode.RECONFIG: _reconfig,
+    OpCode.PING: _ping,
 }

@@ -9,7 +9,7 @@ from zc.zk.embedded import acl
 from zc.zk.embedded import jute
 from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import Code
-from zc.zk.embedded.protocol import Op
+from zc.zk.embedded.protocol import OpCode
 from zc.zk.embedded.transaction import Transaction
 
 Step = Callable[[Transaction], bytes]
@@ -109,15 +109,15 @@ def _plain(path: str, data: bytes | None, access: acl.Acl, flags: int):
 
 # What a multi may hold.
 PARTS: dict[int, Callable[[jute.Reader], Step]] = {
-    Op.CREATE: create,
-    Op.CREATE2: create2,
-    Op.CREATE_CONTAINER: special,
-    Op.CREATE_TTL: special,
-    Op.DELETE: delete,
-    Op.SET_DATA: set_data,
-    Op.CHECK: check,
+    OpCode.CREATE: create,
+    OpCode.CREATE2: create2,
+    OpCode.CREATE_CONTAINER: special,
+    OpCode.CREATE_TTL: special,
+    OpCode.DELETE: delete,
+    OpCode.SET_DATA: set_data,
+    OpCode.CHECK: check,
 }
 
 # A condition alone is nothing (ZOOKEEPER-2623).
-CHANGES = {**PARTS, Op.SET_ACL: set_acl}
-del CHANGES[Op.CHECK]
+CHANGES = {**PARTS, OpCode.SET_ACL: set_acl}
+del CHANGES[OpCode.CHECK]

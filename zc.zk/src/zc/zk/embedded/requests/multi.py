@@ -7,16 +7,16 @@ from zc.zk.embedded.errors import Malformed
 from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import MULTI_HEADER
 from zc.zk.embedded.protocol import Code
-from zc.zk.embedded.protocol import Op
+from zc.zk.embedded.protocol import OpCode
 from zc.zk.embedded.requests import reads
 from zc.zk.embedded.requests.changes import PARTS
 from zc.zk.embedded.transaction import Transaction
 
 READ_PARTS = {
-    Op.GET_DATA: reads.get_data,
-    Op.GET_CHILDREN: reads.get_children,
+    OpCode.GET_DATA: reads.get_data,
+    OpCode.GET_CHILDREN: reads.get_children,
 }
-LARGEST_REPLY = 64 << 20
+MAX_REPLY_BYTES = 64 << 20
 END = MULTI_HEADER.pack(-1, True, -1)
 
 
@@ -60,9 +60,9 @@ def multi_read(database: Database, client, reader: jute.Reader) -> bytes:
         except Refused as refusal:
             results.append(_error(refusal.code))
         size += len(results[-1])
-        if size > LARGEST_REPLY:
+        if size > MAX_REPLY_BYTES:
             raise Malformed(
-                f'the reply would be over {LARGEST_REPLY >> 20} MiB')
+                f'the reply would be over {MAX_REPLY_BYTES >> 20} MiB')
     return b''.join(results) + END
 
 
@@ -88,4 +88,4 @@ def _header(op: int) -> bytes:
 
 
 def _error(code: int) -> bytes:
-    return MULTI_HEADER.pack(Op.ERROR, False, code) + jute.INT.pack(code)
+    return MULTI_HEADER.pack(OpCode.ERROR, False, code) + jute.INT.pack(code)

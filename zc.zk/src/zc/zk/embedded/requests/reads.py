@@ -5,7 +5,7 @@ from zc.zk.embedded import watches
 from zc.zk.embedded.database import Database
 from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import Code
-from zc.zk.embedded.tree import Node
+from zc.zk.embedded.tree import Znode
 
 
 def exists(database: Database, client, reader: jute.Reader) -> bytes:
@@ -57,7 +57,7 @@ def get_acl(database: Database, client, reader: jute.Reader) -> bytes:
     acl.check(node.acl, acl.READ | acl.ADMIN, client.ids)
     access = node.acl
     if not acl.is_allowed(access, acl.ADMIN, client.ids):
-        access = acl.masked(access)
+        access = acl.without_hashes(access)
     return acl.pack(access) + node.stat()
 
 
@@ -97,12 +97,12 @@ def who_am_i(database: Database, client, reader: jute.Reader) -> bytes:
     return b''.join(parts)
 
 
-def data_of(node: Node) -> bytes:
+def data_of(node: Znode) -> bytes:
     """Data and Stat as a reply has them."""
     return jute.buffer(node.data) + node.stat()
 
 
-def _readable(database: Database, client, path: str) -> Node:
+def _readable(database: Database, client, path: str) -> Znode:
     node = database.tree.get(path)
     acl.check(node.acl, acl.READ, client.ids)
     return node

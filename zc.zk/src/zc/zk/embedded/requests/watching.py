@@ -5,7 +5,7 @@ from zc.zk.embedded.database import Database
 from zc.zk.embedded.errors import Malformed
 from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import Code
-from zc.zk.embedded.protocol import Event
+from zc.zk.embedded.protocol import EventType
 
 MODES = {0: watches.PERSISTENT, 1: watches.RECURSIVE}
 KINDS = {
@@ -84,16 +84,16 @@ def _named(client, reader: jute.Reader) -> list[tuple[str, str]]:
 def _arm_data(database: Database, client, path: str, since: int) -> None:
     node = database.tree.nodes.get(path)
     if node is None:
-        client.notify(Event.DELETED, path)
+        client.notify(EventType.DELETED, path)
     elif node.mzxid > since:
-        client.notify(Event.CHANGED, path)
+        client.notify(EventType.CHANGED, path)
     else:
         database.watches.add(watches.DATA, path, client)
 
 
 def _arm_exists(database: Database, client, path: str) -> None:
     if path in database.tree.nodes:
-        client.notify(Event.CREATED, path)
+        client.notify(EventType.CREATED, path)
     else:
         database.watches.add(watches.DATA, path, client)
 
@@ -101,8 +101,8 @@ def _arm_exists(database: Database, client, path: str) -> None:
 def _arm_child(database: Database, client, path: str, since: int) -> None:
     node = database.tree.nodes.get(path)
     if node is None:
-        client.notify(Event.DELETED, path)
+        client.notify(EventType.DELETED, path)
     elif node.pzxid > since:
-        client.notify(Event.CHILDREN, path)
+        client.notify(EventType.CHILDREN, path)
     else:
         database.watches.add(watches.CHILD, path, client)
