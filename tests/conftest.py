@@ -6,7 +6,7 @@ import pytest
 from kazoo.client import KazooClient
 from zc.zk.testing.clients import Chroot
 from zc.zk.testing.clients import own_chroot
-from zc.zk.testing.fixtures import Pool
+from zc.zk.testing.fixtures import ServerPool
 from zkzopeserver_support.running import PATH
 
 
@@ -22,7 +22,7 @@ def tree(client: Callable, zookeeper: Chroot) -> KazooClient:
 
 
 @pytest.fixture
-def embedded(zookeeper_pool: Pool) -> Iterator[Chroot]:
+def embedded(zookeeper_pool: ServerPool) -> Iterator[Chroot]:
     """Yield an embedded ZooKeeper, for tests that need no other."""
     with own_chroot(zookeeper_pool.get('embedded')) as chroot:
         yield chroot
