@@ -492,8 +492,8 @@ def test_output_files_are_replaced_whole(where, file, run, tmp_path):
 
 def test_progress_is_shown_on_a_terminal():
     pytest.importorskip('tqdm')
-    code = ('from zc.zk.scripts import command; command.PROGRESS_DELAY_S = 0\n'
-            'with command.progress("reading", 10) as told:\n'
+    code = ('from zc.zk.scripts import files; files.PROGRESS_DELAY_S = 0\n'
+            'with files.progress("reading", 10) as told:\n'
             '    for done in range(11): told(done)\n')
     main, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack('4H', 25, 80, 0, 0))

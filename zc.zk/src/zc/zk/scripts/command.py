@@ -22,16 +22,8 @@ from zc.zk.scripts.files import flush_stdout
 from zc.zk.sync.applier import ApplyError
 from zc.zk.tree import TreeError
 
-try:
-    from tqdm import tqdm
-except ImportError:
-    tqdm = None
-
 TROUBLE = 2
 INTERRUPTED = 130
-
-#: How long it takes until a bar appears.
-PROGRESS_DELAY_S = 1.0
 
 MAX_AUTH_FILE_BYTES = 2 ** 16
 
@@ -146,21 +138,6 @@ def read_credentials(path: str) -> list[tuple[str, str]]:
     if not found:
         raise ValueError(f'{path}: there is no line digest USER:PASSWORD')
     return found
-
-
-@contextlib.contextmanager
-def progress(what: str, total: int | None = None
-             ) -> Iterator[Callable[[int], None] | None]:
-    """A function to be called with what is done so far, or None.
-
-    The bar appears on a terminal after a second, and goes at the end.
-    """
-    if tqdm is None or not sys.stderr.isatty():
-        yield None
-        return
-    with tqdm(desc=what, total=total, unit='', unit_scale=True, leave=False,
-              delay=PROGRESS_DELAY_S, file=sys.stderr) as bar:
-        yield lambda done: bar.update(done - bar.n)
 
 
 def node_path(text: str) -> str:

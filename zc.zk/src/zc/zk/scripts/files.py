@@ -4,6 +4,7 @@ import errno
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from collections.abc import Iterator
 
 from zc.zk.tree import MAX_TEXT
@@ -11,7 +12,15 @@ from zc.zk.tree import Node
 from zc.zk.tree import TreeError
 from zc.zk.tree import parse_tree
 
+try:
+    from tqdm import tqdm
+except ImportError:
+    tqdm = None
+
 PIECE_CHARACTERS = 2 ** 16
+
+#: How long it takes until a progress bar appears.
+PROGRESS_DELAY_S = 1.0
 
 STDIN, STDOUT = 'standard input', 'standard output'
 
@@ -55,6 +64,21 @@ def flush_stdout() -> None:
     with _naming(STDOUT):
         if sys.stdout is not None:
             sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def progress(what: str, total: int | None = None
+             ) -> Iterator[Callable[[int], None] | None]:
+    """A function to be called with what is done so far, or None.
+
+    The bar appears on a terminal after a second, and goes at the end.
+    """
+    if tqdm is None or not sys.stderr.isatty():
+        yield None
+        return
+    with tqdm(desc=what, total=total, unit='', unit_scale=True, leave=False,
+              delay=PROGRESS_DELAY_S, file=sys.stderr) as bar:
+        yield lambda done: bar.update(done - bar.n)
 
 
 @contextlib.contextmanager

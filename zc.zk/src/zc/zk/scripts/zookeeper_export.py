@@ -8,8 +8,8 @@ from zc.zk.scripts.command import add_connection
 from zc.zk.scripts.command import connected
 from zc.zk.scripts.command import make_parser
 from zc.zk.scripts.command import node_path
-from zc.zk.scripts.command import progress
 from zc.zk.scripts.command import run
+from zc.zk.scripts.files import progress
 from zc.zk.scripts.files import write_output
 from zc.zk.sync.reader import read_tree
 from zc.zk.tree import Node

@@ -14,9 +14,9 @@ from zc.zk.scripts.command import add_connection
 from zc.zk.scripts.command import connected
 from zc.zk.scripts.command import make_parser
 from zc.zk.scripts.command import node_path
-from zc.zk.scripts.command import progress
 from zc.zk.scripts.command import run
 from zc.zk.scripts.files import flush_stdout
+from zc.zk.scripts.files import progress
 from zc.zk.scripts.files import read_file_tree
 from zc.zk.scripts.files import write_atomically
 from zc.zk.scripts.files import write_stdout
