@@ -1,4 +1,4 @@
-"""Trees of nodes as text.
+"""Read and write trees of znodes as text.
 
 ::
 
@@ -11,9 +11,9 @@
       [ acl ] = ['world:anyone:r']
       / 'any name'
 
-A line is what zc.zk 2 read, wherever zc.zk 2 read it. The last three forms,
-errors to zc.zk 2, are for what it could not write: names that would not be
-read back, and access control lists.
+Each line that zc.zk 2 could read means the same here. The last three forms
+are new. zc.zk 2 refuses them. They hold what it could not write: names that
+it would not read back, and access control lists.
 """
 from zc.zk.tree.formatter import format_tree
 from zc.zk.tree.lines import MAX_LINE

@@ -1,22 +1,22 @@
-"""Trees of nodes as JSON."""
+"""Write a tree of nodes as JSON."""
 import json
 from collections.abc import Iterator
 
-from zc.zk.tree import Node
+from zc.zk.tree.node import Node
 
 
 def tree_as_json(tree: Node) -> str:
-    """Return a JSON object for a node and all that is below it.
+    """Return a JSON object for a node and all nodes below it.
 
-    It has ``name``, ``properties`` and ``children``, the latter an object
-    from names to objects like this one, and ``acl`` and ``ephemeral`` where
-    they are known and true.
+    The object has ``name``, ``properties`` and ``children``, an object from
+    names to objects of the same form. It has ``acl``, a list of texts, when
+    that is known, and ``ephemeral`` when that is true.
     """
     return ''.join(_lines(tree))
 
 
 def _lines(tree: Node) -> Iterator[str]:
-    # Not one call of json.dumps, for which trees may be too deep.
+    # Not one call of json.dumps: its recursion fails for deep trees.
     yield '{' + _fields(tree)
     stack = [iter(sorted(tree.children.items()))]
     is_first = True
@@ -36,7 +36,7 @@ def _lines(tree: Node) -> Iterator[str]:
 
 
 def _fields(node: Node) -> str:
-    fields = {'name': node.name}
+    fields: dict[str, object] = {'name': node.name}
     if node.acl is not None:
         fields['acl'] = list(node.acl)
     if node.ephemeral:

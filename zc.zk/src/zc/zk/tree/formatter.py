@@ -1,4 +1,4 @@
-"""From a tree to text."""
+"""Write a tree as text."""
 import re
 from collections.abc import Callable
 
@@ -19,8 +19,8 @@ def format_tree(node: Node, name: str | None = None,
                 ephemeral: bool = True) -> str:
     """Return the text that `parse_tree` reads as `node`.
 
-    The node itself gets a line when it has a name, or is given one. Ephemeral
-    nodes below it are left out when `ephemeral` is false.
+    The node itself gets a line when it has a name, or when `name` is given.
+    Ephemeral nodes below it are left out when `ephemeral` is false.
     """
     lines: list[str] = []
     add = lines.append
@@ -49,19 +49,20 @@ def format_tree(node: Node, name: str | None = None,
 
 
 def _node_line(name: str, type_: object) -> tuple[str, bool]:
-    """The line of a node, and whether it tells the type as well."""
-    typed = bool(type_) and isinstance(type_, str)
+    """Return the line of a node, and whether it includes the type."""
+    type_text = type_ if isinstance(type_, str) else ''
+    has_type = bool(type_text)
     if _is_plain_name(name):
         line = '/' + name
     else:
         line = '/' + name
-        if not _is_split_as(line, NODE, name, None):
+        if not _is_split_as(line, NODE, name, ''):
             line = '/ ' + repr(name)
-        elif typed and not _is_split_as(f'{line} : t', NODE, name, 't'):
-            typed = False
-    if typed and (_is_plain_name(type_) or type_.isprintable()
-                  and type_.strip() == type_):
-        return f'{line} : {type_}', True
+        elif has_type and not _is_split_as(f'{line} : t', NODE, name, 't'):
+            has_type = False
+    if has_type and (_is_plain_name(type_text) or type_text.isprintable()
+                     and type_text.strip() == type_text):
+        return f'{line} : {type_text}', True
     return line, False
 
 
@@ -70,8 +71,9 @@ def _add_properties(add: Callable[[str], None], indent: str,
                     beginnings: dict[str, str]) -> None:
     """Add the lines of properties, links last.
 
-    `beginnings` remembers what the lines of a name begin with, as names come
-    again and again; empty where that depends on the value.
+    `beginnings` caches, by the name of a property, what its lines begin with:
+    the same names recur in most nodes. It holds an empty text for a name whose
+    lines depend on the value.
     """
     links = []
     for key in sorted(properties):

@@ -1,4 +1,8 @@
-"""One line of a tree text: its kind, its name, and the text of its value."""
+"""Read one line of a tree text: its kind, its name and its value.
+
+`LineCache` is what the parser asks. `read_line` knows every form of a line,
+`split_line` only the forms of zc.zk 2.
+"""
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +13,7 @@ from zc.zk.tree.literals import read_literal
 from zc.zk.tree.literals import read_string_value
 from zc.zk.tree.node import name_problem
 from zc.zk.tree.strings import STRING
+from zc.zk.tree.strings import read_string
 
 NODE, PROPERTY, LINK, ACL = 'node', 'property', 'link', 'acl'
 
@@ -19,45 +24,46 @@ _quoted_node = re.compile(
 _quoted_property = re.compile(
     r'\[[ \t]+(acl|' + STRING + r')\s*\]\s*=\s*(\S.*)').fullmatch
 _space = re.compile(f'[{_SPACES}]+').search
-# An operator further on in the line is within the string: NAME='...=...'
+# A later operator is part of the string, as in NAME='...=...'
 _string_begins = re.compile(r"""(?<=.)=[uU[({]*['"]""").search
 _OPERATORS = (
-    # Operator, kind, what it adds to the name, the most words of the value.
+    # Operator, kind, suffix of the name, the most words in the value.
     ('=>', LINK, ' =>', 2),
     ('=', PROPERTY, '', 3),
     ('->', LINK, ' ->', 1),
 )
 
 
-def read_line(line: str) -> tuple[str, str, str | None]:
+def read_line(line: str) -> tuple[str, str, str]:
     """Return the kind of a line, its name, and the text of its value.
 
-    Raises ValueError, with the problem.
+    The text is empty for a node without a type. Raise ValueError, which says
+    what is wrong with the line.
     """
     if line[0] == '/':
         match = _quoted_node(line)
         if match is not None:
-            return NODE, read_literal(match[1]), match[2]
+            return NODE, read_string([match[1]]), match[2] or ''
     elif line[0] == '[':
         match = _quoted_property(line)
         if match is not None:
             name, text = match.groups()
             if name == 'acl':
                 return ACL, name, text
-            return PROPERTY, read_literal(name), text
+            return PROPERTY, read_string([name]), text
     return split_line(line)
 
 
-def split_line(line: str) -> tuple[str, str, str | None]:
-    """As `read_line`, for the forms that zc.zk 2 knew.
+def split_line(line: str) -> tuple[str, str, str]:
+    """Do as `read_line`, for the forms that zc.zk 2 reads.
 
-    Where spaces are missing, a name is as long as it can be, as in zc.zk 2.
+    Where spaces are missing, a name is as long as possible, as in zc.zk 2.
     """
     word, rest = _first_word(line)
     for operator, kind, suffix, most_words in _OPERATORS:
         for name, value in _operands(word, rest, line, operator):
             if operator == '=>' and value[:1] == '=':
-                # What zc.zk 2 exported for a property link.
+                # zc.zk 2 exported a property link like this.
                 return PROPERTY, name + suffix, value[1:].strip(_SPACES)
             if value and _count_words(value) <= most_words and not (
                     operator == '=' and value[0] == '>'):
@@ -75,7 +81,7 @@ def split_line(line: str) -> tuple[str, str, str | None]:
 
 def _operands(word: str, rest: str, line: str, operator: str
               ) -> Iterator[tuple[str, str]]:
-    """The names and values that may be meant, the longest name first."""
+    """Yield the possible pairs of name and value, the longest name first."""
     size = len(operator)
     within = _string_begins(word)
     if within is not None:
@@ -95,9 +101,9 @@ def _operands(word: str, rest: str, line: str, operator: str
 
 
 def _split_node(name: str, rest: str, line: str
-                ) -> tuple[str, str, str | None]:
+                ) -> tuple[str, str, str]:
     if name and not rest:
-        return NODE, name, None
+        return NODE, name, ''
     type_ = rest[1:].strip(_SPACES)
     if name and rest[:1] == ':' and type_:
         return NODE, name, type_
@@ -115,7 +121,7 @@ def _first_word(line: str) -> tuple[str, str]:
 
 
 def _count_words(text: str) -> int:
-    """The number of words, up to 3."""
+    """Return the number of words, at most 3."""
     words = 1
     space = _space(text)
     while space is not None and words < 3:
@@ -124,25 +130,25 @@ def _count_words(text: str) -> int:
     return words
 
 
-#: The longest line that is read, in characters. Four characters for each
-#: byte of the largest node that ZooKeeper takes.
+#: The longest line that is read, in characters: more than four for each byte
+#: of the largest node that ZooKeeper stores (jute.maxbuffer, 1 MiB).
 MAX_LINE = 5 * 2 ** 20
 
-#: How many lines are remembered, and how long they are at most. Many come
-#: again and again: those of nodes and properties that each service has.
+#: The most lines in a cache, and the longest of them. Services have the same
+#: nodes and properties, so that many lines recur.
 MAX_CACHED_LINES = 20000
 MAX_CACHED_CHARACTERS = 200
 
 PROBLEM = 'problem'
 
-#: What a line says: its indentation, a kind, and what depends on that: name
-#: and type; name and value; None and ACL, or what is wrong with the ACL;
-#: whether it may be a node, and what is wrong with it. None when it says
-#: nothing.
+#: A parsed line: its indentation, its kind, and two values that depend on
+#: the kind. NODE: name and type. PROPERTY: name and value. ACL: None, and the
+#: ACL or the ValueError that says what is wrong with it. PROBLEM: whether the
+#: line looks like a node, and the ValueError. None for a line without meaning.
 ParsedLine = tuple[int, str, Any, Any] | None
 
-# What most lines are; the others are looked at step by step. Bounded, as none
-# of these may be longer than MAX_LINE.
+#: Matches most lines; `_read` looks at any other step by step. The bounds keep
+#: each match shorter than MAX_LINE.
 match_common_line = re.compile(
     r'( *)(?:/((?!\.\.?(?:[ \r]|$))[A-Za-z0-9_.:-]{1,999})'
     r'(?: : ((?:[!-~]{1,99} ){0,9}[!-~]{1,99}))?'
@@ -150,14 +156,14 @@ match_common_line = re.compile(
     r" (?:= (?:u?'([ -&(-[\]-~]{0,9999})'|(0|-?[1-9][0-9]{0,17}))"
     r'|-> ([!-~]{1,9999})))[ \r]{0,9}$'
 ).match
-_TYPE, _STRING, _NUMBER = 3, 5, 6
+_STRING, _NUMBER = 5, 6
 
-# Values that nobody can change, so that several nodes may have the same.
+# Types of immutable values, which several nodes may share.
 _CONSTANT = (str, int, float, type(None), tuple)
 
 
 class LineCache(dict[str, ParsedLine]):
-    """From lines to what they say; for one text, as it grows."""
+    """The lines of one text with their ParsedLine, which is made on demand."""
 
     def __missing__(self, line: str) -> ParsedLine:
         match = match_common_line(line)
@@ -165,7 +171,7 @@ class LineCache(dict[str, ParsedLine]):
             if not line or line.isspace():
                 return None
             parsed = _read(line)
-        elif match.lastindex <= _TYPE:
+        elif match[2] is not None:
             parsed = match.end(1), NODE, match[2], match[3]
         elif match.lastindex == _STRING:
             parsed = match.end(1), PROPERTY, match[4], match[5]
@@ -181,7 +187,7 @@ class LineCache(dict[str, ParsedLine]):
 
 
 def _read(line: str) -> ParsedLine:
-    """What any line says, step by step."""
+    """Parse any line, step by step."""
     stripped = line.strip()
     if stripped[0] == '#':
         return None
@@ -197,8 +203,8 @@ def _read(line: str) -> ParsedLine:
         return indent, PROBLEM, kind == NODE, error
 
 
-def _interpret(kind: str, name: str, text: str | None) -> tuple[str, Any, Any]:
-    """Kind, name and value for what is written."""
+def _interpret(kind: str, name: str, text: str) -> tuple[str, Any, Any]:
+    """Return the last three items of a ParsedLine."""
     if kind == NODE:
         problem = name_problem(name)
         if problem:
@@ -214,7 +220,8 @@ def _interpret(kind: str, name: str, text: str | None) -> tuple[str, Any, Any]:
 
 
 def _read_acl(text: str) -> tuple[str, ...] | ValueError:
-    # An error is not raised: that no ACL may be there at all is told first.
+    # An error is returned, as the parser first checks whether an ACL may be
+    # at this place at all.
     try:
         acl = read_literal(text)
         if not (isinstance(acl, list) and acl

@@ -1,14 +1,15 @@
-"""Property values as text: Python literals and JSON's three words.
+"""Read property values: Python literals and JSON's true, false and null.
 
-Nothing is evaluated. A value is read token by token, without recursion, so
-that no text can execute anything, exhaust the stack or take more memory than
-a few times its own size. What comes out is what JSON can hold: tuples become
-lists, and the keys of mappings become strings, by the rules of `json`.
+Nothing is evaluated. The reader goes token by token, without recursion. No
+text can therefore execute code, exhaust the stack or take more memory than a
+few times its own size. The result is what JSON can hold: tuples become lists,
+and the keys of mappings become strings, by the rules of `json`.
 
-Text written by Python 2 is read as well: ``u'...'`` strings and ``1L``
-integers. A comment may follow a value.
+Literals of Python 2 are read as well: ``u'...'`` strings and ``1L`` integers.
+A comment may follow a value.
 """
 import re
+from collections.abc import Callable
 from collections.abc import Iterator
 
 from zc.zk.encoding import MAX_NESTING
@@ -41,7 +42,7 @@ _CLOSING = {'[': ']', '(': ')', '{': '}'}
 
 _is_one_string = re.compile(STRING, re.DOTALL).fullmatch
 
-# What most values are; read without looking at each token.
+# Most values are one string or one integer: read without a tokeniser.
 _PLAIN = re.compile(
     r"""u?'([^'\\\n]*)'$|u?"([^"\\\n]*)"$|(-?(?:0|[1-9][0-9]{0,17}))$"""
 ).match
@@ -50,9 +51,9 @@ _PLAIN = re.compile(
 def read_literal(text: str) -> object:
     """Return the value that is written as `text`.
 
-    Raises LiteralError for anything but strings, numbers, lists, tuples,
-    mappings, ``True``, ``False``, ``None``, ``true``, ``false`` and ``null``.
-    Values with commas between them are a list.
+    Values with commas between them are a list. Raise LiteralError for
+    anything but strings, numbers, lists, tuples, mappings, ``True``,
+    ``False``, ``None``, ``true``, ``false`` and ``null``.
     """
     plain = _PLAIN(text)
     if plain is not None:
@@ -65,10 +66,11 @@ def read_literal(text: str) -> object:
 
 
 def read_string_value(text: str) -> object:
-    """As `read_literal`, for the data of a node that is not JSON.
+    r"""Read the literal of data that is not JSON.
 
-    There, Python 2 wrote the bytes of the data: ``'caf\\xc3\\xa9'``. Bytes
-    that are not UTF-8 become lone surrogates, as with ``surrogateescape``.
+    There, Python 2 wrote the bytes of the data: ``'caf\xc3\xa9'``. Bytes
+    that are not UTF-8 become lone surrogates, as with the error handler
+    ``surrogateescape``. Any other literal is read by `read_literal`.
     """
     data = read_python_2_bytes(text)
     if data is None and _is_one_string(text):
@@ -79,15 +81,17 @@ def read_string_value(text: str) -> object:
 
 
 def _read(text: str) -> object:
-    # Each open container: its opening mark, and what it holds so far, keys
-    # and values in turn for a mapping. The outermost one is `text` itself.
+    # Each open container: its opening mark and its items so far. The items
+    # of a mapping are its keys and values in turn. The outermost container
+    # is `text` itself.
     stack: list[tuple[str, list]] = [('', [])]
     expected = 'value'
     is_single = True
-    for kind, token in _tokens(text):
+    for kind, parts in _tokens(text):
+        token = parts[0]
         opening, items = stack[-1]
         if expected != 'separator' and kind in _READERS:
-            items.append(_READERS[kind](token))
+            items.append(_READERS[kind](parts))
             expected = 'separator'
         elif expected != 'separator' and token in _CLOSING:
             if len(stack) > MAX_NESTING:
@@ -101,7 +105,7 @@ def _read(text: str) -> object:
               and expected != 'value' and _is_complete(opening, items)):
             stack.pop()
             stack[-1][1].append(
-                _built(opening, items, expected == 'value or end'))
+                _build(opening, items, expected == 'value or end'))
             expected = 'separator'
         elif expected == 'separator' and token == ',' and (
                 _is_complete(opening, items)):
@@ -109,35 +113,37 @@ def _read(text: str) -> object:
             expected = 'value or end'
         elif expected == 'separator' and token == ':' and (
                 opening == '{' and len(items) % 2 == 1):
-            items[-1] = _key(items[-1])
+            items[-1] = _to_key(items[-1])
             expected = 'value'
         else:
             raise LiteralError(_unexpected(kind, token))
     raise AssertionError('the last token is always the end')
 
 
-def _tokens(text: str) -> Iterator[tuple[str, str | list[str]]]:
-    """The tokens with their kinds; strings that follow each other as one."""
+def _tokens(text: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield pairs: the kind of a token, and its text as a list of one text.
+
+    Adjacent strings are one token, with a text for each.
+    """
     position = 0
     strings: list[str] = []
     while True:
         match = _TOKEN.match(text, position)
+        assert match is not None, 'one alternative of _TOKEN always matches'
         position = match.end()
-        kind = match.lastgroup
+        kind = match.lastgroup or 'end'
         if kind == 'string':
             strings.append(match[kind])
             continue
         if strings:
             yield 'string', strings
             strings = []
-        yield kind, match[kind]
+        yield kind, [match[kind]]
         if kind == 'end':
             return
 
 
-def _unexpected(kind: str, token: str | list[str]) -> str:
-    if kind == 'string':
-        token = token[0]
+def _unexpected(kind: str, token: str) -> str:
     if kind == 'end':
         return 'it ends too early'
     if kind == 'word':
@@ -149,7 +155,7 @@ def _is_complete(opening: str, items: list) -> bool:
     return opening != '{' or len(items) % 2 == 0
 
 
-def _built(opening: str, items: list, ends_with_comma: bool) -> object:
+def _build(opening: str, items: list, ends_with_comma: bool) -> object:
     if opening == '{':
         return dict(zip(items[::2], items[1::2], strict=True))
     if opening == '(' and len(items) == 1 and not ends_with_comma:
@@ -157,8 +163,8 @@ def _built(opening: str, items: list, ends_with_comma: bool) -> object:
     return items
 
 
-def _key(value: object) -> str:
-    """The key that `json` writes for `value`."""
+def _to_key(value: object) -> str:
+    """Return the key that `json` writes for `value`."""
     if isinstance(value, str):
         return value
     if value is None or isinstance(value, bool):
@@ -168,14 +174,15 @@ def _key(value: object) -> str:
     raise LiteralError('a list or a mapping cannot be a key')
 
 
-def _word(token: str) -> object:
+def _read_word(parts: list[str]) -> object:
     try:
-        return _WORDS[token]
+        return _WORDS[parts[0]]
     except KeyError:
-        raise LiteralError(_unexpected('word', token)) from None
+        raise LiteralError(_unexpected('word', parts[0])) from None
 
 
-def _number(token: str) -> object:
+def _read_number(parts: list[str]) -> object:
+    token = parts[0]
     try:
         if token[-1] in 'lL' and token[-2:-1].isalnum():
             return int(token[:-1], 0)
@@ -183,11 +190,12 @@ def _number(token: str) -> object:
             return int(token, 0)
         except ValueError:
             if not set(token) & set('.eE'):
-                # Such as 010, which was octal in Python 2: better refuse.
+                # Such as 010, which was octal in Python 2.
                 raise
             return float(token)
     except ValueError:
         raise LiteralError(f'bad number {shorten(token, 30)}') from None
 
 
-_READERS = {'string': read_string, 'number': _number, 'word': _word}
+_READERS: dict[str, Callable[[list[str]], object]] = {
+    'string': read_string, 'number': _read_number, 'word': _read_word}

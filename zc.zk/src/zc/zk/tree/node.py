@@ -1,9 +1,10 @@
-"""Trees of nodes: what they are made of."""
+"""Node: a znode in memory, with its properties and its children."""
 import re
 
 from zc.zk.tree.strings import shorten
 
-# As org.apache.zookeeper.common.PathUtils has it, in UTF-16.
+# The characters that org.apache.zookeeper.common.PathUtils refuses. It looks
+# at UTF-16 units, so that a character beyond U+FFFF counts as surrogates.
 _bad_in_name = re.compile(
     '[/\0-\x1f\x7f-\x9f\ud800-\uf8ff\ufff0-\uffff\U00010000-\U0010ffff]'
 ).search
@@ -12,10 +13,10 @@ _is_plain = re.compile(r'[A-Za-z0-9_:-]+').fullmatch
 
 
 class TreeError(ValueError):
-    """The text is not a tree.
+    """A text that is not a tree.
 
-    ``problems`` is a list of pairs of line number and message; the message
-    of the error has a line for each.
+    `problems` is a list of pairs: the number of the line, from 1, and a
+    message. The text of the error has one line for each pair.
     """
 
     def __init__(self, problems: list[tuple[int, str]]) -> None:
@@ -25,19 +26,19 @@ class TreeError(ValueError):
 
 
 class Node:
-    """A node and what is below it.
+    """A znode and all znodes below it.
 
-    ``properties``
-        A dictionary. The name of a link ends in ``' ->'``, that of a
-        property link in ``' =>'``.
-    ``children``
+    `properties`
+        A dictionary of values that JSON can hold. The name of a symbolic link
+        ends in ``' ->'``, the name of a property link in ``' =>'``.
+    `children`
         A dictionary from name to Node.
-    ``acl``
-        A tuple of texts ``SCHEME:ID:PERMISSIONS``, or None when not known.
-    ``ephemeral``
-        Whether the node lives and dies with a session.
-    ``version``
-        The version of the data of a live node, otherwise -1.
+    `acl`
+        A tuple of texts ``SCHEME:ID:PERMISSIONS``; None when not known.
+    `ephemeral`
+        Whether ZooKeeper deletes the node when a session ends.
+    `version`
+        The version of the data of a live node; -1 for any other node.
     """
 
     __slots__ = (
@@ -60,7 +61,10 @@ class Node:
 
 
 def without_ephemeral(tree: Node) -> Node:
-    """Return a tree without the ephemeral nodes below its top."""
+    """Return a copy of `tree` without the ephemeral nodes below its top.
+
+    The copy shares the properties of the original.
+    """
     top = Node()
     stack = [(tree, top)]
     while stack:
@@ -75,16 +79,17 @@ def without_ephemeral(tree: Node) -> Node:
 
 
 def name_problem(name: str) -> str | None:
-    """Say why ZooKeeper has no node with this name, or None."""
+    """Return why ZooKeeper refuses the name of a node, None if it does not."""
     if _is_plain(name):
         return None
     if name in ('', '.', '..'):
         return f'{name!r} cannot be the name of a node'
     bad = _bad_in_name(name)
-    return bad and (f'the name of a node cannot contain {bad[0]!r}:'
-                    f' {shorten(name)}')
+    if bad is None:
+        return None
+    return f'the name of a node cannot contain {bad[0]!r}: {shorten(name)}'
 
 
 def is_link(name: str) -> bool:
-    """Is the property of this name a symbolic link?"""
+    """Return whether the property of this name is a symbolic link."""
     return name.endswith(' ->')

@@ -1,7 +1,6 @@
-"""From text to a tree."""
+"""Read a tree from text."""
 from zc.zk.gcpause import paused
 from zc.zk.tree.lines import ACL
-from zc.zk.tree.lines import MAX_LINE
 from zc.zk.tree.lines import NODE
 from zc.zk.tree.lines import PROPERTY
 from zc.zk.tree.lines import LineCache
@@ -9,15 +8,13 @@ from zc.zk.tree.node import Node
 from zc.zk.tree.node import TreeError
 from zc.zk.tree.strings import shorten
 
-__all__ = ['MAX_DEPTH', 'MAX_LINE', 'MAX_PROBLEMS', 'MAX_TEXT', 'parse_tree']
-
 #: The longest text that is read, in characters.
 MAX_TEXT = 2 ** 30
 
-#: How many levels of nodes are read.
+#: The most levels of nodes that are read.
 MAX_DEPTH = 1000
 
-#: How many problems one error tells.
+#: The most problems in one TreeError.
 MAX_PROBLEMS = 10
 
 
@@ -25,8 +22,8 @@ MAX_PROBLEMS = 10
 def parse_tree(text: str, node_class: type = Node) -> Node:
     """Return a node whose children are the top nodes of `text`.
 
-    `node_class` is called without arguments, and with the name of a node.
-    Raises TreeError, which names the lines.
+    `node_class` is called without arguments for the returned node, and with
+    a name for any other. Raise TreeError, which names the bad lines.
     """
     if len(text) > MAX_TEXT:
         raise TreeError([(1, f'the text is longer than {MAX_TEXT}'
@@ -40,16 +37,18 @@ def parse_tree(text: str, node_class: type = Node) -> Node:
 
 def _add_lines(root: Node, lines: list[str],
                node_class: type) -> list[tuple[int, str]]:
-    """Add what the lines say; return what is wrong with them.
+    """Add the nodes and properties of `lines` to `root`.
 
-    One function, as calls for each line would take as long as all the rest.
+    Return what is wrong, as in TreeError. This is one long function, as a
+    call for each line would double the time.
     """
     known = LineCache()
     problems: list[tuple[int, str]] = []
-    # Of the last line: its indentation, the node that it belongs to, and the
-    # node that what is further in belongs to, None after a property.
-    at, parent, last = -1, root, root
-    # The indentations further out that are open, with their nodes.
+    # Of the last line: its indentation, the node that holds it, and the node
+    # for deeper lines, which is None after a property.
+    at, parent = -1, root
+    last: Node | None = root
+    # The enclosing indentations, outermost first, with their nodes.
     outer: list[tuple[int, Node]] = []
     for number, line in enumerate(lines, 1):
         parsed = known[line]
@@ -58,9 +57,9 @@ def _add_lines(root: Node, lines: list[str],
         indent, kind, name, value = parsed
         try:
             if indent > at:
-                _check_deeper(last, len(outer))
+                above = _parent_of_deeper(last, len(outer))
                 outer.append((at, parent))
-                at, parent = indent, last
+                at, parent = indent, above
             elif indent < at:
                 while indent < at:
                     last = parent
@@ -69,12 +68,12 @@ def _add_lines(root: Node, lines: list[str],
                     raise ValueError(
                         f'indented by {indent}, which no line above is')
             if kind is NODE:
-                last = node_class(name)
+                last = node = node_class(name)
                 if name in parent.children:
                     raise ValueError('duplicate node')
                 if value:
-                    last.properties['type'] = value
-                parent.children[name] = last
+                    node.properties['type'] = value
+                parent.children[name] = node
                 continue
             last = None
             if kind is PROPERTY and parent is not root:
@@ -86,7 +85,7 @@ def _add_lines(root: Node, lines: list[str],
             elif kind is PROPERTY:
                 raise ValueError('there is no node above this property')
             else:
-                # What is further in is then no problem as well.
+                # Lines below a bad node are not problems, too.
                 last = node_class() if name else None
                 raise value
         except ValueError as error:
@@ -96,11 +95,12 @@ def _add_lines(root: Node, lines: list[str],
     return problems
 
 
-def _check_deeper(above: Node | None, depth: int) -> None:
+def _parent_of_deeper(above: Node | None, depth: int) -> Node:
     if above is None:
         raise ValueError('nothing can be indented under a property')
     if depth >= MAX_DEPTH:
         raise ValueError(f'more than {MAX_DEPTH} levels deep')
+    return above
 
 
 def _set_acl(node: Node, acl: tuple[str, ...] | ValueError,

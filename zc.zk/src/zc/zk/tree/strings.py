@@ -1,9 +1,9 @@
-"""String literals as Python 2 and 3 write them, and what they stand for."""
+"""Read and write string literals as Python 2 and Python 3 write them."""
 import re
 import unicodedata
 
-#: A string literal of one line; without its closing quote when that lacks,
-#: so that a search never has to start again behind the opening one.
+#: Matches a string literal of one line. It matches to the end of the line
+#: when the closing quote is missing, so that a search takes linear time.
 STRING = (r"""[bBuUrR]{0,2}(?:'(?:[^'\\\n]|\\.)*(?:'|$)"""
           r'''|"(?:[^"\\\n]|\\.)*(?:"|$))''')
 
@@ -24,19 +24,20 @@ _HIGH_ESCAPE = re.compile(r'(\\\\)|\\x([89a-f][0-9a-f])')
 
 
 class LiteralError(ValueError):
-    """The text is not a literal; the message says what is wrong with it."""
+    """A text that is not a literal; the message says why."""
 
 
 def read_string(tokens: list[str]) -> str:
-    """Return the text of literals that follow each other.
+    """Return the text of adjacent string literals, joined.
 
-    Raises LiteralError.
+    Raise LiteralError for a bad escape, an unknown prefix, a missing quote,
+    and for bytes that are not UTF-8.
     """
     return join_surrogates(''.join([_one_string(token) for token in tokens]))
 
 
 def read_bytes(token: str) -> bytes | None:
-    """Return the bytes of a bytes literal, None for one of a text."""
+    """Return the bytes of a bytes literal; None for a text literal."""
     prefix, content = _split_string(token)
     return _bytes(prefix, content) if 'b' in prefix else None
 
@@ -44,7 +45,7 @@ def read_bytes(token: str) -> bytes | None:
 def read_python_2_bytes(token: str) -> bytes | None:
     """Return the bytes of a literal that Python 2 wrote for bytes.
 
-    Where they are ASCII that is None, as they are then the text as well.
+    Return None for bytes that are all ASCII, as their text is the same.
     """
     if (token.isascii() and '\\x' in token and _is_bytes_of_python_2(token)
             and any(high for _, high in _HIGH_ESCAPE.findall(token))):
@@ -53,7 +54,7 @@ def read_python_2_bytes(token: str) -> bytes | None:
 
 
 def write_string_value(value: str) -> str:
-    """Return a literal that `literals.read_string_value` reads as `value`."""
+    """Return the literal that `read_string_value` reads as `value`."""
     if _SURROGATES.search(value):
         try:
             data = value.encode('utf-8', 'surrogateescape')
@@ -61,18 +62,18 @@ def write_string_value(value: str) -> str:
             return repr(value)
         if data.decode('utf-8', 'surrogateescape') == value:
             return repr(data)
-    # Not \xNN, which would be a byte of Python 2.
+    # \u00NN, as \xNN would be read as a byte of Python 2.
     return _HIGH_ESCAPE.sub(
         lambda match: match[1] or '\\u00' + match[2], repr(value))
 
 
 def shorten(text: str, width: int = 60) -> str:
-    """Return `text` quoted for a message, its end cut off when it is long."""
+    """Return `text` quoted for a message, cut off after `width` characters."""
     return repr(text if len(text) <= width else text[:width - 3] + '...')
 
 
 def join_surrogates(text: str) -> str:
-    """Make one character of a surrogate pair, as JSON does."""
+    """Return `text` with each surrogate pair as one character, as in JSON."""
     if _SURROGATES.search(text):
         return text.encode('utf-16', 'surrogatepass').decode(
             'utf-16', 'surrogatepass')
@@ -92,7 +93,7 @@ def _one_string(token: str) -> str:
 
 
 def _split_string(token: str) -> tuple[str, str]:
-    """The prefix of a string literal, and what is between its quotes."""
+    """Return the prefix of a string literal, and the text in its quotes."""
     quote = min(at for at in (token.find("'"), token.find('"')) if at >= 0)
     prefix = token[:quote].lower()
     if prefix not in _PREFIXES:
