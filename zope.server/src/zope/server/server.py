@@ -18,6 +18,7 @@ from zope.server.errors import ServerError
 from zope.server.settings import Settings
 from zope.server.shared import SharedState
 from zope.server.tracelog import TraceLog
+from zope.server.values import format_address
 
 
 def listen(host: str, port: int, backlog: int) -> socket.socket:
@@ -27,7 +28,7 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
     families.  `port` 0: the operating system picks.  `ServerError` says where
     it cannot listen, and why.
     """
-    where = f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
+    where = format_address((host, port))
     try:
         family = socket.getaddrinfo(
             host or '0.0.0.0', 0, type=socket.SOCK_STREAM,

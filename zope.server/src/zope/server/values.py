@@ -1,0 +1,164 @@
+"""Parsers of settings: each takes text and returns the value it stands for.
+
+A parser raises `InvalidValue`, which says what is allowed.  It allows nothing
+that is only nearly right: ``ture`` is no boolean and ``5 m`` no number of
+seconds.
+"""
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable
+from collections.abc import Iterable
+
+
+class InvalidValue(ValueError):
+    """A parser's refusal.
+
+    `allowed` says what the parser takes.  `part` is the wrong part of the
+    text; None stands for all of it.
+    """
+
+    def __init__(self, allowed: str, part: str | None = None) -> None:
+        self.allowed = allowed
+        self.part = part
+        super().__init__(allowed)
+
+
+def text(value: str) -> str:
+    """Return text that is not empty, without the space around it."""
+    value = value.strip()
+    if not value:
+        raise InvalidValue('some text')
+    return value
+
+
+def line(value: str) -> str:
+    """Return one line of printable text."""
+    value = text(value)
+    if not value.isprintable():
+        raise InvalidValue('one line of printable text')
+    return value
+
+
+def token(value: str) -> str:
+    """Return text for a header field: visible ASCII and spaces."""
+    value = text(value)
+    if not (value.isascii() and value.isprintable()):
+        raise InvalidValue('one line of printable ASCII text')
+    return value
+
+
+def parse_host(value: str) -> str:
+    """Return a host name or an IP address, an IPv6 one without brackets.
+
+    The text may be empty.
+    """
+    value = value.strip()
+    if value.startswith('[') and value.endswith(']'):
+        value = value[1:-1]
+        if not is_ipv6(value):
+            raise InvalidValue('an IPv6 address between the brackets')
+    if not value or is_ipv6(value):
+        return value
+    if not re.fullmatch(r'[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?', value):
+        raise InvalidValue('a host name or an IP address, without a port')
+    return value
+
+
+def is_ipv6(value: str) -> bool:
+    """Whether the text is an IPv6 address, a zone (``%eth0``) allowed."""
+    try:
+        socket.inet_pton(socket.AF_INET6, value.partition('%')[0])
+    except (OSError, ValueError):
+        return False
+    return True
+
+
+def format_address(address: tuple[str, int]) -> str:
+    """Return (host, port) as ``HOST:PORT``, an IPv6 host in brackets."""
+    host, port = address[:2]
+    return f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
+
+
+def number(low: int, high: int) -> Callable[[str], int]:
+    """Return a parser of whole numbers from `low` to `high`."""
+    def parse(value: str) -> int:
+        value = value.strip()
+        if not (re.fullmatch('[0-9]{1,18}', value)
+                and low <= int(value) <= high):
+            raise InvalidValue(f'a whole number from {low} to {high}')
+        return int(value)
+    return parse
+
+
+def seconds(low: float, high: float) -> Callable[[str], float]:
+    """Return a parser of seconds, with or without a decimal point."""
+    def parse(value: str) -> float:
+        value = value.strip()
+        if not (re.fullmatch(r'[0-9]{1,9}(\.[0-9]{1,18})?', value)
+                and low <= float(value) <= high):
+            raise InvalidValue(f'seconds from {low:g} to {high:g}')
+        return float(value)
+    return parse
+
+
+SIZE_UNITS = {'': 1, 'B': 1, 'K': 2 ** 10, 'M': 2 ** 20, 'G': 2 ** 30,
+              'T': 2 ** 40}
+
+
+def size(value: str) -> int:
+    """Return bytes, from ``65536``, ``64 KiB``, ``64K`` or ``1 GiB``.
+
+    The units are powers of 1024.
+    """
+    match = re.fullmatch(r'([0-9]{1,15})\s*([KMGT]?)(?:i?B)?', value.strip(),
+                         re.IGNORECASE)
+    if not match or not int(match[1]):
+        raise InvalidValue('a size of at least one byte, such as 65536,'
+                           ' 64 KiB or 1 GiB')
+    return int(match[1]) * SIZE_UNITS[match[2].upper()]
+
+
+def format_size(count: int) -> str:
+    """Return bytes in the largest unit that they are a multiple of."""
+    for letter in 'TGMK':
+        if count and count % SIZE_UNITS[letter] == 0:
+            return f'{count // SIZE_UNITS[letter]} {letter}iB'
+    return str(count)
+
+
+BOOLEANS = {'true': True, 'yes': True, 'on': True, '1': True,
+            'false': False, 'no': False, 'off': False, '0': False}
+
+
+def boolean(value: str) -> bool:
+    """Return true or false; yes, no, on, off, 1 and 0 mean the same."""
+    try:
+        return BOOLEANS[value.strip().lower()]
+    except KeyError:
+        raise InvalidValue('true or false') from None
+
+
+# What messages say.
+
+def unknown_option(name: str, names: Iterable[str]) -> str:
+    """Return the problem of an option that is not among `names`."""
+    import difflib
+    names = sorted(names)
+    near = difflib.get_close_matches(name, names, 1)
+    hint = (f'did you mean {near[0]!r}?' if near
+            else 'known are ' + ', '.join(names))
+    return f'unknown option {name!r} ({hint})'
+
+
+def invalid_option(name: str, value: str, error: InvalidValue) -> str:
+    """Return the problem of an option with a value that is not allowed."""
+    wrong = value if error.part is None else error.part
+    return f'option {name!r}: {shorten(wrong)} is not {error.allowed}'
+
+
+def shorten(value: object, limit: int = 60) -> str:
+    """Return a value as messages quote it, cut to `limit` characters."""
+    quoted = repr(value)
+    return quoted if len(quoted) <= limit else quoted[:limit - 3] + "...'"
