@@ -1,12 +1,20 @@
 """The option table: parsing, refusing, reporting."""
 import dataclasses
+import types
+from typing import get_args
+from typing import get_origin
+from typing import get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from zope.server.settings import LISTENING
+from zope.server.settings import ROWS
 from zope.server.settings import Settings
+from zope.server.values import line
 
 from zc.zkzopeserver import options
+from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.options import OptionsError
 from zc.zkzopeserver.options import parse
 
@@ -48,11 +56,52 @@ def test_every_limit_of_the_engine_is_an_option():
                 for field in dataclasses.fields(Settings)}
     # The first follows from `workers`, the other from the system.
     del settings['multiprocess'], settings['use_epoll']
+    # Each server has its own name.
+    assert settings.pop('name') == 'zope.server'
+    assert options.BY_NAME['name'].default == 'zc.zkzopeserver'
     assert settings == {
         name: options.BY_NAME[name].default for name in settings}
 
 
-@pytest.mark.parametrize('name, text, value', [
+def test_options_of_zope_server_are_its_own_rows():
+    own = {**ROWS, **LISTENING}
+    for name in set(own) & set(options.BY_NAME) - {'name'}:
+        assert options.BY_NAME[name] is own[name]
+
+
+def samples(option):
+    """Texts that the option takes."""
+    if option.default_text not in ('none', 'required', "''"):
+        yield option.default_text
+    for name, text, _ in GOOD:
+        if name == option.name:
+            yield text
+    if option.parse is line:
+        yield '/a/file'
+
+
+def test_the_attributes_of_options_have_the_types_of_the_table():
+    hints = get_type_hints(Options)
+    assert list(hints) == [option.name for option in options.TABLE]
+    for option in options.TABLE:
+        allowed = hints[option.name]
+        texts = list(samples(option))
+        assert texts, option.name
+        values = [option.parse(text) for text in texts]
+        if not option.is_required:
+            values.append(option.default)
+        for value in values:
+            assert is_a(value, allowed), (option.name, value, allowed)
+
+
+def is_a(value, allowed):
+    """Whether a value is of a type, as annotations write it."""
+    if isinstance(allowed, types.UnionType):
+        return any(is_a(value, each) for each in get_args(allowed))
+    return type(value) is (get_origin(allowed) or allowed)
+
+
+GOOD = [
     ('zookeeper', 'a:1,b:2/root', 'a:1,b:2/root'),
     ('zookeeper', 'a:1, b:2', 'a:1,b:2'),
     ('zookeeper', '[::1]:2181', '[::1]:2181'),
@@ -81,12 +130,16 @@ def test_every_limit_of_the_engine_is_an_option():
     ('properties', "a = 1\n# note\nb = {'c': [1.5, None]}\n",
      {'a': 1, 'b': {'c': [1.5, None]}}),
     ('wait', 'serve', 'serve'),
+    ('ready', ' /up?deep=1', '/up?deep=1'),
     ('deregister_wait', '0', 0.0),
     ('graceful_timeout', '2.5', 2.5),
     ('max_request_body_size', '1 GiB', 2 ** 30),
     ('max_request_body_size', '64K', 65536),
     ('max_request_header_size', '65536', 65536),
-])
+]
+
+
+@pytest.mark.parametrize('name, text, value', GOOD)
 def test_good_values(name, text, value):
     assert getattr(parsed(**{name: text}), name) == value
 

@@ -113,7 +113,7 @@ def table() -> str:
     lines = []
     for option in section.OWN:
         default = (option.default_text if option.default_text == 'none'
-                   or option.shown else f'`{option.default_text}`')
+                   or option.default_label else f'`{option.default_text}`')
         about = f'{option.meaning} (default: {default})'.replace('`', '``')
         lines += [f'``{option.name}``', textwrap.indent(textwrap.fill(
             about, 74, break_on_hyphens=False, break_long_words=False),

@@ -2,8 +2,8 @@
 from __future__ import annotations
 
 import pytest
+from zope.server.values import InvalidValue
 
-from zc.zkzopeserver.options import Bad
 from zc.zkzopeserver.recipe import section
 from zc.zkzopeserver.recipe import values
 
@@ -27,7 +27,7 @@ def test_pairs(text, found):
 @pytest.mark.parametrize('text', ['word', '= value', 'a = 1\nword',
                                   'a = 1\na = 2', '  x\na = 1'])
 def test_pairs_refuse(text):
-    with pytest.raises(Bad):
+    with pytest.raises(InvalidValue):
         values.pairs(text)
 
 
@@ -60,7 +60,8 @@ def test_factories(text):
 @pytest.mark.parametrize('text', ['', 'dist', 'egg:', 'egg:a b', 'call:a',
                                   'egg:a#', 'config:x.ini', 'egg:a#b#c'])
 def test_factories_refuse(text):
-    with pytest.raises(Bad, match='egg:DIST#NAME or call:MODULE:FACTORY'):
+    with pytest.raises(InvalidValue,
+                       match='egg:DIST#NAME or call:MODULE:FACTORY'):
         values.factory(text)
 
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 import re
 import socket
 
+from zope.server.values import InvalidValue
+from zope.server.values import parse_host
+
 from zc.zkzopeserver.errors import ConfigurationError
 
 Address = tuple[str, int]
@@ -19,49 +22,15 @@ Address = tuple[str, int]
 def split_address(text: str) -> Address:
     """Return (host, port) of ``HOST:PORT``; an IPv6 host is in brackets.
 
-    The host may be empty.  Raise ValueError for anything else; its text is
-    what is allowed.
+    The host may be empty.  Raise InvalidValue for anything else.
     """
     host, colon, port = text.strip().rpartition(':')
     if (not colon or not re.fullmatch('[0-9]{1,5}', port)
             or int(port) > 65535):
-        raise ValueError('HOST:PORT')
+        raise InvalidValue('HOST:PORT')
     if ':' in host and not host.startswith('['):
-        raise ValueError('HOST:PORT, an IPv6 host as [::1]')
+        raise InvalidValue('HOST:PORT, an IPv6 host as [::1]')
     return parse_host(host), int(port)
-
-
-def parse_host(text: str) -> str:
-    """Return a host name or an IP address, an IPv6 one without brackets.
-
-    The text may be empty.  Raise ValueError for anything else; its text is
-    what is allowed.
-    """
-    host = text.strip()
-    if host.startswith('[') and host.endswith(']'):
-        host = host[1:-1]
-        if not is_ipv6(host):
-            raise ValueError('an IPv6 address between the brackets')
-    if not host or is_ipv6(host):
-        return host
-    if not re.fullmatch(r'[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_.])?', host):
-        raise ValueError('a host name or an IP address, without a port')
-    return host
-
-
-def is_ipv6(text: str) -> bool:
-    """Whether the text is an IPv6 address, a zone (``%eth0``) allowed."""
-    try:
-        socket.inet_pton(socket.AF_INET6, text.partition('%')[0])
-    except (OSError, ValueError):
-        return False
-    return True
-
-
-def format_address(address: Address) -> str:
-    """Return (host, port) as ``HOST:PORT``, an IPv6 host in brackets."""
-    host, port = address[:2]
-    return f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
 
 
 # The option `advertise`.

@@ -21,10 +21,10 @@ from typing import Any
 from zope.server import Server
 from zope.server import ServerError as CannotServe
 from zope.server import Settings
+from zope.server.values import format_address
 
 from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import systemd
-from zc.zkzopeserver.addresses import format_address
 from zc.zkzopeserver.errors import ServerError
 from zc.zkzopeserver.errors import StoppedAtOnce
 from zc.zkzopeserver.monitor import MonitorServer

@@ -11,14 +11,16 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
+from zope.server.settings import Option
+from zope.server.values import InvalidValue
+from zope.server.values import boolean
+from zope.server.values import line
+from zope.server.values import seconds
+from zope.server.values import shorten
+from zope.server.values import unknown_option
+
 from zc.zkzopeserver import options as server_options
-from zc.zkzopeserver.options import Bad
-from zc.zkzopeserver.options import Option
-from zc.zkzopeserver.options import boolean
-from zc.zkzopeserver.options import choice
-from zc.zkzopeserver.options import line
-from zc.zkzopeserver.options import seconds
-from zc.zkzopeserver.options import shorten
+from zc.zkzopeserver.options.values import choice
 from zc.zkzopeserver.recipe import values
 
 # Closer than this, a name that nobody knows is taken for a slip of the pen.
@@ -31,39 +33,39 @@ OWN: tuple[Option, ...] = (
            'the application: `egg:DIST#NAME` or `call:MODULE:FACTORY`'),
     Option('app-options', values.pairs, {},
            'options of the application, a `key = value` a line',
-           shown='none'),
+           default_label='none'),
     Option('filters', values.filters, [],
            'what requests pass before the application, in order: `egg:DIST'
            '#NAME`, or `egg:DIST#NAME SECTION` with a section for options',
-           shown='none'),
+           default_label='none'),
     Option('ini', values.verbatim, None,
            'instead of `app`: the application sections themselves, verbatim'),
     Option('global-options', values.pairs, {},
            'options for `[DEFAULT]` of the ini, a `key = value` a line',
-           shown='none'),
+           default_label='none'),
     Option('use-server', values.factory, None,
            'another paste server than ours: `egg:DIST#NAME`'),
     Option('server-options', values.pairs, {},
            'options of that other server, a `key = value` a line',
-           shown='none'),
+           default_label='none'),
     Option('deployment', line, None,
            'a section of zc.recipe.deployment, which says where files go and'
            ' who runs the server'),
     Option('instances', values.names, [],
            'names of several servers with options of their own, which are'
-           ' written as `NAME.OPTION`', shown='none'),
+           ' written as `NAME.OPTION`', default_label='none'),
     Option('zookeeper-auth', values.credential, None,
            '`digest USER:PASSWORD`, written to a file of its own (0600) for'
            ' `zookeeper_auth_file`'),
     Option('environment-vars', values.environment, {},
            'environment variables, `NAME VALUE` or `NAME=VALUE` a line',
-           shown='none'),
+           default_label='none'),
     Option('daemon', boolean, None,
            'whether `bin/NAME start` is wanted, which takes zdaemon',
-           shown='`true` without `systemd`'),
+           default_label='`true` without `systemd`'),
     Option('start-timeout', seconds(1, 86_400), None,
            'how long `bin/NAME start` waits, in seconds',
-           shown='what the script has'),
+           default_label='what the script has'),
     Option('on-change', line, None,
            'a command that runs when anything written has changed'),
     Option('systemd', values.flag_or_directory, False,
@@ -74,7 +76,7 @@ OWN: tuple[Option, ...] = (
            'the part of the ZooKeeper tree that the server needs, or a file'
            ' with it'),
     Option('eggs', values.paths, [], 'distributions of the application, one a'
-           ' line; those named by `egg:` are added', shown='none'),
+           ' line; those named by `egg:` are added', default_label='none'),
     Option('scripts', values.verbatim, None,
            'console scripts of the eggs to make too'),
     Option('interpreter', line, None,
@@ -82,14 +84,15 @@ OWN: tuple[Option, ...] = (
     Option('arguments', values.verbatim, None,
            'further arguments of the call in the start script'),
     Option('initialization', values.verbatim, '',
-           'Python code that the scripts run first', shown='none'),
+           'Python code that the scripts run first', default_label='none'),
     Option('extra-paths', values.paths, [],
-           'directories to put on the path, one a line', shown='none'),
+           'directories to put on the path, one a line', default_label='none'),
     Option('relative-paths', TRUTH, None,
            'whether scripts and ini stay valid when the buildout is moved',
-           shown='that of `[buildout]`'),
+           default_label='that of `[buildout]`'),
     Option('entry-points', values.verbatim, '',
-           'further scripts to make, `NAME=MODULE:FUNCTION`', shown='none'),
+           'further scripts to make, `NAME=MODULE:FUNCTION`',
+           default_label='none'),
     Option('dependent-scripts', TRUTH, 'false',
            'whether to make the scripts of the distributions that the eggs'
            ' need too'),
@@ -140,12 +143,12 @@ def check(raw: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
             continue
         try:
             found[option.name] = option.parse(raw[option.name])
-        except Bad as allowed:
+        except InvalidValue as allowed:
             problems.append(refusal(option.name, raw[option.name], allowed))
     return found, problems
 
 
-def refusal(name: str, value: str, allowed: Bad) -> str:
+def refusal(name: str, value: str, allowed: InvalidValue) -> str:
     """The sentence of a parser's refusal."""
     if str(allowed).startswith(('`', 'each ')):
         return f'option {name!r} takes {allowed}'
@@ -181,7 +184,7 @@ def name_problems(name: str) -> list[str]:
 
 def near_misses(names: Iterable[str], known: Mapping[str, Any]) -> list[str]:
     """Problems of the names that are nearly those known."""
-    return [server_options.unknown(name, {near: None}) for name in names
+    return [unknown_option(name, {near: None}) for name in names
             if name not in known and (near := _nearest(name, known))]
 
 
@@ -189,7 +192,7 @@ def _of_instance(name: str, key: str) -> Iterable[str]:
     if key in COMMON:
         yield f'option {name!r}: {key!r} is the same for all instances'
     elif key not in KNOWN:
-        yield server_options.unknown(
+        yield unknown_option(
             name, {name.removesuffix(key) + near: None}
             if (near := _nearest(key, KNOWN)) else KNOWN)
 

@@ -1,15 +1,15 @@
 """What the options of a buildout section may hold: a parser for each kind.
 
-As those of `zc.zkzopeserver.options`: text in, value out, `Bad` with what is
-allowed.
+Each takes text and returns the value it stands for, or raises InvalidValue,
+as those of `zc.zkzopeserver.options` do.
 """
 from __future__ import annotations
 
 import re
 import textwrap
 
-from zc.zkzopeserver.options import Bad
-from zc.zkzopeserver.options import boolean
+from zope.server.values import InvalidValue
+from zope.server.values import boolean
 
 FACTORY = (r'egg:[A-Za-z0-9][A-Za-z0-9._-]*(#[^\s#]+)?'
            r'|call:\w+(\.\w+)*:\w+(\.\w+)*')
@@ -19,7 +19,7 @@ def factory(value: str) -> str:
     """``egg:DIST#NAME`` or ``call:MODULE:FACTORY``, as PasteDeploy has it."""
     value = value.strip()
     if not re.fullmatch(FACTORY, value):
-        raise Bad('egg:DIST#NAME or call:MODULE:FACTORY')
+        raise InvalidValue('egg:DIST#NAME or call:MODULE:FACTORY')
     return value
 
 
@@ -37,7 +37,8 @@ def filters(value: str) -> list[tuple[str, str]]:
                 found.append((word, ''))
                 may_follow = True
             elif re.match('(egg|call):', word):
-                raise Bad(f'`egg:DIST#NAME [SECTION]` lines, not {word!r}')
+                raise InvalidValue(
+                    f'`egg:DIST#NAME [SECTION]` lines, not {word!r}')
             elif may_follow:
                 found[-1] = found[-1][0], word
                 may_follow = False
@@ -59,14 +60,15 @@ def pairs(value: str) -> dict[str, str]:
             if current is not None:
                 current.append(line)
             elif line.strip():
-                raise Bad(f'`key = value` lines, not {line.strip()!r}')
+                raise InvalidValue(
+                    f'`key = value` lines, not {line.strip()!r}')
         elif not line.startswith(('#', ';')):
             key, equals, first = (part.strip() for part in
                                   line.partition('='))
             if not equals or not key:
-                raise Bad(f'`key = value` lines, not {line!r}')
+                raise InvalidValue(f'`key = value` lines, not {line!r}')
             if key in found:
-                raise Bad(f'each key once, not {key!r} twice')
+                raise InvalidValue(f'each key once, not {key!r} twice')
             current = found[key] = [first]
     return {key: _joined(lines) for key, lines in found.items()}
 
@@ -91,9 +93,10 @@ def environment(value: str) -> dict[str, str]:
         match = re.fullmatch(
             r'([A-Za-z_][A-Za-z0-9_]*)(?:\s*=\s*|\s+|$)(.*)', line)
         if not match or '\0' in line:
-            raise Bad(f'`NAME VALUE` or `NAME=VALUE` lines, not {line!r}')
+            raise InvalidValue(
+                f'`NAME VALUE` or `NAME=VALUE` lines, not {line!r}')
         if match[1] in found:
-            raise Bad(f'each name once, not {match[1]!r} twice')
+            raise InvalidValue(f'each name once, not {match[1]!r} twice')
         found[match[1]] = match[2]
     return found
 
@@ -101,7 +104,7 @@ def environment(value: str) -> dict[str, str]:
 def verbatim(value: str) -> str:
     """Text that is used as it is."""
     if not value.strip():
-        raise Bad('some text')
+        raise InvalidValue('some text')
     return value
 
 
@@ -110,11 +113,11 @@ def names(value: str) -> list[str]:
     found = value.split()
     for name in found:
         if not re.fullmatch(r'[A-Za-z0-9_][A-Za-z0-9_-]*', name):
-            raise Bad('names of letters, digits, - and _')
+            raise InvalidValue('names of letters, digits, - and _')
         if found.count(name) > 1:
-            raise Bad(f'each name once, not {name!r} twice')
+            raise InvalidValue(f'each name once, not {name!r} twice')
     if not found:
-        raise Bad('names of letters, digits, - and _')
+        raise InvalidValue('names of letters, digits, - and _')
     return found
 
 
@@ -122,7 +125,7 @@ def credential(value: str) -> str:
     """What a file for `zookeeper_auth_file` holds; never quoted in errors."""
     value = value.strip()
     if not re.fullmatch(r'digest [^\s:]+:\S+', value):
-        raise Bad('`digest USER:PASSWORD`')
+        raise InvalidValue('`digest USER:PASSWORD`')
     return value
 
 
@@ -133,18 +136,19 @@ def flag_or_directory(value: str) -> bool | str:
         return value
     try:
         return boolean(value)
-    except Bad:
-        raise Bad('true, false or the absolute path of a directory') from None
+    except InvalidValue:
+        raise InvalidValue(
+            'true, false or the absolute path of a directory') from None
 
 
 def flag_or_text(value: str) -> bool | str:
     """true, false or text of several words."""
     try:
         return boolean(value)
-    except Bad:
+    except InvalidValue:
         if len(value.split()) > 1 or '\n' in value:
             return value
-    raise Bad('true, false or the directives themselves')
+    raise InvalidValue('true, false or the directives themselves')
 
 
 def paths(value: str) -> list[str]:
