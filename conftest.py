@@ -1,34 +1,70 @@
-"""Fixtures for the tests of all three distributions."""
+"""What holds for the tests of all four distributions."""
 import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
 
 pytest_plugins = ['zc.zk.testing.fixtures']
 
+# Processes that run the tests, unless there are fewer files.  Three for each
+# of two cores: most tests wait for another process most of the time.
+PROCESSES = 6
+
 # Python processes that tests start have what the tests have: bin/test has its
 # eggs from its own sys.path.  Tests of generated scripts take it away again.
 os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, sys.path))
 
-# A shell has what runs in the background ignore Ctrl-C, and so would the
+# Tests start hundreds of Python processes.  Where the environment keeps them
+# from writing bytecode beside the sources, pytest's cache has it.
+if sys.dont_write_bytecode:
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(
+        Path(__file__).with_name('.pytest_cache') / 'bytecode')
+    os.environ['PYTHONPYCACHEPREFIX'] = sys.pycache_prefix
+    os.environ.pop('PYTHONDONTWRITEBYTECODE', None)
+
+# A shell makes a background process ignore Ctrl-C, and so would do the
 # processes that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# No test depends on a time: on a machine that stalls an example takes long
-# that never does elsewhere.  Here, as this file is read whichever tests are
-# run, and by ours alone.  The rest is as hypothesis has it, in CI as well.
+# No example has a time limit: a busy machine would exceed it.  The profile is
+# loaded here as pytest reads this file whichever tests are run.
 hypothesis.settings.register_profile(
     'no times', deadline=None,
     suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile('no times')
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Return how many processes run the tests, for `-n auto`.
+
+    0 means this process: for single tests, and for one file, as more
+    processes take longer to start than most files take.
+    """
+    if config.option.collectonly or config.option.capture == 'no':
+        return 0
+    if any('::' in argument for argument in config.args):
+        return 0
+    files = {file for argument in config.args
+             for file in _test_files(config.invocation_params.dir / argument)}
+    return min(PROCESSES, len(files)) if len(files) > 1 else 0
+
+
+def _test_files(path: Path) -> Iterator[Path]:
+    if path.is_dir():
+        yield from path.rglob('test_*.py')
+    else:
+        yield path
+
+
 @pytest.fixture(autouse=True)
-def unchanged_logging():
-    """What a test sets up of the process's logging goes with it."""
+def unchanged_logging() -> Iterator[None]:
+    """Restore the levels and the handlers of the process's loggers."""
     loggers = [logging.getLogger(name)
                for name in (None, 'kazoo', 'zc', 'zope')]
     before = [(logger.level, list(logger.handlers)) for logger in loggers]

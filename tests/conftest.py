@@ -1,6 +1,8 @@
 """Fixtures that several tests of zc.zkzopeserver need."""
+import tempfile
 from collections.abc import Callable
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from kazoo.client import KazooClient
@@ -34,3 +36,14 @@ def embedded_tree(embedded: Chroot, client: Callable) -> KazooClient:
     tree = client(embedded)
     tree.ensure_path(PATH)
     return tree
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """Yield a folder whose path is shorter than that of `tmp_path`.
+
+    The path of a Unix socket has at most 107 bytes (unix(7)), and zdaemon
+    appends a few.
+    """
+    with tempfile.TemporaryDirectory(prefix='zk') as folder:
+        yield Path(folder)

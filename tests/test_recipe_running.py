@@ -60,10 +60,10 @@ extra-paths =
 
 
 @pytest.fixture
-def sandbox(tmp_path):
-    (tmp_path / 'b').mkdir()
-    store = Store(tmp_path / 'store')
-    yield Sandbox(tmp_path / 'b', store)
+def sandbox(short_path):
+    (short_path / 'b').mkdir()
+    store = Store(short_path / 'store')
+    yield Sandbox(short_path / 'b', store)
     store.close()
 
 

@@ -5,6 +5,7 @@ Use them with ``pytest_plugins = ['zc.zk.testing.fixtures']`` in the top
 embedded server and on a real one.
 """
 import os
+import sys
 from collections.abc import Callable
 from collections.abc import Iterator
 from functools import cache
@@ -215,6 +216,12 @@ def _needs_apache(item: pytest.Item) -> bool:
 
 
 def _say(config: pytest.Config, line: str) -> None:
-    reporter = config.pluginmanager.get_plugin('terminalreporter')
-    if reporter is not None:
-        reporter.write_line(line)
+    """Write a line to the terminal, from a process of pytest-xdist as well.
+
+    The first of these speaks for all.
+    """
+    if getattr(config, 'workerinput', {}).get('workerid', 'gw0') != 'gw0':
+        return
+    manager = config.pluginmanager.get_plugin('capturemanager')
+    with manager.global_and_fixture_disabled():
+        print(line, file=sys.stderr, flush=True)
