@@ -1,6 +1,7 @@
-"""Fixtures of all tests here: nothing may be left over by any of them."""
+"""Fixtures of all tests of zc.monitor; no test may leave anything over."""
 import os
 import threading
+from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,25 +17,41 @@ FDS = Path('/proc/self/fd')
 
 
 def fd_count() -> int:
-    """Return how many files are open, or 0 where that can't be known."""
+    """Return the number of open files, 0 on systems that do not list them."""
     return len(os.listdir(FDS)) if FDS.exists() else 0
+
+
+def commands() -> dict[str, Callable]:
+    """Return the registered commands by name."""
+    return dict(getUtilitiesFor(IMonitorPlugin))
+
+
+def unregister_commands() -> None:
+    """Remove all registered commands."""
+    for name in commands():
+        getGlobalSiteManager().unregisterUtility(None, IMonitorPlugin, name)
 
 
 @pytest.fixture(autouse=True)
 def no_leftovers() -> Iterator[None]:
-    """See that threads, files and commands are as they were before."""
+    """Begin without commands; threads, files and commands end as they began.
+
+    Tests of other distributions in the same process may have left commands.
+    """
+    before = commands()
+    unregister_commands()
     threads, fds = set(threading.enumerate()), fd_count()
     yield
     wait_for(lambda: not set(threading.enumerate()) - threads)
     wait_for(lambda: fd_count() <= fds)
-    for name, command in list(getUtilitiesFor(IMonitorPlugin)):
-        getGlobalSiteManager().unregisterUtility(
-            command, IMonitorPlugin, name)
+    unregister_commands()
+    for name, command in before.items():
+        zc.monitor.register(command, name)
 
 
 @pytest.fixture
 def listener(no_leftovers: None) -> Iterator[zc.monitor.Listener]:
-    """A listener on loopback, with the basic commands."""
+    """Yield a listener on the loopback address, with the basic commands."""
     zc.monitor.register_basics()
     with zc.monitor.Listener(('127.0.0.1', 0)) as listener:
         yield listener
@@ -42,7 +59,7 @@ def listener(no_leftovers: None) -> Iterator[zc.monitor.Listener]:
 
 @pytest.fixture
 def release(no_leftovers: None) -> Iterator[Release]:
-    """A command `hang`, and the means to let it go."""
+    """Register a command `hang`; yield what ends its calls."""
     release = Release()
     zc.monitor.register(release.hang, 'hang')
     yield release
