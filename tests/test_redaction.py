@@ -7,8 +7,8 @@ import pytest
 from zc.zkzopeserver.redaction import MASK
 from zc.zkzopeserver.redaction import has_secret
 from zc.zkzopeserver.redaction import is_secret
-from zc.zkzopeserver.redaction import masked
-from zc.zkzopeserver.redaction import masked_text
+from zc.zkzopeserver.redaction import redact
+from zc.zkzopeserver.redaction import redact_text
 
 
 @pytest.mark.parametrize('name', [
@@ -17,14 +17,14 @@ from zc.zkzopeserver.redaction import masked_text
     'signing.key', 'key', 'beaker.session.key', 'auth', 'proxy-auth',
     'aws_credentials'])
 def test_names_of_secrets(name):
-    assert masked(name, 'hunter2') == MASK
+    assert redact(name, 'hunter2') == MASK
 
 
 @pytest.mark.parametrize('name', [
     'zookeeper_key', 'zookeeper_auth_file', 'keyring', 'author', 'monkey',
     'path', 'keys_per_page'])
 def test_names_that_are_not(name):
-    assert masked(name, '/etc/x') == '/etc/x'
+    assert redact(name, '/etc/x') == '/etc/x'
 
 
 @pytest.mark.parametrize('value, shown', [
@@ -63,11 +63,11 @@ def test_names_that_are_not(name):
      '%(__empty__)s  x y'),
 ])
 def test_credentials_in_values(value, shown):
-    assert masked('dsn', value) == shown
+    assert redact('dsn', value) == shown
 
 
-def test_nothing_is_not_masked():
-    assert masked('password', '') == ''
+def test_nothing_is_not_redacted():
+    assert redact('password', '') == ''
 
 
 def test_what_holds_a_secret():
@@ -103,7 +103,7 @@ def test_what_holds_a_secret():
     ('[app:main]\nuse = egg:shop', '[app:main]\nuse = egg:shop'),
 ])
 def test_texts(text, shown):
-    assert masked_text(text, '(gone)') == shown
+    assert redact_text(text, '(gone)') == shown
 
 
 @pytest.mark.parametrize('piece', [
@@ -112,8 +112,8 @@ def test_hostile_texts_take_time_in_proportion(piece):
     """With the square of the length, it would be many minutes."""
     subprocess.run(
         [sys.executable, '-c', 'import sys\n'
-         'from zc.zkzopeserver.redaction import masked\n'
+         'from zc.zkzopeserver.redaction import redact\n'
          'text = sys.argv[1] * 500_000\n'
          'for text in text, text + "\\n":\n'
-         '    masked("x", text)', piece],
+         '    redact("x", text)', piece],
         env={'PYTHONPATH': ':'.join(sys.path)}, timeout=200, check=True)

@@ -46,7 +46,7 @@ PATHS = 'zookeeper_auth_file', 'zookeeper_key'
 
 def is_secret(name: str, value: str) -> bool:
     """Whether an option holds a secret, by its name or by its value."""
-    return masked(name, value) != value
+    return redact(name, value) != value
 
 
 def has_secret(values: Mapping[str, str]) -> bool:
@@ -54,7 +54,7 @@ def has_secret(values: Mapping[str, str]) -> bool:
     return any(is_secret(name, value) for name, value in values.items())
 
 
-def masked(name: str, value: str, mask: str = MASK) -> str:
+def redact(name: str, value: str, mask: str = MASK) -> str:
     """The value of an option, without what looks like a secret.
 
     By the option's name, or in the value: a URL, a DSN or a dict with a
@@ -65,11 +65,11 @@ def masked(name: str, value: str, mask: str = MASK) -> str:
     if _is_secret_name(name):
         return mask
     if '\n' in value:
-        return masked_text(value, mask)
+        return redact_text(value, mask)
     return _without_pairs(_without_users(value, mask), mask)
 
 
-def masked_text(text: str, mask: str = MASK) -> str:
+def redact_text(text: str, mask: str = MASK) -> str:
     """Lines of ``NAME = VALUE``, without what looks like a secret.
 
     Lines that are indented belong to the value of the line before, also
@@ -86,7 +86,7 @@ def masked_text(text: str, mask: str = MASK) -> str:
                 continue
             if not is_comment:
                 hidden = None
-        lines.append(_masked_line(line, mask))
+        lines.append(_redact_line(line, mask))
         match = _entry(line)
         if match and _is_hidden(match[2].strip('"\'')) and not is_comment:
             hidden = indent
@@ -97,14 +97,14 @@ def _is_hidden(name: str) -> bool:
     return bool(name not in PATHS and _is_secret_name(name))
 
 
-def _masked_line(line: str, mask: str) -> str:
+def _redact_line(line: str, mask: str) -> str:
     match = _entry(line)
     # Behind a comment sign, words are prose unless they are an assignment.
     if not match or not match[3].strip() and match[1].strip(' \t').endswith(
             _COMMENTS):
-        return masked('', line, mask)
+        return redact('', line, mask)
     start = line[:match.start(4)]
-    return start + masked(match[2].strip('"\''), match[4], mask)
+    return start + redact(match[2].strip('"\''), match[4], mask)
 
 
 def _without_users(text: str, mask: str) -> str:

@@ -116,7 +116,7 @@ class Recipe:
         for name, value in self.raw.items():
             if name.endswith('zookeeper-auth'):
                 options[name] = NOT_KEPT
-            elif (kept := redaction.masked_text(value, NOT_KEPT)) != value:
+            elif (kept := redaction.redact_text(value, NOT_KEPT)) != value:
                 options[name] = kept
 
     def _paths(self) -> Iterator[str]:

@@ -65,7 +65,7 @@ class ServerInstance:
         """Whether the ini holds what not everybody may read."""
         # Of the values, not of the text: that has them escaped.
         own = self.values['ini'] or ''
-        return redaction.masked_text(own) != own or any(
+        return redaction.redact_text(own) != own or any(
             redaction.has_secret(values) for _, values in self.sections())
 
     @property

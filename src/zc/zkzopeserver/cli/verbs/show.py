@@ -14,7 +14,7 @@ from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.settings import take_over
 from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.errors import StartError
-from zc.zkzopeserver.redaction import masked
+from zc.zkzopeserver.redaction import redact
 
 DESCRIPTION = """\
 Show the options of the server that are in effect, and where each comes from
@@ -47,7 +47,7 @@ def run(instance: Instance, arguments: argparse.Namespace) -> int:
         take_over(instance)
     ini = Ini(instance.ini, instance.overrides)
     options, files = effective(ini, instance, given), process_files(instance)
-    others = {name: {key: masked(key, value)
+    others = {name: {key: redact(key, value)
                      for key, value in values.items()}
               for name, values in ini.sections().items()
               if not name.startswith('server:')}
@@ -72,7 +72,7 @@ def effective(ini: Ini, instance: Instance, given: set[str]) -> Values:
     for name, value in ini.options.items():
         origin = (COMMAND_LINE if name in given else
                   STARTED if name in instance.overrides else INI)
-        found[name] = masked(name, value.strip()), origin
+        found[name] = redact(name, value.strip()), origin
     return found
 
 
