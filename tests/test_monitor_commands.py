@@ -165,7 +165,7 @@ def test_a_service_takes_only_its_own_commands_away(zookeeper, tree):
     one.stop()
     for command in ('status', 'threads', 'loglevel'):
         assert not zc.monitor.ask(
-            other.monitor.address, command).startswith('Invalid')
+            other.parts.monitor.address, command).startswith('Invalid')
     other.stop()
     assert not {'status', 'threads', 'drain'} & set(registry.names())
 

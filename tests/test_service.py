@@ -49,7 +49,7 @@ def test_who_has_seen_the_node_is_served_though_we_have_not_heard_of_it(
 def test_who_was_never_to_be_seen_stops_at_once(zookeeper, client):
     service = make_service(zookeeper, deregister_wait='60', wait='serve')
     service.start()  # there is no such path
-    wait_for(lambda: service.registration._zk)
+    wait_for(lambda: service.parts.registration.is_connected)
     began = time.monotonic()
     service.stop()
     assert time.monotonic() - began < 30

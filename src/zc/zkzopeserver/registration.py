@@ -1,7 +1,7 @@
-"""Our node in ZooKeeper: connect, register, keep, withdraw.
+"""The node of a service in ZooKeeper: connect, register, keep, withdraw.
 
-Only this module imports zc.zk, which keeps the node true while we serve;
-ZooKeeper's own errors are kazoo's there too.
+zc.zk keeps the node as it should be while the server serves.  The errors that
+ZooKeeper answers are kazoo's in zc.zk, and therefore here.
 """
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ RETRY_S = 1
 REPORT_S = 60
 
 
-class Registration:
-    """The registration of one server.
+class ServiceRegistration:
+    """The registration of one service.
 
     The constructor reads what the options name (a file of credentials,
-    certificates, an interface) and raises ConfigurationError for what is not
-    usable; `register` connects.
+    certificates, an interface), and raises ConfigurationError for what is not
+    usable.  `register` connects; it runs in the announcer's thread, and
+    `withdraw` and `close` in the thread that stops the service.
     """
 
     def __init__(self, options: Options) -> None:
@@ -44,44 +45,46 @@ class Registration:
             check_readable(name, getattr(options, name))
         check_tls(options)
         addresses.check_advertise(options.advertise)
+        # Guards the hand-over from `register` to `withdraw` and `close`.
+        self._lock = threading.Lock()
+        # None until `register` has connected, and until it has registered.
         self._zk: zc.zk.ZooKeeper | None = None
         self._node: zc.zk.Registration | None = None
-        # Guards the hand-over from `register`, in the announcer's thread, to
-        # `withdraw` and `close`, in the thread that stops.
-        self._lock = threading.Lock()
         self._withdrawn = False
         self._closed = False
-        #: Whether clients may have seen our nodes, even where we have not yet
-        #: heard that they were created.
+        #: Whether clients may have seen the nodes.  ZooKeeper may have created
+        #: them before its answer arrives here.
         self.may_be_known = False
 
     def register(self, address: tuple[str, int],
                  monitor: tuple[str, int] | str | None,
                  stopping: threading.Event) -> bool:
-        """Create the node for the server at `address`, (host, port).
+        """Create the node of the server at `address`, (host, port).
 
-        True when it is there; False when `stopping` was set meanwhile.
-        RegistrationError, unless the option `wait` says to go on trying, when
-        ZooKeeper cannot be reached, or refuses the node.  `close` from
-        another thread ends it.
+        Return True once the node is there, False when `stopping` was set
+        meanwhile.  Raise RegistrationError when ZooKeeper cannot be reached,
+        or refuses the node, unless the option `wait` says to go on trying.
+        `close` from another thread ends it.
         """
         try:
             return self._register(address, monitor, stopping)
         except Exception:
             if stopping.is_set():
-                return False  # closed under us, as a stop has it
+                return False  # the stop has closed the session
             raise
 
     def _register(self, address: tuple[str, int],
                   monitor: tuple[str, int] | str | None,
                   stopping: threading.Event) -> bool:
-        self._connect(stopping)
+        zk = self._connect(stopping)
+        if zk is None:
+            return False
         report_at = time.monotonic()
         while not stopping.is_set():
             try:
-                return self._create(address, monitor)
-            except (ZookeeperError, zc.zk.LinkLoop) as reason:
-                problem = self._problem(reason)
+                return self._create(zk, address, monitor)
+            except (ZookeeperError, zc.zk.LinkLoop) as error:
+                problem = self._problem(error)
             if self._options.wait == 'fail':
                 raise RegistrationError(problem)
             if time.monotonic() >= report_at:
@@ -90,7 +93,9 @@ class Registration:
             stopping.wait(RETRY_S)
         return False
 
-    def _connect(self, stopping: threading.Event) -> None:
+    def _connect(self, stopping: threading.Event) -> zc.zk.ZooKeeper | None:
+        """Return a connected client; None when `stopping` was set meanwhile.
+        """
         options = self._options
         wait = options.wait != 'fail' and (lambda: not stopping.is_set())
         try:
@@ -98,18 +103,19 @@ class Registration:
                 options.zookeeper, options.session_timeout_s, wait,
                 auth=self._auth, ca=options.zookeeper_ca,
                 cert=options.zookeeper_cert, key=options.zookeeper_key)
-        except zc.zk.FailedConnect as reason:
+        except zc.zk.FailedConnect as error:
             if not stopping.is_set():
                 raise RegistrationError(
-                    f"option 'zookeeper': {reason}") from None
-            return
+                    f"option 'zookeeper': {error}") from None
+            return None
         with self._lock:
             self._zk = zk
             closed = self._closed
         if closed:
             zk.close()
+        return zk
 
-    def _create(self, address: tuple[str, int],
+    def _create(self, zk: zc.zk.ZooKeeper, address: tuple[str, int],
                 monitor: tuple[str, int] | str | None) -> bool:
         options = self._options
         address = addresses.advertised_address(
@@ -121,7 +127,7 @@ class Registration:
                else zc.zk.READ_ACL_UNSAFE)
         self.may_be_known = True
         try:
-            node = self._zk.register(options.path, address, acl, **properties)
+            node = zk.register(options.path, address, acl, **properties)
         except (ZookeeperError, zc.zk.LinkLoop):
             self.may_be_known = False  # ZooKeeper has refused
             raise
@@ -134,31 +140,36 @@ class Registration:
             return False
         return True
 
-    def _problem(self, reason: Exception) -> str:
-        """Why there is no node: a line for the operator."""
+    def _problem(self, error: Exception) -> str:
+        """Return why there is no node: a line for the operator."""
         options = self._options
-        if isinstance(reason, zc.zk.LinkLoop):
-            return f"option 'path': {reason}"
+        if isinstance(error, zc.zk.LinkLoop):
+            return f"option 'path': {error}"
         zookeeper = f'in the ZooKeeper at {options.zookeeper}'
         where = f'{options.path} {zookeeper}'
-        if isinstance(reason, zc.zk.NoNodeError):
-            # It names the node that is missing, and links that led there.
-            missing = str(reason) or options.path
+        if isinstance(error, zc.zk.NoNodeError):
+            # The text is the missing node, and the links that led there.
+            missing = str(error) or options.path
             return (f"option 'path': there is no {missing} {zookeeper}; put it"
                     ' into a tree'
                     ' file and import that with'
                     f' zookeeper_import {options.zookeeper} FILE')
-        if isinstance(reason, NoAuthError):
+        if isinstance(error, NoAuthError):
             return (f"option 'path': not allowed to register at {where}:"
-                    f' {reason}').removesuffix(': ')
+                    f' {error}').removesuffix(': ')
         return (f"option 'path': cannot register at {where}:"
-                f' {type(reason).__name__}')
+                f' {type(error).__name__}')
 
     # Readable from any thread.
 
     @property
+    def is_connected(self) -> bool:
+        """Whether `register` has connected to ZooKeeper."""
+        return self._zk is not None
+
+    @property
     def paths(self) -> tuple[str, ...]:
-        """The paths of our nodes; none before they were registered."""
+        """The paths of the nodes; empty before they were registered."""
         return self._node.paths if self._node else ()
 
     @property
@@ -168,12 +179,12 @@ class Registration:
 
     @property
     def reregistered(self) -> int:
-        """How often the nodes have been created again."""
+        """The number of times that the nodes were created again."""
         return self._node.reregistered if self._node else 0
 
     @property
     def last_error(self) -> str | None:
-        """The last thing that went wrong with the nodes."""
+        """The last thing that went wrong with the nodes; None for nothing."""
         return self._node.last_error if self._node else None
 
     # Stop.
@@ -196,7 +207,7 @@ class Registration:
             node.restore()
 
     def close(self) -> None:
-        """End the session; what is left of our nodes goes with it."""
+        """End the session; nodes that are left go with it."""
         with self._lock:
             self._closed = True
             zk = self._zk
@@ -205,17 +216,17 @@ class Registration:
 
 
 def offer_servers() -> None:
-    """Give the monitor servers of the process zc.zk's command ``servers``."""
+    """Add zc.zk's command ``servers`` to the monitors of this process."""
     from zc.zk import monitor
     monitor.register()
 
 
 def monitor_property(monitor: tuple[str, int] | str,
                      address: tuple[str, int]) -> str:
-    """The node's `monitor` property: HOST:PORT, or a unix socket's path.
+    """Return the node's `monitor`: ``HOST:PORT``, or a unix socket's path.
 
-    A monitor that listens on all interfaces is reached at the host of the
-    server, or at the first of those that an empty host stands for.
+    For a monitor that listens on all interfaces the host is the server's, or
+    the first of the hosts that an empty one stands for.
     """
     if isinstance(monitor, str):
         return os.path.abspath(monitor)
@@ -226,34 +237,35 @@ def monitor_property(monitor: tuple[str, int] | str,
 
 
 def check_readable(name: str, path: str | None) -> None:
-    """ConfigurationError when an option's file cannot be read."""
+    """Raise ConfigurationError when the file of an option cannot be read."""
     if path is not None:
         try:
             with open(path, 'rb'):
                 pass
-        except OSError as reason:
+        except OSError as error:
             raise ConfigurationError(
                 f'option {name!r}: cannot read {path}:'
-                f' {reason.strerror}') from None
+                f' {error.strerror}') from None
 
 
 def check_tls(options: Options) -> None:
-    """ConfigurationError when the files for TLS hold something else."""
+    """Raise ConfigurationError when the files for TLS hold something else."""
     files = (options.zookeeper_ca, options.zookeeper_cert,
              options.zookeeper_key)
     if any(files):
         try:
             zc.zk.connection.client.tls_context(*files)
-        except ValueError as reason:
+        except ValueError as error:
             raise ConfigurationError(
                 "options 'zookeeper_ca', 'zookeeper_cert', 'zookeeper_key':"
-                f' {reason}') from None
+                f' {error}') from None
 
 
 def read_auth_file(path: str | None) -> list[tuple[str, str]] | None:
-    """``[('digest', 'USER:PASSWORD')]`` from a file that only we can read.
+    """Return ``[('digest', 'USER:PASSWORD')]`` of a file, None for no file.
 
-    Its credentials are named in no message.
+    Raise ConfigurationError for a file that other users can read, or that
+    holds anything else.  No message contains the credentials.
     """
     if path is None:
         return None
@@ -262,9 +274,9 @@ def read_auth_file(path: str | None) -> list[tuple[str, str]] | None:
         with open(path, encoding='utf-8') as file:
             mode = os.fstat(file.fileno()).st_mode
             text = file.read(4096)
-    except OSError as reason:
+    except OSError as error:
         raise ConfigurationError(
-            f'{where}cannot read {path}: {reason.strerror}') from None
+            f'{where}cannot read {path}: {error.strerror}') from None
     except UnicodeDecodeError:
         raise ConfigurationError(f'{where}{path} is not UTF-8 text') from None
     if stat.S_IMODE(mode) & 0o077:

@@ -31,7 +31,7 @@ from zc.zkzopeserver.monitor import MonitorServer
 from zc.zkzopeserver.monitor import commands
 from zc.zkzopeserver.options import BY_NAME
 from zc.zkzopeserver.options import Options
-from zc.zkzopeserver.registration import Registration
+from zc.zkzopeserver.registration import ServiceRegistration
 from zc.zkzopeserver.registration import offer_servers
 
 logger = logging.getLogger('zc.zkzopeserver.service')
@@ -44,6 +44,19 @@ LOOK_S = 0.25
 ANNOUNCER_S = 1.0
 
 
+class Parts:
+    """What the start of a service has made.
+
+    `monitor` is None until it listens, and without the option.
+    """
+
+    def __init__(self, server: Server,
+                 registration: ServiceRegistration) -> None:
+        self.server = server
+        self.registration = registration
+        self.monitor: MonitorServer | None = None
+
+
 class Service:
     """A server, its monitor and its registration, started and stopped.
 
@@ -53,20 +66,21 @@ class Service:
     nothing, also when `start` failed half-way.  `run` does the three.
 
     `registered` is set once the node is in ZooKeeper, and `on_registered` is
-    called then, in a thread of the service's.
+    called then, in a thread of the service.  `stopped` is set after the stop.
     """
 
     def __init__(self, options: Options, application: Any,
                  on_registered: Callable[[], None] = lambda: None) -> None:
         self.options = options
         self.application = application
-        self.on_registered = on_registered
         self.registered = threading.Event()
         self.stopped = threading.Event()
-        self.server: Server | None = None
-        self.monitor: MonitorServer | None = None
-        self.registration: Registration | None = None
-        self._announcer: threading.Thread | None = None
+        self._on_registered = on_registered
+        # None until the server listens.
+        self._made: Parts | None = None
+        self._announcer = threading.Thread(
+            target=self._announce, name='zc.zkzopeserver.announce',
+            daemon=True)
         self._stopping = threading.Event()
         self._is_forced = False
         self._forced: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -78,7 +92,7 @@ class Service:
     def run(self) -> None:
         """Start, wait for a request to stop, and stop.
 
-        Raises StoppedAtOnce after a `force_exit`, when it has stopped.
+        Raise StoppedAtOnce after a `force_exit`, when it has stopped.
         """
         try:
             self.start()
@@ -88,21 +102,31 @@ class Service:
         if self._is_forced:
             raise StoppedAtOnce('stopped at once, as asked a second time')
 
+    @property
+    def parts(self) -> Parts:
+        """The parts of a service that was started; RuntimeError before."""
+        if self._made is None:
+            raise RuntimeError('the service is not started')
+        return self._made
+
     # Start.
 
     def start(self) -> None:
         """Serve, and begin to register in a thread of its own."""
         logconfig.configure(self.options.loggers)
-        self.registration = Registration(self.options)
-        self.server = self._listen()
-        self._start_monitor()
-        self.server.start()
-        logger.info('serving on %s', format_address(self.server.address))
-        self._announcer = threading.Thread(
-            target=self._announce, name='zc.zkzopeserver.announce',
-            daemon=True)
+        registration = ServiceRegistration(self.options)
+        parts = self._made = Parts(self._listen(), registration)
+        if self.options.monitor_server is not None:
+            parts.monitor = MonitorServer(self.options.monitor_server,
+                                          commands(self))
+            offer_servers()
+        parts.server.start()
+        logger.info('serving on %s', format_address(parts.server.address))
         self._announcer.start()
-        self._start_watchdog()
+        interval_s = systemd.watchdog_interval_s()
+        if interval_s is not None:
+            self._call_in_loop(partial(systemd.notify, 'WATCHDOG=1'),
+                               interval_s, 'zc.zkzopeserver.watchdog')
 
     def _listen(self) -> Server:
         options = self.options
@@ -119,28 +143,19 @@ class Service:
         except CannotServe as error:
             raise ServerError(str(error)) from None
 
-    def _start_monitor(self) -> None:
-        if self.options.monitor_server is None:
-            return
-        self.monitor = MonitorServer(self.options.monitor_server,
-                                     commands(self))
-        offer_servers()
+    def _call_in_loop(self, function: Callable[[], object], interval_s: float,
+                      name: str) -> None:
+        """Have the serving loop call `function` at an interval.
 
-    def _start_watchdog(self) -> None:
-        """Have the serving loop tell systemd that it goes round, if asked.
-
-        A thread only asks it to: a loop that hangs does not answer.
+        A thread only asks the loop to: a loop that hangs calls nothing.
         """
-        interval_s = systemd.watchdog_interval_s()
-        if interval_s is None:
-            return
-
         def ask() -> None:
             while not self.stopped.wait(interval_s):
-                self.server.call(partial(systemd.notify, 'WATCHDOG=1'))
+                self.parts.server.call(function)
 
-        threading.Thread(target=ask, name='zc.zkzopeserver.workers.watchdog',
-                         daemon=True).start()
+        threading.Thread(target=ask, name=name, daemon=True).start()
+
+    # The announcer: the thread that registers.
 
     def _announce(self) -> None:
         """Register once ready; what goes wrong is for `wait` to raise."""
@@ -149,72 +164,83 @@ class Service:
                 return
             if self.options.wait == 'serve':
                 # To serve is enough; ZooKeeper may be away for long.
-                systemd.notify('READY=1')
+                self._tell_serving()
             if self._register():
                 self.registered.set()
-                self.on_registered()
-                systemd.notify('READY=1')
-        except BaseException as reason:  # noqa: BLE001 (a thread's edge)
-            self._messages.put(reason)
+                self._tell_registered()
+        except BaseException as error:  # noqa: BLE001 (a thread's edge)
+            self._messages.put(error)
 
     def _is_ready(self) -> bool:
         options = self.options
         if options.ready is None:
             return True
-        # Imported by those who ask: an HTTP client is not a small thing.
+        # Imported here: most servers do not need an HTTP client.
         from zc.zkzopeserver import readiness
         return readiness.wait_until_ready(
-            self.server.address, options.ready, options.ready_timeout,
+            self.parts.server.address, options.ready, options.ready_timeout,
             self._stopping)
 
     def _register(self) -> bool:
-        monitor = self.monitor and self.monitor.address
-        return self.registration.register(
-            self.server.address, monitor, self._stopping)
+        parts = self.parts
+        monitor = None if parts.monitor is None else parts.monitor.address
+        return parts.registration.register(parts.server.address, monitor,
+                                           self._stopping)
+
+    def _tell_serving(self) -> None:
+        systemd.notify('READY=1')
+
+    def _tell_registered(self) -> None:
+        self._on_registered()
+        systemd.notify('READY=1')
 
     def wait(self) -> None:
-        """Until a request to stop; raises what ended the announcer."""
+        """Wait for a request to stop; raise what ended the announcer."""
         while True:
             with contextlib.suppress(queue.Empty):
-                reason = self._messages.get(timeout=LOOK_S)
+                error = self._messages.get(timeout=LOOK_S)
                 break
-        if reason is not None:
-            raise reason
+        if error is not None:
+            raise error
 
     # For operators, from any thread.
 
     def status(self) -> dict[str, Any]:
-        """What the service is doing; times in seconds, counts of requests.
-        """
-        serving = self.server.statistics()
-        found = {'state': self.registration.state,
-                 'nodes': self.registration.paths,
-                 'reregistered': self.registration.reregistered,
-                 'last_error': self.registration.last_error,
-                 'address': format_address(self.server.address),
-                 'pid': os.getpid(),
-                 'uptime': round(time.time() - serving.started, 1),
-                 'threads': self.options.threads}
-        return found | {
+        """Return what the service is doing, by name; times in seconds."""
+        server, registration = self.parts.server, self.parts.registration
+        serving = server.statistics()
+        return {'state': registration.state,
+                'nodes': registration.paths,
+                'reregistered': registration.reregistered,
+                'last_error': registration.last_error,
+                'address': format_address(server.address),
+                'pid': os.getpid(),
+                'uptime': round(time.time() - serving.started, 1),
+                'threads': self.options.threads} | {
             name: getattr(serving, name) for name in (
                 'requests', 'in_flight', 'queued', 'busy_threads',
                 'connections')}
 
     def withdraw(self) -> None:
         """Take the server out of ZooKeeper; it goes on serving."""
-        self.registration.withdraw()
+        self.parts.registration.withdraw()
 
     def restore(self) -> None:
         """Put the server back after a `withdraw`."""
-        self.registration.restore()
+        self.parts.registration.restore()
+
+    def reopen_logs(self) -> None:
+        """Open the server's log of requests anew."""
+        if self._made is not None:
+            self._made.server.reopen_logs()
 
     # Stop.
 
     def request_stop(self) -> None:
-        """Ask for the stop, as often as you like; safe in signal handlers.
+        """Ask for the stop; may be called again; safe in signal handlers.
         """
-        # No locks: a handler may interrupt this very thread in one of them,
-        # even in another handler.  A SimpleQueue is made for that.
+        # No locks: a handler may interrupt this very thread while it holds
+        # one, even in another handler.  A SimpleQueue is reentrant.
         self._messages.put(None)
 
     def force_exit(self) -> None:
@@ -224,79 +250,71 @@ class Service:
         self._forced.put(None)
         self.request_stop()
 
-    def reopen_logs(self) -> None:
-        """Open the server's log of requests anew."""
-        if self.server is not None:
-            self.server.reopen_logs()
-
     def stop(self) -> None:
         """Take everything down; every step runs even if one fails."""
         self._stopping.set()
         systemd.notify('STOPPING=1')
-        for step in (self._withdraw, self._end_announcing, self._linger,
-                     self._drain, self._close_monitor,
-                     self._close_session, self._close_server):
-            attempt(step)
+        if self._made is not None:
+            for step in (self._withdraw, self._end_announcing, self._linger,
+                         self._drain, self._close_monitor,
+                         self._close_session, self._close_server):
+                attempt(step)
         self.registered.clear()
         self.stopped.set()
 
     def _withdraw(self) -> None:
-        if self.registration is not None:
-            with quick_switches():
-                self.registration.withdraw()
+        with quick_switches():
+            self.parts.registration.withdraw()
 
     def _end_announcing(self) -> None:
-        if self._announcer is None:
-            return
+        if self._announcer.ident is None:
+            return  # not started: the monitor could not listen
         if not self.registered.is_set():
             # ZooKeeper may be away, and the announcer wait for it.
             self._close_session()
-        # What is left is at the most a connection attempt, which nobody has
-        # to wait for: it closes what it gets.
+        # At most a connection attempt is left, and closes what it gets: no
+        # thread has to wait for that.
         self._announcer.join(ANNOUNCER_S)
 
     def _linger(self) -> None:
-        """Go on serving those who have not yet seen that the node is gone."""
-        if self.registration is not None and self.registration.may_be_known:
+        """Go on serving clients that have not seen yet that the node is gone.
+        """
+        if self.parts.registration.may_be_known:
             with contextlib.suppress(queue.Empty):
                 self._forced.get(timeout=self.options.deregister_wait)
 
     def _drain(self) -> None:
-        if self.server is None:
-            return
-        cut = self.server.drain(self.options.graceful_timeout,
-                                lambda: self._is_forced)
+        cut = self.parts.server.drain(self.options.graceful_timeout,
+                                      lambda: self._is_forced)
         if cut:
             logger.warning('requests cut off: %d', cut)
 
     def _close_monitor(self) -> None:
-        if self.monitor is not None:
-            self.monitor.close()
+        if self.parts.monitor is not None:
+            self.parts.monitor.close()
 
     def _close_session(self) -> None:
-        if self.registration is not None:
-            self.registration.close()
+        self.parts.registration.close()
 
     def _close_server(self) -> None:
-        if self.server is not None:
-            self.server.close()
-            logger.info('stopped serving on %s',
-                        format_address(self.server.address))
+        server = self.parts.server
+        server.close()
+        logger.info('stopped serving on %s', format_address(server.address))
 
 
 @contextlib.contextmanager
 def quick_switches() -> Iterator[None]:
-    """Let threads take turns often.
+    """Let threads take turns more often than every 5 ms.
 
-    Taking the node out goes through three threads; each would wait for the
-    usual 5 ms behind the threads that run requests.
+    To take the node out goes through three threads; each would wait that
+    long for the threads that run requests (`sys.setswitchinterval`).
     """
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(usual / 20)
+    usual_s = sys.getswitchinterval()
+    sys.setswitchinterval(usual_s / 20)
     try:
         yield
     finally:
-        sys.setswitchinterval(usual)
+        sys.setswitchinterval(usual_s)
 
 
 def attempt(step: Callable[[], None]) -> None:

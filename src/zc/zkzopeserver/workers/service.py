@@ -1,9 +1,8 @@
-"""A worker's own side: a service that answers to its parent."""
+"""A worker's own side: a service that talks to its parent."""
 from __future__ import annotations
 
 import logging
 import posixpath
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -11,30 +10,29 @@ from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import signals
 from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.service import Service
-from zc.zkzopeserver.workers import title
-from zc.zkzopeserver.workers.protocol import Limits
 from zc.zkzopeserver.workers.protocol import Link
+from zc.zkzopeserver.workers.protocol import WorkerOptions
+from zc.zkzopeserver.workers.protocol import set_title
 
 logger = logging.getLogger('zc.zkzopeserver.workers')
 
 
 class WorkerService(Service):
-    """A service of a worker: its parent is told of it, and obeyed."""
+    """A service that tells its parent how it is, and does what that says."""
 
     def __init__(self, options: Options, application: Any,
                  on_registered: Callable[[], None], link: Link) -> None:
         super().__init__(options, application, on_registered)
         self._link = link
-        self._limits = Limits.of(options)
-        self.on_registered = self._tell_registered
-        self._and_then = on_registered
+        self._worker_options = WorkerOptions.of(options)
 
     def run(self) -> None:
-        """As `Service.run`, with an ear for the parent and for signals."""
-        title.set_title('worker')
-        self._link.hello(self._limits)
-        self._link.attend({'reopen': self._reopen, 'hurry': self.force_exit},
-                          self.request_stop, self._limits.stop_s)
+        """Run as `Service.run`, and obey the parent and its signals."""
+        set_title('worker')
+        self._link.hello(self._worker_options)
+        self._link.attend(
+            {'reopen': self._reopen_all_logs, 'hurry': self.force_exit},
+            self.request_stop, self._worker_options.stop_s)
         try:
             with signals.stopping_worker(self):
                 super().run()
@@ -42,47 +40,31 @@ class WorkerService(Service):
             self._link.close()
 
     def start(self) -> None:
-        """As `Service.start`; then the serving loop is heard."""
+        """Start as `Service.start`, and send the parent beats."""
         super().start()
-        self._begin_beating()
+        if self._link.beat_interval_s is not None:
+            self._call_in_loop(self._link.beat, self._link.beat_interval_s,
+                               'zc.zkzopeserver.beat')
 
     def wait(self) -> None:
-        """As `Service.wait`; the parent hears of a request to stop.
+        """Wait as `Service.wait`, and tell the parent of the stop.
 
-        It does not when the service failed: that is a death, not a stop.
+        A service that failed tells nothing: that is a death, not a stop.
         """
         super().wait()
         self._link.stopping()
 
-    def _is_ready(self) -> bool:
-        is_ready = super()._is_ready()
-        if is_ready and self.options.wait == 'serve':
-            self._link.serving()
-        return is_ready
+    def _tell_serving(self) -> None:
+        self._link.serving()
 
     def _tell_registered(self) -> None:
-        address = ','.join(map(posixpath.basename, self.registration.paths))
-        title.set_title(f'worker {address}')
-        self._and_then()
+        address = ','.join(map(posixpath.basename,
+                               self.parts.registration.paths))
+        set_title(f'worker {address}')
+        self._on_registered()
         self._link.registered(address)
 
-    def _begin_beating(self) -> None:
-        """Have beats sent by whoever polls the connections.
-
-        The thread only asks for them, and ends with the process.
-        """
-        interval_s = self._link.beat_interval_s
-        if interval_s is None:
-            return
-
-        def ask() -> None:
-            while not self.stopped.wait(interval_s):
-                self.server.call(self._link.beat)
-
-        threading.Thread(target=ask, name='zc.zkzopeserver.beat',
-                         daemon=True).start()
-
-    def _reopen(self) -> None:
+    def _reopen_all_logs(self) -> None:
         logconfig.reopen()
         self.reopen_logs()
         logger.info('log files opened anew')

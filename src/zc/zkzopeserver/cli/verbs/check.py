@@ -20,7 +20,7 @@ from zc.zkzopeserver.cli.providers import Providers
 from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.errors import StartError
 from zc.zkzopeserver.options import Options
-from zc.zkzopeserver.registration import Registration
+from zc.zkzopeserver.registration import ServiceRegistration
 
 DESCRIPTION = """\
 Check the ini, load the application, check that its address can be listened
@@ -89,7 +89,7 @@ def application(ini: Ini) -> Iterator[Problem]:
 
 def files(options: Options) -> Iterator[Problem]:
     """The files that options name, and what they need besides."""
-    yield from attempted(lambda: Registration(options))
+    yield from attempted(lambda: ServiceRegistration(options))
     if options.monitor_server is not None and missing('zc.monitor'):
         yield WRONG, ("option 'monitor_server' needs the zc.monitor"
                       ' distribution; add zc.zkzopeserver[monitor] to the'
