@@ -19,8 +19,9 @@ from zkzopeserver_support.program import Systemd
 from zkzopeserver_support.program import is_alive
 from zkzopeserver_support.program import running
 
-QUICK = {'workers.backoff.FIRST_S': 0.01, 'workers.backoff.LONGEST_S': 0.05}
-HUNG = {'workers.backoff.FIRST_S': 60, 'workers.backoff.LONGEST_S': 60}
+QUICK = {'workers.pool.FIRST_WAIT_S': 0.01,
+         'workers.pool.LONGEST_WAIT_S': 0.05}
+HUNG = {'workers.pool.FIRST_WAIT_S': 60, 'workers.pool.LONGEST_WAIT_S': 60}
 
 
 # Start and stop.
@@ -97,8 +98,8 @@ def test_worker_has_the_time_of_its_own_options(tmp_path):
 def test_second_signal_stops_at_once(tmp_path, slow, heeds):
     # Who heeds it has the time that this takes on a slow machine.
     with running(tmp_path, {'slow': slow, 'limits': {'graceful_timeout': 60}},
-                 constants={'workers.supervisor.HURRY_S': 60 if heeds else 0.1}
-                 ) as program:
+                 constants={'workers.supervisor.FORCE_EXIT_S':
+                            60 if heeds else 0.1}) as program:
         program.wait_registered(2)
         program.send(signal.SIGTERM)
         wait_for(lambda: len(program.events('stopping')) == 2)
@@ -186,7 +187,7 @@ def test_worker_that_keeps_leaving_is_not_started_without_end(tmp_path):
 
 def test_workers_that_crash_when_registered_are_slowed_down(tmp_path):
     with running(tmp_path, {'crash': True},
-                 constants={'workers.backoff.FIRST_S': 0.1}) as program:
+                 constants={'workers.pool.FIRST_WAIT_S': 0.1}) as program:
         program.wait_log(r'was killed by SIGKILL; starting another in', 3)
         # It never gives up on workers that have come up.
         assert program.process.poll() is None
@@ -239,7 +240,7 @@ def test_gives_up_though_some_have_lived(tmp_path):
 def test_deaths_at_the_start_let_one_try_for_all(tmp_path):
     # Long enough for the plan to be another before the next two tries.
     with running(tmp_path, {'exit': 1}, workers='3',
-                 constants={'workers.backoff.FIRST_S': 1}) as program:
+                 constants={'workers.pool.FIRST_WAIT_S': 1}) as program:
         program.wait_log('starting another in', 3)
         program.plan()
         program.wait_registered(3)
@@ -252,7 +253,7 @@ def test_deaths_at_the_start_let_one_try_for_all(tmp_path):
 
 def test_waits_double(tmp_path):
     with running(tmp_path, {'exit': 1},
-                 constants={'workers.backoff.FIRST_S': 0.08}) as program:
+                 constants={'workers.pool.FIRST_WAIT_S': 0.08}) as program:
         assert program.wait() == 5
         waits = [float(wait) for wait in
                  program.find(r'starting another in ([\d.]+) s')]
@@ -262,9 +263,9 @@ def test_waits_double(tmp_path):
 
 def test_program_that_cannot_be_executed(tmp_path):
     script = ('from zc.zkzopeserver import logconfig, options, workers\n'
-              'from zc.zkzopeserver.workers import backoff\n'
+              'from zc.zkzopeserver.workers import pool\n'
               'import sys\n'
-              'backoff.FIRST_S = .01\n'
+              'pool.FIRST_WAIT_S = .01\n'
               'logconfig.configure_default()\n'
               "parsed = options.parse({'zookeeper': 'localhost:1',"
               " 'path': '/p', 'workers': '2'})\n"
@@ -279,7 +280,7 @@ def test_program_that_cannot_be_executed(tmp_path):
 
 def test_worker_that_closes_its_channel_is_stopped(tmp_path):
     with running(tmp_path, {'deaf': True}, workers='2',
-                 constants={'workers.pool.DEAF_S': 0.05}) as program:
+                 constants={'workers.pool.CLOSED_CHANNEL_S': 0.05}) as program:
         program.wait_log(r'WARNING .* worker \d+ has closed the channel to its'
                          ' parent: stopping it')
         program.plan()
@@ -287,9 +288,10 @@ def test_worker_that_closes_its_channel_is_stopped(tmp_path):
         assert program.stop() == 0
 
 
-def test_late_worker_is_complained_of_once(tmp_path):
+def test_late_worker_is_warned_of_once(tmp_path):
     with running(tmp_path, {'silent': True, 'limits': {'ready_timeout': 0}},
-                 workers='2', constants={'workers.pool.LATE_S': 0.3}) as program:
+                 workers='2',
+                 constants={'workers.pool.LATE_S': 0.3}) as program:
         program.wait_log(r'WARNING .* is not registered after \d+ s; its own'
                          ' lines', 2)
         assert program.stop() == 0

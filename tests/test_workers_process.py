@@ -12,9 +12,9 @@ from zc.zk.testing.waiting import wait_for
 from zc.zkzopeserver.workers.process import Worker
 from zc.zkzopeserver.workers.process import describe
 from zc.zkzopeserver.workers.process import environment
-from zc.zkzopeserver.workers.protocol import Limits
+from zc.zkzopeserver.workers.protocol import WorkerOptions
 
-LIMITS = Limits(2, 60, 30, 1)
+OPTIONS = WorkerOptions(2, 60, 30, 1)
 
 
 @pytest.mark.parametrize('status, text', [
@@ -39,7 +39,7 @@ def speaking(words):
             'sock = socket.socket(fileno=int(fd))\n'
             f'sock.sendall({words!r})\n'
             'sock.recv(100)\n')
-    return Worker([sys.executable, '-I', '-S', '-c', code], LIMITS)
+    return Worker([sys.executable, '-I', '-S', '-c', code], OPTIONS)
 
 
 def heard(worker, count=1):
@@ -63,15 +63,15 @@ def ended(worker):
 def test_what_it_says():
     with no_leaks():
         worker = speaking(
-            b'hello ' + Limits(3, 5, 7, 9).encode().encode() + b'\n'
+            b'hello ' + WorkerOptions(3, 5, 7, 9).encode().encode() + b'\n'
             b'beat\nregistered [::1]:8080\nbeat\nregistered again\n'
             b'stopping\nstopping\n')
         assert worker.is_starting
         assert str(worker) == f'worker {worker.pid}'
         assert heard(worker, 3) == ['hello', 'registered', 'stopping']
-        assert worker.limits == Limits(3, 5, 7, 9)
+        assert worker.options == WorkerOptions(3, 5, 7, 9)
         assert str(worker) == f'worker {worker.pid} at [::1]:8080'
-        assert worker.is_leaving and not worker.was_told
+        assert worker.is_stopping and not worker.stop_requested
         assert worker.beat_at is not None
         assert worker.kill_at > time.monotonic()
         assert ended(worker) == 0
@@ -81,7 +81,7 @@ def test_what_is_none_of_its_words():
     worker = speaking(b'\n\0\xff\xfe\nhello\nhello {"workers": -1}\n'
                       b'unregistered x\nregistered \x1b[2J\n')
     assert heard(worker) == ['registered']
-    assert worker.limits == LIMITS
+    assert worker.options == OPTIONS
     # Nothing for a terminal to obey gets into the log.
     assert str(worker) == f'worker {worker.pid}'
     assert worker.beat_at is None
@@ -91,8 +91,8 @@ def test_what_is_none_of_its_words():
 def test_end_of_its_channel():
     worker = speaking(b'')
     worker.stop(0, signal.SIGKILL)
-    wait_for(lambda: worker.receive(5.0) or worker.deaf_since)
-    assert worker.deaf_since == 5.0
+    wait_for(lambda: worker.receive(5.0) or worker.channel_closed_at)
+    assert worker.channel_closed_at == 5.0
     assert worker.receive(6.0) == []
     wait_for(lambda: worker.status() is not None)
     assert worker.status() == -signal.SIGKILL
@@ -104,4 +104,4 @@ def test_end_of_its_channel():
 
 def test_command_that_is_not_there():
     with no_leaks(), pytest.raises(FileNotFoundError):
-        Worker(['/no/such/program'], LIMITS)
+        Worker(['/no/such/program'], OPTIONS)

@@ -14,9 +14,9 @@ from zc.zk.testing.waiting import wait_for
 
 from zc.zkzopeserver import options
 from zc.zkzopeserver.errors import ConfigurationError
-from zc.zkzopeserver.workers import protocol as channel
+from zc.zkzopeserver.workers import protocol
 
-LIMITS = channel.Limits(4, 60, 30, 1)
+OPTIONS = protocol.WorkerOptions(4, 60, 30, 1)
 
 
 @pytest.fixture
@@ -24,38 +24,39 @@ def pair():
     """A worker's link and the parent's socket."""
     ours, theirs = socket.socketpair()
     with ours:
-        link = channel.Link(theirs)
+        link = protocol.Link(theirs)
         yield link, ours
         link.close()
 
 
 def test_what_a_worker_says(pair):
     link, parent = pair
-    link.hello(LIMITS)
+    link.hello(OPTIONS)
     link.serving()
     link.registered('127.0.0.1:8080')
     link.beat()
     link.stopping()
-    hello, *lines = channel.Lines().feed(parent.recv(4096))
+    hello, *lines = protocol.LineDecoder().feed(parent.recv(4096))
     assert lines == ['serving', 'registered 127.0.0.1:8080', 'beat',
                      'stopping']
-    assert channel.Limits.decode(hello.removeprefix('hello ')) == LIMITS
+    assert protocol.WorkerOptions.decode(
+        hello.removeprefix('hello ')) == OPTIONS
 
 
-def test_limits_of_options():
+def test_worker_options_of_options():
     parsed = options.parse({'zookeeper': 'localhost:2181', 'path': '/p',
                             'workers': '4'})
-    assert channel.Limits.of(parsed) == LIMITS
-    assert LIMITS.stop_s == 30 + 1 + channel.MARGIN_S
+    assert protocol.WorkerOptions.of(parsed) == OPTIONS
+    assert OPTIONS.stop_s == 30 + 1 + protocol.MARGIN_S
 
 
 @pytest.mark.parametrize('text', [
     '', '{}', '[]', 'null', '{"workers": 1}', '[' * 100_000,
-    LIMITS.encode().replace('4', '0'), LIMITS.encode().replace('4', '"x"'),
-    LIMITS.encode().replace('30', '"x"')])
-def test_no_limits(text):
+    OPTIONS.encode().replace('4', '0'), OPTIONS.encode().replace('4', '"x"'),
+    OPTIONS.encode().replace('30', '"x"')])
+def test_no_worker_options(text):
     with pytest.raises(ValueError):
-        channel.Limits.decode(text)
+        protocol.WorkerOptions.decode(text)
 
 
 @given(strategies.lists(strategies.text(
@@ -64,7 +65,7 @@ def test_no_limits(text):
        strategies.integers(1, 30))
 def test_lines_come_whole(lines, size):
     data = ''.join(line + '\n' for line in lines).encode()
-    decoder = channel.Lines()
+    decoder = protocol.LineDecoder()
     found = []
     for start in range(0, len(data), size):
         found += decoder.feed(data[start:start + size])
@@ -72,11 +73,11 @@ def test_lines_come_whole(lines, size):
 
 
 def test_endless_line_is_not_kept():
-    decoder = channel.Lines()
+    decoder = protocol.LineDecoder()
     for _ in range(100):
         decoder.feed(b'x' * 4096)
     line, = decoder.feed(b'\n')
-    assert len(line) == channel.LINE_LIMIT
+    assert len(line) == protocol.LINE_LIMIT_BYTES
 
 
 def test_a_full_channel_blocks_nobody(pair):
@@ -99,7 +100,7 @@ def test_what_the_parent_says(pair):
     link, parent = pair
     called = attended(link)
     for line in 'reopen', 'nothing that we know', '', 'hurry', 'reopen':
-        channel.send(parent, line)
+        protocol.send(parent, line)
     wait_for(lambda: called == ['reopen', 'hurry', 'reopen'])
 
 
@@ -130,9 +131,9 @@ def run(code, **environ):
 
 def test_worker_that_outlives_its_parent_is_ended():
     found = run('import socket, time\n'
-                'from zc.zkzopeserver.workers import protocol as channel\n'
+                'from zc.zkzopeserver.workers import protocol\n'
                 'ours, theirs = socket.socketpair()\n'
-                'link = channel.Link(theirs)\n'
+                'link = protocol.Link(theirs)\n'
                 'link.attend({}, int, .05)\n'
                 'ours.close()\n'
                 'time.sleep(60)\n')
@@ -144,38 +145,37 @@ def test_a_link_is_found_once_and_not_inherited():
     ours, theirs = socket.socketpair()
     with ours, theirs:
         code = ('import os\n'
-                'from zc.zkzopeserver.workers import protocol as channel\n'
-                'assert channel.link() is channel.link()\n'
-                'assert channel.VARIABLE not in os.environ\n'
-                'assert channel.link().beat_interval_s == 2.5\n'
-                'assert not os.get_inheritable(channel.link()._sock.fileno())'
-                '\n'
-                'assert not channel.is_parent(2)\n'
-                'channel.link().beat()\n'
-                'channel.link().close()\n')
+                'from zc.zkzopeserver.workers import protocol\n'
+                'assert protocol.link() is protocol.link()\n'
+                'assert protocol.VARIABLE not in os.environ\n'
+                'assert protocol.link().beat_interval_s == 2.5\n'
+                'assert not protocol.link().is_inheritable\n'
+                'assert not protocol.is_parent(2)\n'
+                'protocol.link().beat()\n'
+                'protocol.link().close()\n')
         subprocess.run([sys.executable, '-c', code], check=True, timeout=30,
                        pass_fds=[theirs.fileno()], env=os.environ | {
-                           channel.VARIABLE: f'{theirs.fileno()}:2.5'})
+                           protocol.VARIABLE: f'{theirs.fileno()}:2.5'})
         assert ours.recv(100) == b'beat\n'
 
 
 def test_no_link(monkeypatch):
-    monkeypatch.delenv(channel.VARIABLE, raising=False)
-    channel.link.cache_clear()
+    monkeypatch.delenv(protocol.VARIABLE, raising=False)
+    protocol.link.cache_clear()
     try:
-        assert channel.link() is None
-        assert channel.is_parent(2)
-        assert not channel.is_parent(1)
+        assert protocol.link() is None
+        assert protocol.is_parent(2)
+        assert not protocol.is_parent(1)
     finally:
-        channel.link.cache_clear()
+        protocol.link.cache_clear()
 
 
 @pytest.mark.parametrize('value', ['', 'x', '99999', '-1', '0:x'])
 def test_variable_set_by_hand(monkeypatch, value):
-    monkeypatch.setenv(channel.VARIABLE, value)
-    channel.link.cache_clear()
+    monkeypatch.setenv(protocol.VARIABLE, value)
+    protocol.link.cache_clear()
     try:
         with pytest.raises(ConfigurationError, match='not for setting by'):
-            channel.link()
+            protocol.link()
     finally:
-        channel.link.cache_clear()
+        protocol.link.cache_clear()

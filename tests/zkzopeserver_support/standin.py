@@ -20,7 +20,7 @@ from pathlib import Path
 from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import options
 from zc.zkzopeserver.signals import SignalReceiver
-from zc.zkzopeserver.workers import protocol as channel
+from zc.zkzopeserver.workers import protocol
 
 REQUIRED = {'zookeeper': 'localhost:2181', 'path': '/providers'}
 
@@ -37,7 +37,7 @@ def main(folder: Path) -> int:
         logging.basicConfig(level=logging.INFO, filename=settings.pop('log'),
                             format='%(levelname)s %(process)d %(message)s')
     parsed = options.parse(REQUIRED | settings)
-    if channel.is_parent(parsed.workers):
+    if protocol.is_parent(parsed.workers):
         from zc.zkzopeserver import workers
         logconfig.configure_default()
         return workers.run_parent(parsed)
@@ -51,7 +51,7 @@ class StandIn:
         self.folder = folder
         self.tell('started')
         self.plan = json.loads((folder / 'plan').read_text())
-        self.link = channel.link()
+        self.link = protocol.link()
         self.parent_is_gone = threading.Event()
         self.hurry = threading.Event()
         self.hangs = False
@@ -64,7 +64,7 @@ class StandIn:
     def run(self) -> int:
         """Follow the plan; the exit status."""
         with SignalReceiver([signal.SIGTERM, signal.SIGUSR1]) as receiver:
-            self.link.hello(channel.Limits(**self.plan['limits']))
+            self.link.hello(protocol.WorkerOptions(**self.plan['limits']))
             self.link.attend({'reopen': self.reopen,
                               'hurry': self.hurry.set}, self.gone, 60)
             if 'exit' in self.plan:

@@ -9,7 +9,7 @@ from typing import Any
 
 from zc.zkzopeserver import options as option_table
 from zc.zkzopeserver import signals
-from zc.zkzopeserver.workers import protocol as channel
+from zc.zkzopeserver.workers import protocol
 
 if TYPE_CHECKING:
     from zc.zkzopeserver.service import Service
@@ -31,7 +31,7 @@ def run(application: Any, global_conf: Mapping[str, str] | None = None,
     `application` is not used; SystemExit when they end in failure.
     """
     options = option_table.parse(local_conf, where(global_conf))
-    if channel.is_parent(options.workers):
+    if protocol.is_parent(options.workers):
         # Imported by those who want it alone.
         from zc.zkzopeserver import workers
         if status := workers.run_parent(options):
@@ -52,7 +52,7 @@ def make_service(options: option_table.Options,
     Imported here: a parent needs neither server nor ZooKeeper.
     """
     from zc.zkzopeserver.service import Service
-    link = channel.link()
+    link = protocol.link()
     if link is None:
         return Service(options, application, event_for_testing.set)
     from zc.zkzopeserver.workers.service import WorkerService

@@ -10,7 +10,7 @@ from zc.zkzopeserver.cli.ini import Ini
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.options import Options
-from zc.zkzopeserver.workers.protocol import Limits
+from zc.zkzopeserver.workers.protocol import WorkerOptions
 
 # Seconds to start and to stop beyond what the options give it.
 START_MARGIN_S = 30
@@ -91,7 +91,7 @@ class InstanceSettings:
             return UNKNOWN_S
         if self.options is None:
             return OTHERS_S
-        return Limits.of(self.options).stop_s + STOP_MARGIN_S
+        return WorkerOptions.of(self.options).stop_s + STOP_MARGIN_S
 
 
 def take_over(instance: Instance) -> None:

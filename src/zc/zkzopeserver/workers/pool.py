@@ -2,92 +2,160 @@
 from __future__ import annotations
 
 import logging
+import random
 import selectors
 from collections.abc import Iterator
 from collections.abc import Sequence
 
-from zc.zkzopeserver.workers.backoff import Backoff
 from zc.zkzopeserver.workers.process import Worker
-from zc.zkzopeserver.workers.protocol import Limits
+from zc.zkzopeserver.workers.protocol import WorkerOptions
 
 logger = logging.getLogger('zc.zkzopeserver.workers')
 
 # Seconds that a worker may live on after its channel was closed.
-DEAF_S = 5
+CLOSED_CHANNEL_S = 5
 
 # Seconds beyond `ready_timeout` after which a worker is late.
 LATE_S = 60
 
+# The first and the longest wait between two starts, without jitter.
+FIRST_WAIT_S = 0.5
+LONGEST_WAIT_S = 30.0
 
-class Crew:
-    """Starts workers, hears them, stops them, and buries the dead.
+# A worker that was registered for this time was sound.
+SOUND_S = 10.0
 
-    It does not decide what a death means; the parent does.
+# After this time without a death, the waits are short again.
+QUIET_S = 60.0
+
+
+class Backoff:
+    """The time from which another worker may be started.
+
+    A worker that was sound is replaced at once, and so is the first of the
+    other workers that were registered.  After each further death the wait
+    doubles, from FIRST_WAIT_S to LONGEST_WAIT_S, with up to a quarter of
+    jitter.
     """
 
-    def __init__(self, limits: Limits, command: Sequence[str],
+    def __init__(self) -> None:
+        #: Deaths before registration since any worker was registered.
+        self.early = 0
+        #: From when on another may be started, on the clock of the caller.
+        self.ready_at = 0.0
+        self._deaths = 0
+        self._last = 0.0
+
+    def registered(self) -> None:
+        """Count a worker that was registered."""
+        self.early = 0
+
+    def died(self, now: float, registered_for: float | None) -> float:
+        """Count a death; return the seconds to wait.
+
+        `registered_for` is the number of seconds for which the worker was
+        registered, None for a worker that never was.
+        """
+        if now - self._last > QUIET_S:
+            self._deaths = 0
+        self._last = now
+        if registered_for is None:
+            self.early += 1
+            self._deaths += 1
+            wait = delay_s(self._deaths)
+        elif registered_for >= SOUND_S:
+            self._deaths = 0
+            wait = 0.0
+        else:
+            self._deaths += 1
+            wait = delay_s(self._deaths - 1)
+        self.ready_at = now + wait
+        return wait
+
+    def reset(self) -> None:
+        """Let workers be started at once, and the waits be short again."""
+        self.early = self._deaths = 0
+        self.ready_at = 0.0
+
+
+def delay_s(deaths: int) -> float:
+    """Return the seconds to wait after a number of deaths in a row."""
+    if not deaths:
+        return 0.0
+    seconds = min(FIRST_WAIT_S * 2 ** min(deaths - 1, 10), LONGEST_WAIT_S)
+    return seconds * random.uniform(0.75, 1)
+
+
+class WorkerPool:
+    """Starts workers, hears them, stops them, and reaps the dead.
+
+    What a death means is for the supervisor to decide.  `now` is always the
+    time of `time.monotonic`.
+    """
+
+    def __init__(self, options: WorkerOptions, command: Sequence[str],
                  selector: selectors.BaseSelector,
                  beat_interval_s: float | None = None) -> None:
         #: The options as the worker that was registered last read them.
-        self.limits = limits
+        self.options = options
         #: How many workers there should be.
-        self.target = limits.workers
+        self.target = options.workers
         #: How many rolling restarts have begun.
         self.generation = 0
         self.backoff = Backoff()
-        #: All that run, the oldest first.
-        self.members: list[Worker] = []
-        #: Why workers could not even be started, for the parent to take.
-        self.unborn: list[str] = []
-        self.beat_interval_s = beat_interval_s
+        #: All workers that run, the oldest first.
+        self.workers: list[Worker] = []
+        #: Why workers could not be started; the supervisor empties it.
+        self.spawn_errors: list[str] = []
+        self._beat_interval_s = beat_interval_s
         self._command = command
         self._selector = selector
         self._said_late: set[int] = set()
 
     @property
-    def staying(self) -> list[Worker]:
-        """Those that have not begun to leave."""
-        return [worker for worker in self.members if not worker.is_leaving]
+    def active(self) -> list[Worker]:
+        """The workers that have not begun to stop."""
+        return [worker for worker in self.workers if not worker.is_stopping]
 
     @property
     def registered(self) -> list[Worker]:
-        """Those that clients find."""
-        return [worker for worker in self.members if worker.is_registered]
+        """The workers that clients find in ZooKeeper."""
+        return [worker for worker in self.workers if worker.is_registered]
 
     # One worker.
 
-    def start(self, now: float) -> Worker | None:
-        """Start a worker; None, and `unborn` says why, when that fails."""
+    def start(self) -> Worker | None:
+        """Start a worker; None when that fails, with a spawn error."""
         try:
-            worker = Worker(self._command, self.limits, self.generation,
-                            self.beat_interval_s)
-        except OSError as reason:
-            self.unborn.append(f'cannot start a worker: {reason}')
+            worker = Worker(self._command, self.options, self.generation,
+                            self._beat_interval_s)
+        except OSError as error:
+            self.spawn_errors.append(f'cannot start a worker: {error}')
             return None
-        self.members.append(worker)
+        self.workers.append(worker)
         self._selector.register(worker, selectors.EVENT_READ, worker)
         logger.info('started %s', worker)
         return worker
 
     def stop(self, worker: Worker, now: float) -> None:
-        """Tell a worker to stop, with the time that its options give it."""
-        worker.stop(now + worker.limits.stop_s)
+        """Tell a worker to stop within the time that its options give."""
+        worker.stop(now + worker.options.stop_s)
 
-    def hear(self, worker: Worker, now: float) -> None:
-        """Take in what a worker says."""
+    def receive(self, worker: Worker, now: float) -> None:
+        """Act on the messages that have arrived from a worker."""
         for news in worker.receive(now):
             if news == 'registered':
-                self._is_registered(worker)
+                self._note_registered(worker)
             elif news == 'stopping':
                 logger.info('%s stops, and not at our request', worker)
-        if worker.deaf_since is not None:
+        if worker.channel_closed_at is not None:
             self._unwatch(worker)
 
-    def _is_registered(self, worker: Worker) -> None:
+    def _note_registered(self, worker: Worker) -> None:
         self.backoff.registered()
-        if worker.limits.workers != self.limits.workers:
-            self.want(worker.limits.workers)
-        self.limits = worker.limits
+        if worker.options.workers != self.options.workers:
+            self.scale(worker.options.workers)
+        self.options = worker.options
         logger.info('%s is registered (%d now, %d wanted)', worker,
                     len(self.registered), self.target)
 
@@ -95,51 +163,52 @@ class Crew:
         if worker.fileno() in self._selector.get_map():
             self._selector.unregister(worker)
 
-    # All of them.
+    # All workers.
 
-    def want(self, target: int) -> None:
-        """Have so many workers from now on, one at least."""
+    def scale(self, target: int) -> None:
+        """Set how many workers there should be, at least one."""
         self.target = max(target, 1)
         logger.info('%d workers are wanted', self.target)
 
-    def keep_number(self, now: float) -> None:
+    def reconcile(self, now: float) -> None:
         """Start what is missing, unless it is too soon; stop the surplus."""
-        staying = self.staying
-        surplus = len(staying) - self.target
+        active = self.active
+        surplus = len(active) - self.target
         if surplus > 0:
-            # Those that clients don't find first, then the oldest.
-            staying.sort(key=lambda worker: worker.is_registered)
-            for worker in staying[:surplus]:
+            # First the workers that clients do not find, then the oldest.
+            active.sort(key=lambda worker: worker.is_registered)
+            for worker in active[:surplus]:
                 logger.info('stopping %s: %d are wanted', worker, self.target)
                 self.stop(worker, now)
         elif now >= self.backoff.ready_at:
-            for _ in range(self._startable(staying)):
-                if self.start(now) is None:
+            for _ in range(self._startable(active)):
+                if self.start() is None:
                     break
 
-    def _startable(self, staying: list[Worker]) -> int:
-        missing = self.target - len(staying)
+    def _startable(self, active: list[Worker]) -> int:
+        missing = self.target - len(active)
         if self.backoff.early and missing:
-            # One tries for all, after a death at the start.
-            return int(not any(worker.is_starting for worker in staying))
+            # After a death at the start, one worker tries for all.
+            return int(not any(worker.is_starting for worker in active))
         return missing
 
-    def enforce(self, now: float) -> None:
-        """End those whose time is over, and stop those who hear nothing."""
-        for worker in self.members:
+    def enforce_deadlines(self, now: float) -> None:
+        """Kill workers whose time is over; stop workers that hear nothing."""
+        for worker in self.workers:
             if worker.kill_at is not None and now >= worker.kill_at:
                 logger.warning('%s has not stopped in time: killing it',
                                worker)
                 worker.kill()
-            elif (not worker.is_leaving and worker.deaf_since is not None
-                    and now >= worker.deaf_since + DEAF_S):
+            elif (not worker.is_stopping
+                    and worker.channel_closed_at is not None
+                    and now >= worker.channel_closed_at + CLOSED_CHANNEL_S):
                 logger.warning('%s has closed the channel to its parent:'
                                ' stopping it', worker)
                 self.stop(worker, now)
 
-    def complain(self, now: float) -> None:
-        """Log once about each worker that is long in being registered."""
-        for worker in self.members:
+    def warn_late(self, now: float) -> None:
+        """Log once about each worker whose registration takes too long."""
+        for worker in self.workers:
             if (worker.is_starting and now >= late_at(worker)
                     and worker.pid not in self._said_late):
                 self._said_late.add(worker.pid)
@@ -147,31 +216,32 @@ class Crew:
                     '%s is not registered after %.0f s; its own lines in the'
                     ' log say why', worker, now - worker.started_at)
 
-    def bury(self, now: float) -> list[tuple[Worker, int]]:
-        """Remove those that have ended; each with its exit status."""
-        dead = [(worker, status) for worker in self.members
+    def reap(self, now: float) -> list[tuple[Worker, int]]:
+        """Remove the workers that have ended; return (worker, exit status).
+        """
+        dead = [(worker, status) for worker in self.workers
                 if (status := worker.status()) is not None]
         for worker, _ in dead:
-            self.hear(worker, now)
+            self.receive(worker, now)
             self._unwatch(worker)
             worker.close()
             self._said_late.discard(worker.pid)
-            self.members.remove(worker)
+            self.workers.remove(worker)
         return dead
 
     def deadlines(self) -> Iterator[float]:
-        """When something is to be done even if nothing happens."""
-        if len(self.staying) < self.target:
+        """Return the times at which to look even if nothing happens."""
+        if len(self.active) < self.target:
             yield self.backoff.ready_at
-        for worker in self.members:
+        for worker in self.workers:
             if worker.kill_at is not None:
                 yield worker.kill_at
-            elif worker.deaf_since is not None:
-                yield worker.deaf_since + DEAF_S
+            elif worker.channel_closed_at is not None:
+                yield worker.channel_closed_at + CLOSED_CHANNEL_S
             if worker.is_starting and worker.pid not in self._said_late:
                 yield late_at(worker)
 
 
 def late_at(worker: Worker) -> float:
-    """When a worker that is still not registered is late."""
-    return worker.started_at + worker.limits.ready_timeout + LATE_S
+    """Return when a worker that is still not registered is late."""
+    return worker.started_at + worker.options.ready_timeout + LATE_S

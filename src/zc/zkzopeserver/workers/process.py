@@ -10,25 +10,28 @@ import time
 from collections.abc import Mapping
 from collections.abc import Sequence
 
-from zc.zkzopeserver.workers import protocol as channel
+from zc.zkzopeserver.workers import protocol
+from zc.zkzopeserver.workers.protocol import WorkerOptions
 
-# systemd is told by the parent alone.
+# Only the parent talks to systemd.
 NOT_INHERITED = 'NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID'
 
 
 class Worker:
     """A process that serves, from its start to its end.
 
-    It is starting until it says that it is registered, and leaving from when
-    it was told to stop, or says that it does.  Times are of `time.monotonic`.
+    A worker is starting until it says that it is registered.  It is stopping
+    from when the parent tells it to, or from when it says so.  All times are
+    of `time.monotonic`.
     """
 
-    def __init__(self, command: Sequence[str], limits: channel.Limits,
+    def __init__(self, command: Sequence[str], options: WorkerOptions,
                  generation: int = 0,
                  beat_interval_s: float | None = None) -> None:
-        self.limits = limits
+        self.options = options
         #: How many rolling restarts had begun when it was started.
         self.generation = generation
+        #: Where it is registered, ``HOST:PORT,...``; empty before.
         self.address = ''
         self.started_at = time.monotonic()
         self.registered_at: float | None = None
@@ -37,13 +40,13 @@ class Worker:
         #: When its serving loop was last heard, None before the first time.
         self.beat_at: float | None = None
         #: Whether the parent told it to stop.
-        self.was_told = False
-        self.is_leaving = False
-        #: When to end it by SIGKILL.
+        self.stop_requested = False
+        self.is_stopping = False
+        #: When to end it by SIGKILL; None for never.
         self.kill_at: float | None = None
-        #: Since when its channel is closed.
-        self.deaf_since: float | None = None
-        self._lines = channel.Lines()
+        #: When its channel was closed; None while it is open.
+        self.channel_closed_at: float | None = None
+        self._lines = protocol.LineDecoder()
         self._channel, theirs = socket.socketpair()
         self._channel.setblocking(False)
         with theirs:
@@ -61,26 +64,31 @@ class Worker:
 
     @property
     def is_registered(self) -> bool:
-        """Whether clients find it."""
-        return self.registered_at is not None and not self.is_leaving
+        """Whether clients find it in ZooKeeper."""
+        return self.registered_at is not None and not self.is_stopping
 
     @property
     def is_started(self) -> bool:
-        """Whether it is what was to be started."""
-        return not self.is_leaving and (
+        """Whether it has come up: registered, or serving if that is enough.
+        """
+        return not self.is_stopping and (
             self.registered_at is not None or self.is_serving)
 
     @property
     def is_starting(self) -> bool:
         """Whether it is still to be registered."""
-        return self.registered_at is None and not self.is_leaving
+        return self.registered_at is None and not self.is_stopping
+
+    def silence_s(self, now: float) -> float | None:
+        """Return the seconds since its last beat; None before the first."""
+        return None if self.beat_at is None else now - self.beat_at
 
     def fileno(self) -> int:
-        """What a selector waits for: the channel."""
+        """Return the file descriptor of the channel, for a selector."""
         return self._channel.fileno()
 
     def receive(self, now: float) -> list[str]:
-        """Read what it says, as far as it is there; the news in it.
+        """Take in the messages that have arrived; return the news in them.
 
         News are ``hello``, ``registered`` and ``stopping``.
         """
@@ -88,64 +96,66 @@ class Worker:
         while data := self._read(now):
             for line in self._lines.feed(data):
                 word, _, rest = line.partition(' ')
-                if self._heard(word, rest, now):
+                if self._take(word, rest, now):
                     news.append(word)
         return news
 
     def _read(self, now: float) -> bytes:
-        if self.deaf_since is not None:
+        if self.channel_closed_at is not None:
             return b''
         try:
-            data = self._channel.recv(channel.LINE_LIMIT)
+            data = self._channel.recv(protocol.LINE_LIMIT_BYTES)
         except BlockingIOError:
             return b''
         except OSError:
             data = b''
         if not data:
-            self.deaf_since = now
+            self.channel_closed_at = now
         return data
 
-    def _heard(self, word: str, rest: str, now: float) -> bool:
-        """Take a message in; whether it is news."""
+    def _take(self, word: str, rest: str, now: float) -> bool:
+        """Take in a message; return whether it is news."""
         if word == 'beat':
             self.beat_at = now
         elif word == 'serving':
             self.is_serving = True
         elif word == 'hello':
             with contextlib.suppress(ValueError):
-                self.limits = channel.Limits.decode(rest)
+                self.options = WorkerOptions.decode(rest)
                 return True
         elif word == 'registered' and self.registered_at is None:
             self.registered_at = now
             self.address = rest if rest.isprintable() else ''
-            return not self.is_leaving
-        elif word == 'stopping' and not self.is_leaving:
-            self.leave(now + self.limits.stop_s)
+            return not self.is_stopping
+        elif word == 'stopping' and not self.is_stopping:
+            self.mark_stopping(now + self.options.stop_s)
             return True
         return False
 
     def tell(self, line: str) -> None:
         """Send it a message."""
-        channel.send(self._channel, line)
+        protocol.send(self._channel, line)
 
-    def leave(self, kill_at: float) -> None:
-        """It is to be gone by `kill_at`, and SIGKILL then sees to it."""
-        self.is_leaving = True
+    def mark_stopping(self, kill_at: float) -> None:
+        """Note that it stops, and is to be killed at `kill_at`."""
+        self.is_stopping = True
         self.kill_at = kill_at
 
     def stop(self, kill_at: float, number: int = signal.SIGTERM) -> None:
-        """Tell it to stop, by a signal."""
-        self.was_told = True
-        self.leave(kill_at)
+        """Tell it by a signal to stop; it is to be killed at `kill_at`."""
+        self.stop_requested = True
+        self.mark_stopping(kill_at)
         self._process.send_signal(number)
 
     def kill(self) -> None:
-        """End it at once."""
+        """End it at once, by SIGKILL."""
         self.kill_at = None
         self._process.kill()
 
     def status(self) -> int | None:
-        """Its exit status, minus the number of a signal; None while it runs.
+        """Return its exit status, minus the number of a signal that killed it.
+
+        None while it runs.
         """
         return self._process.poll()
 
@@ -156,10 +166,10 @@ class Worker:
 
 def spawn(command: Sequence[str], fd: int,
           beat_interval_s: float | None) -> subprocess.Popen[bytes]:
-    """Start a worker whose channel is at `fd`.
+    """Start a worker whose end of the channel is the file descriptor `fd`.
 
-    In a session of its own: Ctrl-C is the parent's, which then stops its
-    workers in order.
+    The worker gets a session of its own (setsid(2)), so that a Ctrl-C reaches
+    only the parent, which then stops its workers in order.
     """
     return subprocess.Popen(
         list(command), stdin=subprocess.DEVNULL, pass_fds=[fd],
@@ -169,16 +179,16 @@ def spawn(command: Sequence[str], fd: int,
 
 def environment(ours: Mapping[str, str], fd: int,
                 beat_interval_s: float | None) -> dict[str, str]:
-    """The environment of a worker whose channel is at `fd`."""
+    """Return the environment of a worker, made of the parent's."""
     made = {name: value for name, value in ours.items()
             if name not in NOT_INHERITED}
     interval = '' if beat_interval_s is None else f':{beat_interval_s:g}'
-    made[channel.VARIABLE] = f'{fd}{interval}'
+    made[protocol.VARIABLE] = f'{fd}{interval}'
     return made
 
 
 def describe(status: int) -> str:
-    """How a process ended, from its exit status."""
+    """Return how a process ended, from its exit status, as part of a text."""
     if status >= 0:
         return f'ended with status {status}'
     try:

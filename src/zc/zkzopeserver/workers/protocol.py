@@ -13,44 +13,44 @@ and the parent::
     reopen                      open the log files anew
     hurry                       stop, and wait for nothing
 
-It tells a worker to stop by SIGTERM, which also reaches those that do not yet
-listen.  The end of the file, at either end, means that the other process is
-gone.
+The parent tells a worker to stop by SIGTERM, which also reaches a worker that
+does not listen yet.  The end of the file, at either end, means that the other
+process is gone.
 
-A worker learns that it is one, and of its end of the socketpair, from an
+A process learns that it is a worker, and its end of the socketpair, from an
 environment variable, which it removes: its own children are no workers.
 """
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
-import json
 import logging
 import os
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.options import Options
 
 logger = logging.getLogger('zc.zkzopeserver.workers')
 
-# FD, or FD:SECONDS when a beat is wanted every so many seconds.
+# FD, or FD:SECONDS when the parent wants a beat at that interval.
 VARIABLE = 'ZC_ZKZOPESERVER_WORKER'
 
 # Seconds that a stop may take beyond what the options give it.
 MARGIN_S = 10
 
-# A message is far shorter; who sends more without a line's end is no worker.
-LINE_LIMIT = 4096
+# A message is far shorter; a peer that sends more without a line's end is no
+# worker.
+LINE_LIMIT_BYTES = 4096
 
 
-@dataclasses.dataclass(frozen=True)
-class Limits:
-    """The options that a parent goes by.
+class WorkerOptions(NamedTuple):
+    """The options of a worker that its parent goes by; times in seconds.
 
     A worker has read the ini after its parent did: its own are the newer.
     """
@@ -61,49 +61,51 @@ class Limits:
     deregister_wait: float
 
     @classmethod
-    def of(cls, options: Options) -> Limits:
-        """The limits that a section's options set."""
-        return cls(*(getattr(options, field.name)
-                     for field in dataclasses.fields(cls)))
+    def of(cls, options: Options) -> WorkerOptions:
+        """Return these options out of all options of a section."""
+        return cls(options.workers, options.ready_timeout,
+                   options.graceful_timeout, options.deregister_wait)
 
     @property
     def stop_s(self) -> float:
-        """Seconds after which a worker that stops is hung."""
+        """Seconds after which a worker that still stops is hung."""
         return self.graceful_timeout + self.deregister_wait + MARGIN_S
 
     def encode(self) -> str:
-        """As `decode` takes it."""
-        return json.dumps(dataclasses.asdict(self))
+        """Return the text that `decode` takes."""
+        import json
+        return json.dumps(self._asdict())
 
     @classmethod
-    def decode(cls, text: str) -> Limits:
-        """The limits of a worker's hello; ValueError when it is none."""
+    def decode(cls, text: str) -> WorkerOptions:
+        """Return the options in a worker's hello; ValueError for others."""
+        import json
         try:
-            limits = cls(**json.loads(text))
-            if limits.workers >= 1 and limits.stop_s >= 0:
-                return limits
+            options = cls(**json.loads(text))
+            if options.workers >= 1 and options.stop_s >= 0:
+                return options
         except (TypeError, RecursionError):
             pass
-        raise ValueError(f'no limits: {text[:80]!r}')
+        raise ValueError(f'no options of a worker: {text[:80]!r}')
 
 
-class Lines:
-    """Bytes in, whole lines out."""
+class LineDecoder:
+    """Takes bytes in and gives whole lines out."""
 
     def __init__(self) -> None:
         self._rest = b''
 
     def feed(self, data: bytes) -> list[str]:
-        """The lines that `data` completes, without their ends."""
+        """Return the lines that `data` completes, without their ends."""
         *lines, rest = (self._rest + data).split(b'\n')
-        self._rest = rest[:LINE_LIMIT]
+        self._rest = rest[:LINE_LIMIT_BYTES]
         return [line.decode('utf-8', 'replace') for line in lines]
 
 
 def send(sock: socket.socket, line: str) -> None:
-    """Send a message, or drop it: to a full channel, or to nobody.
+    """Send a message, or drop it when the channel is full or closed.
 
-    It never blocks and takes no lock, so that signal handlers may call it.
+    Neither blocks nor takes a lock: safe in signal handlers.
     """
     with contextlib.suppress(OSError):
         sock.send(line.encode() + b'\n', socket.MSG_DONTWAIT)
@@ -112,8 +114,8 @@ def send(sock: socket.socket, line: str) -> None:
 class Link:
     """A worker's end of its channel.
 
-    `beat_interval_s` is how often the parent wants to hear a beat; None for
-    not at all.
+    `beat_interval_s` is the number of seconds between two beats that the
+    parent wants, None for no beats.
     """
 
     def __init__(self, sock: socket.socket,
@@ -123,20 +125,25 @@ class Link:
         self._closed = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def hello(self, limits: Limits) -> None:
-        """Tell the parent what to go by."""
-        send(self._sock, f'hello {limits.encode()}')
+    @property
+    def is_inheritable(self) -> bool:
+        """Whether children of this process get the channel, too."""
+        return self._sock.get_inheritable()
+
+    def hello(self, options: WorkerOptions) -> None:
+        """Tell the parent the options that it is to go by."""
+        send(self._sock, f'hello {options.encode()}')
 
     def serving(self) -> None:
-        """Tell the parent that we serve, registered or not."""
+        """Tell the parent that this worker serves, registered or not."""
         send(self._sock, 'serving')
 
     def registered(self, address: str) -> None:
-        """Tell the parent that the node is there."""
+        """Tell the parent that the node is in ZooKeeper."""
         send(self._sock, f'registered {address}')
 
     def stopping(self) -> None:
-        """Tell the parent that no more is to be expected."""
+        """Tell the parent that this worker has begun to stop."""
         send(self._sock, 'stopping')
 
     def beat(self) -> None:
@@ -147,18 +154,18 @@ class Link:
                on_gone: Callable[[], None], limit_s: float) -> None:
         """Begin to listen to the parent, in a thread.
 
-        `orders` has what to call for each message, and `on_gone` is called
-        when the parent is gone.  A worker that has not ended `limit_s` seconds
-        later is ended: nobody else is there to do that.
+        `orders` has what to call for each message.  `on_gone` is called when
+        the parent is gone.  A worker that has not ended `limit_s` seconds
+        later ends itself, as no other process is there to do that.
         """
         self._thread = threading.Thread(
             target=self._listen, args=(orders, on_gone, limit_s),
-            name='zc.zkzopeserver.workers.supervisor', daemon=True)
+            name='zc.zkzopeserver.parent', daemon=True)
         self._thread.start()
 
     def _listen(self, orders: Mapping[str, Callable[[], None]],
                 on_gone: Callable[[], None], limit_s: float) -> None:
-        lines = Lines()
+        lines = LineDecoder()
         while data := self._receive():
             for line in lines.feed(data):
                 if line in orders:
@@ -173,12 +180,12 @@ class Link:
 
     def _receive(self) -> bytes:
         try:
-            return self._sock.recv(LINE_LIMIT)
+            return self._sock.recv(LINE_LIMIT_BYTES)
         except OSError:
             return b''
 
     def close(self) -> None:
-        """End the channel; the parent takes it for our end."""
+        """Close the channel; the parent takes it for the worker's end."""
         self._closed.set()
         with contextlib.suppress(OSError):
             # Wakes the thread.
@@ -190,9 +197,9 @@ class Link:
 
 @functools.cache
 def link() -> Link | None:
-    """This process's link to its parent; None when it is not a worker.
+    """Return the link of this process to its parent; None for no worker.
 
-    ConfigurationError when the variable was set by somebody else.
+    Raise ConfigurationError when no parent has set the variable.
     """
     value = os.environ.pop(VARIABLE, None)
     if value is None:
@@ -209,8 +216,22 @@ def link() -> Link | None:
 
 
 def is_parent(workers: int) -> bool:
-    """Whether a process with this many `workers` is their parent.
+    """Whether a process with the option `workers` is a parent of workers.
 
     A parent serves nothing, so it needs no application.
     """
     return workers > 1 and link() is None
+
+
+def set_title(text: str) -> bool:
+    """Show ``PROGRAM: text`` as the name of this process in ``ps``.
+
+    Return False where setproctitle, an optional library, is not installed.
+    """
+    try:
+        import setproctitle
+    except ImportError:
+        return False
+    program = os.path.basename(sys.argv[0]) or 'zc.zkzopeserver'
+    setproctitle.setproctitle(f'{program}: {text}')
+    return True

@@ -16,7 +16,7 @@ from zc.zkzopeserver.cli import pidfile
 from zc.zkzopeserver.cli.ini import Ini
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.verbs import Verb
-from zc.zkzopeserver.workers import protocol as channel
+from zc.zkzopeserver.workers import protocol
 
 DESCRIPTION = """\
 Serve the application, registered in ZooKeeper, in the foreground, until
@@ -40,7 +40,7 @@ def run(instance: Instance, arguments: Any = None) -> int:
                          required=True)
     with contextlib.ExitStack() as stack:
         stack.enter_context(signals.serving_operators())
-        if channel.VARIABLE not in os.environ:
+        if protocol.VARIABLE not in os.environ:
             # The file is the parent's, when there is one.
             stack.enter_context(pidfile.held(instance.pid_file, instance.ini))
         serve(Ini(instance.ini, instance.overrides))
@@ -52,7 +52,7 @@ def serve(ini: Ini) -> None:
     application = None
     if 'loggers' not in ini.options:
         logconfig.configure_default()
-    if not ini.is_ours or not channel.is_parent(
+    if not ini.is_ours or not protocol.is_parent(
             option_table.parse(ini.options, ini.where).workers):
         application = ini.application()
     ini.server()(application)

@@ -3,13 +3,13 @@ from __future__ import annotations
 
 import pytest
 
-from zc.zkzopeserver.workers import backoff
-from zc.zkzopeserver.workers.backoff import Backoff
+from zc.zkzopeserver.workers import pool
+from zc.zkzopeserver.workers.pool import Backoff
 
 
 @pytest.fixture(autouse=True)
 def no_jitter(monkeypatch):
-    monkeypatch.setattr(backoff.random, 'uniform', lambda low, high: high)
+    monkeypatch.setattr(pool.random, 'uniform', lambda low, high: high)
 
 
 def test_early_deaths_wait_longer_and_longer():
@@ -23,7 +23,7 @@ def test_early_deaths_wait_longer_and_longer():
 def test_a_sound_worker_is_replaced_at_once():
     waits = Backoff()
     waits.died(0, None)
-    assert waits.died(1, backoff.SOUND_S) == 0
+    assert waits.died(1, pool.SOUND_S) == 0
     assert waits.ready_at == 1
     assert waits.died(2, None) == 0.5
 
@@ -51,7 +51,7 @@ def test_a_quiet_time_ends_the_long_waits():
     waits = Backoff()
     for now in range(4):
         waits.died(now, None)
-    assert waits.died(4 + backoff.QUIET_S, None) == 0.5
+    assert waits.died(4 + pool.QUIET_S, None) == 0.5
     assert waits.early == 5
 
 
@@ -59,7 +59,7 @@ def test_mended_by_hand():
     waits = Backoff()
     for now in range(4):
         waits.died(now, None)
-    waits.forget()
+    waits.reset()
     assert (waits.early, waits.ready_at) == (0, 0)
     assert waits.died(5, None) == 0.5
 
