@@ -189,8 +189,8 @@ def test_what_the_application_spoils_has_its_line(
 
 def test_no_line_takes_others_with_it(path: Path) -> None:
     log = AccessLog(str(path))
-    log._add('a\n')
-    log._add('\u00e4\n')
+    log.add_line('a\n')
+    log.add_line('\u00e4\n')
     log.close()
     assert path.read_text() == 'a\n\\xe4\n'
 
@@ -202,8 +202,8 @@ def test_a_line_that_comes_when_others_are_written_is_not_left(
 
         def __gt__(self, count: int) -> bool:
             # The last that it does is to tell of these.
-            log._dropped += 1
-            log._wake()
+            log.dropped += 1
+            log.wake()
             until(lambda: 'lines were dropped' in caplog.text)
             return int.__gt__(self, count)
 
@@ -281,7 +281,7 @@ def test_what_the_disk_does_not_take_is_dropped_and_counted(
     log = AccessLog(str(path))
     log.kept = 2
     for number in range(5):
-        log.add_error({'REMOTE_ADDR': 'x'}, b'%d' % number, 400, 0)
+        log.add_error('x', b'%d' % number, 400, 0)
     log.close()
     log.close()
     assert path.read_text().count('\n') == 2
@@ -293,16 +293,16 @@ def test_answers_to_a_disk_that_takes_nothing_are_bounded(
     with serving(hello, access_log=str(path)) as server:
         log = server.engine.shared.access_log
         # As if the thread that writes hung in it.
-        with log._lock:
+        with log.lock:
             ask(server.address)
             # A response is out before its line is there.
             until(lambda: not server.statistics().connections)
-            until(lambda: not log._lines)
+            until(lambda: not log.lines)
             log.kept = 10
             with Client(server.address) as client:
                 for _ in range(30):
                     client.get()
-            until(lambda: log._dropped == 20)
+            until(lambda: log.dropped == 20)
     assert path.read_text().count('\n') == 11
     assert '20 lines were dropped' in caplog.text
 

@@ -26,31 +26,31 @@ KiB = 2 ** 10
 
 
 def test_a_block_is_used_again_by_bodies_of_about_its_size() -> None:
-    memory = BufferPool(1000 * KiB)
-    block = memory.block(100 * KiB)
-    assert len(block) == memory.used == 128 * KiB
-    memory.release(block)
-    assert (memory.used, memory.spare) == (0, 128 * KiB)
-    assert memory.block(128 * KiB) is block
-    assert memory.block(128 * KiB) is not block
-    assert memory.block(64 * KiB) is not block
-    assert (memory.used, memory.spare) == (320 * KiB, 0)
+    pool = BufferPool(1000 * KiB)
+    block = pool.acquire(100 * KiB)
+    assert len(block) == pool.used == 128 * KiB
+    pool.release(block)
+    assert (pool.used, pool.spare) == (0, 128 * KiB)
+    assert pool.acquire(128 * KiB) is block
+    assert pool.acquire(128 * KiB) is not block
+    assert pool.acquire(64 * KiB) is not block
+    assert (pool.used, pool.spare) == (320 * KiB, 0)
 
 
 def test_there_is_room_until_the_limit() -> None:
-    memory = BufferPool(100)
-    memory.take(60)
-    assert memory.block(33) is None  # which would be one of 64
-    assert len(memory.block(30)) == 32
-    assert not memory.is_full
-    memory.take(10)
-    assert memory.is_full
-    memory.take(-70)
-    assert memory.used == 32
-    assert memory.block(69) is None
+    pool = BufferPool(100)
+    pool.account(60)
+    assert pool.acquire(33) is None  # which would be one of 64
+    assert len(pool.acquire(30)) == 32
+    assert not pool.is_full
+    pool.account(10)
+    assert pool.is_full
+    pool.account(-70)
+    assert pool.used == 32
+    assert pool.acquire(69) is None
     # There is none of 128, but there is room.
-    assert len(memory.block(65)) == 65
-    assert memory.block(101) is None
+    assert len(pool.acquire(65)) == 65
+    assert pool.acquire(101) is None
 
 
 def test_blocks_that_come_and_go_are_worth_waiting_for(
@@ -59,7 +59,7 @@ def test_blocks_that_come_and_go_are_worth_waiting_for(
     found = BufferPool(1000)
     now = time.monotonic()
     assert not found.should_wait(200, now)
-    blocks = [found.block(64) for _ in range(2)]
+    blocks = [found.acquire(64) for _ in range(2)]
     # More than two is not side by side any more; nothing is known of others.
     assert found.should_wait(64, now)
     assert not found.should_wait(16, now)
@@ -68,50 +68,50 @@ def test_blocks_that_come_and_go_are_worth_waiting_for(
     found.release(blocks.pop())
     # There is one.
     assert not found.should_wait(64, now)
-    assert found.block(64) is not None
+    assert found.acquire(64) is not None
 
 
 def test_sizes_that_were_used_once_are_forgotten() -> None:
     found = BufferPool(1000)
     for length in range(520, 600):
-        found.release(found.block(length))
+        found.release(found.acquire(length))
         for _ in range(2):
             found.trim()
-    assert not found._free_lists
+    assert not found.free_lists
     assert found.used == found.spare == 0
 
 
 def test_no_more_is_kept_than_bodies_may_take() -> None:
-    memory = BufferPool(100 * KiB)
+    pool = BufferPool(100 * KiB)
     for size in 64, 32:
-        memory.release(memory.block(size * KiB))
-    assert (memory.used, memory.spare) == (0, 96 * KiB)
+        pool.release(pool.acquire(size * KiB))
+    assert (pool.used, pool.spare) == (0, 96 * KiB)
     # A block of another size has those go that are in its way.
-    block = memory.block(16 * KiB)
-    assert (memory.used, memory.spare) == (16 * KiB, 32 * KiB)
-    memory.release(block)
-    assert (memory.used, memory.spare) == (0, 48 * KiB)
+    block = pool.acquire(16 * KiB)
+    assert (pool.used, pool.spare) == (16 * KiB, 32 * KiB)
+    pool.release(block)
+    assert (pool.used, pool.spare) == (0, 48 * KiB)
 
 
 def test_what_is_not_wanted_any_more_is_let_go() -> None:
-    memory = BufferPool(1000 * KiB)
-    blocks = [memory.block(64 * KiB) for _ in range(4)]
+    pool = BufferPool(1000 * KiB)
+    blocks = [pool.acquire(64 * KiB) for _ in range(4)]
     for block in blocks:
-        memory.release(block)
-    memory.trim()
-    assert memory.spare == 4 * 64 * KiB
+        pool.release(block)
+    pool.trim()
+    assert pool.spare == 4 * 64 * KiB
     for _ in range(10):  # of which one is enough
-        memory.release(memory.block(64 * KiB))
-    memory.trim()
-    assert memory.spare == 64 * KiB
-    memory.trim()
-    memory.trim()
-    assert memory.spare == 0
+        pool.release(pool.acquire(64 * KiB))
+    pool.trim()
+    assert pool.spare == 64 * KiB
+    pool.trim()
+    pool.trim()
+    assert pool.spare == 0
 
 
 def test_a_body_takes_what_is_counted_whatever_its_pieces() -> None:
-    memory = BufferPool(2 ** 20)
-    store = SpooledBody(Settings(), memory)
+    pool = BufferPool(2 ** 20)
+    store = SpooledBody(Settings(), pool)
     tracemalloc.start()
     try:
         for _ in range(50_000):
@@ -119,11 +119,11 @@ def test_a_body_takes_what_is_counted_whatever_its_pieces() -> None:
         taken, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert memory.used == 100_000
+    assert pool.used == 100_000
     assert taken < 200_000
     assert store.stream().read() == b'ab' * 50_000
     store.close()
-    assert memory.used == 0
+    assert pool.used == 0
 
 
 @pytest.mark.parametrize('size', [1000, 65_536, 65_537, 200_000])
@@ -132,19 +132,19 @@ def test_a_file_has_all_of_it(size: int) -> None:
     content = bytes(number % 251 for number in range(size))
     for begin in range(0, size, 777):
         store.write(content[begin:begin + 777])
-    assert store._file is not None
+    assert store.is_in_file
     assert store.stream().read() == content
     store.close()
 
 
 @given(st.binary(min_size=1, max_size=50), st.data())
 def test_a_body_reads_as_any_file(content: bytes, data: Any) -> None:
-    memory = BufferPool(2 ** 20)
+    pool = BufferPool(2 ** 20)
     # What was there before must not show.
-    before = memory.block(len(content))
+    before = pool.acquire(len(content))
     before[:] = b'\n' * len(before)
-    memory.release(before)
-    block = PreallocatedBody(len(content), memory, memory.block(len(content)))
+    pool.release(before)
+    block = PreallocatedBody(len(content), pool, pool.acquire(len(content)))
     while block.missing:
         piece = content[block.size:block.size + 7]
         block.space()[:len(piece)] = piece
@@ -182,18 +182,18 @@ def test_there_is_nothing_before_the_beginning() -> None:
     lambda file: file.raw.read(3), lambda file: file.raw.readall(),
     lambda file: file.raw.readinto(bytearray(3))])
 def test_nobody_reads_the_body_of_another_request(read: Any) -> None:
-    memory = BufferPool(2 ** 20)
-    block = PreallocatedBody(5, memory, memory.block(5))
+    pool = BufferPool(2 ** 20)
+    block = PreallocatedBody(5, pool, pool.acquire(5))
     block.space()[:] = b'first'
     block.fill(5)
     kept = block.stream()
     assert kept.read(1) == b'f'
     block.close()
-    memory.block(5)[:] = b'another!'
+    pool.acquire(5)[:] = b'another!'
     with pytest.raises(ValueError):
         read(kept)
     block.close()
-    assert memory.used == 8
+    assert pool.used == 8
 
 
 def test_uploads_share_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,15 +206,15 @@ def test_uploads_share_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
         return [environ['wsgi.input'].read()[-6:]]
 
     with serving(application) as server, Client(server.address) as client:
-        memory = server.engine.shared.buffer_pool
+        pool = server.engine.shared.buffer_pool
         for size in 100_000, 90_000, 110_000:
             body = b'a' * (size - 6) + b'%06d' % size
             client.send(post(b'Content-Length: %d\r\n' % size, body))
             assert client.response().body == b'%06d' % size
-            until(lambda: (memory.used, memory.spare) == (0, 128 * KiB))
+            until(lambda: (pool.used, pool.spare) == (0, 128 * KiB))
         for file in kept:
             with pytest.raises(ValueError):
                 file.read()
-        server.call(memory.trim)
-        server.call(memory.trim)
-        until(lambda: not memory.spare)
+        server.call(pool.trim)
+        server.call(pool.trim)
+        until(lambda: not pool.spare)

@@ -118,7 +118,7 @@ def test_what_has_begun_to_come_is_awaited(patience: None) -> None:
 def test_clients_that_keep_coming_keep_no_stop_waiting(
         monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(hello, backlog=200) as server:
-        accept = server.engine._acceptor.accept
+        accept = server.engine.loop.acceptor.accept
 
         def never_done() -> list[connection.Connection]:
             for _ in range(loop.ACCEPTS_A_TURN + 1):
@@ -126,7 +126,7 @@ def test_clients_that_keep_coming_keep_no_stop_waiting(
             return accept()
 
         monkeypatch.setattr(
-            server.engine._acceptor, 'accept', never_done)
+            server.engine.loop.acceptor, 'accept', never_done)
         began = time.monotonic()
         assert server.drain(60) == 0
         assert time.monotonic() - began < 30

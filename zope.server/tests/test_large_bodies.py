@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from zope.server import receiver
+from zope.server import body
 from zope.server.connection import Connection
 from zope.server.loop import Loop
 from zope.server.threadpool import LONG_S
-from zope.server.threadpool import QUICK_S
 from zope.server.threadpool import ThreadPool
 from zope_server_support.applications import PLAIN
 from zope_server_support.corpus.case import get
@@ -41,7 +40,7 @@ def measure(environ, start_response):
 
 def connections(server: Any) -> list[Connection]:
     """The connections of a server."""
-    return list(server.engine.shared.connections.values())
+    return list(server.engine.loop.connections.values())
 
 
 def begun(server: Any) -> Connection:
@@ -114,7 +113,7 @@ def turning(monkeypatch: pytest.MonkeyPatch, count: int,
     monkeypatch.setattr(ThreadPool, 'start', lambda self: None)
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(serving(application, **options))
-        loop = server.engine._loop
+        loop = server.engine.loop
         clients = [stack.enter_context(Client(server.address))
                    for _ in range(count)]
         while len(connections(server)) < count:
@@ -191,23 +190,22 @@ def test_a_file_in_answer_to_a_large_body_ends_no_turns(
 
 def test_who_waits_goes_on_one_a_turn(
         monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiver, 'PATIENCE_S', 60)
+    monkeypatch.setattr(body, 'MAX_WAIT_S', 60)
     with turning(monkeypatch, 4, body_memory=300_000) as (
             loop, clients, server):
-        shared = server.engine.shared
         for client in clients:
             client.send(upload(BODIES))
         for connection in connections(server):
             until_come(connection, BODIES)
-        while len(loop.ready) + len(shared.waiting) < 4:
+        while len(loop.ready) + len(loop.waiting) < 4:
             loop.turn()
-        assert len(shared.waiting) == 2
+        assert len(loop.waiting) == 2
         while loop.ready:
             serve(loop)
         for left in 1, 0:
             assert loop.turn()
-            assert len(shared.waiting) == left
-            assert shared.buffer_pool.used <= 300_000
+            assert len(loop.waiting) == left
+            assert server.engine.shared.buffer_pool.used <= 300_000
         while loop.ready:
             serve(loop)
         assert [client.response().body for client in clients] == [
@@ -217,12 +215,12 @@ def test_who_waits_goes_on_one_a_turn(
 def test_reading_a_body_is_not_work() -> None:
     """Requests of which nothing but a body is read count as quick."""
     with serving(measure) as server:
-        workers = server.engine.workers
+        threads = server.engine.threads
         with Client(server.address) as client:
             def is_quick() -> bool:
                 client.send(upload(2 ** 20))
                 assert client.response().body == b'%d' % 2 ** 20
-                return workers._average < QUICK_S
+                return threads.is_quick
 
             until(is_quick, 60)
 

@@ -139,7 +139,7 @@ def test_data_that_looks_like_the_end_is_not(
 
 def test_who_is_wrong_about_the_end_goes_no_further(
         monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ChunkedParser, '_possible_end',
+    monkeypatch.setattr(ChunkedParser, 'possible_end',
                         lambda self, data, start: len(data))
     parser = ChunkedParser(lambda data: None, Settings())
     with pytest.raises(HTTPError, match='chunked body is malformed'):

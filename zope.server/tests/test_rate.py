@@ -9,6 +9,7 @@ import types
 from collections.abc import Iterator
 
 import pytest
+from zope.server.connection import Connection
 from zope.server.loop import Loop
 from zope.server.output import SendBuffer
 from zope.server.rate import MinimumRate
@@ -98,14 +99,18 @@ def test_empty_lines_give_no_head_its_time_again() -> None:
 def test_after_a_standstill_nobody_is_ended_before_data_is_read() -> None:
     """Though one that stands still all the time ends those who are slow."""
     looked: list[float] = []
-    connection = types.SimpleNamespace(is_busy=False, check=looked.append)
+    times = iter([100.0, 101.5, 110.0, 111.0, 120.0, 130.0])
+    poller = types.SimpleNamespace(
+        poll=lambda seconds: [], add_source=lambda fd: None)
     shared = types.SimpleNamespace(
-        connections={1: connection},
-        buffer_pool=types.SimpleNamespace(trim=lambda: None))
-    loop = Loop(shared, types.SimpleNamespace(is_paused=False))
-    for now in 100.0, 101.5, 110.0, 111.0, 120.0, 130.0:
-        shared.now = now
-        loop._sweep()
+        settings=Settings(), poller=poller, now=0.0,
+        buffer_pool=types.SimpleNamespace(trim=lambda: None),
+        tick=lambda: setattr(shared, 'now', next(times)))
+    loop = Loop(shared, types.SimpleNamespace(fileno=lambda: 0), Connection)
+    loop.connections[1] = types.SimpleNamespace(
+        is_busy=False, is_idle=False, check=looked.append)
+    for _ in range(6):
+        loop.turn()
     assert looked == [100, 101.5, 111, 130]
 
 
@@ -178,13 +183,13 @@ def test_a_steady_reader_is_seen_through_the_kernels_buffer() -> None:
     with reading(10 ** 7) as (output, sock, client):
         silent = 0
         for minute in range(1, 21):
-            sent, taken = output._sent, output._taken()
+            sent, taken = output.sent, output.acknowledged()
             read(client, 200_000)
-            until(lambda: output._taken() > taken)  # noqa: B023
+            until(lambda: output.acknowledged() > taken)  # noqa: B023
             assert not output.is_stalled(time.monotonic() + 60 * minute)
             if select.select([], [sock], [], 0)[1]:
                 output.flush()
-            silent += output._sent == sent
+            silent += output.sent == sent
         # Or this could not fail.
         assert silent > 2
         assert output.is_stalled(time.monotonic() + 60 * 30)

@@ -220,7 +220,7 @@ def full(use_epoll: bool) -> Iterator[tuple[Client, Connection, bytes]]:
     with serving(hello, use_epoll=use_epoll) as server:
         with Client(server.address) as client:
             client.get()
-            (found,) = server.engine.shared.connections.values()
+            (found,) = server.engine.loop.connections.values()
             until(lambda: found.is_idle)
             yield client, found, fill(found)
 
@@ -255,7 +255,7 @@ def test_a_forked_process_keeps_no_connection_alive(use_epoll: bool) -> None:
 
     def holding(environ, start_response):
         (found,) = [found for found in
-                    server.engine.shared.connections.values()
+                    server.engine.loop.connections.values()
                     if found.environ['REMOTE_PORT'] == environ['REMOTE_PORT']]
         numbers.append(found.fd)
         if environ['PATH_INFO'] == '/held':

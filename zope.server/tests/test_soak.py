@@ -106,7 +106,6 @@ def test_nothing_is_left_behind(use_epoll: bool,
                 for problem in guest.problems] == []
         assert sum(guest.answered for guest in guests) > CLIENTS
         until(lambda: not server.statistics().connections)
-        shared = server.engine.shared
-        until(lambda: not shared.buffer_pool.used)
-        assert not shared.waiting
+        until(lambda: not server.engine.shared.buffer_pool.used)
+        assert not server.engine.loop.waiting
         assert not server.statistics().in_flight

@@ -194,11 +194,11 @@ KINDS = pytest.mark.parametrize('kind', [ValueError, SystemExit])
 def test_nothing_is_left_of_a_request_that_fails_us(
         kind: type[BaseException], caplog: pytest.LogCaptureFixture) -> None:
     with serving(hello, zservertracelog=True) as server:
-        memory = server.engine.shared.buffer_pool
+        pool = server.engine.shared.buffer_pool
         with Client(server.address) as client, failing('C 1 ', kind):
             client.send(post(b'Content-Length: 100000\r\n', b'a' * 100000))
             assert client.read_all() == b''
-        until(lambda: not memory.used)
+        until(lambda: not pool.used)
         assert ask(server.address).status == 200
     assert 'is closed: this must not happen' in caplog.text
 

@@ -1,7 +1,6 @@
 """Bodies that wait for room in memory, and go to a file when none comes."""
 from __future__ import annotations
 
-import collections
 import contextlib
 import queue
 import socket
@@ -10,9 +9,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from zope.server import body as body_module
 from zope.server import buffers
-from zope.server import loop
-from zope.server import receiver
+from zope.server import loop as loop_module
+from zope.server.body import PendingBody
+from zope.server.connection import WAITING
+from zope.server.connection import Connection
+from zope.server.loop import Loop
 from zope_server_support.applications import PLAIN
 from zope_server_support.corpus.case import post
 from zope_server_support.talking import Client
@@ -32,6 +35,7 @@ class Held:
     def __init__(self, server: Any, letting_go: queue.SimpleQueue) -> None:
         self.address = server.address
         self.shared = server.engine.shared
+        self.loop = server.engine.loop
         self.statistics = server.statistics
         self.call = server.call
         self._letting_go = letting_go
@@ -43,7 +47,7 @@ class Held:
 
     def wait_for(self, count: int) -> None:
         """Until so many bodies wait for room."""
-        until(lambda: len(self.shared.waiting) == count)
+        until(lambda: len(self.loop.waiting) == count)
 
 
 @contextlib.contextmanager
@@ -63,7 +67,7 @@ def held(**settings: Any) -> Iterator[Held]:
     settings = {'threads': 2, 'body_memory': 150_000, **settings}
     with serving(application, **settings) as server:
         yield Held(server, letting_go)
-        assert not server.engine.shared.waiting
+        assert not server.engine.loop.waiting
         until(lambda: not server.engine.shared.buffer_pool.used)
 
 
@@ -79,7 +83,7 @@ def full(server: Held) -> Iterator[tuple[Client, Client]]:
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bodies wait for longer than any test takes."""
-    monkeypatch.setattr(receiver, 'PATIENCE_S', 60)
+    monkeypatch.setattr(body_module, 'MAX_WAIT_S', 60)
 
 
 @pytest.mark.parametrize('use_epoll', [True, False])
@@ -117,8 +121,9 @@ def test_while_others_come_and_go_no_more_memory_is_taken(
         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buffers, 'REUSE_WINDOW_S', 60)
     monkeypatch.setattr(buffers, 'SIDE_BY_SIDE_BYTES', 150_000)
-    monkeypatch.setattr(receiver, 'BRIEFLY_S', 60)
-    monkeypatch.setattr(loop, 'SWEEP_S', 60)  # which lets go of spare blocks
+    monkeypatch.setattr(body_module, 'REUSE_WAIT_S', 60)
+    # A sweep lets go of spare buffers.
+    monkeypatch.setattr(loop_module, 'SWEEP_S', 60)
     with held(body_memory=10_000_000) as server:
         with full(server) as (first, other):
             other.send(UPLOAD)
@@ -129,7 +134,7 @@ def test_while_others_come_and_go_no_more_memory_is_taken(
             server.let_go()
             assert other.response().body == b'BufferReader whole'
         # A response is out before its request gives the block back.
-        until(lambda: not server.shared.connections)
+        until(lambda: not server.loop.connections)
         # One block has done for both.
         assert server.shared.buffer_pool.spare == 131_072
 
@@ -140,7 +145,7 @@ def test_more_is_taken_in_a_lull_or_in_the_end(
         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buffers, 'REUSE_WINDOW_S', lull)
     monkeypatch.setattr(buffers, 'SIDE_BY_SIDE_BYTES', 150_000)
-    monkeypatch.setattr(receiver, 'BRIEFLY_S', briefly)
+    monkeypatch.setattr(body_module, 'REUSE_WAIT_S', briefly)
     with held(body_memory=10_000_000) as server:
         with full(server) as (first, other):
             other.send(UPLOAD)
@@ -197,7 +202,7 @@ def test_who_goes_away_leaves_nothing(patience: None) -> None:
                 server.wait_for(1)
             server.let_go()
             assert first.response().status == 200
-            until(lambda: len(server.shared.connections) == 1)
+            until(lambda: len(server.loop.connections) == 1)
 
 
 def test_nobody_waits_where_nothing_moves(patience: None) -> None:
@@ -215,7 +220,7 @@ def test_nobody_waits_where_nothing_moves(patience: None) -> None:
 def test_a_next_request_waits_as_the_first(
         patience: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a worker then that leaves it to whoever polls."""
-    monkeypatch.setattr(loop, 'SWEEP_S', 60)
+    monkeypatch.setattr(loop_module, 'SWEEP_S', 60)
     with held() as server:
         with Client(server.address) as first, Client(server.address) as other:
             first.send(UPLOAD)
@@ -228,24 +233,25 @@ def test_a_next_request_waits_as_the_first(
             assert other.response().body == b'BufferReader whole'
 
 
-class Slow(collections.deque):
-    """Those who wait; who is added is not let go of at once."""
+class Slow:
+    """Lets a body wait for memory, and keeps the thread that says so."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, loop: Loop) -> None:
+        self._wait_for_memory = loop.wait_for_memory
         self.is_added = threading.Event()
         self.goes_on = threading.Event()
 
-    def append(self, connection: Any) -> None:
-        """Add, and keep the thread that does it."""
-        super().append(connection)
+    def __call__(self, connection: Connection, body: PendingBody) -> None:
+        self._wait_for_memory(connection, body)
         self.is_added.set()
         self.goes_on.wait(20)
 
 
-def test_a_worker_is_left_its_connection(patience: None) -> None:
+def test_a_worker_is_left_its_connection(
+        patience: None, monkeypatch: pytest.MonkeyPatch) -> None:
     with held(threads=3) as server:
-        slow = server.shared.waiting = Slow()
+        slow = Slow(server.loop)
+        monkeypatch.setattr(server.loop, 'wait_for_memory', slow)
         with Client(server.address) as first, Client(server.address) as other:
             first.send(UPLOAD)
             until(lambda: server.statistics().in_flight == 1)
@@ -258,8 +264,8 @@ def test_a_worker_is_left_its_connection(patience: None) -> None:
                 turned = threading.Event()
                 server.call(turned.set)
                 assert turned.wait(20)
-            connection, = slow
-            assert connection.is_waiting and connection.is_busy
+            (connection, _), = server.loop.waiting
+            assert connection.state == WAITING and connection.is_busy
             slow.goes_on.set()
             assert other.response().body == b'BytesIO broken'
             server.let_go()

@@ -13,13 +13,10 @@ import threading
 import time
 from collections import deque
 from time import monotonic
-from typing import TYPE_CHECKING
 from typing import Any
+from typing import Protocol
 
 from zope.server.headers import MONTHS
-
-if TYPE_CHECKING:
-    from zope.server.task import Task
 
 logger = logging.getLogger('zope.server.accesslog')
 
@@ -35,6 +32,26 @@ CODES = [f'{code} ' for code in range(1000)]
 UNSAID = ' "-" "-" '
 
 
+class Answered(Protocol):
+    """A request that was answered, as far as its line tells of it.
+
+    `began` is a time as of time.monotonic(); `peer` is the client's address,
+    whatever the application does to `environ`; `sent` counts the bytes of
+    the response's body.
+    """
+
+    environ: dict[str, Any]
+    began: float
+    method: str
+    target: str
+    minor: int
+    code: int
+    sent: int
+
+    @property
+    def peer(self) -> str: ...
+
+
 class AccessLog:
     """A log file, or standard output for ``-``; OSError if it cannot be.
 
@@ -45,10 +62,10 @@ class AccessLog:
     def __init__(self, path: str) -> None:
         self.path = path
         self._fd = -1 if path == '-' else self._open()
-        self._lines: deque[str] = deque()
-        self._dropped = 0
+        self.lines: deque[str] = deque()
+        self.dropped = 0
         self.kept = KEPT
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._wanted = threading.Event()
         self._is_awake = False
         self._is_closing = threading.Event()
@@ -68,14 +85,14 @@ class AccessLog:
             target=self._run, name='access-log', daemon=True)
         self._thread.start()
 
-    def add(self, task: Task) -> None:
+    def add(self, task: Answered) -> None:
         """A request has been answered."""
         environ, began = task.environ, task.began
         stamp = self._stamp
         if began != stamp.began:
-            stamp = self._stamp_at(began)
-            if stamp is None:
+            if not self._has_room():
                 return
+            stamp = self._stamp_at(began)
         try:
             address = environ['REMOTE_ADDR']
             if 'REMOTE_USER' in environ:
@@ -93,20 +110,18 @@ class AccessLog:
         except (KeyError, TypeError):
             # The application has taken away what was there, or put in its
             # place what does not belong there.
-            begin = stamp.begin(task.connection.environ['REMOTE_ADDR'])
+            begin = stamp.begin(task.peer)
             target, client = escaped(task.target), UNSAID
-        self._lines.append(
+        self.lines.append(
             f'{begin}{task.method} {target}{VERSIONS[task.minor]}'
             f'{CODES[task.code]}{task.sent or "-"}{client}'
             f'{int((monotonic() - began) * 1e6)}\n')
         # In this order: the thread may just have looked for the last time.
         if not self._is_awake:
-            self._wake()
+            self.wake()
 
-    def _stamp_at(self, began: float) -> Stamp | None:
-        """The one for a request that began then; None: there is no room."""
-        if not self._has_room():
-            return None
+    def _stamp_at(self, began: float) -> Stamp:
+        """The one for a request that began then."""
         stamp, second = self._stamp, int(began + self._offset)
         if second != stamp.second:
             stamp = self._stamp = Stamp(second)
@@ -115,10 +130,10 @@ class AccessLog:
 
     def _has_room(self) -> bool:
         """Whether another line can be kept; if not, it is counted."""
-        if len(self._lines) < self.kept:
+        if len(self.lines) < self.kept:
             return True
-        self._dropped += 1
-        self._wake()
+        self.dropped += 1
+        self.wake()
         return False
 
     def _client(self, environ: dict[str, Any]) -> str:
@@ -138,20 +153,22 @@ class AccessLog:
             self._agents.add(agent)
         return escaped(agent)
 
-    def add_error(self, environ: dict[str, Any], line: bytes, status: int,
-                    size: int) -> None:
+    def add_error(self, peer: str, line: bytes, status: int,
+                  size: int) -> None:
         """A request has been refused; `line` is its first line, if any."""
-        begin = Stamp(int(time.time())).begin(environ['REMOTE_ADDR'])
-        self._add(f'{begin}{escaped(line.decode("latin-1"))}" {status}'
+        begin = Stamp(int(time.time())).begin(peer)
+        self.add_line(f'{begin}{escaped(line.decode("latin-1"))}" {status}'
                   f' {size or "-"}{UNSAID}0\n')
 
-    def _add(self, line: str) -> None:
+    def add_line(self, line: str) -> None:
+        """Add a line, which ends with its newline."""
         if self._has_room():
-            self._lines.append(line)
+            self.lines.append(line)
             # In this order, as above.
-            self._wake()
+            self.wake()
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Have what is kept written soon."""
         if not self._is_awake:
             self._is_awake = True
             self._wanted.set()
@@ -166,7 +183,7 @@ class AccessLog:
             logger.error('the access log %s cannot be opened again: %s',
                          self.path, error.strerror)
             return
-        with self._lock:
+        with self.lock:
             old, self._fd = self._fd, new
         os.close(old)
 
@@ -177,7 +194,7 @@ class AccessLog:
         if self._thread is not None:
             self._thread.join()
         self._write()
-        with self._lock:
+        with self.lock:
             if self._fd >= 0:
                 os.close(self._fd)
                 self._fd = -1
@@ -192,11 +209,11 @@ class AccessLog:
             self._write()
 
     def _write(self) -> None:
-        lines = self._lines
+        lines = self.lines
         while count := len(lines):
             self._write_text(''.join([lines.popleft() for _ in range(count)]))
-        if self._dropped:
-            dropped, self._dropped = self._dropped, 0
+        if self.dropped:
+            dropped, self.dropped = self.dropped, 0
             logger.error('the access log is too slow: %d lines were dropped',
                          dropped)
         self._offset = time.time() - monotonic()
@@ -207,7 +224,7 @@ class AccessLog:
                 sys.stdout.write(text)
                 sys.stdout.flush()
                 return
-            with self._lock:
+            with self.lock:
                 view = memoryview(
                     text.encode('ascii', 'backslashreplace'))
                 while view and self._fd >= 0:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import logging
 import tempfile
+import time
 from typing import IO
 
 from zope.server.buffers import BufferPool
@@ -22,7 +23,14 @@ logger = logging.getLogger('zope.server')
 PIECE_BYTES = 65536
 
 # An application that reads a body in pieces is handed so much at a time.
-READ = 65536
+READ_BYTES = 65536
+
+# A body that finds no room in memory waits so long for some, unread, before it
+# goes to a file: mostly others are complete sooner, and memory is faster.  It
+# does not wait where nobody has given any back for so long.
+MAX_WAIT_S = 0.25
+# So long for a buffer that others are about to give back.
+REUSE_WAIT_S = 0.05
 
 
 def empty() -> IO[bytes]:
@@ -33,14 +41,15 @@ def empty() -> IO[bytes]:
 class SpooledBody:
     """Where the data of a body goes, in whatever pieces it comes."""
 
-    def __init__(self, settings: Settings, memory: BufferPool) -> None:
+    def __init__(self, settings: Settings, pool: BufferPool) -> None:
         self.size = 0
         self._settings = settings
-        self._memory = memory
+        self._pool = pool
         # What is not in the file.
         self._data = bytearray()
         self._held = 0
-        self._file: IO[bytes] | None = None
+        self._file: io.FileIO | None = None
+        self._reader: IO[bytes] | None = None
 
     def write(self, data: bytes) -> None:
         """Keep some data; HTTPError when it is too much, or has no place."""
@@ -51,28 +60,28 @@ class SpooledBody:
         self._data += data
         if self._file is not None:
             if len(self._data) >= PIECE_BYTES:
-                self._flush()
+                self._flush(self._file)
             return
         self._held += size
-        self._memory.take(size)
+        self._pool.account(size)
         if (self.size > self._settings.body_spool_size
-                or self._memory.is_full):
+                or self._pool.is_full):
             self._spill()
 
     def _spill(self) -> None:
         try:
-            self._file = tempfile.TemporaryFile(buffering=0)
+            self._file = file = tempfile.TemporaryFile(buffering=0)
         except OSError as error:
             raise self._no_place(error) from None
         self._forget()
-        self._flush()
+        self._flush(file)
 
-    def _flush(self) -> None:
+    def _flush(self, file: io.FileIO) -> None:
         try:
             with memoryview(self._data) as view:
                 done = 0
                 while done < len(view):
-                    done += self._file.write(view[done:])
+                    done += file.write(view[done:])
         except OSError as error:
             raise self._no_place(error) from None
         self._data = bytearray()
@@ -87,14 +96,19 @@ class SpooledBody:
 
         HTTPError when the end of it has no place.
         """
-        data = self._data
-        if self._file is None:
+        data, file = self._data, self._file
+        if file is None:
             self._data = bytearray()
             return io.BytesIO(data)
-        self._flush()
-        self._file.seek(0)
-        self._file = io.BufferedReader(self._file, READ)
-        return self._file
+        self._flush(file)
+        file.seek(0)
+        self._reader = found = io.BufferedReader(file, READ_BYTES)
+        return found
+
+    @property
+    def is_in_file(self) -> bool:
+        """Whether it is, or most of it."""
+        return self._file is not None
 
     def close(self) -> None:
         """Let go of everything."""
@@ -102,11 +116,11 @@ class SpooledBody:
         self._data = bytearray()
         if self._file is not None:
             self._file.close()
-            self._file = None
+            self._file = self._reader = None
 
     def _forget(self) -> None:
         """What is held is not held in memory any more."""
-        self._memory.take(-self._held)
+        self._pool.account(-self._held)
         self._held = 0
 
 
@@ -116,13 +130,13 @@ class PreallocatedBody:
     It is its own store.  The block is the memory's, and goes back there.
     """
 
-    def __init__(self, length: int, memory: BufferPool,
-                 block: bytearray) -> None:
+    def __init__(self, length: int, pool: BufferPool,
+                 buffer: bytearray) -> None:
         self.size = 0
         self.missing = length
-        self._memory = memory
-        self._block: bytearray | None = block
-        self._view = memoryview(block)[:length]
+        self._pool = pool
+        self._buffer: bytearray | None = buffer
+        self._view = memoryview(buffer)[:length]
         self._reader: BufferReader | None = None
 
     @property
@@ -144,20 +158,27 @@ class PreallocatedBody:
         self.size += count
         self.missing -= count
 
+    def feed(self, data: bytes) -> int:
+        """Take what belongs to the body; how much of `data` that was."""
+        count = min(len(data), self.missing)
+        self.space()[:count] = data[:count]
+        self.fill(count)
+        return count
+
     def stream(self) -> IO[bytes]:
         """The whole body, as ``wsgi.input``, until `close`."""
         self._reader = BufferReader(self._view)
-        return io.BufferedReader(self._reader, min(self.size, READ))
+        return io.BufferedReader(self._reader, min(self.size, READ_BYTES))
 
     def close(self) -> None:
         """Let go of the body: its block is used again."""
-        block, self._block = self._block, None
-        if block is None:
+        buffer, self._buffer = self._buffer, None
+        if buffer is None:
             return
         if self._reader is not None:
             self._reader.close()
         self._view.release()
-        self._memory.release(block)
+        self._pool.release(buffer)
 
 
 class LengthBody:
@@ -191,3 +212,43 @@ class ChunkedBody:
         taken = self._parser.feed(data)
         self.is_complete = self._parser.is_complete
         return taken
+
+
+class PendingBody:
+    """A body of known length that waits for memory.
+
+    `rest` is what has come of it behind the head.
+    """
+
+    def __init__(self, length: int, rest: bytes, settings: Settings,
+                 pool: BufferPool) -> None:
+        self.rest = rest
+        self._length = length
+        self._settings = settings
+        self._pool = pool
+        self._began = time.monotonic()
+
+    def place(self) -> PreallocatedBody | LengthBody | None:
+        """The body, to be received; None while it is to wait.
+
+        It goes to a file when it has waited for long enough, or would do so
+        for nothing.
+        """
+        pool, length = self._pool, self._length
+        now = time.monotonic()
+        if now < REUSE_WAIT_S + self._began and pool.should_wait(length, now):
+            return None
+        buffer = pool.acquire(length)
+        if buffer is not None:
+            return PreallocatedBody(length, pool, buffer)
+        if now < MAX_WAIT_S + min(self._began, pool.last_release):
+            return None
+        return LengthBody(length, SpooledBody(self._settings, pool))
+
+
+class MustWait(Exception):
+    """There is no memory for a body yet: `body` waits for some."""
+
+    def __init__(self, body: PendingBody) -> None:
+        super().__init__(body)
+        self.body = body

@@ -11,6 +11,7 @@ import io
 import threading
 import time
 from collections import defaultdict
+from typing import Any
 
 # While blocks of a size come and go faster than that, who finds so much memory
 # taken had better wait for one that was in use before: one after the other,
@@ -31,19 +32,19 @@ class BufferPool:
         self.spare = 0
         self.last_release = time.monotonic()
         self._lock = threading.Lock()
-        self._free_lists: defaultdict[int, FreeList] = defaultdict(FreeList)
+        self.free_lists: defaultdict[int, FreeList] = defaultdict(FreeList)
 
     @property
     def is_full(self) -> bool:
         """Whether more is taken than there should be."""
         return self.used > self.limit
 
-    def take(self, size: int) -> None:
+    def account(self, size: int) -> None:
         """Count memory that was taken, or given back when it is negative."""
         with self._lock:
             self.used += size
 
-    def block(self, length: int) -> bytearray | None:
+    def acquire(self, length: int) -> bytearray | None:
         """At least so many bytes, whatever is in them; None: no room.
 
         For more than `limit` there never is.
@@ -54,23 +55,23 @@ class BufferPool:
                 return None
             self.used += size
             free_list = self._free_list(size)
-            if free_list.blocks:
+            if free_list.buffers:
                 self.spare -= size
                 return free_list.pop()
             self._make_room()
         try:
             return bytearray(size)
         except MemoryError:
-            self.take(-size)
+            self.account(-size)
             return None
 
     def should_wait(self, length: int, now: float) -> bool:
         """Whether a block had better be waited for; see REUSE_WINDOW_S."""
         size = self._size(length)
         with self._lock:
-            free_list = self._free_lists.get(size)
+            free_list = self.free_lists.get(size)
             return (self.used + size > SIDE_BY_SIDE_BYTES
-                    and free_list is not None and not free_list.blocks
+                    and free_list is not None and not free_list.buffers
                     and now < free_list.last_use + REUSE_WINDOW_S)
 
     def _size(self, length: int) -> int:
@@ -79,42 +80,42 @@ class BufferPool:
 
     def _free_list(self, size: int) -> FreeList:
         """That of a size, where something is about to change."""
-        free_list = self._free_lists[size]
+        free_list = self.free_lists[size]
         free_list.last_use = time.monotonic()
         return free_list
 
     def _make_room(self) -> None:
         """Drop blocks of other sizes, so that all stays within the limit."""
-        for size, free_list in self._free_lists.items():
-            while free_list.blocks and self.used + self.spare > self.limit:
+        for size, free_list in self.free_lists.items():
+            while free_list.buffers and self.used + self.spare > self.limit:
                 free_list.pop()
                 self.spare -= size
 
-    def release(self, block: bytearray) -> None:
+    def release(self, buffer: bytearray) -> None:
         """Take a block back, of which nobody knows any more."""
-        size = len(block)
+        size = len(buffer)
         with self._lock:
             free_list = self._free_list(size)
             self.last_release = free_list.last_use
             self.used -= size
             if self.used + self.spare + size <= self.limit:
                 self.spare += size
-                free_list.blocks.append(block)
+                free_list.buffers.append(buffer)
 
     def trim(self) -> None:
         """Let go of the blocks that nobody has wanted since the last time."""
         with self._lock:
-            for size, free_list in list(self._free_lists.items()):
+            for size, free_list in list(self.free_lists.items()):
                 self.spare -= size * free_list.trim()
-                if not free_list.blocks:
-                    del self._free_lists[size]
+                if not free_list.buffers:
+                    del self.free_lists[size]
 
 
 class FreeList:
     """Blocks of one size."""
 
     def __init__(self) -> None:
-        self.blocks: list[bytearray] = []
+        self.buffers: list[bytearray] = []
         # When one was taken or given back last.
         self.last_use = 0.0
         # So many have lain there all the time.
@@ -122,15 +123,15 @@ class FreeList:
 
     def pop(self) -> bytearray:
         """The block that was used last."""
-        block = self.blocks.pop()
-        self._idle = min(self._idle, len(self.blocks))
-        return block
+        buffer = self.buffers.pop()
+        self._idle = min(self._idle, len(self.buffers))
+        return buffer
 
     def trim(self) -> int:
         """Drop what has lain there all the time; how many these were."""
         dropped = self._idle
-        del self.blocks[:dropped]
-        self._idle = len(self.blocks)
+        del self.buffers[:dropped]
+        self._idle = len(self.buffers)
         return dropped
 
 
@@ -149,7 +150,7 @@ class BufferReader(io.RawIOBase):
         """It is, too."""
         return True
 
-    def readinto(self, buffer: memoryview) -> int:
+    def readinto(self, buffer: Any) -> int:
         """Copy what fits; how much that was."""
         begin = self._position
         found = self._view[begin:begin + len(buffer)]

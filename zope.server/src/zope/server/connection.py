@@ -1,19 +1,25 @@
 """A connection, from its first byte to its last.
 
 A connection belongs to one thread at a time.  While `is_busy` it belongs to a
-worker, and whoever polls only notes in `events` that there is something to
-read; otherwise it belongs to whoever polls.  It changes hands under the
-shared's lock.  Requests are answered one after the other, and the next one
-is read only then: who sends faster than is answered waits.
+thread of the pool, and the polling thread only notes in `events` that there
+is something to read; otherwise it belongs to the polling thread.  It changes
+hands under the lock of the shared state.
+
+A client that pipelines is read no further until its current request is
+answered (back-pressure).
 """
 from __future__ import annotations
 
 import socket
 import struct
 import time
+from collections.abc import Sized
 from typing import IO
 from typing import Any
+from typing import Protocol
 
+from zope.server.body import MustWait
+from zope.server.body import PendingBody
 from zope.server.errors import Disconnected
 from zope.server.errors import HTTPError
 from zope.server.output import SendBuffer
@@ -26,44 +32,74 @@ from zope.server.shared import SharedState
 from zope.server.task import Task
 
 RECV_BYTES = 65536
+# How often a connection is read in a row, so that others have their turn.
 READS = range(8)
 ENDED = HALF_CLOSED | GONE
 READABLE = READ | ENDED
+# For SO_LINGER, socket(7): on, for 0 seconds, so that close() sends a reset.
 RESET = struct.pack('ii', 1, 0)
 # What a connection is doing.
 (RECEIVING, WAITING, ANSWERING, SENDING_FILE, ENDING, LINGERING,
  CLOSED) = range(7)
 
 
+class Scheduler(Protocol):
+    """What a connection asks of the loop that polls for it.
+
+    `waiting` has the bodies that wait for memory.
+    """
+
+    @property
+    def waiting(self) -> Sized: ...
+
+    def come_again(self, connection: Connection) -> None:
+        """Handle the connection in the next turn, without an event."""
+
+    def wait_for_memory(self, connection: Connection,
+                        body: PendingBody) -> None:
+        """Call `end_wait` with `body` each turn, until it returns true."""
+
+    def wake(self) -> None:
+        """End the wait of the thread that polls."""
+
+    def forget(self, connection: Connection) -> None:
+        """Drop the connection, and count its requests: it is closed."""
+
+
 class Connection:
     """A connection.
 
     `handle`, `check` and `proceed` return whether a request is complete (or
-    a file has been sent): then the connection is busy, and a worker is to
-    call `serve` and `proceed`.
+    a file has been sent): then the connection is busy, and a thread of the
+    pool is to call `serve` and `proceed`.
+
+    `peer` is the client's address.  `grace` are the seconds that reading the
+    body of the current request may take, which do not count as work.
     """
 
     task_class = Task
 
-    __slots__ = ('shared', 'sock', 'fd', 'environ', 'receiver', 'output',
-                 'task', 'state', 'is_busy', 'is_watched', 'events', 'since',
-                 'requests', 'keep_alive', 'must_linger', 'must_reset',
-                 'is_ending')
+    __slots__ = ('shared', 'scheduler', 'sock', 'fd', 'peer', 'environ',
+                 'receiver', 'output', 'task', 'grace', 'state', 'is_busy',
+                 'is_watched', 'events', 'since', 'requests', 'keep_alive',
+                 'must_linger', 'must_reset', 'is_ending')
 
-    def __init__(self, shared: SharedState, sock: socket.socket,
-                 address: Any) -> None:
+    def __init__(self, shared: SharedState, scheduler: Scheduler,
+                 sock: socket.socket, address: Any) -> None:
         self.shared = shared
+        self.scheduler = scheduler
         self.sock = sock
         self.fd = sock.fileno()
+        # An IPv4 client of an IPv6 socket is shown as IPv4.
+        self.peer: str = address[0].removeprefix('::ffff:')
         self.environ = environ = shared.environ.copy()
-        host = address[0]
-        # An IPv4 client of an IPv6 socket.
-        environ['REMOTE_ADDR'] = host[7:] if host.startswith(
-            '::ffff:') else host
+        environ['REMOTE_ADDR'] = self.peer
         environ['REMOTE_PORT'] = str(address[1])
-        self.receiver = Receiver(shared, environ, self.task_class)
+        self.receiver = Receiver(
+            shared, environ, self.task_class, scheduler.waiting)
         self.output = SendBuffer(sock, shared.settings)
         self.task: Task | None = None
+        self.grace = 0.0
         self.state = RECEIVING
         self.is_busy = False
         self.is_watched = False
@@ -73,11 +109,11 @@ class Connection:
         self.keep_alive = True
         self.must_linger = False
         self.must_reset = False
-        # The client has ended the connection behind what is still to be read,
-        # of which nobody is told again.
+        # The client has ended the connection behind what is still to be read.
+        # No further event will tell so.
         self.is_ending = False
 
-    # For whoever polls.
+    # For the thread that polls.
 
     def handle(self, events: int) -> bool:
         """Do what can be done now that there are these events."""
@@ -96,7 +132,7 @@ class Connection:
     def flush(self) -> None:
         """Send some of what is kept."""
         if self.output.flush():
-            self.shared.come_again(self)
+            self.scheduler.come_again(self)
         elif self.output.pending and self.shared.must_arm:
             self.shared.poller.arm(self.fd, WRITE)
 
@@ -105,9 +141,9 @@ class Connection:
         settings = self.shared.settings
         state = self.state
         if state == RECEIVING:
-            refusal = self.receiver.overdue(now)
-            if refusal is not None:
-                self._send_error(refusal)
+            error = self.receiver.overdue(now)
+            if error is not None:
+                self._send_error(error)
             elif self.is_idle and now - self.since > settings.channel_timeout:
                 self.close()
         elif state == LINGERING:
@@ -117,28 +153,22 @@ class Connection:
             self.output.abort()
         return self._continue()
 
-    def end_wait(self) -> bool:
-        """Go on with a body for which there was no room; whether it could."""
-        if self.is_waiting:
-            rest = self.receiver.end_wait()
-            if rest is None:
+    def end_wait(self, body: PendingBody) -> bool:
+        """Receive a body if there is room; return whether its wait is over.
+
+        It is over, too, when the connection was closed meanwhile.
+        """
+        if self.state == WAITING:
+            place = body.place()
+            if place is None:
                 return False
             self.state = RECEIVING
-            # What has come meanwhile lies there.
+            # What has come meanwhile is still to be read.
             self.events |= READ
-            if rest or self.receiver.must_continue:
-                self._feed(rest)
+            self.receiver.begin_body(place)
+            if body.rest or self.receiver.must_continue:
+                self._feed(body.rest)
         return True
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether there has to be room for its request's body first."""
-        return self.state == WAITING
-
-    @property
-    def grace(self) -> float:
-        """That of its request, if a worker is to run that."""
-        return self.task.grace if self.state == ANSWERING else 0.0
 
     @property
     def is_idle(self) -> bool:
@@ -146,35 +176,38 @@ class Connection:
         return (self.state == RECEIVING and not self.is_busy
                 and not self.receiver.has_begun())
 
-    # For workers.
+    # For threads of the pool.
 
     def serve(self) -> None:
-        """Have the task run, or finished."""
+        """Run the task, or finish it once its file is sent."""
         task = self.task
+        if task is None:
+            raise RuntimeError('there is no request to serve')
         if self.shared.is_cutting:
             self.output.abort()
         elif self.state == ANSWERING and not task.run():
             self.state = SENDING_FILE
+            self.grace = 0.0
             return
         task.finish()
-        if self.shared.waiting:
-            # Whoever polls may sleep, and there may be room now.
-            self.shared.waker.wake()
+        if self.scheduler.waiting:
+            # There may be room now, and the thread that polls may sleep.
+            self.scheduler.wake()
         self.task = None
         self.requests += 1
         self.keep_alive = task.keep_alive
-        if task.is_cut and not task.is_chunked and task.missing is None:
+        if task.is_cut and not task.is_chunked and task.missing < 0:
             # Nothing but a reset can tell the client.
             self.must_reset = True
         self.state = ENDING
 
     def proceed(self) -> bool:
         """Go on after `serve`."""
-        shared = self.shared
         if (self.keep_alive and self.is_watched and self.state == ENDING
                 and not self.output.pending and not self.output.is_broken
                 and not self.receiver.has_begun()):
             # What _continue does, at the least expense.
+            shared = self.shared
             self.state = RECEIVING
             self.since = shared.now
             with shared.lock:
@@ -184,7 +217,7 @@ class Connection:
         return self._continue()
 
     def give_up(self) -> None:
-        """Close the connection, and drop its request: something has failed."""
+        """Close the connection and drop its request, after a failure."""
         task, self.task = self.task, None
         self.close()
         if task is not None:
@@ -206,25 +239,14 @@ class Connection:
         """Send a stretch of a file, without waiting."""
         self.output.send_file(file, offset, length)
         if self.output.pending:
-            self._have_sent()
+            self._watch_output()
 
-    def _send_on(self, data: bytes) -> None:
-        """Send, or keep, without waiting."""
-        self.output.send(data)
-        if self.output.pending:
-            self._have_sent()
-
-    def _wait(self) -> None:
-        self._have_sent()
-        self.output.wait()
-
-    def _have_sent(self) -> None:
-        self.watch()
-        if self.shared.must_arm:
-            self.shared.poller.arm(self.fd, WRITE)
+    def is_sending(self) -> bool:
+        """Return whether some of what was sent is still kept."""
+        return bool(self.output.pending)
 
     def has_more(self) -> bool:
-        """Whether the client has sent something after the request."""
+        """Return whether the client has sent something after the request."""
         if self.receiver.has_begun():
             return True
         try:
@@ -232,10 +254,25 @@ class Connection:
         except OSError:
             return False
 
-    # For whom it belongs to.
+    def _send_on(self, data: bytes) -> None:
+        """Send, or keep, without waiting."""
+        self.output.send(data)
+        if self.output.pending:
+            self._watch_output()
+
+    def _wait(self) -> None:
+        self._watch_output()
+        self.output.wait()
+
+    def _watch_output(self) -> None:
+        self.watch()
+        if self.shared.must_arm:
+            self.shared.poller.arm(self.fd, WRITE)
+
+    # For the thread to which it belongs.
 
     def watch(self) -> None:
-        """Have events told from now on."""
+        """Have the poller tell of events from now on."""
         if not self.is_watched:
             self.is_watched = True
             self.shared.poller.add(self.fd)
@@ -263,19 +300,19 @@ class Connection:
                 return False
 
     def _release(self) -> bool:
-        """Give up the connection, unless there is something to do."""
+        """Leave the connection to the loop, unless there is work to do."""
         was_busy = self.is_busy
         with self.shared.lock:
             if self.state in (RECEIVING, LINGERING):
-                has_work = self.events
+                has_work = bool(self.events)
             elif self.state == WAITING:
                 has_work = False
             else:
                 has_work = not self.output.pending
-            self.is_busy = bool(has_work)
+            self.is_busy = has_work
         if was_busy and self.state == WAITING:
-            # Whoever polls may have gone to sleep before.
-            self.shared.waker.wake()
+            # The thread that polls may have gone to sleep before.
+            self.scheduler.wake()
         return not has_work
 
     def _take_events(self) -> int:
@@ -287,16 +324,17 @@ class Connection:
         self.is_busy = True
         self.state = ANSWERING
         self.task = task = self.receiver.take()
-        task.connection = self
-        task.shared = self.shared
-        task.began = self.shared.now
+        task.sink = self
+        task.shared = shared = self.shared
+        task.began = shared.now
+        self.grace = 0.0 if task.store is None else task.grace
         # A client that does not expect the end of the connection may have
         # sent more; closing at once would then take the response from it.
         self.must_linger = task.keep_alive
         return True
 
     def receive(self, events: int) -> bool:
-        """Read; whether a request is complete."""
+        """Read; return whether a request is complete."""
         if events & ENDED:
             self.is_ending = True
         receiver, room = self.receiver, RECV_BYTES
@@ -320,7 +358,7 @@ class Connection:
                 self.close()
                 return False
             is_complete = (self._feed(data) if block is None
-                           else receiver.fill(size))
+                           else receiver.fill(block, size))
             if size < room and not self.is_ending:
                 if self.shared.must_arm:
                     self.shared.poller.arm(self.fd, READ)
@@ -334,33 +372,34 @@ class Connection:
             if receiver.block is None:
                 # What has to be taken apart may take long.
                 break
-        self.shared.come_again(self)
+        self.scheduler.come_again(self)
         return False
 
     def _feed(self, data: bytes) -> bool:
         try:
             if self.receiver.feed(data):
                 return True
-            if self.receiver.must_wait:
-                self.state = WAITING
-                self.shared.waiting.append(self)
-            elif self.receiver.must_continue:
+            if self.receiver.must_continue:
                 self.receiver.must_continue = False
                 self._send_on(b'HTTP/1.1 100 Continue\r\n\r\n')
-        except HTTPError as refusal:
-            self._send_error(refusal)
+        except MustWait as wait:
+            self.state = WAITING
+            self.scheduler.wait_for_memory(self, wait.body)
+        except HTTPError as error:
+            self._send_error(error)
         except Disconnected:
             self.close()
         return False
 
-    def _send_error(self, refusal: HTTPError) -> None:
-        """Answer a request that no application sees, and end."""
+    def _send_error(self, error: HTTPError) -> None:
+        """Answer a request that the application never sees, and end."""
         self.state = ENDING
         self.keep_alive = False
         self.must_linger = True
         self.requests += 1
-        head, body = refusal.answer(self.shared.tail)
-        if self.receiver.first_line.startswith(b'HEAD '):
+        head, body = error.answer(self.shared.tail)
+        line = self.receiver.first_line
+        if line.startswith(b'HEAD '):
             body = b''
         try:
             self._send_on(head + body)
@@ -368,12 +407,11 @@ class Connection:
             pass
         if self.shared.access_log is not None:
             self.shared.access_log.add_error(
-                self.environ, self.receiver.first_line, refusal.status,
-                len(body))
+                self.peer, line, error.status, len(body))
         self.receiver.close()
 
     def _next(self) -> bool:
-        """The response is out; whether the next request is complete."""
+        """Go on after a response; return whether a request is complete."""
         self.since = self.shared.now
         if self.keep_alive and not self.output.is_broken:
             self.state = RECEIVING
@@ -387,8 +425,8 @@ class Connection:
         return False
 
     def _linger(self) -> None:
-        # Data that nobody reads would make the kernel reset the connection,
-        # and the client lose the response.
+        # Unread data would make the kernel reset the connection, and the
+        # client lose the response (RFC 9112, 9.6).
         self.state = LINGERING
         self.events |= READ
         try:
@@ -408,7 +446,7 @@ class Connection:
             except OSError:
                 break
         else:
-            self.shared.come_again(self)
+            self.scheduler.come_again(self)
             return
         self.close()
 
@@ -420,12 +458,11 @@ class Connection:
         return time.monotonic() - self.since
 
     def __str__(self) -> str:
-        """What it is doing, as logs show it."""
-        return str(self.task or
-                   f'a connection from {self.environ["REMOTE_ADDR"]}')
+        """Return what it is doing, as logs show it."""
+        return str(self.task or f'a connection from {self.peer}')
 
     def cut(self) -> None:
-        """End a connection that a worker still has."""
+        """End a connection that a thread of the pool still has."""
         self.output.abort()
         try:
             self.sock.shutdown(socket.SHUT_RDWR)
@@ -433,17 +470,13 @@ class Connection:
             pass
 
     def close(self) -> None:
-        """Close the connection, whatever it is doing."""
+        """Close the connection, whatever it is doing; may be repeated."""
         if self.state == CLOSED:
             return
         self.state = CLOSED
-        shared = self.shared
-        with shared.lock:
-            shared.connections.pop(self.fd, None)
-            shared.past_requests += self.requests
-            self.is_busy = False
+        self.scheduler.forget(self)
         if self.is_watched:
-            shared.poller.remove(self.fd)
+            self.shared.poller.remove(self.fd)
         if self.must_reset:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self.output.abort()

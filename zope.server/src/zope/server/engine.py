@@ -6,11 +6,9 @@ import logging
 import socket
 import time
 from collections.abc import Callable
-from typing import Any
 
 from zope.server.connection import LINGERING
 from zope.server.connection import Connection
-from zope.server.loop import Acceptor
 from zope.server.loop import Loop
 from zope.server.shared import SharedState
 from zope.server.threadpool import ThreadPool
@@ -51,35 +49,30 @@ class Engine:
     """
 
     def __init__(self, shared: SharedState, sock: socket.socket,
-                 make_connection: Callable[[Any, Any], Connection]
-                 | None = None,
+                 connection_class: type[Connection] = Connection,
                  name: str = 'zkzopeserver', backlog: int = 1024) -> None:
         self.shared = shared
         self._backlog = backlog
         self._late = 0
-        self._acceptor = Acceptor(
-            shared, sock,
-            make_connection or (lambda *args: Connection(shared, *args)))
-        self._loop = Loop(shared, self._acceptor)
-        self.workers = ThreadPool(self._loop, shared.settings.threads, name)
+        self.loop = Loop(shared, sock, connection_class)
+        self.threads = ThreadPool(self.loop, shared.settings.threads, name)
         self._started = 0.0
         self._is_closed = False
 
     def start(self) -> None:
         """Start the threads and return."""
+        self.loop.open()
         self._started = time.time()
-        self.shared.open()
-        self._acceptor.resume()
-        self.workers.start()
+        self.threads.start()
 
     def statistics(self) -> Statistics:
         """Counts of requests, threads and connections."""
         shared = self.shared
         with shared.lock:
-            connections = list(shared.connections.values())
-            requests = shared.past_requests
+            connections = list(self.loop.connections.values())
+            requests = self.loop.past_requests
         busy = sum(connection.is_busy for connection in connections)
-        queued = min(busy, self.workers.queued)
+        queued = min(busy, self.threads.queued)
         return Statistics(
             started=self._started,
             requests=requests + sum(found.requests for found in connections),
@@ -91,7 +84,7 @@ class Engine:
 
     def call(self, function: Callable[[], object]) -> None:
         """Have `function` called by whoever polls."""
-        self._loop.call(function)
+        self.loop.call(function)
 
     def drain(self, timeout: float, close_listener: Callable[[], None],
               should_abort: Callable[[], bool] = lambda: False) -> int:
@@ -109,27 +102,27 @@ class Engine:
         self.shared.is_draining = True
         grace_ends = min(began + GRACE_S, deadline)
         while time.monotonic() < deadline and not should_abort():
-            self._loop.call(lambda: self._stop_accepting(close_listener))
+            self.loop.call(lambda: self._stop_accepting(close_listener))
             if time.monotonic() > grace_ends:
-                self._loop.call(self._close_idle)
-            if self._acceptor.is_closed and not self.shared.connections:
+                self.loop.call(self._close_idle)
+            if self.loop.acceptor.is_closed and not self.loop.connections:
                 return 0
             time.sleep(STEP_S)
         return self._cut()
 
     def _stop_accepting(self, close_listener: Callable[[], None]) -> None:
-        if self._acceptor.is_closed:
+        if self.loop.acceptor.is_closed:
             return
-        self._late += self._loop.accept()
+        self._late += self.loop.accept()
         # Clients may come as fast as they are accepted; those who waited when
         # the stop began are here by then.
-        if self._acceptor.is_exhausted or self._late > self._backlog:
-            self._acceptor.close()
+        if self.loop.acceptor.is_exhausted or self._late > self._backlog:
+            self.loop.acceptor.close()
             close_listener()
 
     def _close_idle(self) -> None:
         now = time.monotonic()
-        for connection in list(self.shared.connections.values()):
+        for connection in list(self.loop.connections.values()):
             age = now - connection.since
             if connection.is_idle and age > GRACE_S or (
                     connection.state == LINGERING and age > LINGER_S):
@@ -138,7 +131,7 @@ class Engine:
     def _cut(self) -> int:
         cut = 0
         self.shared.is_cutting = True
-        for connection in list(self.shared.connections.values()):
+        for connection in list(self.loop.connections.values()):
             if connection.is_idle or connection.state == LINGERING:
                 continue
             cut += 1
@@ -152,15 +145,15 @@ class Engine:
         if self._is_closed:
             return
         self._is_closed = True
-        stuck = self.workers.stop(JOIN_S)
+        stuck = self.threads.stop(JOIN_S)
         if stuck:
             logger.warning('%d threads are still in the application', stuck)
-        left = self.workers.leftover()
-        for connection in list(self.shared.connections.values()):
+        left = self.threads.leftover()
+        for connection in list(self.loop.connections.values()):
             if connection.is_busy and stuck and connection not in left:
                 connection.cut()
             else:
                 connection.close()
-        self._acceptor.close()
+        self.loop.acceptor.close()
         if self._started:
-            self.shared.close()
+            self.loop.close()

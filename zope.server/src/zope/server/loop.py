@@ -1,4 +1,8 @@
-"""The polling: what has happened on the connections, and what follows."""
+"""The event loop: what happens on the connections, and what follows.
+
+Any thread may take a turn of the loop, but only one at a time; see
+`threadpool`.
+"""
 from __future__ import annotations
 
 import contextlib
@@ -10,11 +14,13 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
 
+from zope.server.body import PendingBody
 from zope.server.connection import READABLE
 from zope.server.connection import Connection
 from zope.server.poller import GONE
 from zope.server.poller import READ
 from zope.server.poller import WRITE
+from zope.server.poller import Waker
 from zope.server.shared import SharedState
 
 logger = logging.getLogger('zope.server')
@@ -23,11 +29,12 @@ SWEEP_S = 1.0
 WHILE_PAUSED_S = 0.05
 WHILE_WAITING_S = 0.005
 ACCEPTS_A_TURN = 64
+# No further connection can be accepted for the moment, accept(2).
 EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 PAUSE_S = 0.25
 # Between two lines of the log that say the same.
 QUIET_S = 60.0
-# An idle connection that makes room for others is at least so old.
+# An idle connection that makes room for another is at least so old.
 SPARED_S = 1.0
 CLOSED = '%s is closed: this must not happen'
 
@@ -43,7 +50,7 @@ def report(text: str, *arguments: Any) -> None:
 
 def safely(connection: Connection, function: Callable[..., bool | None],
            *arguments: Any) -> bool | None:
-    """What a connection's function returns; None when it has failed.
+    """Return what a connection's function returns; None when it has failed.
 
     The connection is then closed, and its request given up.
     """
@@ -61,12 +68,18 @@ class Acceptor:
 
     While it pauses, connections wait in the listen queue and the idle
     connections that have waited longest are closed.
+
+    `connections` are the open ones by descriptor, to which it adds;
+    `make_connection` makes one of a socket and the peer's address.
     """
 
     def __init__(self, shared: SharedState, sock: socket.socket,
-                 make_connection: Callable[[Any, Any], Connection]) -> None:
+                 connections: dict[int, Connection],
+                 make_connection: Callable[[socket.socket, Any], Connection],
+                 ) -> None:
         self._shared = shared
         self._sock = sock
+        self._connections = connections
         self._make_connection = make_connection
         self._is_listening = False
         self.is_exhausted = False
@@ -83,7 +96,7 @@ class Acceptor:
     def resume(self) -> None:
         """Accept again, if there is room."""
         shared = self._shared
-        if (shared.now >= self._resume_at and len(shared.connections)
+        if (shared.now >= self._resume_at and len(self._connections)
                 < shared.settings.connection_limit):
             shared.poller.add_source(self.fd)
             self._is_listening = True
@@ -98,21 +111,23 @@ class Acceptor:
     def make_room(self) -> None:
         """Close idle connections, those first that have waited longest."""
         now = self._shared.now
-        idle = [connection for connection in list(
-                    self._shared.connections.values())
+        idle = [connection for connection in list(self._connections.values())
                 if connection.is_idle and now - connection.since > SPARED_S]
         idle.sort(key=lambda connection: connection.since)
         for connection in idle[:ACCEPTS_A_TURN]:
             connection.close()
 
     def accept(self) -> list[Connection]:
-        """New connections; `is_exhausted` then says if these were all."""
+        """Return new connections.
+
+        `is_exhausted` then says whether the listen queue is empty.
+        """
         found: list[Connection] = []
         shared = self._shared
         limit = shared.settings.connection_limit
         self.is_exhausted = False
         for _ in range(0 if self.is_closed else ACCEPTS_A_TURN):
-            if len(shared.connections) >= limit and not shared.is_draining:
+            if len(self._connections) >= limit and not shared.is_draining:
                 self._log(f'there are {limit} connections, which is the'
                           ' connection_limit; further ones have to wait')
                 self._pause(0)
@@ -132,7 +147,7 @@ class Acceptor:
                 break
             sock.setblocking(False)
             connection = self._make_connection(sock, address)
-            shared.connections[connection.fd] = connection
+            self._connections[connection.fd] = connection
             found.append(connection)
         return found
 
@@ -153,17 +168,29 @@ class Acceptor:
 
 
 class Loop:
-    """Polls, a turn at a time.
+    """Polls, a turn at a time; the `Scheduler` of its connections.
 
-    Any thread may take a turn, but only one at a time.  `ready` has the
-    connections that a worker is to serve, in their order.
+    `connections` are the open ones by descriptor.  `ready` has those that a
+    thread of the pool is to serve, in their order; `again` those that want
+    another turn although no event will come; `waiting` those whose bodies
+    wait for memory, with these.  `past_requests` counts the requests of
+    closed connections.
     """
 
-    def __init__(self, shared: SharedState, acceptor: Acceptor) -> None:
+    waker: Waker
+
+    def __init__(self, shared: SharedState, sock: socket.socket,
+                 connection_class: type[Connection]) -> None:
         self.shared = shared
-        self.acceptor = acceptor
+        self.connections: dict[int, Connection] = {}
+        self.acceptor = Acceptor(
+            shared, sock, self.connections,
+            lambda *accepted: connection_class(shared, self, *accepted))
         self.ready: deque[Connection] = deque()
-        self._calls: deque[Callable[[], None]] = deque()
+        self.again: deque[Connection] = deque()
+        self.waiting: deque[tuple[Connection, PendingBody]] = deque()
+        self.past_requests = 0
+        self._calls: deque[Callable[[], object]] = deque()
         self._next_sweep = 0.0
         self._stood_still = False
         # What is left of a turn.
@@ -172,37 +199,74 @@ class Loop:
         # There may be room for more of the bodies that wait for some.
         self._may_go_on = False
 
+    def open(self) -> None:
+        """Open the poller and accept connections."""
+        self.shared.open()
+        self.waker = Waker()
+        self.shared.poller.add_source(self.waker.fd)
+        self.acceptor.resume()
+
+    def close(self) -> None:
+        """Close the poller, after `open`."""
+        self.waker.close()
+        self.shared.close()
+
     def call(self, function: Callable[[], object]) -> None:
-        """Have it called by whoever polls."""
+        """Schedule `function` on the thread that polls; return at once."""
         self._calls.append(function)
-        self.shared.waker.wake()
+        self.waker.wake()
+
+    # The scheduler of the connections; for any thread.
+
+    def wake(self) -> None:
+        """End the wait of the thread that polls."""
+        self.waker.wake()
+
+    def come_again(self, connection: Connection) -> None:
+        """Handle a connection in the next turn, without an event."""
+        self.again.append(connection)
+        self.waker.wake()
+
+    def wait_for_memory(self, connection: Connection,
+                        body: PendingBody) -> None:
+        """Call `end_wait` with `body` each turn, until it returns true."""
+        self.waiting.append((connection, body))
+
+    def forget(self, connection: Connection) -> None:
+        """Drop a connection that is closed, and count its requests."""
+        with self.shared.lock:
+            self.connections.pop(connection.fd, None)
+            self.past_requests += connection.requests
+            connection.is_busy = False
+
+    # A turn.
 
     def turn(self) -> float:
         """Wait until something happens, unless there is work already.
 
         A turn ends early where a large body is complete, so that it is read
         while it is in the processor's cache; the next one goes on from there,
-        and only then are connections accepted and calls made.  The `grace` of
-        that request, or 0.
+        and only then are connections accepted and calls made.  Return the
+        `grace` of that request in seconds, or 0.
         """
         shared = self.shared
         found = self._rest
         if found is None:
-            wait = 0.0 if (self.ready or shared.again
+            wait = 0.0 if (self.ready or self.again
                            or self._may_go_on) else (
-                WHILE_WAITING_S if shared.waiting else
+                WHILE_WAITING_S if self.waiting else
                 WHILE_PAUSED_S if self.acceptor.is_paused else SWEEP_S)
             self._may_go_on = False
             found = self._rest = iter(shared.poller.poll(wait))
         shared.tick()
-        connections, ready = shared.connections, self.ready
+        connections, ready = self.connections, self.ready
         sources = self._sources
         for fd, events in found:
             connection = connections.get(fd)
             if connection is None:
                 sources.append(fd)
                 continue
-            # Only we make a connection busy, so the lock can wait.
+            # Only this thread makes a connection busy, so the lock can wait.
             if connection.is_busy and not self._is_released(
                     connection, events):
                 continue
@@ -225,13 +289,13 @@ class Loop:
             self._sweep()
         elif self.acceptor.is_paused:
             self.acceptor.resume()
-        grace = self._again() if shared.again else 0.0
-        if shared.waiting:
+        grace = self._again() if self.again else 0.0
+        if self.waiting:
             grace += self._end_waits()
         return grace
 
     def _is_released(self, connection: Connection, events: int) -> bool:
-        """Leave a busy connection a note; whether it has become ours."""
+        """Leave a busy connection a note; return whether it is so no more."""
         with self.shared.lock:
             if not connection.is_busy:
                 return True
@@ -241,21 +305,21 @@ class Loop:
         if not (events & WRITE and connection.output.pending):
             return False
         connection.flush()
-        # Its worker may have left the rest to us, and this was the rest.
+        # Its thread may have left the rest to this one, and this was it.
         with self.shared.lock:
             return not connection.is_busy
 
     def _handle(self, connection: Connection, events: int) -> float:
-        """Go on with a connection; the `grace` of a request then complete."""
+        """Go on with a connection; return the `grace` if it is ready."""
         if not safely(connection, connection.handle, events):
             return 0.0
         self.ready.append(connection)
         return connection.grace
 
     def _source(self, fd: int) -> None:
-        if fd == self.shared.waker.fd:
+        if fd == self.waker.fd:
             # In this order: what is called now needs no further wake-up.
-            self.shared.waker.drain()
+            self.waker.drain()
             while self._calls:
                 self._call(self._calls.popleft())
         elif fd == self.acceptor.fd:
@@ -268,14 +332,14 @@ class Loop:
             report('the polling goes on after a failed call')
 
     def accept(self) -> int:
-        """Take new connections, to look soon what they say; how many."""
+        """Accept connections, to be read soon; return how many."""
         found = self.acceptor.accept()
-        self.shared.again.extend(found)
+        self.again.extend(found)
         return len(found)
 
     def _again(self) -> float:
-        """Go on with those that were not done; the `grace` of a request."""
-        again = self.shared.again
+        """Go on with those that were not done; return a request's `grace`."""
+        again = self.again
         for _ in range(len(again)):
             connection = again.popleft()
             if (not connection.is_busy
@@ -288,16 +352,15 @@ class Loop:
     def _end_waits(self) -> float:
         """Go on with the bodies for which there is room, in their order.
 
-        The `grace` of the first that is complete then.
+        Return the `grace` of the first that is complete then, or 0.
         """
-        waiting = self.shared.waiting
+        waiting = self.waiting
         while waiting:
-            connection = waiting[0]
+            connection, body = waiting[0]
             if connection.is_busy:
-                # A worker has just left it there, and is not done with it.
+                # A thread has just left it there, and is not done with it.
                 break
-            if not safely(connection, connection.end_wait) and (
-                    connection.is_waiting):
+            if safely(connection, connection.end_wait, body) is False:
                 break
             waiting.popleft()
             grace = self._handle(connection, 0)
@@ -315,7 +378,7 @@ class Loop:
         if stood_still:
             # What clients have sent meanwhile is to be read first.
             return
-        for connection in list(shared.connections.values()):
+        for connection in list(self.connections.values()):
             if not connection.is_busy and safely(
                     connection, connection.check, shared.now):
                 self.ready.append(connection)

@@ -40,7 +40,7 @@ class SendBuffer:
     kept.
     """
 
-    __slots__ = ('_sock', '_settings', 'pending', '_size', '_sent', '_rate',
+    __slots__ = ('_sock', '_settings', 'pending', '_size', 'sent', '_rate',
                  '_lock', '_writable', 'is_broken')
 
     def __init__(self, sock: socket.socket, settings: Settings) -> None:
@@ -49,7 +49,7 @@ class SendBuffer:
         self.pending: deque[memoryview | FilePart] = deque()
         self._size = 0
         # Of what was kept.
-        self._sent = 0
+        self.sent = 0
         self._rate = MinimumRate(BURST_BYTES)
         self._lock = threading.Lock()
         self._writable: threading.Lock | None = None
@@ -126,7 +126,7 @@ class SendBuffer:
 
     def _enter(self, part: memoryview | FilePart, size: int) -> None:
         if not self.pending:
-            self._rate.begin(time.monotonic(), self._taken())
+            self._rate.begin(time.monotonic(), self.acknowledged())
         self.pending.append(part)
         self._size += size
 
@@ -165,7 +165,7 @@ class SendBuffer:
             while self.pending and left > 0:
                 sent = self._send_first()
                 self._size -= sent
-                self._sent += sent
+                self.sent += sent
                 left -= sent
         except BlockingIOError:
             left = TURN_BYTES
@@ -196,7 +196,7 @@ class SendBuffer:
 
     def _trimmed(self, rest: memoryview) -> memoryview:
         # A view keeps alive all of what it is a view of.
-        if len(rest) < 65536 and len(rest.obj) > 131072:
+        if len(rest) < 65536 and memoryview(rest.obj).nbytes > 131072:
             return memoryview(bytes(rest))
         return rest
 
@@ -222,10 +222,10 @@ class SendBuffer:
         settings = self._settings
         with self._lock:
             return bool(self.pending) and self._rate.is_too_slow(
-                now, self._taken(), settings.send_timeout,
+                now, self.acknowledged(), settings.send_timeout,
                 settings.minimum_rate)
 
-    def _taken(self) -> int:
+    def acknowledged(self) -> int:
         """How much the client has taken, from one time to another.
 
         What is sent says little: the kernel, which may have megabytes on the
@@ -236,7 +236,7 @@ class SendBuffer:
                 self._sock, termios.TIOCOUTQ, bytes(INT.size)))
         except OSError:
             queued = 0  # not every system tells
-        return self._sent - queued
+        return self.sent - queued
 
     def abort(self) -> None:
         """Drop what is kept; whoever sends gets Disconnected."""

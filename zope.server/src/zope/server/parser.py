@@ -93,14 +93,14 @@ class ChunkedParser:
         """Take what belongs to the body; how much of `data` that was."""
         start, view = 0, memoryview(data)
         while start < len(data) and not self.is_complete:
-            end = self._possible_end(data, start)
+            end = self.possible_end(data, start)
             self._framing += end - start
             self._parse(view[start:end])
             self._tail = (self._tail + data[max(start, end - 3):end])[-3:]
             start = end
         return start
 
-    def _possible_end(self, data: bytes, start: int) -> int:
+    def possible_end(self, data: bytes, start: int) -> int:
         """Where the message ends at the earliest, or what has come does.
 
         That is at the first empty line after a chunk of size 0.  Data can

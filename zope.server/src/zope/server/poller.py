@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import select
 import threading
+from typing import Protocol
 
 READ = 1
 WRITE = 4
@@ -51,6 +52,26 @@ class Waker:
                 self._end = -1
 
 
+class Poller(Protocol):
+    """What a loop and its connections need of a poller."""
+
+    must_arm: bool
+
+    def poll(self, seconds: float) -> list[tuple[int, int]]: ...
+
+    def add(self, fd: int) -> None: ...
+
+    def arm(self, fd: int, events: int) -> None: ...
+
+    def remove(self, fd: int) -> None: ...
+
+    def add_source(self, fd: int) -> None: ...
+
+    def remove_source(self, fd: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class EpollPoller:
     """epoll, edge-triggered for connections."""
 
@@ -68,6 +89,9 @@ class EpollPoller:
     def add(self, fd: int) -> None:
         """Tell the events of a connection from now on."""
         self._epoll.register(fd, self._mask)
+
+    def arm(self, fd: int, events: int) -> None:
+        """Do nothing: an edge-triggered epoll tells by itself."""
 
     def remove(self, fd: int) -> None:
         """A connection is about to be closed.
@@ -163,7 +187,7 @@ class PollPoller:
         self._waker.close()
 
 
-def make_poller(use_epoll: bool = True) -> EpollPoller | PollPoller:
+def make_poller(use_epoll: bool = True) -> Poller:
     """The better one that there is."""
     if use_epoll and hasattr(select, 'epoll'):
         return EpollPoller()

@@ -6,9 +6,12 @@ from typing import Any
 from typing import TypeVar
 from urllib.parse import unquote_to_bytes
 
+from zope.server.body import PreallocatedBody
+from zope.server.body import SpooledBody
 from zope.server.errors import HTTPError
 from zope.server.parser import HeadParser
 from zope.server.settings import Settings
+from zope.server.tracelog import Trace
 
 REQUEST_LINE = re.compile(
     rb'([A-Z][A-Z-]*) ([!-~]+) HTTP/1\.([01])\r\n').match
@@ -62,7 +65,8 @@ class Request:
     target = ''
     body_length: int | None = 0
     expects_continue = False
-    trace: Any = None
+    store: SpooledBody | PreallocatedBody | None = None
+    trace: Trace | None = None
 
     def __init__(self, environ: dict[str, Any], method: str,
                  minor: int) -> None:
@@ -72,8 +76,8 @@ class Request:
         self.keep_alive = minor == 1
 
 
-def read(head: bytes, parser: HeadParser, base: dict[str, Any],
-         settings: Settings, make: type[T]) -> T:
+def read_request(head: bytes, parser: HeadParser, base: dict[str, Any],
+                 settings: Settings, make: type[T]) -> T:
     """The request of a head, which ends with its empty line.
 
     `base` is what the environments of its connection have in common; `make`

@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import IO
+from typing import Protocol
 
 from zope.server.errors import ResponseError
 from zope.server.files import FileWrapper
@@ -10,10 +11,7 @@ from zope.server.headers import DATE
 from zope.server.headers import SERVER
 from zope.server.headers import shown
 from zope.server.request import Request
-
-if TYPE_CHECKING:
-    from zope.server.connection import Connection
-    from zope.server.shared import SharedState
+from zope.server.shared import SharedState
 
 logger = logging.getLogger('zope.server.requests')
 
@@ -21,29 +19,59 @@ logger = logging.getLogger('zope.server.requests')
 JOINED_BYTES = 32768
 
 
+# Of `Writer.missing`.
+UNKNOWN = -1
+
+
+class Sink(Protocol):
+    """Where a response goes: what it needs of its connection."""
+
+    peer: str
+
+    def send(self, data: bytes) -> None:
+        """Send, or keep and wait for room."""
+
+    def send_pair(self, head: bytes, data: bytes) -> None:
+        """Send two pieces, as `send` does."""
+
+    def send_file(self, file: IO[bytes], offset: int, length: int) -> None:
+        """Send a stretch of a file, without waiting."""
+
+    def is_sending(self) -> bool:
+        """Whether some of what was sent is kept."""
+
+    def has_more(self) -> bool:
+        """Whether the client has sent something after the request."""
+
+
 class Writer(Request):
     """A request and the response to it.
 
     `code` is 0 until the application has called ``start_response``; `length`
     is then what it has declared.  `missing` is how much of the body is still
-    to come, None while nobody knows.  `is_cut` says that the response could
+    to come, in bytes, or UNKNOWN.  `is_cut` says that the response could
     not be finished.
     """
 
-    connection: Connection
+    sink: Sink
     shared: SharedState
     code = 0
     status_line = lines = ''
     length: int | None = None
     special = 0
     is_head_sent = is_chunked = is_cut = False
-    missing: int | None = None
+    missing = UNKNOWN
     sent = 0
 
     def __str__(self) -> str:
         """The request as logs show it: its text is quoted."""
         return (f'{self.method} {shown(self.target)} from'
-                f' {self.connection.environ["REMOTE_ADDR"]}')
+                f' {self.sink.peer}')
+
+    @property
+    def peer(self) -> str:
+        """The client's address."""
+        return self.sink.peer
 
     def has_body(self) -> bool:
         """Whether the response may have one."""
@@ -55,16 +83,16 @@ class Writer(Request):
             raise ResponseError('start_response was not called')
         head = self._head(len(data))
         if not self.has_body():
-            self.connection.send(head)
+            self.sink.send(head)
             return
         if self.missing != len(data):
             data = self._measured(data)
             if self.missing:
                 self.fall_short()
         if len(data) < JOINED_BYTES:
-            self.connection.send(head + data)
+            self.sink.send(head + data)
         else:
-            self.connection.send_pair(head, data)
+            self.sink.send_pair(head, data)
         self.sent = len(data)
 
     def send_some(self, data: bytes) -> None:
@@ -76,13 +104,13 @@ class Writer(Request):
             head = self._head(None)
         if not self.has_body():
             data = b''
-        elif self.missing is not None:
+        elif self.missing >= 0:
             data = self._measured(data)
         size = len(data)
         if self.is_chunked:
             data = b'%x\r\n%b\r\n' % (size, data)
         if head or data:
-            self.connection.send(head + data)
+            self.sink.send(head + data)
         self.sent += size
 
     def send_end(self) -> None:
@@ -90,8 +118,8 @@ class Writer(Request):
         if not self.is_head_sent:
             self.send_whole(b'')
         elif self.is_chunked:
-            self.connection.send(b'0\r\n\r\n')
-        elif self.missing and self.has_body():
+            self.sink.send(b'0\r\n\r\n')
+        elif self.missing > 0 and self.has_body():
             self.fall_short()
 
     def send_file(self, wrapper: FileWrapper) -> bool:
@@ -102,12 +130,12 @@ class Writer(Request):
         offset, left = stretch
         if self.length is not None:
             left = min(left, self.length)
-        self.connection.send(self._head(left))
+        self.sink.send(self._head(left))
         if self.has_body():
             self.missing -= left
             self.sent += left
             if left:
-                self.connection.send_file(wrapper.file, offset, left)
+                self.sink.send_file(wrapper.file, offset, left)
             if self.missing:
                 self.fall_short()
         return True
@@ -122,7 +150,7 @@ class Writer(Request):
             framing = f'Content-Length: {length}\r\n'
         else:
             framing = self._unknown_length()
-        if shared.is_draining and not self.connection.has_more():
+        if shared.is_draining and not self.sink.has_more():
             self.keep_alive = False
         if not self.keep_alive:
             framing += 'Connection: close\r\n'

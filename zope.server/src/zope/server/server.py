@@ -101,8 +101,7 @@ class Server:
             application, (host or socket.gethostname(), true_port), chosen,
             TraceLog() if zservertracelog else None, self._access_log)
         self.engine = Engine(
-            shared, self._socket,
-            lambda sock, peer: self.connection_class(shared, sock, peer),
+            shared, self._socket, self.connection_class,
             f'zope.server-{true_port}', backlog)
 
     def start(self) -> None:

@@ -4,30 +4,27 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 from typing import Any
 
+from zope.server.accesslog import AccessLog
 from zope.server.buffers import BufferPool
 from zope.server.files import FileWrapper
 from zope.server.headers import http_date
-from zope.server.poller import Waker
+from zope.server.poller import Poller
 from zope.server.poller import make_poller
 from zope.server.settings import Settings
-
-if TYPE_CHECKING:
-    from zope.server.accesslog import AccessLog
-    from zope.server.connection import Connection
-    from zope.server.tracelog import TraceLog
+from zope.server.tracelog import TraceLog
 
 
 class SharedState:
     """The state that connections share.
 
-    `lock` guards who owns a connection (see `connection`) and the counts;
-    `connections` has every open connection by its descriptor.
+    `lock` guards who owns a connection (see `connection`) and the counts.
+    `poller` is there from `open` to `close`.
     """
+
+    poller: Poller
 
     def __init__(self, application: Callable, address: tuple[str, int],
                  settings: Settings, trace: TraceLog | None = None,
@@ -37,18 +34,11 @@ class SharedState:
         self.trace = trace
         self.access_log = access_log
         self.lock = threading.Lock()
-        self.connections: dict[int, Connection] = {}
-        # Those that want another turn although no event will come.
-        self.again: deque[Connection] = deque()
         self.buffer_pool = BufferPool(settings.body_memory)
-        # Those whose bodies find no room in it.
-        self.waiting: deque[Connection] = deque()
         self.is_draining = False
-        self.past_requests = 0
         # Whether what has not ended is to end at once.
         self.is_cutting = False
         self.environ = self._environ(address)
-        self.poller: Any = None
         self.must_arm = False
         self._second = 0
         self.tick()
@@ -58,19 +48,10 @@ class SharedState:
         self.environ['wsgi.errors'] = sys.stderr
         self.poller = make_poller(self.settings.use_epoll)
         self.must_arm = self.poller.must_arm
-        self.waker = Waker()
-        self.poller.add_source(self.waker.fd)
 
     def close(self) -> None:
         """Close the poller."""
-        if self.poller is not None:
-            self.waker.close()
-            self.poller.close()
-
-    def come_again(self, connection: Connection) -> None:
-        """Give a connection another turn although no event will come."""
-        self.again.append(connection)
-        self.waker.wake()
+        self.poller.close()
 
     def tick(self) -> None:
         """Look at the clock: once a turn is enough for everybody."""

@@ -5,7 +5,6 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from zope.server.body import SpooledBody
 from zope.server.errors import Disconnected
 from zope.server.errors import ResponseError
 from zope.server.files import FileWrapper
@@ -33,7 +32,6 @@ class Task(Writer):
     """
 
     began = 0.0
-    store: SpooledBody | None = None
     _result: Any = None
 
     @property
@@ -53,7 +51,7 @@ class Task(Writer):
             self._result = result = self.shared.application(
                 self.environ, self.start_response)
             if trace is not None:
-                trace.application_ends(self)
+                trace.application_ends(self.code, self.length)
             self._answer(result)
         except Disconnected as error:
             self._abandon(error)
@@ -63,7 +61,7 @@ class Task(Writer):
             logger.exception('%s: the application failed', self)
             self._fail(error)
         return not (type(self._result) is FileWrapper
-                    and self.connection.output.pending)
+                    and self.sink.is_sending())
 
     def finish(self) -> None:
         """Close what the application has returned, and the body."""

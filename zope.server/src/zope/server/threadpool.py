@@ -108,6 +108,11 @@ class ThreadPool:
             self._queue.put(STOP)
         return found
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether requests are quick, on average."""
+        return self._average < QUICK_S
+
     # A worker.
 
     def _work(self) -> None:

@@ -18,10 +18,6 @@ from __future__ import annotations
 import datetime
 import itertools
 import logging
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from zope.server.response import Writer
 
 logger = logging.getLogger('zc.tracelog')
 
@@ -73,11 +69,11 @@ class Trace:
         """C."""
         self.log(code='C')
 
-    def application_ends(self, response: Writer) -> None:
-        """A."""
+    def application_ends(self, code: int, length: int | None) -> None:
+        """A; `code` is 0, and `length` None, where it is not known."""
         self._has_answered = True
-        length = '?' if response.length is None else response.length
-        self.log(f'{response.code or "?"} {length}', 'A')
+        shown_length = '?' if length is None else length
+        self.log(f'{code or "?"} {shown_length}', 'A')
 
     def failed(self, error: BaseException) -> None:
         """A, if that has not been written, else a word for E."""
