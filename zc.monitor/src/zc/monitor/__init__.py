@@ -1,7 +1,8 @@
 """A command server inside a process, for its operators.
 
-``start`` or `Listener` makes one, `register` gives it commands, `unregister`
-takes them away, `ask` talks to one. See README.txt.
+`Listener` or `start` starts a server. `register` adds a command to all servers
+of the process, `unregister` removes it. `ask` sends a command to a server and
+returns the answer. README.txt shows each of them.
 """
 from zc.monitor.addresses import Address
 from zc.monitor.addresses import AnyAddress
@@ -41,15 +42,15 @@ __all__ = [
     'unregister',
 ]
 
-#: The listener that `start` made last. New code keeps its own `Listener`.
+#: The listener that `start` made last, None before. New code keeps its own
+#: `Listener`.
 last_listener: Listener | None = None
 
 
 def start(address: AnyAddress) -> Address:
-    """Start a server, keep it in ``last_listener``, return its true address.
+    """Start a server, keep it in `last_listener`, return its bound address.
 
-    ``address`` is as for `Listener`, and so is `ListenError`, which is
-    raised when the address is taken.
+    `address` is as for `Listener`. Raise `ListenError` as `Listener` does.
     """
     global last_listener
     last_listener = Listener(address)

@@ -4,10 +4,10 @@ import re
 from collections.abc import Sequence
 from typing import TypeAlias
 
-#: What callers may give.
+#: What `parse_address` accepts.
 AnyAddress: TypeAlias = (
     int | str | os.PathLike[str] | tuple[str, int] | Sequence[str | int])
-#: What they get back: ``(host, port)``, or the path of a unix socket.
+#: What it returns: ``(host, port)``, or the path of a unix socket.
 Address: TypeAlias = tuple[str, int] | str
 
 _HOST_AND_PORT = re.compile(r'(?P<host>\[[^][/]*\]|[^][/:]*):(?P<port>[0-9]+)')
@@ -16,10 +16,11 @@ _ALLOWED = ("an address is a port, a (host, port) pair, 'HOST:PORT', "
 
 
 def parse_address(address: AnyAddress) -> Address:
-    """Return ``(host, port)``, or a path, or raise ValueError.
+    """Return ``(host, port)``, or the path of a unix socket, as text.
 
-    Text is a TCP address when it is ``HOST:PORT`` without a slash
-    (``:PORT`` is every interface), and else a path.
+    Text is a TCP address if it has the form ``HOST:PORT`` without a slash;
+    ``:PORT`` means every interface. Other text is a path. Raise ValueError
+    for anything else.
     """
     if isinstance(address, os.PathLike):
         return _path(os.fspath(address), address)
@@ -36,7 +37,7 @@ def parse_address(address: AnyAddress) -> Address:
 
 
 def format_address(address: Address) -> str:
-    """Return the address as text that `parse_address` reads."""
+    """Return an address as text that `parse_address` can read."""
     if isinstance(address, str):
         return address
     host, port = address

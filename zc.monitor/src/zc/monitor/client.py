@@ -1,4 +1,4 @@
-"""Asking a monitor server, from Python."""
+"""Clients: send a command to a monitor server, from Python."""
 import codecs
 import errno
 import socket
@@ -13,29 +13,31 @@ from zc.monitor.addresses import parse_address
 
 def ask(
         address: AnyAddress, line: str, timeout: float | None = 10.0) -> str:
-    """Send a command to a monitor server, and return its whole answer.
+    """Send the command `line` to a monitor server; return the whole answer.
 
-    ``timeout`` is in seconds and for all of it. Raises OSError, which names
-    the address, when the server can't be reached, or leaves early
-    (ConnectionError) or doesn't finish in time (TimeoutError).
+    `timeout` is in seconds, for connecting and the answer together; None
+    waits without limit. Raise ValueError if `line` contains a line end.
+    Raise OSError, whose text names the address: ConnectionError if the server
+    refuses or resets the connection, TimeoutError after `timeout`.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
-    return ''.join(
-        _exchange(parse_address(address), _checked(line), timeout, deadline))
+    return ''.join(_exchange(
+        parse_address(address), _encode_line(line), timeout, deadline))
 
 
 def stream(
         address: AnyAddress, line: str,
         timeout: float | None = None) -> Iterator[str]:
-    """Send a command to a monitor server, and yield its answer in pieces.
+    """Send the command `line` to a monitor server; yield pieces of the answer.
 
-    They come as they arrive, whatever their size. ``timeout`` is the longest
-    silence, in seconds. Raises the same as `ask`.
+    A piece is yielded as soon as it arrives; its size means nothing.
+    `timeout` is the longest time without a piece, in seconds; None waits
+    without limit. Raise as `ask` does.
     """
-    return _exchange(parse_address(address), _checked(line), timeout, None)
+    return _exchange(parse_address(address), _encode_line(line), timeout, None)
 
 
-def _checked(line: str) -> bytes:
+def _encode_line(line: str) -> bytes:
     if '\n' in line:
         raise ValueError(f'{line!r}: a command is one line')
     return line.encode('utf-8') + b'\n'
@@ -47,16 +49,16 @@ def _exchange(
     try:
         with _connect(address, timeout) as sock:
             sock.sendall(line)
-            # We have no more to say, so that nobody waits for us, not even
-            # after "interactive".
+            # The server waits for no further command, not even after
+            # "interactive".
             sock.shutdown(socket.SHUT_WR)
             yield from _receive(sock, deadline)
     except OSError as error:
-        raise _named(error, format_address(address)) from error
+        raise _with_address(error, format_address(address)) from error
 
 
-def _named(error: OSError, address: str) -> OSError:
-    """Return an error of the same kind that names the address."""
+def _with_address(error: OSError, address: str) -> OSError:
+    """Return an error of the same class whose text names the address."""
     if isinstance(error, TimeoutError):
         return TimeoutError(
             errno.ETIMEDOUT, 'No answer in the time allowed', address)

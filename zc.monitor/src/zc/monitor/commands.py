@@ -1,8 +1,8 @@
-"""The registry of commands, how one is run, and the basic ones.
+"""Commands: the registry, running one, and the three basic commands.
 
-zope.component is imported when a command is registered or looked up, and not
-before: it costs as much as everything else here together, and somebody who
-only asks a server needs none of it.
+zope.component is imported when a command is registered or looked up, not
+before. Its import takes as long as the import of all of zc.monitor, and a
+client needs none of it.
 """
 import inspect
 import logging
@@ -15,25 +15,26 @@ from zc.monitor.output import Connection
 
 logger = logging.getLogger('zc.monitor')
 
-#: Returned by a command: stay connected, and take further commands.
+#: Returned by a command: the connection stays, for further commands.
 INTERACTIVE_MARKER = object()
 #: Returned by a command: the connection ends here.
 QUIT_MARKER = object()
-#: Returned by a command: it gets the words of all lines that follow, until
-#: it returns another marker.
+#: Returned by a command: it is called again with the words of each line that
+#: follows, until it returns another marker.
 MORE_MARKER = object()
 
 Command = Callable[..., Any]
 
-_VARIABLE = inspect.Parameter.VAR_POSITIONAL
+_VAR_POSITIONAL = inspect.Parameter.VAR_POSITIONAL
 _KEYWORDS = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
-_LONGEST = 500  # Characters of an error, or of a name, worth repeating.
+_MAX_LENGTH = 500  # Of an error, or of a name, in an answer.
 
 
 def register(command: Command, name: str | None = None) -> None:
-    """Register a command, by default under its ``__name__``.
+    """Register a command as `name`, by default its ``__name__``.
 
-    One registered before under the same name is replaced.
+    Replace the command that had the name before. Raise ValueError if the name
+    is not one word.
     """
     from zc.monitor.interfaces import IMonitorPlugin
     from zope.component import provideUtility
@@ -47,11 +48,11 @@ def register(command: Command, name: str | None = None) -> None:
 
 
 def unregister(command: Command | str) -> bool:
-    """Take a command away: the one of this name, or this one.
+    """Remove a command, given by its name or itself; tell whether it existed.
 
-    A command is taken away under all names that it still has; those that it
-    had and that another one has by now stay. Returns whether there was
-    anything to take away. Calls of the command that are running go on.
+    A command given itself is removed under all names that it has. A name that
+    another command has taken over since stays. Running calls of the command
+    go on.
     """
     from zc.monitor.interfaces import IMonitorPlugin
     from zope.component import getGlobalSiteManager
@@ -72,7 +73,7 @@ def register_basics() -> None:
 
 
 def find(name: str) -> Command | None:
-    """Return the command of that name, if there is one."""
+    """Return the command called `name`, None if there is none."""
     from zc.monitor.interfaces import IMonitorPlugin
     from zope.component import queryUtility
     return queryUtility(IMonitorPlugin, name)
@@ -87,9 +88,10 @@ def names() -> list[str]:
 
 
 def run(connection: Connection, name: str, args: Sequence[str]) -> Any:
-    """Run a command, and return what it returns.
+    """Run a command; return what it returns, None if it fails.
 
-    Nothing is raised: the client gets a line about what went wrong.
+    Raise nothing: an error becomes a line to the client, and a traceback on
+    the logger ``zc.monitor``.
     """
     try:
         command = find(name)
@@ -101,25 +103,25 @@ def run(connection: Connection, name: str, args: Sequence[str]) -> Any:
                 f'Usage: {usage(name, command)}\n')
         else:
             return command(connection, *args)
-    except BaseException as error:  # A SystemExit too: it is not ours to end.
+    except BaseException as error:  # SystemExit, too: the process goes on.
         logger.exception('Command %s failed', _short(repr(name)))
         connection.write(f'{_one_line(error)}\n')
     return None
 
 
 def unknown(name: str) -> str:
-    """Return the answer to a command that doesn't exist."""
+    """Return the answer to a command that does not exist."""
     return f'Invalid command {_short(repr(name))}. Try "help".\n'
 
 
 def usage(name: str, command: Command) -> str:
-    """Return the command with its arguments: ``hello [NAME]``."""
+    """Return a command's name and arguments, as in ``hello [NAME]``."""
     words = [name]
     for parameter in list(inspect.signature(command).parameters.values())[1:]:
         word = parameter.name.upper()
         if parameter.kind in _KEYWORDS:
             continue
-        if parameter.kind is _VARIABLE:
+        if parameter.kind is _VAR_POSITIONAL:
             word = f'[{word} ...]'
         elif parameter.default is not parameter.empty:
             word = f'[{word}]'
@@ -145,7 +147,7 @@ def _one_line(error: BaseException) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= _LONGEST else f'{text[:_LONGEST]}...'
+    return text if len(text) <= _MAX_LENGTH else f'{text[:_MAX_LENGTH]}...'
 
 
 def _documentation(command: Command) -> str:
@@ -173,7 +175,7 @@ def _summaries() -> list[str]:
     return [
         f'  {name} -- {_documentation(found).splitlines()[0]}\n'
         for name in names()
-        if (found := find(name)) is not None  # Unregistered just now.
+        if (found := find(name)) is not None  # Not unregistered since.
     ]
 
 

@@ -1,8 +1,8 @@
-"""Commands, each running in a thread of its own, only so many at a time.
+"""Commands, each in a thread of its own; `Limits` bounds their number.
 
-A command that hangs must not keep the others from being answered, least of
-all the ones with which one finds out why it hangs. The threads are daemons:
-a hanging command doesn't keep the process from ending either.
+A command that hangs must not block the others, least of all those that show
+an operator why it hangs. The threads are daemons, so that a command that hangs
+does not keep the process from ending.
 """
 import threading
 import time
@@ -15,14 +15,14 @@ from typing import Any
 
 from zc.monitor import commands
 from zc.monitor.limits import Limits
-from zc.monitor.session import Session
+from zc.monitor.session import ClientSession
 
 
 @dataclass(eq=False)
 class Job:
-    """A command that a client asked for."""
+    """A command that a client has sent; `since` is on the monotonic clock."""
 
-    session: Session
+    session: ClientSession
     name: str
     args: list[str]
     since: float = field(default_factory=time.monotonic)
@@ -30,28 +30,30 @@ class Job:
 
 
 class Jobs:
-    """The commands that run, and the ones that wait for room.
+    """The running commands, and a queue of those that wait for room.
 
-    Used in the loop's thread only; ``post`` brings a call there from others.
+    All methods run in the loop's thread. `post` schedules a call there, from
+    any thread. `done(session, result)` is called when a command has ended.
     """
 
     def __init__(
             self, limits: Limits,
             post: Callable[[Callable[[], None]], None],
-            done: Callable[[Session, Any], None]) -> None:
+            done: Callable[[ClientSession, Any], None]) -> None:
         self._limits = limits
         self._post = post
         self._done = done
         self._running: list[Job] = []
         self._waiting: deque[Job] = deque()
 
-    def submit(self, session: Session, name: str, args: list[str]) -> None:
+    def submit(
+            self, session: ClientSession, name: str, args: list[str]) -> None:
         """Run a command as soon as there is room."""
         self._waiting.append(Job(session, name, args))
         self._post(self.start)
 
     def start(self) -> None:
-        """Start what there is room for; first come, first served."""
+        """Start the waiting commands that there is room for, oldest first."""
         waiting, self._waiting = self._waiting, deque()
         for job in waiting:
             if job.session.finished:
@@ -62,32 +64,32 @@ class Jobs:
                 self._waiting.append(job)
 
     def deadline(self) -> float | None:
-        """Return when to call `expire`, if ever."""
+        """Return the monotonic time to call `expire` at; None for never."""
         if not self._waiting:
             return None
         return min(job.since for job in self._waiting) + self._limits.wait
 
     def expire(self, now: float) -> None:
-        """Tell those that have waited too long what they waited for."""
+        """Refuse commands that have waited too long; tell what is running."""
         for job in list(self._waiting):
             if job.since + self._limits.wait <= now:
                 self._waiting.remove(job)
                 self._refuse(job, f'Busy, running {self.describe()}. '
                                   'Try again later.')
 
-    def forget_waiting(self) -> None:
-        """Start no more of what waits."""
+    def refuse_waiting(self) -> None:
+        """Refuse all waiting commands: the server stops."""
         while self._waiting:
             self._refuse(self._waiting.popleft(), 'The server is stopping.')
 
     def threads(self) -> list[threading.Thread]:
-        """Return the threads of the commands that are running."""
+        """Return the threads of the running commands."""
         return [
             job.thread for job in list(self._running)
             if job.thread is not None and job.thread.is_alive()]
 
     def describe(self) -> str:
-        """Return what is running, and for how long, on one line."""
+        """Return the running commands and their ages in seconds, in a line."""
         now = time.monotonic()
         return ', '.join(
             f'{job.name[:40]!r} for {now - job.since:.0f} s'
@@ -107,19 +109,19 @@ class Jobs:
         self._running.append(job)
         try:
             job.thread.start()
-        except RuntimeError as error:  # The system has no more threads.
+        except RuntimeError as error:  # The system allows no more threads.
             self._running.remove(job)
             self._refuse(job, f'Cannot run {job.name[:40]!r}: {error}.')
 
     def _run(self, job: Job) -> None:
         result = commands.run(job.session.connection, job.name, job.args)
-        self._post(partial(self._ended, job, result))
+        self._post(partial(self._command_ended, job, result))
 
-    def _ended(self, job: Job, result: Any) -> None:
+    def _command_ended(self, job: Job, result: Any) -> None:
         self._running.remove(job)
         self._done(job.session, result)
         self.start()
 
     def _refuse(self, job: Job, line: str) -> None:
-        job.session.connection.say(line)
+        job.session.connection.write_line(line)
         self._done(job.session, None)

@@ -1,33 +1,35 @@
-"""The bounds that a listener keeps, in one place."""
+"""The limits of a listener: one row for each, with its default."""
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of a listener: sizes in bytes, times in seconds.
+    """Limits of a listener: sizes in bytes, times in seconds.
 
-    The defaults suit a handful of operators and a poller or two.
+    The defaults suit a handful of operators, and a monitoring system that
+    polls.
     """
 
-    #: Open connections; further ones get a line that says so.
+    #: Open connections. A further one gets a line that says so.
     connections: int = 100
     #: The longest line that a client may send.
     line: int = 64 * 1024
-    #: Output of one connection that waits to be sent, before ``write``
-    #: makes its command wait.
+    #: Bytes of one connection that wait to be sent. Beyond, ``write`` blocks
+    #: its command.
     output: int = 1024 * 1024
-    #: Commands that run at the same time.
+    #: Commands of all clients that run at the same time.
     commands: int = 16
-    #: The same, of one name: a command that hangs, and that somebody keeps
-    #: asking for, must leave room for the others.
+    #: Commands of one name that run at the same time. A command that hangs,
+    #: and that clients send again and again, leaves room for the others.
     commands_alike: int = 4
-    #: How long a command waits for room before its client is told.
+    #: Seconds that a command waits for room before it is refused.
     wait: float = 10.0
-    #: How long a new connection may take to send its command.
+    #: Seconds that a new connection has to send its command.
     idle: float = 60.0
-    #: How long a client may leave its answer unread.
+    #: Seconds without progress after which a client that does not read its
+    #: answer is disconnected.
     stall: float = 60.0
-    #: How long an answered client may take to close its side.
+    #: Seconds that a client has to close its side after the last answer.
     linger: float = 2.0
-    #: How long ``close`` waits for commands that are running.
+    #: Seconds that ``close`` waits for running commands.
     grace: float = 1.0

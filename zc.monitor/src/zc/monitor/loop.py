@@ -1,9 +1,8 @@
-"""The loop: one thread that waits for all sockets of a listener.
+"""The event loop: one thread that waits for all sockets of a listener.
 
-It is a loop over the standard library's selectors and not asyncio: there is
-one small protocol, commands are plain functions that may block and that run
-in threads in either case, and importing asyncio takes longer than importing
-all of this package.
+It uses the standard library's selectors, not asyncio: the protocol is small,
+commands are functions that may block and so need threads in any case, and the
+import of asyncio takes longer than the import of all of zc.monitor.
 """
 import logging
 import selectors
@@ -17,17 +16,17 @@ from typing import Any
 
 from zc.monitor.jobs import Jobs
 from zc.monitor.limits import Limits
-from zc.monitor.session import Session
-from zc.monitor.sockets import Bound
+from zc.monitor.session import ClientSession
+from zc.monitor.sockets import BoundSocket
 
 logger = logging.getLogger('zc.monitor')
 
-ACCEPT_AT_ONCE = 32
-ACCEPT_PAUSE = 0.5
+ACCEPTS_PER_TURN = 32
+ACCEPT_PAUSE_S = 0.5
 
 
 class Waker:
-    """A way to end another thread's ``select``."""
+    """A socket pair that ends the loop's ``select`` from any thread."""
 
     def __init__(self) -> None:
         self.reader, self._writer = socket.socketpair()
@@ -37,16 +36,16 @@ class Waker:
         self._closed = False
 
     def wake(self) -> None:
-        """End the select; harmless after `close`."""
-        with self._lock:  # A closed number may be somebody else's by now.
+        """End the loop's ``select``; do nothing after `close`."""
+        with self._lock:  # A closed descriptor may be reused by now.
             if not self._closed:
                 try:
                     self._writer.send(b'\0')
-                except BlockingIOError:  # Enough to wake it.
+                except BlockingIOError:  # Full: the loop wakes anyway.
                     pass
 
     def clear(self) -> None:
-        """Forget the wake-ups so far."""
+        """Read the wake-ups so far, so that the next ``select`` waits."""
         try:
             while self.reader.recv(4096):
                 pass
@@ -56,45 +55,46 @@ class Waker:
     def close(self) -> None:
         """Close both ends."""
         with self._lock:
-            self.disown()
+            self.close_after_fork()
 
-    def disown(self) -> None:
-        """Close both ends, where nobody else can be using them."""
+    def close_after_fork(self) -> None:
+        """Close both ends without the lock, in a forked child."""
         self._closed = True
         self._writer.close()
         self.reader.close()
 
 
-class Loop:
-    """Serves one listening socket: ``run`` is its thread."""
+class ListenerLoop:
+    """Serve one listening socket; a thread calls `run`."""
 
-    def __init__(self, bound: Bound, limits: Limits) -> None:
+    def __init__(self, bound: BoundSocket, limits: Limits) -> None:
         self._bound = bound
         self._limits = limits
         self._waker = Waker()
         self._selector = selectors.DefaultSelector()
-        self._sessions: set[Session] = set()
+        self._sessions: set[ClientSession] = set()
         self._calls: deque[Callable[[], None]] = deque()
         self._accept_at: float | None = None
         self._is_refusing = False
         self._stop_at: float | None = None
-        self.jobs = Jobs(limits, self.post, self._answered)
-        #: Set when the loop has stopped listening.
-        self.deaf = threading.Event()
+        self.jobs = Jobs(limits, self.post, self._command_answered)
+        #: Set once the listening socket is closed.
+        self.has_stopped_listening = threading.Event()
         self._selector.register(
-            self._waker.reader, selectors.EVENT_READ, self._woken)
+            self._waker.reader, selectors.EVENT_READ, self._handle_wakeup)
         self._selector.register(
             bound.sock, selectors.EVENT_READ, self._accept)
 
     def post(self, call: Callable[[], None]) -> None:
-        """Have something called in the loop's thread, from any thread."""
+        """Schedule `call` in the loop's thread; any thread may call this."""
         self._calls.append(call)
         self._waker.wake()
 
     def stop(self) -> None:
-        """Stop listening, end what is running, then return from `run`.
+        """Stop listening, refuse waiting commands, and make `run` return.
 
-        To be posted. Commands get the limits' ``grace`` to end.
+        Runs in the loop's thread: `post` it. `run` returns when the running
+        commands have ended, after `Limits.grace` at the latest.
         """
         if self._stop_at is not None:
             return
@@ -103,11 +103,11 @@ class Loop:
             self._selector.unregister(self._bound.sock)
         self._accept_at = None
         self._bound.close()
-        self.deaf.set()
+        self.has_stopped_listening.set()
         for session in list(self._sessions):
             session.end()
             self._update(session)
-        self.jobs.forget_waiting()
+        self.jobs.refuse_waiting()
 
     def run(self) -> None:
         """Serve until `stop`."""
@@ -120,25 +120,25 @@ class Loop:
             self.release()
 
     def release(self) -> None:
-        """Close everything that is open."""
+        """Close all sockets and the selector."""
         self._bound.close()
-        self.deaf.set()
+        self.has_stopped_listening.set()
         for session in list(self._sessions):
             session.close()
         self._sessions.clear()
         self._selector.close()
         self._waker.close()
 
-    def disown(self) -> None:
-        """Close everything in a forked child, which doesn't have our thread.
+    def close_after_fork(self) -> None:
+        """Close all descriptors in a forked child, which has no loop thread.
 
-        Nothing is unregistered, shut down or removed: the parent would feel
-        it. No lock is taken: a thread that the child doesn't have may have
-        held it.
+        Unregister, shut down and remove nothing: the parent process shares
+        the selector and the connections. Take no lock: a thread that exists
+        in the parent only may have held it at the fork.
         """
         self._bound.close()
         self._selector.close()
-        self._waker.disown()
+        self._waker.close_after_fork()
         for session in self._sessions:
             session.sock.close()
 
@@ -150,14 +150,14 @@ class Loop:
             or time.monotonic() >= self._stop_at)
 
     def _turn(self) -> None:
-        for key, events in self._selector.select(self._patience()):
+        for key, events in self._selector.select(self._select_timeout()):
             key.data(events)
         while self._calls:
             self._calls.popleft()()
         self._expire(time.monotonic())
 
-    def _patience(self) -> float | None:
-        """Return how long to wait, at most, for the next event."""
+    def _select_timeout(self) -> float | None:
+        """Return the seconds to wait for the next event; None: no limit."""
         deadlines = [session.deadline() for session in self._sessions]
         deadlines += [
             self.jobs.deadline(), self._stop_at, self._accept_at]
@@ -178,82 +178,83 @@ class Loop:
             self._selector.register(
                 self._bound.sock, selectors.EVENT_READ, self._accept)
 
-    def _woken(self, _events: int) -> None:
+    def _handle_wakeup(self, _events: int) -> None:
         self._waker.clear()
 
     # Connections.
 
     def _accept(self, _events: int) -> None:
-        for _number in range(ACCEPT_AT_ONCE):
+        for _number in range(ACCEPTS_PER_TURN):
             try:
                 sock, _peer = self._bound.sock.accept()
             except BlockingIOError:
                 return
             except ConnectionError:
-                continue  # One that has gone again.
+                continue  # The client has closed it already.
             except OSError as error:
-                self._pause(error)
+                self._pause_accepting(error)
                 return
             self._is_refusing = False
-            self._welcome(sock)
+            self._add_session(sock)
 
-    def _pause(self, error: OSError) -> None:
-        """Try again later: the connection is still there.
+    def _pause_accepting(self, error: OSError) -> None:
+        """Accept again after `ACCEPT_PAUSE_S`; the connection stays queued.
 
-        Mostly, the process has no file descriptors left.
+        The usual reason is that the process has no file descriptors left.
         """
-        if not self._is_refusing:  # Once is enough for the log.
+        if not self._is_refusing:  # One log record for each such time.
             self._is_refusing = True
             logger.warning(
                 'Cannot accept connections for now: %s', error.strerror)
         self._selector.unregister(self._bound.sock)
-        self._accept_at = time.monotonic() + ACCEPT_PAUSE
+        self._accept_at = time.monotonic() + ACCEPT_PAUSE_S
 
-    def _welcome(self, sock: socket.socket) -> None:
+    def _add_session(self, sock: socket.socket) -> None:
         limit = self._limits.connections
         if len(self._sessions) >= 2 * limit:
-            sock.close()  # Those that are being told are too many too.
+            sock.close()  # Without the line, which needs a session.
             return
-        session = Session(sock, self._limits, self.jobs.submit, self._wake)
-        _tune(sock)
+        session = ClientSession(
+            sock, self._limits, self.jobs.submit, self._wake)
+        _set_options(sock)
         self._sessions.add(session)
         if len(self._sessions) > limit:
             session.end(
                 f'Too many connections: {limit} are open. Try again later.')
         self._update(session)
 
-    def _ready(self, session: Session, events: int) -> None:
+    def _ready(self, session: ClientSession, events: int) -> None:
         session.ready(events)
         self._update(session)
 
-    def _wake(self, session: Session) -> None:
-        self.post(partial(self._touched, session))
+    def _wake(self, session: ClientSession) -> None:
+        self.post(partial(self._note_output, session))
 
-    def _touched(self, session: Session) -> None:
-        session.touched()
+    def _note_output(self, session: ClientSession) -> None:
+        session.note_output()
         self._update(session)
 
-    def _answered(self, session: Session, result: Any) -> None:
+    def _command_answered(self, session: ClientSession, result: Any) -> None:
         session.answered(result)
         self._update(session)
 
-    def _update(self, session: Session) -> None:
-        """Wait for what the session waits for, or part with it."""
+    def _update(self, session: ClientSession) -> None:
+        """Watch the events that the session needs; remove it if finished."""
         if session not in self._sessions:
             return
         if self._stop_at is not None and not (
                 session.running or session.connection.is_pending()):
-            session.finished = True  # No lingering now.
+            session.finished = True  # No lingering at a stop.
         try:
             self._watch(session)
-        except OSError:  # The system can't watch any more sockets.
+        except OSError:  # The system can watch no more sockets.
             logger.exception('Cannot serve a connection')
             session.finished = True
         if session.finished:
             self._sessions.discard(session)
             session.close()
 
-    def _watch(self, session: Session) -> None:
+    def _watch(self, session: ClientSession) -> None:
         events = 0 if session.finished else session.interest()
         key = self._selector.get_map().get(session.sock)
         if key is not None and not events:
@@ -265,11 +266,11 @@ class Loop:
                 session.sock, events, partial(self._ready, session))
 
 
-def _tune(sock: socket.socket) -> None:
-    """Notice dead peers, and send short answers at once."""
+def _set_options(sock: socket.socket) -> None:
+    """Detect dead peers (keepalive), send short answers at once (no delay)."""
     if sock.family in (socket.AF_INET, socket.AF_INET6):
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except OSError:  # Some systems refuse when the peer has gone.
+        except OSError:  # Some systems refuse once the peer has gone.
             pass

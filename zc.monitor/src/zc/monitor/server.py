@@ -1,5 +1,6 @@
-"""Listeners: an address, served by a thread."""
+"""Listeners: a bound address, and the thread that serves it."""
 import contextlib
+import errno
 import logging
 import os
 import threading
@@ -10,8 +11,8 @@ from zc.monitor.addresses import Address
 from zc.monitor.addresses import AnyAddress
 from zc.monitor.addresses import format_address
 from zc.monitor.limits import Limits
-from zc.monitor.loop import Loop
-from zc.monitor.sockets import Bound
+from zc.monitor.loop import ListenerLoop
+from zc.monitor.sockets import BoundSocket
 from zc.monitor.sockets import ListenError
 from zc.monitor.sockets import listen
 
@@ -19,16 +20,16 @@ logger = logging.getLogger('zc.monitor')
 
 
 class Listener:
-    """A monitor server at an address, serving from the start.
+    """A monitor server at an address; the constructor starts it.
 
-    ``address`` is a port, a ``(host, port)`` pair, ``'HOST:PORT'``, or the
-    path of a unix socket; `ListenError` says why it can't be used. There may
-    be any number of listeners in a process, all with the same commands.
+    `address` is a port, a ``(host, port)`` pair, ``'HOST:PORT'``, or the path
+    of a unix socket. Raise `ListenError` when it cannot be used. A process may
+    have several listeners, all with the same commands.
 
-    In a with statement it is closed at the end.
+    The end of a with statement closes it.
     """
 
-    #: The address as bound: with the true port.
+    #: The bound address, with the port that the system picked for 0.
     address: Address
 
     def __init__(
@@ -50,29 +51,30 @@ class Listener:
             undo.pop_all()
         logger.info('Listening on %s', self._name)
 
-    def _make_loop(self, bound: Bound) -> Loop:
+    def _make_loop(self, bound: BoundSocket) -> ListenerLoop:
         try:
-            return Loop(bound, self._limits)
+            return ListenerLoop(bound, self._limits)
         except OSError as error:
             raise ListenError(
-                error.errno, self._name, error.strerror) from error
+                error.errno or errno.EMFILE, self._name,
+                error.strerror or str(error)) from error
 
     def close(self) -> None:
-        """Stop listening, and end all connections.
+        """Stop listening, and end all connections; may be repeated.
 
-        Commands that are running get a second (the limits' ``grace``) for
-        their answer. Any thread may call this, also a command (whose answer
-        is then sent after this has returned), and more than once. In a
-        forked child it only gives up what the child has inherited.
+        Running commands have `Limits.grace`, 1 second by default, to write
+        their answers. Any thread may call this. A command may, too: its
+        answer is sent after this has returned. In a forked child, only close
+        the descriptors that the child has inherited.
         """
         if os.getpid() != self._pid:
-            self._loop.disown()
+            self._loop.close_after_fork()
             return
         deadline = time.monotonic() + self._limits.grace
         commands = self._loop.jobs.threads()
         self._loop.post(self._loop.stop)
         if threading.current_thread() in (*commands, self._thread):
-            self._loop.deaf.wait(self._limits.grace)
+            self._loop.has_stopped_listening.wait(self._limits.grace)
             return
         self._thread.join()
         for thread in commands:

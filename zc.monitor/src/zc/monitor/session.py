@@ -1,7 +1,7 @@
-"""One client's connection: lines in, modes, answers out.
+"""One client's session: reads lines, runs commands, keeps the mode.
 
-Everything here runs in the loop's thread; commands, which don't, see only
-the session's ``connection``.
+All of it runs in the loop's thread. Commands run in others and see only the
+session's `connection`.
 """
 import selectors
 import socket
@@ -15,22 +15,22 @@ from zc.monitor.commands import QUIT_MARKER
 from zc.monitor.limits import Limits
 from zc.monitor.output import Connection
 
-RECEIVE = 64 * 1024
+RECEIVE_BYTES = 64 * 1024
 _MARKERS = (INTERACTIVE_MARKER, QUIT_MARKER, MORE_MARKER)
 
 
-class Session:
-    """What is known about one client.
+class ClientSession:
+    """The state of one client: its socket, its mode, its running command.
 
-    ``submit(session, name, args)`` is called to have a command run, at most
-    one at a time; ``answered`` must be called when it has ended. ``wake``
-    is called, from any thread, when there is something to send.
+    ``submit(session, name, args)`` is called to run a command, one at a time;
+    `answered` must be called when the command has ended. ``wake(session)`` is
+    called, from any thread, when there are bytes to send.
     """
 
     def __init__(
             self, sock: socket.socket, limits: Limits,
-            submit: Callable[['Session', str, list[str]], None],
-            wake: Callable[['Session'], None]) -> None:
+            submit: Callable[['ClientSession', str, list[str]], None],
+            wake: Callable[['ClientSession'], None]) -> None:
         sock.setblocking(False)
         self.sock = sock
         self.connection = Connection(limits.output, lambda: wake(self))
@@ -41,25 +41,25 @@ class Session:
         self._input = bytearray()
         self._mode = QUIT_MARKER
         self._last: tuple[str, list[str]] | None = None
-        self._ended_input = False
-        self._ending = False
-        self._lingering = False
+        self._has_input_ended = False
+        self._is_ending = False
+        self._is_lingering = False
         self._since = time.monotonic()
 
-    # What the loop asks.
+    # Questions of the loop.
 
     def interest(self) -> int:
-        """Return the events to wait for."""
+        """Return the selector events to wait for."""
         events = 0
         if self.connection.is_pending():
             events |= selectors.EVENT_WRITE
-        if not self._ended_input and self._has_room():
+        if not self._has_input_ended and self._has_room():
             events |= selectors.EVENT_READ
         return events
 
     def deadline(self) -> float | None:
-        """Return when to call `expire`, if ever."""
-        if self._lingering:
+        """Return the monotonic time to call `expire` at; None for never."""
+        if self._is_lingering:
             return self._since + self._limits.linger
         if self.connection.is_pending():
             return self._since + self._limits.stall
@@ -68,12 +68,12 @@ class Session:
         return None
 
     def _has_room(self) -> bool:
-        return self._ending or len(self._input) <= self._limits.line
+        return self._is_ending or len(self._input) <= self._limits.line
 
-    # What the loop tells.
+    # Events from the loop.
 
     def ready(self, events: int) -> None:
-        """Receive and send what is possible now."""
+        """Receive and send as far as possible without blocking."""
         try:
             if events & selectors.EVENT_READ:
                 self._receive()
@@ -82,72 +82,72 @@ class Session:
                 self._since = time.monotonic()
         except BlockingIOError:
             pass
-        except OSError:  # Gone, in whatever way: there is nobody to tell.
+        except OSError:  # The connection is broken.
             self.finished = True
         self.advance()
 
-    def touched(self) -> None:
-        """Note that a command has begun to write."""
+    def note_output(self) -> None:
+        """Begin the time that the client has to read: a command writes."""
         self._since = time.monotonic()
 
     def answered(self, result: Any) -> None:
-        """Note that the command has ended, and what it returned."""
+        """Apply what the command returned: it has ended."""
         self.running = False
         self._since = time.monotonic()
         if any(result is marker for marker in _MARKERS):
             self._mode = result
         if self._mode is QUIT_MARKER:
-            self._ending = True
+            self._is_ending = True
         self.advance()
 
     def end(self, line: str | None = None) -> None:
-        """Take no more commands; a last line may say why."""
+        """Take no more commands; send `line`, if any, as the last one."""
         if line is not None:
-            self.connection.say(line)
-        self._ending = True
+            self.connection.write_line(line)
+        self._is_ending = True
         self.advance()
 
     def expire(self) -> None:
-        """The deadline has passed."""
-        if self._lingering or self.connection.is_pending():
+        """Disconnect the client, or end the session with a line why."""
+        if self._is_lingering or self.connection.is_pending():
             self.finished = True
         else:
             self._since = time.monotonic()
             self.end(f'No command within {self._limits.idle:g} seconds.')
 
     def close(self) -> None:
-        """Close the socket, whatever is going on."""
+        """Close the socket at once."""
         self.finished = True
-        self.connection.abandon()
+        self.connection.discard()
         self.sock.close()
 
     # The protocol.
 
     def advance(self) -> None:
-        """Do whatever is next, as far as it goes without waiting."""
-        while not (self.running or self._ending or self.finished):
+        """Run the next command, or end the session, if possible now."""
+        while not (self.running or self._is_ending or self.finished):
             line = self._next_line()
             if line is None:
                 break
-            self._obey(line)
-        if self._ended_input and not self.running and not self._input:
-            self._ending = True
-        if self._ending and not self.running:
+            self._run_line(line)
+        if self._has_input_ended and not self.running and not self._input:
+            self._is_ending = True
+        if self._is_ending and not self.running:
             self._input.clear()
             if not self.connection.is_pending():
-                self._part()
+                self._finish()
 
     def _receive(self) -> None:
-        data = self.sock.recv(RECEIVE)
+        data = self.sock.recv(RECEIVE_BYTES)
         if not data:
-            self._ended_input = True
-        elif not self._ending:
+            self._has_input_ended = True
+        elif not self._is_ending:
             self._input += data
 
     def _next_line(self) -> bytes | None:
-        """Take a line from the input, if there is one.
+        """Take a line from the input; return None if none is complete.
 
-        The last one needs no line end when the client has closed its side.
+        The last line needs no line end once the client has closed its side.
         """
         end = self._input.find(b'\n')
         length = len(self._input) if end < 0 else end
@@ -155,18 +155,18 @@ class Session:
             self.end(f'The line is too long: {self._limits.line} bytes are '
                      'allowed.')
             return None
-        if end < 0 and not (self._ended_input and length):
+        if end < 0 and not (self._has_input_ended and length):
             return None
         line = bytes(self._input[:length])
         del self._input[:length + 1]
         return line
 
-    def _obey(self, line: bytes) -> None:
+    def _run_line(self, line: bytes) -> None:
         try:
             words = line.decode('utf-8').split()
         except UnicodeDecodeError:
-            self.connection.say('The line is not UTF-8 text.')
-            self._ending = self._mode is QUIT_MARKER
+            self.connection.write_line('The line is not UTF-8 text.')
+            self._is_ending = self._mode is QUIT_MARKER
             return
         if self._mode is MORE_MARKER and self._last is not None:
             self._run(self._last[0], words)
@@ -180,18 +180,18 @@ class Session:
         self.running = True
         self._submit(self, name, args)
 
-    def _part(self) -> None:
-        """End our side, and wait a little for the client to end its own.
+    def _finish(self) -> None:
+        """Shut down our side; wait `Limits.linger` for the client's.
 
-        Closing at once while there is unread input would make the system
-        send a reset, which can take the answer with it.
+        A socket that is closed with unread input sends a reset, and the
+        client may lose the answer (RFC 1122, section 4.2.2.13).
         """
-        if self._ended_input or self.finished:
+        if self._has_input_ended or self.finished:
             self.finished = True
-        elif not self._lingering:
-            self._lingering = True
+        elif not self._is_lingering:
+            self._is_lingering = True
             self._since = time.monotonic()
             try:
                 self.sock.shutdown(socket.SHUT_WR)
-            except OSError:  # Gone already.
+            except OSError:  # The client has gone already.
                 self.finished = True

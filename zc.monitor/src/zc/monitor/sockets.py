@@ -1,10 +1,11 @@
-"""Listening sockets, bound so that nobody else's are disturbed."""
+"""Listening sockets, bound without disturbing those of other processes."""
 import contextlib
 import errno
 import logging
 import os
 import socket
 import stat
+import sys
 import time
 from collections.abc import Iterator
 
@@ -13,10 +14,8 @@ from zc.monitor.addresses import AnyAddress
 from zc.monitor.addresses import format_address
 from zc.monitor.addresses import parse_address
 
-try:
+if sys.platform != 'win32':  # Python has no unix sockets there either.
     import fcntl
-except ImportError:  # No unix sockets there either.
-    fcntl = None  # type: ignore[assignment]
 
 logger = logging.getLogger('zc.monitor')
 
@@ -24,9 +23,9 @@ BACKLOG = 128
 
 
 class ListenError(OSError):
-    """It is not possible to listen on an address.
+    """A listener cannot listen on an address.
 
-    The text names the address and says why not; ``errno`` is the system's,
+    The text names the address and the reason. `errno` is the system's,
     ``EADDRINUSE`` when the address is taken.
     """
 
@@ -37,8 +36,8 @@ class ListenError(OSError):
         return str(self.strerror)
 
 
-class Bound:
-    """A listening socket, its true address, and its file if it has one."""
+class BoundSocket:
+    """A listening socket, its address, and the path of its file, if any."""
 
     def __init__(
             self, sock: socket.socket, address: Address,
@@ -50,10 +49,10 @@ class Bound:
         self._pid = os.getpid()
 
     def close(self) -> None:
-        """Stop listening, and remove the socket file if it is still ours.
+        """Stop listening; remove the socket file if it is still ours.
 
-        The file goes first: as long as the socket is open, its inode can't
-        be given to another file.
+        The file is removed first: while the socket is open, the system gives
+        its inode number to no other file.
         """
         path, self._path = self._path, None
         if path and os.getpid() == self._pid:
@@ -63,11 +62,11 @@ class Bound:
         self.sock.close()
 
 
-def listen(address: AnyAddress) -> Bound:
-    """Listen on an address, or raise `ListenError`.
+def listen(address: AnyAddress) -> BoundSocket:
+    """Listen on an address; raise `ListenError`.
 
-    The address of the result has the port that the system picked when 0 was
-    asked for, and the host as it was given.
+    The result's address has the host as given, and the port that the system
+    picked for port 0.
     """
     try:
         parsed = parse_address(address)
@@ -80,10 +79,10 @@ def listen(address: AnyAddress) -> Bound:
     except ListenError:
         raise
     except OSError as error:
-        raise _explained(error, parsed) from error
+        raise _listen_error(error, parsed) from error
 
 
-def _explained(error: OSError, address: Address) -> ListenError:
+def _listen_error(error: OSError, address: Address) -> ListenError:
     text = format_address(address)
     if error.errno == errno.EADDRINUSE:
         return ListenError(errno.EADDRINUSE, text, 'the address is taken')
@@ -93,12 +92,12 @@ def _explained(error: OSError, address: Address) -> ListenError:
     return ListenError(error.errno or errno.EINVAL, text, reason)
 
 
-def _listen_tcp(host: str, port: int) -> Bound:
+def _listen_tcp(host: str, port: int) -> BoundSocket:
     family, bindable = _resolve(host, port)
     with contextlib.ExitStack() as undo:
         sock = undo.enter_context(socket.socket(family, socket.SOCK_STREAM))
         if os.name == 'posix':
-            # On Windows this would share the port with whoever has it.
+            # On Windows this would share the port with its owner.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -106,7 +105,7 @@ def _listen_tcp(host: str, port: int) -> Bound:
         sock.listen(BACKLOG)
         sock.setblocking(False)
         undo.pop_all()
-    return Bound(sock, (host, sock.getsockname()[1]))
+    return BoundSocket(sock, (host, sock.getsockname()[1]))
 
 
 def _resolve(host: str, port: int) -> tuple[int, tuple]:
@@ -116,33 +115,34 @@ def _resolve(host: str, port: int) -> tuple[int, tuple]:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError as error:
         raise OSError(errno.EADDRNOTAVAIL, 'not a host name') from error
-    # A name that has both is bound where it always was: on IPv4.
+    # A name with addresses of both families is bound on IPv4.
     found.sort(key=lambda info: info[0] != socket.AF_INET)
     return found[0][0], found[0][4]
 
 
-def _listen_unix(path: str) -> Bound:
+def _listen_unix(path: str) -> BoundSocket:
     place = os.path.abspath(path)  # The process may change its directory.
-    with _alone(os.path.dirname(place)), contextlib.ExitStack() as undo:
+    folder = os.path.dirname(place)
+    with _locked_folder(folder), contextlib.ExitStack() as undo:
         _remove_stale(place)
         sock = undo.enter_context(
             socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
-        _bind_private(sock, place)
+        _bind_owner_only(sock, place)
         undo.callback(os.unlink, place)
         if stat.S_IMODE(os.lstat(place).st_mode) != 0o600:
             os.chmod(place, 0o600)
         sock.listen(BACKLOG)
         sock.setblocking(False)
-        bound = Bound(sock, path, place)
+        bound = BoundSocket(sock, path, place)
         undo.pop_all()
     return bound
 
 
-def _bind_private(sock: socket.socket, path: str) -> None:
-    """Bind with mode 0600, whatever the umask, where the system can.
+def _bind_owner_only(sock: socket.socket, path: str) -> None:
+    """Bind with mode 0600, independent of the umask, if the system can.
 
-    Linux gives the file the mode of the socket. Elsewhere the caller changes
-    it: nobody can connect before the socket listens.
+    Linux gives the file the mode of the socket (unix(7)). On other systems
+    the caller changes the mode: no client can connect before ``listen``.
     """
     with contextlib.suppress(OSError):
         os.fchmod(sock.fileno(), 0o600)
@@ -150,7 +150,10 @@ def _bind_private(sock: socket.socket, path: str) -> None:
 
 
 def _remove_stale(path: str) -> None:
-    """Make room at path, unless somebody uses what is there."""
+    """Remove the socket file of a process that has ended; raise `ListenError`.
+
+    Raise it for a socket that a process listens on, and for other files.
+    """
     try:
         mode = os.lstat(path).st_mode
     except FileNotFoundError:
@@ -170,18 +173,18 @@ def _remove_stale(path: str) -> None:
             raise ListenError(
                 errno.EACCES, path, "there is somebody else's socket"
             ) from error
-        except OSError:  # Too busy to answer, but somebody is there.
+        except OSError:  # Its backlog is full, so a process listens.
             logger.debug('%s: no room in the backlog', path, exc_info=True)
     raise ListenError(errno.EADDRINUSE, path, 'the address is taken')
 
 
 @contextlib.contextmanager
-def _alone(folder: str, patience: float = 2.0) -> Iterator[None]:
-    """Let one process at a time look for and replace a stale socket.
+def _locked_folder(folder: str, patience: float = 2.0) -> Iterator[None]:
+    """Lock the folder, so that one process at a time replaces a socket file.
 
-    Else, of two that start at once, one could remove the other's file
-    between its bind and its listen. A folder that can't be locked is used
-    without.
+    Without the lock, of two processes that start at once, one could remove
+    the other's file between its bind and its listen. A folder that cannot be
+    locked within `patience` seconds is used without a lock.
     """
     try:
         fd = os.open(folder, os.O_RDONLY)
