@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import pytest
 
-from zc.zkzopeserver.cli.tree_script import main
+from zc.zkzopeserver.parttree import main
 
 TREE = """\
 /fooservice : provider

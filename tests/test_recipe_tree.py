@@ -49,8 +49,8 @@ def test_the_tree_of_a_part(sandbox):
     sandbox.built(WEB)
     assert sandbox.read('parts', 'web', 'tree.txt') == TREE
     script = sandbox.read('bin', 'web-tree')
-    assert (f"zc.zkzopeserver.cli.tree_script.main('{sandbox.root}/parts/web/"
-            "tree.txt', {'zookeeper': '127.0.0.1:2181', 'path': '/shop/web/"
+    assert (f"zc.zkzopeserver.parttree.main('{sandbox.root}/parts/web/tree"
+            ".txt', {'zookeeper': '127.0.0.1:2181', 'path': '/shop/web/"
             "providers'})" in script)
     sandbox.built(SECTION)
     assert os.listdir(sandbox.path('parts', 'web')) == ['web.ini']

@@ -23,11 +23,11 @@ exit status: 0 done, or no difference; 1 there are differences; 2 trouble, such
 as a ZooKeeper that cannot be reached."""
 
 
-def main(tree: str, options: Mapping[str, str],
-         argv: Sequence[str] | None = None) -> int:
-    """Compare, import or export the tree in the file `tree`; exit status.
+def execute(tree: str, options: Mapping[str, str],
+            argv: Sequence[str]) -> int:
+    """Compare, import or export the tree in a file; return the exit status.
 
-    `options` are those of the server that say where its ZooKeeper is.
+    See `zc.zkzopeserver.parttree.main`, which scripts call.
     """
     arguments = parser().parse_args(argv)
     try:

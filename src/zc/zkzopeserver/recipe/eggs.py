@@ -17,7 +17,7 @@ from zc.zkzopeserver.options import OptionsError
 
 OURS = 'zc.zkzopeserver'
 START = 'zc.zkzopeserver.start:main'
-TREE = 'zc.zkzopeserver.cli.tree_script:main'
+TREE = 'zc.zkzopeserver.parttree:main'
 
 # What concerns single scripts; the rest of a section concerns all.
 SINGLE = ('interpreter', 'scripts', 'entry-points', 'dependent-scripts',
