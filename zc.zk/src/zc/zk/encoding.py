@@ -1,13 +1,13 @@
-"""The data of a node as properties, and back.
+"""Decode the data of a node to properties, and encode properties.
 
-A JSON object is the properties. Data that is no JSON object is one property,
-``string_value``, and is written back as the same bytes.
+The data is a JSON object whose members are the properties. Data of another
+kind is the property ``string_value``, which is written back as the same bytes.
 """
 import json
 import logging
 import re
 
-#: How deeply lists and mappings may be nested in a value.
+#: How many levels deep lists and mappings may be nested in a value.
 MAX_NESTING = 100
 
 logger = logging.getLogger('zc.zk')
@@ -21,10 +21,10 @@ _MARKS = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)|([][{}])', re.DOTALL)
 
 
 def decode(data: bytes | None, path: str = '?') -> dict:
-    """Return the properties that are the data of the node at `path`.
+    """Return the properties in the data of the node at `path`.
 
-    Empty data is no properties. Bytes that are not UTF-8 are lone surrogates
-    in ``string_value``, as with the error handler ``surrogateescape``.
+    Empty data, and None, have no properties. Bytes that are not UTF-8 become
+    lone surrogates in ``string_value`` (PEP 383, ``surrogateescape``).
     """
     if not data:
         return {}
@@ -42,10 +42,10 @@ def decode(data: bytes | None, path: str = '?') -> dict:
 
 
 def decode_plain(data: bytes) -> dict | None:
-    """Return the properties of data that is a well-formed JSON object.
+    """Return the properties of a JSON object, None for other data.
 
-    A fast way for most data; None for everything that `decode` has to look
-    at closely.
+    It is the fast path for large trees. None does not mean that there are no
+    properties: call `decode` then.
     """
     try:
         text = data.decode()
@@ -61,8 +61,8 @@ def decode_plain(data: bytes) -> dict | None:
 def encode(properties: dict) -> bytes:
     """Return the data that `decode` reads as `properties`.
 
-    Raises TypeError or ValueError for values that JSON cannot hold, or that
-    are nested too deeply.
+    Raises TypeError or ValueError for values that JSON cannot hold, and for
+    values that are nested more than `MAX_NESTING` levels deep.
     """
     if len(properties) == 1 and 'string_value' in properties:
         data = _encode_string_value(properties['string_value'])
@@ -86,7 +86,7 @@ def _decode_object(data: bytes) -> dict | None:
 
 
 def _encode_string_value(value: object) -> bytes | None:
-    """The data itself, unless it would be read as something else."""
+    """Return the value's bytes; None if they would not be read as it."""
     if not isinstance(value, str) or not value:
         return None
     try:

@@ -1,4 +1,4 @@
-"""The exceptions of zc.zk; those of ZooKeeper itself are kazoo's."""
+"""The exceptions of zc.zk. Those of ZooKeeper itself are kazoo's."""
 from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -7,20 +7,20 @@ from kazoo.exceptions import NoAuthError
 
 
 class FailedConnect(Exception):
-    """No ZooKeeper server answered, or none accepted our credentials.
+    """No ZooKeeper server answered, or a server refused our credentials.
 
     The text names the servers that were tried.
     """
 
 
 class CancelWatch(Exception):
-    """Raised by a callback that does not want to be called any more."""
+    """Raised by a callback that is not to be called again."""
 
 
 class LinkLoop(Exception):
-    """Following links led back to where they had led before.
+    """Symbolic links, or property links, run in a circle.
 
-    ``paths`` are the steps, the first of them repeated at the end.
+    `paths` is the tuple of steps; the last step is equal to an earlier one.
     """
 
     def __init__(self, paths: Sequence[str]) -> None:
@@ -29,7 +29,7 @@ class LinkLoop(Exception):
 
 
 class BadPropertyLink(ValueError):
-    """A property link (``name => /path property``) that leads nowhere."""
+    """A property link (``name => /path property``) leads nowhere."""
 
     def __init__(self, path: str, name: str, link: object,
                  why: object) -> None:
@@ -38,9 +38,9 @@ class BadPropertyLink(ValueError):
 
 @contextmanager
 def permission(name: str, path: str) -> Iterator[None]:
-    """Have a NoAuthError in the block tell what was not allowed.
+    """Name the node and the permission in a NoAuthError of the block.
 
-    Its text becomes the path and the name of the permission, ``/a (READ)``.
+    Its text becomes `path` and `name`, as in ``/a (READ)``.
     """
     try:
         yield

@@ -1,8 +1,8 @@
-"""Events: `RegisteringServer`, and how subscribers get it.
+"""Events: `RegisteringServer`, and how it reaches subscribers.
 
-`notify` calls every subscriber, a callable in the list `subscribers`, with an
-event. Both are those of zope.event where it is installed. An application may
-replace `notify`.
+`notify` calls each callable in the list `subscribers` with the event. Both
+are those of zope.event where it is installed. An application may replace
+`notify`.
 """
 import os
 from typing import Any
@@ -24,9 +24,9 @@ __all__ = ['RegisteringServer', 'notify', 'registering_server', 'subscribers']
 class RegisteringServer:
     """Event: a server is about to be registered.
 
-    ``name`` is the address as it was given, ``path`` the path of the node
-    that will get the server's node as a child, ``properties`` a dictionary
-    of what will be in it. Subscribers may add to the properties.
+    `name` is the address as the caller gave it. `path` is the path of the
+    parent node, links followed. `properties` is the dictionary that becomes
+    the data of the server's node; subscribers may change it.
     """
 
     def __init__(self, name: str, path: str,

@@ -1,10 +1,13 @@
-"""The garbage collector, not at work while many objects are made.
+"""Pause the garbage collector while many objects are made.
 
-It would look at the nodes of a large tree again and again while this grows,
-and find nothing. It looks at them once, afterwards. Its counts and its
-generations are left alone, so that the program's own garbage is found as if
-nothing had been paused: with ``gc.freeze`` and ``gc.unfreeze`` all garbage
-would become old as well, and with the counts at zero nobody look for it.
+While a large tree grows, the collector would look at its nodes again and
+again, and find nothing. With a pause it looks at them once, afterwards.
+
+Only ``gc.disable`` and ``gc.enable`` are used, so that the rest of the
+program is collected as if there had been no pause. The collector's counts and
+generations stay as they are: ``gc.freeze`` with ``gc.unfreeze`` would move all
+garbage to the oldest generation, and counts set to zero would put off the
+next collection (Python's gc documentation).
 """
 import gc
 from collections.abc import Iterator
@@ -13,11 +16,15 @@ from contextlib import contextmanager
 
 @contextmanager
 def paused() -> Iterator[None]:
-    """Pause it; for pure computing only, never while something is awaited.
+    """Pause the collector for a block, or as ``@paused()`` for a function.
 
-    Also a decorator: ``@paused()``. Who finds it paused leaves it so, and
-    does not go on for longer than who paused it: several threads, each with
-    a pause of its own, never leave it off.
+    Use it for computing only, never around anything that waits: the whole
+    process goes without the collector meanwhile.
+
+    A block that finds the collector disabled leaves it so at its end. The
+    block that has disabled it enables it, even if another thread's block is
+    still running. So threads with overlapping blocks cannot leave the
+    collector disabled between them.
     """
     is_ours = False
     try:

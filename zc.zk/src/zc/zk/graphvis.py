@@ -1,8 +1,8 @@
-"""Services and the links between them, as a graph for Graphviz.
+"""Draw services and the links between them as a graph for Graphviz.
 
-A node with a child ``providers`` is a service. It uses another service when
-it, or a node below it that is no service itself, has a symbolic link to the
-``providers`` of that.
+A service is a node with a child ``providers``. It uses another service if it
+has a symbolic link to the ``providers`` of the other. Links of the nodes below
+it count as its own, down to nodes that are services themselves.
 
 ``python -m zc.zk.graphvis [TREE [OUTPUT]]`` writes the graph of a tree file.
 """
@@ -20,17 +20,17 @@ Edge = tuple[str, str]
 
 
 def get_edges(tree: Node | str) -> list[Edge]:
-    """Return pairs of paths: a service and one that it uses.
+    """Return a list of pairs of paths: a service, and a service it uses.
 
-    `tree` is a tree, its text, or the name of a file, ``-`` for standard
-    input.
+    `tree` is a tree, its text, or the name of a file. The name ``-`` stands
+    for standard input.
     """
     return [edge for service, edges in _services(_parsed(tree))
             for edge in edges]
 
 
 def dot(tree: Node | str) -> str:
-    """Return the graph in Graphviz's language; `tree` as in `get_edges`."""
+    """Return the graph in Graphviz's language, DOT; see `get_edges`."""
     lines = []
     for service, edges in _services(_parsed(tree)):
         lines += _lines(edges) or [f'  {_quoted(service)};\n']
@@ -39,9 +39,10 @@ def dot(tree: Node | str) -> str:
 
 def dump_edges(edges: list[Edge] | Node | str,
                fname: str | None = None) -> None:
-    """Write a graph to a file, or to standard output.
+    """Write a graph to the file `fname`, or to standard output.
 
-    `edges` are those to write, or a tree as in `get_edges`.
+    `edges` is a list of edges, or a tree as in `get_edges`. None and ``-``
+    stand for standard output.
     """
     if not isinstance(edges, list):
         edges = get_edges(edges)
@@ -66,7 +67,7 @@ def _parsed(tree: Node | str) -> Node:
 
 
 def _services(tree: Node) -> Iterator[tuple[str, list[Edge]]]:
-    """The services in the order of their paths, each with its edges."""
+    """Yield pairs of a service and its edges, in the order of paths."""
     edges: dict[str, list[Edge]] = {}
     stack = [(tree, '', '')]
     while stack:

@@ -1,8 +1,8 @@
-"""What a process has registered, for its monitor server and for scripts.
+"""List a process's registrations for its monitor server and for scripts.
 
-`register` has registrations recorded, and offers the command ``servers`` to
+`register` starts recording registrations, and adds the command ``servers`` to
 zc.monitor where that is installed. `check` and `get_addr` are scripts that
-ask a process with such a monitor server.
+send this command to the monitor server of a process.
 """
 import json
 import re
@@ -18,26 +18,27 @@ from zc.zk.addresses import WILDCARDS
 from zc.zk.addresses import parse_addr
 from zc.zk.event import RegisteringServer
 
-#: How long a server may take to connect or to answer.
+#: The longest time for a server to accept a connection, or to answer.
 ANSWER_TIMEOUT_S = 10.0
 
-#: The longest answer that is read.
-MAX_ANSWER = 1 << 20
+#: The longest answer that a script reads.
+MAX_ANSWER_BYTES = 1 << 20
 
-_servers: dict[tuple[str, str], dict[str, Any]] = {}
+#: The properties of each registered server, by path and address.
+registered: dict[tuple[str, str], dict[str, Any]] = {}
 
 
 class Output(Protocol):
-    """Where a monitor command writes its answer."""
+    """The connection to which a monitor command writes its answer."""
 
     def write(self, text: str) -> None:
-        """Send text to whoever asked."""
+        """Send text to the client of the monitor server."""
 
 
 def register() -> None:
-    """Record registrations from now on, and offer the command ``servers``.
+    """Record registrations from now on, and add the command ``servers``.
 
-    The command is for zc.monitor, and left out without it.
+    Without zc.monitor, registrations are recorded, and no command is added.
     """
     if notify not in event.subscribers:
         event.subscribers.append(notify)
@@ -49,32 +50,34 @@ def register() -> None:
 
 
 def notify(registering: object) -> None:
-    """Record a server; other events are none of our business."""
+    """Record the server of a RegisteringServer; ignore other events."""
     if isinstance(registering, RegisteringServer):
         name, path = registering.name, registering.path
         # The event's own dictionary: later subscribers may add to it.
-        _servers[path, name] = registering.properties
+        registered[path, name] = registering.properties
 
 
 def servers(output: Output, path: str | None = None) -> None:
-    """List the registered servers; given a path, the addresses there.
+    """List the registered servers; with a path, the addresses there.
 
-    Servers are a JSON list of objects with ``path``, ``address`` and the
-    servers' properties; addresses are separated by spaces.
+    The servers are a line of JSON, a list of objects with ``path``,
+    ``address`` and the server's properties. The addresses are a line of
+    words.
     """
     if path is None:
         output.write(json.dumps([
             {'path': path, **properties, 'address': name}
-            for (path, name), properties in _servers.items()]) + '\n')
+            for (path, name), properties in registered.items()]) + '\n')
     else:
         output.write(' '.join(
-            name for where, name in _servers if where == path) + '\n')
+            name for where, name in registered if where == path) + '\n')
 
 
 def check(args: Sequence[str] | None = None) -> None:
-    """Script: exit with 1 unless the servers at a path accept connections.
+    """Exit with status 1 unless the servers at a path accept connections.
 
-    The arguments are the address of a monitor server and the path.
+    This is a console script. Its arguments are the address of a monitor
+    server and the path. Exits with status 2 for other arguments.
     """
     try:
         for address in _ask(args):
@@ -84,9 +87,10 @@ def check(args: Sequence[str] | None = None) -> None:
 
 
 def get_addr(args: Sequence[str] | None = None) -> None:
-    """Script: print the addresses that are registered at a path.
+    """Print the addresses that are registered at a path.
 
-    The arguments are the address of a monitor server and the path.
+    This is a console script; see `check` for its arguments. Exits with
+    status 1 if there is no address.
     """
     try:
         addresses = _ask(args)
@@ -105,7 +109,7 @@ def _ask(args: Sequence[str] | None) -> list[str]:
     with _connect(monitor) as connection:
         connection.sendall(f'servers {path}\n'.encode())
         with connection.makefile(encoding='utf-8') as answer:
-            addresses = answer.readline(MAX_ANSWER).split()
+            addresses = answer.readline(MAX_ANSWER_BYTES).split()
     if not addresses:
         raise ValueError(f'{monitor} has registered nothing at {path}')
     return addresses

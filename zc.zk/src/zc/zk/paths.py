@@ -1,7 +1,7 @@
-"""Node paths: joining, normalising, and following symbolic links.
+"""Node paths: join, split and normalise them, and follow symbolic links.
 
-A symbolic link is a property ``NAME ->`` of a node, whose value is the path
-of the node that is found under NAME when there is no child of that name.
+A symbolic link is a property ``NAME ->`` of a node. Its value is a path, which
+stands for the child NAME as long as there is no such child.
 """
 from collections.abc import Callable
 from collections.abc import Mapping
@@ -13,18 +13,18 @@ from zc.zk.errors import LinkLoop
 
 
 def join(path: str, *names: str) -> str:
-    """Put names behind a path, which may be the root."""
+    """Return the path of a node below `path`, which may be the root."""
     return '/'.join((path.rstrip('/'), *names)) or '/'
 
 
 def split(path: str) -> tuple[str, str]:
-    """The path of the parent and the node's name."""
+    """Return the path of the parent, and the node's name."""
     parent, _, name = path.rpartition('/')
     return parent or '/', name
 
 
 def normalize(path: str) -> str:
-    """An absolute path without ``.``, ``..`` and needless slashes."""
+    """Return an absolute path without ``.``, ``..`` and extra slashes."""
     names: list[str] = []
     for name in path.split('/'):
         if name == '..':
@@ -35,7 +35,7 @@ def normalize(path: str) -> str:
 
 
 def relative_to(base: str, target: str) -> str:
-    """The path that a link's target means in the node ``base``."""
+    """Return the absolute path for a link's target in the node `base`."""
     return normalize(target if target[:1] == '/' else join(base, target))
 
 
@@ -44,11 +44,11 @@ Properties = Callable[[str], Mapping[str, Any]]
 
 
 def resolve(path: str, exists: Exists, properties: Properties) -> str:
-    """The path of the node that is meant by ``path``, links followed.
+    """Return the path of the node to which `path` leads, links followed.
 
-    ``exists`` and ``properties`` ask ZooKeeper about a path. Raises
-    LinkLoop, or NoNodeError with the path where there should be a node and
-    the links that led there.
+    `exists` returns whether there is a node at a path, `properties` the
+    properties of a node. Raises LinkLoop; or NoNodeError, with the path that
+    has no node and the links that led to it.
     """
     links: list[str] = []
     try:
@@ -60,7 +60,7 @@ def resolve(path: str, exists: Exists, properties: Properties) -> str:
 
 
 class _Missing(Exception):
-    """There is no node at ``path``, which has no links."""
+    """There is no node at `path`, in which all links are followed."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -68,7 +68,7 @@ class _Missing(Exception):
 
 def _find(path: str, seen: tuple[str, ...], links: list[str], exists: Exists,
           properties: Properties) -> str:
-    """As `resolve`, adding to `links` those that were followed."""
+    """Return what `resolve` returns, and add followed links to `links`."""
     path = normalize(path)
     if _is_there(path, exists):
         return path
@@ -96,4 +96,6 @@ def _is_there(path: str, exists: Exists) -> bool:
     try:
         return bool(exists(path))
     except NoAuthError:
-        return True  # newer servers ask for READ where there is a node
+        # It exists: for a missing node servers raise no NoAuthError. For
+        # an existing node they ask for READ since ZOOKEEPER-2590.
+        return True

@@ -1,6 +1,7 @@
-"""Access control lists as text, ``SCHEME:ID:PERMISSIONS``, as zkCli has it.
+"""Access control lists as text: ``SCHEME:ID:PERMISSIONS``, as in zkCli.
 
-The permissions are letters of ``cdrwa``: create, delete, read, write, admin.
+The permissions are letters of ``cdrwa``: create, delete, read, write, admin
+(ZooKeeper Programmer's Guide, "ZooKeeper access control using ACLs").
 """
 from collections.abc import Iterable
 
@@ -13,7 +14,7 @@ _BITS = {letter: 1 << bit for bit, letter in enumerate(_LETTERS)}
 
 
 def check_permission(text: str) -> None:
-    """Raise ValueError when `text` is not ``SCHEME:ID:PERMISSIONS``."""
+    """Raise ValueError if `text` is not ``SCHEME:ID:PERMISSIONS``."""
     _read(text)
 
 
@@ -31,12 +32,15 @@ def from_acl(acl: Iterable[ACL]) -> tuple[str, ...]:
 
 
 def is_hidden(id_: str) -> bool:
-    """Is this what ZooKeeper shows of a digest to who may not know it?"""
+    """Return whether an id is a digest whose hash ZooKeeper hides.
+
+    Clients without the permission ADMIN are shown ``USER:x``.
+    """
     return id_.endswith(':x')
 
 
 def world(permissions: int) -> list[ACL]:
-    """Return the list that allows everyone what the bits say."""
+    """Return the list that gives `permissions`, a bit mask, to everyone."""
     return [ACL(permissions, Id('world', 'anyone'))]
 
 
@@ -49,7 +53,8 @@ def _read(text: str) -> ACL:
             f' with permissions of {_ORDER}')
     if scheme == 'digest' and is_hidden(id_):
         raise ValueError(
-            f'{text!r}: the hash is not x, it was hidden from who exported')
+            f'{text!r}: x is not the hash; ZooKeeper hid that when the ACL'
+            ' was read, by a client without the permission a')
     perms = 0
     for letter in letters:
         perms |= _BITS[letter]

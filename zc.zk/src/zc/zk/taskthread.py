@@ -1,4 +1,8 @@
-"""A thread that does what it is given, so that kazoo's threads never wait."""
+"""Run tasks in a thread of our own, so that kazoo's threads never wait.
+
+kazoo calls listeners and watchers in its own threads, which also read the
+connection: a listener that waits for an answer from ZooKeeper waits for ever.
+"""
 import heapq
 import itertools
 import logging
@@ -12,23 +16,27 @@ logger = logging.getLogger('zc.zk')
 
 
 class TaskThread:
-    """One thread that runs tasks in order, some of them later.
+    """One thread that runs tasks in the order in which they are due.
 
-    The thread starts with the first task. A task that raises is logged.
+    The thread starts with the first task. An exception of a task is logged,
+    and the thread goes on.
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._serial = itertools.count()
         self._tasks: list[tuple[float, int, Callable[[], None]]] = []
-        # The lock is re-entrant: a signal handler may give a task while its
-        # own thread is giving one.
+        # A condition's lock is re-entrant by default: a signal handler may
+        # call `put` while its own thread is in `put`.
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self.closed = False
 
     def put(self, task: Callable[[], None], delay: float = 0.0) -> bool:
-        """Have a task run, after ``delay`` seconds; False when closed."""
+        """Schedule a task, `delay` seconds from now. Thread-safe.
+
+        Returns False, and does nothing, after `close`.
+        """
         with self._changed:
             if self.closed:
                 return False
@@ -42,14 +50,17 @@ class TaskThread:
         return True
 
     def close(self) -> None:
-        """Drop the tasks that have not begun."""
+        """Drop the tasks that have not begun, and take no more."""
         with self._changed:
             self.closed = True
             self._tasks.clear()
             self._changed.notify()
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait for the thread to end, unless called by it."""
+        """Wait `timeout` seconds for the thread to end; log if it does not.
+
+        Returns at once when a task calls it.
+        """
         thread = self._thread
         if thread is None or thread is threading.current_thread():
             return
@@ -65,7 +76,7 @@ class TaskThread:
                 logger.debug('Closed during a task', exc_info=True)
             except Exception:
                 logger.exception('A task of %s failed', self._name)
-            del task  # what it refers to may be waiting to be released
+            del task  # else its objects would live until the next task
 
     def _next(self) -> Callable[[], None] | None:
         with self._changed:
