@@ -53,8 +53,8 @@ def _read(text: str) -> ACL:
             f' with permissions of {_ORDER}')
     if scheme == 'digest' and is_hidden(id_):
         raise ValueError(
-            f'{text!r}: x is not the hash; ZooKeeper hid that when the ACL'
-            ' was read, by a client without the permission a')
+            f'{text!r}: the hash is not x: ZooKeeper hides it from clients'
+            ' without the permission a')
     perms = 0
     for letter in letters:
         perms |= _BITS[letter]
