@@ -473,7 +473,7 @@ def test_not_allowed(zk):
 def test_somebody_else_is_quicker(zk, client, monkeypatch):
     """Between our look at the nodes and what we make of it."""
     other = client()
-    nodes = zk._registrar._reconciler._nodes
+    nodes = zk._registrar.reconciler._nodes
     look = nodes.fetch_stats
     steps = iter([
         lambda: other.create(NODE, b'', ephemeral=True),
@@ -496,7 +496,7 @@ def test_somebody_else_is_quicker(zk, client, monkeypatch):
 
 def test_somebody_else_is_quicker_again_and_again(zk, client, monkeypatch):
     other = client()
-    nodes = zk._registrar._reconciler._nodes
+    nodes = zk._registrar.reconciler._nodes
     look = nodes.fetch_stats
     steps = iter([lambda: other.create(NODE, b'', ephemeral=True),
                   lambda: other.delete(NODE)] * 4)
@@ -509,7 +509,7 @@ def test_somebody_else_is_quicker_again_and_again(zk, client, monkeypatch):
 def test_node_of_an_earlier_session_of_our_own(zk, zookeeper, client):
     registration = zk.register(PATH, ADDRESS)
     other = client()
-    zk._registrar._reconciler.sessions.add(other.client_id[0])
+    zk._registrar.reconciler.sessions.add(other.client_id[0])
     transaction = other.transaction()
     transaction.delete(NODE)
     transaction.create(NODE, b'', ephemeral=True)
@@ -669,7 +669,7 @@ def test_close_ends_a_register_that_waits(zookeeper, no_leaks, connect):
         except ConnectionClosedError as error:
             raised.append(error)
 
-    zk._registrar._reconciler.reconcile = lambda record: wait_for(
+    zk._registrar.reconciler.reconcile = lambda record: wait_for(
         lambda: zk._registrar._tasks.closed)
     threads = [threading.Thread(target=register, args=[address])
                for address in ('a:1', 'b:1')]

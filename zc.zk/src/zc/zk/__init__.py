@@ -1,6 +1,6 @@
 """Service registration, discovery, and trees of services in ZooKeeper.
 
-`ZooKeeper` is where to begin; ``ZK`` is the same class.
+Begin with `ZooKeeper`. `ZK` is the same class.
 """
 from importlib import import_module
 from typing import Any
@@ -51,8 +51,9 @@ __all__ = [
     'parse_tree',
 ]
 
-#: Where names come from that servers, which only register, do not need.
-_LATER = {
+#: The modules of names that are imported when they are first used: servers,
+#: which only register, never use them.
+_LATE_NAMES = {
     'ApplyError': 'zc.zk.sync.applier',
     'Change': 'zc.zk.sync.change',
     'TreeError': 'zc.zk.tree',
@@ -61,6 +62,6 @@ _LATER = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATER:
+    if name not in _LATE_NAMES:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    return getattr(import_module(_LATER[name]), name)
+    return getattr(import_module(_LATE_NAMES[name]), name)

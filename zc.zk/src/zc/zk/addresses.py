@@ -40,7 +40,7 @@ def interface_addresses(family: int = socket.AF_INET) -> list[str]:
     Loopback addresses are returned only if there are no others. Link-local
     IPv6 addresses are left out: another machine cannot use them.
     """
-    import psutil  # costs 12 ms and 1 MB, and only an empty host needs it
+    import psutil  # 1 MB of memory, which only an empty host needs
     found = {
         address.address
         for addresses in psutil.net_if_addrs().values()

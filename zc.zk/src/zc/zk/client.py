@@ -1,9 +1,10 @@
-"""`ZooKeeper`: services, their data and their trees over one kazoo client."""
+"""`ZooKeeper`: one session, and all that an application does with it."""
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -24,6 +25,7 @@ from zc.zk.connection.requests import Requests
 from zc.zk.encoding import encode
 from zc.zk.event import registering_server
 from zc.zk.nodes import Nodes
+from zc.zk.nodes import resolve
 from zc.zk.registration.reconciler import Record
 from zc.zk.registration.registrar import Registrar
 from zc.zk.registration.registration import Registration
@@ -34,38 +36,41 @@ from zc.zk.watch.views import Children
 if TYPE_CHECKING:
     from zc.zk.sync.change import Change
 
-#: The environment variable that names the servers to use by default.
+#: The environment variable with the default connection string.
 DEFAULT_VARIABLE = 'ZC_ZK_CONNECTION_STRING'
 
 DEFAULT_CONNECTION = '127.0.0.1:2181'
 
-#: How long `ZooKeeper.close` waits for a callback that is running.
+#: The longest time for `ZooKeeper.close` to wait for a running callback.
 CALLBACK_TIMEOUT_S = 5.0
 
 
 def creator_acl() -> list[ACL]:
-    """Everything for whom we are authenticated as, reading for the world."""
+    """Return an ACL: all rights for our own identity, READ for everyone."""
     return [*CREATOR_ALL_ACL, ACL(Permissions.READ, ANYONE_ID_UNSAFE)]
 
 
 class ZooKeeper(Nodes):
-    """A connection to ZooKeeper, open until `close`.
+    """A session with ZooKeeper, open until `close`.
 
-    ``connection_string`` is ``HOST:PORT[,HOST:PORT...][/CHROOT]``; by
-    default the value of the environment variable ZC_ZK_CONNECTION_STRING,
-    else ``127.0.0.1:2181``. It may be a started KazooClient instead, which
-    is used as it is and left open by `close`.
+    `connection_string`
+        ``HOST:PORT[,HOST:PORT...][/CHROOT]``. The default is the value of
+        the environment variable ZC_ZK_CONNECTION_STRING, or else
+        ``127.0.0.1:2181``. A started KazooClient may be given instead, which
+        `close` leaves open.
+    `session_timeout`
+        Seconds, 10 by default.
+    `wait`
+        Whether to wait without a limit until a server answers. A function is
+        called several times a second and returns whether to go on. If false,
+        `FailedConnect` is raised when no server answers.
+    `auth`
+        An iterable of pairs of scheme and credential.
+    `ca`, `cert`, `key`
+        Names of PEM files; each of them turns TLS on.
 
-    ``session_timeout`` is in seconds, 10 by default.
-
-    ``wait`` says to go on until a server answers. It may be a function that
-    is asked again and again whether to go on. Without it, `FailedConnect`
-    is raised when no server answers.
-
-    ``auth`` is an iterable of ``(scheme, credential)``; ``ca``, ``cert`` and
-    ``key`` name PEM files and turn TLS on.
-
-    ``client`` is the KazooClient, for all that is not offered here.
+    The attribute `client` is the KazooClient, for requests that have no
+    method here.
     """
 
     def __init__(self, connection_string: str | KazooClient | None = None,
@@ -81,26 +86,27 @@ class ZooKeeper(Nodes):
                                  or DEFAULT_CONNECTION)
         self._owns_client = isinstance(connection_string, str)
         if self._owns_client:
-            self.client = make_client(
+            client = make_client(
                 connection_string, self.session_timeout, auth=auth, ca=ca,
                 cert=cert, key=key)
-            connect(self.client, self.session_timeout, wait)
+            connect(client, self.session_timeout, wait)
         elif auth or ca or cert or key:
             raise TypeError('auth, ca, cert and key are for connections that '
                             'are made here, not for a client')
         else:
-            self.client = connection_string
+            client = connection_string
         self._closed = False
-        self._requests = Requests(self.client)
-        self._registrar = Registrar(self.client, self._requests,
-                                    self.session_timeout, self.resolve)
-        self._dispatcher = WatchDispatcher(self.client, self._requests)
+        self._requests = Requests(client)
+        dispatcher = WatchDispatcher(client, self._requests)
+        super().__init__(client, Registrar(
+            client, self._requests, self.session_timeout,
+            partial(resolve, dispatcher)), dispatcher)
 
     def close(self) -> None:
         """End the session, and with it the registrations.
 
-        Takes a few seconds at most, whatever the state of the servers. A
-        KazooClient that was passed in is left open, but the registrations
+        Returns after a few seconds at most, whatever state the servers are
+        in. A KazooClient that was passed in stays open; the registrations
         are withdrawn.
         """
         if self._closed:
@@ -128,7 +134,7 @@ class ZooKeeper(Nodes):
         return f'<zc.zk.ZooKeeper {format_servers(self.client)}>'
 
     def recv_timeout(self) -> float:
-        """The session time-out in seconds that was asked for."""
+        """Return the requested session time-out, in seconds."""
         return self.session_timeout
 
     # Registration
@@ -138,10 +144,14 @@ class ZooKeeper(Nodes):
                  **properties: Any) -> Registration:
         """Register a server's address at a path, which may be a link.
 
-        ``addr`` is a host and port, or ``'HOST:PORT'``. An empty host stands
-        for every address of this machine. The process id is added to the
-        properties. Returns when the nodes are there; from then on they are
-        kept there until they are withdrawn, or `close`.
+        `addr` is a host and port, or ``'HOST:PORT'``. An empty host stands
+        for every address of this machine, with a node for each. The process
+        id is added to the properties as `pid`.
+
+        Returns when the nodes exist. From then on they are kept, until they
+        are withdrawn or `close` is called. Raises NoNodeError or `LinkLoop`
+        if `path` leads to no node, NodeExistsError if a node is taken, and
+        NoAuthError if it may not be created.
         """
         name = address_name(addr)
         names = node_names(name)
@@ -158,63 +168,63 @@ class ZooKeeper(Nodes):
     # Discovery
 
     def children(self, path: str) -> Children:
-        """The names of the node's children, kept up to date.
+        """Return the names of a node's children, which are kept up to date.
 
-        For one look, `get_children` is cheaper.
+        To read them once, `get_children` is cheaper.
         """
         return Children(self._dispatcher, path)
 
     def properties(self, path: str, watch: bool = True) -> Properties:
-        """The node's properties, kept up to date unless told otherwise."""
+        """Return a node's properties, kept up to date if `watch` is true."""
         return Properties(self._dispatcher, path, watch, self.set)
 
-    # Trees: only delegations. `zc.zk.sync` is imported here, in functions,
-    # because servers, which only register, have no use for it.
+    # Trees: servers, which only register, never need zc.zk.sync, which is
+    # therefore imported late.
 
     def export_tree(self, path: str = '/', ephemeral: bool = False,
                     name: str | None = None) -> str:
-        """The tree at a path as text, which `import_tree` reads.
+        """Return the tree at a path as text, which `import_tree` reads.
 
-        Ephemeral nodes are part of it if ``ephemeral`` is true. ``name`` is
-        that of the top node; the root has no line unless it is given one.
+        If `ephemeral` is true, ephemeral nodes are included. `name` replaces
+        the name of the top node. The root has no line without a `name`.
         """
-        from zc.zk import sync
-        return sync.export_tree(self.client, path, ephemeral, name)
+        from zc.zk.sync import export_tree
+        return export_tree(self.client, path, ephemeral, name)
 
     def print_tree(self, path: str = '/') -> None:
-        """Print the tree at a path, ephemeral nodes included."""
+        """Print the tree at a path, with ephemeral nodes."""
         print(self.export_tree(path, True), end='')
 
     def plan(self, text: str, path: str = '/', trim: bool | None = None,
              acl: list[ACL] | None = None, *,
              force: bool = False) -> list[Change]:
-        """What `import_tree` would change; see there."""
-        from zc.zk import sync
-        return sync.plan(self.client, text, path, trim, acl, force=force)
+        """Return what `import_tree` would change; see there."""
+        from zc.zk.sync import plan
+        return plan(self.client, text, path, trim, acl, force=force)
 
     def import_tree(self, text: str, path: str = '/',
                     trim: bool | None = None, acl: list[ACL] | None = None,
                     dry_run: bool = False, *,
                     force: bool = False) -> list[Change]:
-        """Make the nodes of a tree, given as text, those below a path.
+        """Create and change nodes below a path to match a tree, a text.
 
-        ``trim``
-            Whether nodes that are not in the text are deleted: no, and with
-            None that is logged. The top nodes are never deleted.
-        ``acl``
+        `trim`
+            Whether to delete nodes that are not in the text. With None they
+            stay, and each is logged. The top nodes are never deleted.
+        `acl`
             The access control list for the nodes of the text. Without it,
-            existing nodes keep theirs and new ones are open to everyone.
-        ``dry_run``
-            Whether to change nothing.
-        ``force``
-            Whether ephemeral nodes are changed and deleted as well.
+            existing nodes keep theirs, and new nodes are open to everyone.
+        `dry_run`
+            Only return what would be changed.
+        `force`
+            Change and delete ephemeral nodes as well.
 
-        Returns the changes. Raises `TreeError` when the text is not a tree,
-        and `ApplyError` when not everything could be changed.
+        Returns a list of `Change`. Raises `TreeError` if the text is not a
+        tree, and `ApplyError` if a change failed.
         """
-        from zc.zk import sync
-        return sync.import_tree(self.client, text, path, trim, acl,
-                                dry_run, force=force)
+        from zc.zk.sync import import_tree
+        return import_tree(self.client, text, path, trim, acl, dry_run,
+                           force=force)
 
 
 ZK = ZooKeeper

@@ -1,4 +1,4 @@
-"""What `ZooKeeper` objects do with single nodes and with all below one."""
+"""Read and write single nodes, and walk and delete subtrees."""
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -25,80 +25,87 @@ if TYPE_CHECKING:
 
 
 class Nodes:
-    """The base of `ZooKeeper`, which has the attributes.
+    """The methods of `ZooKeeper` for single nodes and for subtrees.
 
-    What is not allowed raises NoAuthError; where a node was to be read or
-    written, with its path and the permission in the text.
+    They raise NoAuthError for what the ACL does not allow. If a node was to
+    be read or written, its text names the node and the permission.
     """
 
-    client: KazooClient
-    _dispatcher: WatchDispatcher
-    _registrar: Registrar
+    def __init__(self, client: KazooClient, registrar: Registrar,
+                 dispatcher: WatchDispatcher) -> None:
+        self.client = client
+        self._registrar = registrar
+        self._dispatcher = dispatcher
 
     def resolve(self, path: str) -> str:
-        """The path of the node that is meant, symbolic links followed.
+        """Return the path of a node, with symbolic links followed.
 
-        Raises NoNodeError, or `LinkLoop`.
+        Raises NoNodeError or `LinkLoop` if the path leads to no node.
         """
-        return paths.resolve(
-            path, lambda path: self._dispatcher.exists(path, False),
-            lambda path: decode(self._dispatcher.get(path, False)[0], path))
+        return resolve(self._dispatcher, path)
 
     def get_properties(self, path: str) -> dict[str, Any]:
-        """The properties of the node, as they are now; follows no links."""
+        """Return the node's properties as they are now; follow no links."""
         return decode(self.get(path)[0], path)
 
     def exists(self, path: str, *args: Any,
                **options: Any) -> ZnodeStat | None:
-        """As KazooClient.exists.
+        """Return what KazooClient.exists returns.
 
-        Servers from 3.7.3, 3.8.4 and 3.9.2 on say NoAuthError of a node that
-        we may not read; older ones tell of it.
+        For a node that we may not read, servers from 3.7.3, 3.8.4 and 3.9.2
+        on raise NoAuthError; older servers return its ZnodeStat.
         """
         with permission('READ', path):
             return self.client.exists(path, *args, **options)
 
     def get(self, path: str, *args: Any,
             **options: Any) -> tuple[bytes, ZnodeStat]:
-        """As KazooClient.get."""
+        """Return what KazooClient.get returns: the data and a ZnodeStat."""
         with permission('READ', path):
             return self.client.get(path, *args, **options)
 
     def get_children(self, path: str, *args: Any, **options: Any) -> Any:
-        """As KazooClient.get_children."""
+        """Return what KazooClient.get_children returns: a list of names."""
         with permission('READ', path):
             return self.client.get_children(path, *args, **options)
 
     def create(self, path: str, *args: Any, **options: Any) -> Any:
-        """As KazooClient.create."""
+        """Create a node, as KazooClient.create does; return its path."""
         return self.client.create(path, *args, **options)
 
     def set(self, path: str, data: bytes, *args: Any,
             **options: Any) -> ZnodeStat:
-        """As KazooClient.set; a registration keeps the new data."""
+        """Set a node's data, as KazooClient.set does.
+
+        If the node belongs to a registration, that keeps the new data.
+        """
         with permission('WRITE', path):
             stat = self.client.set(path, data, *args, **options)
         self._registrar.note_data(path, data)
         return stat
 
     def delete(self, path: str, *args: Any, **options: Any) -> Any:
-        """As KazooClient.delete; a registration is withdrawn."""
+        """Delete a node, as KazooClient.delete does.
+
+        If the node belongs to a registration, that is withdrawn.
+        """
         self._registrar.note_deletion(path)
         return self.client.delete(path, *args, **options)
 
     def create_recursive(self, path: str, data: bytes,
                          acl: list[ACL]) -> None:
-        """Make sure that a node and all above it exist, and set its data."""
+        """Create a node and its parents where missing, and set its data."""
         self._ensure(path, acl)
         self.set(path, data)
 
     def _ensure(self, path: str, acl: list[ACL]) -> None:
-        # kazoo's ensure_path ends at a node that we may not read.
+        # kazoo's ensure_path raises NoAuthError at a node that we may not
+        # read.
         try:
             if self.client.exists(path):
                 return
         except NoAuthError:
-            return  # it is there
+            return  # it exists
         parent = paths.split(path.rstrip('/'))[0]
         if parent != path:
             self._ensure(parent, acl)
@@ -106,17 +113,16 @@ class Nodes:
             with permission('CREATE', parent):
                 self.client.create(path, acl=acl)
         except NodeExistsError:
-            pass  # somebody else was quicker
+            pass  # another client was faster
 
     def is_ephemeral(self, path: str) -> bool:
-        """Whether the node lives only as long as somebody's session."""
+        """Return whether a node lives only as long as a session."""
         return is_ephemeral(self.get(path)[1])
 
     def ln(self, source: str, destination: str) -> None:
-        """Make ``destination`` a symbolic link to ``source``.
+        """Make a symbolic link at the path `destination` to `source`.
 
-        When the destination ends with ``/``, the link gets the name of the
-        source.
+        If the destination ends with ``/``, the name of the source is added.
         """
         if destination.endswith('/'):
             destination += paths.split(source.rstrip('/'))[1]
@@ -128,17 +134,17 @@ class Nodes:
             try:
                 self.set(parent, encode(properties), stat.version)
             except BadVersionError:
-                continue  # somebody else changed it meanwhile
+                continue  # another client was faster
             return
 
     def walk(self, path: str = '/', ephemeral: bool = True,
              children: bool = False) -> Iterator[Any]:
-        """Iterate over the paths of a tree, parents first.
+        """Yield the paths of a tree, parents first.
 
-        Ephemeral nodes are left out if ``ephemeral`` is false. With
-        ``children``, pairs of a path and the list of its children's names
-        are produced; what is removed from the list is not visited. Raises
-        NoAuthError at a node that we may not read.
+        If `ephemeral` is false, ephemeral nodes are left out. If `children`
+        is true, pairs are yielded: a path, and the list of its children's
+        names. Children whose names are removed from the list are not
+        visited. Raises NoAuthError at a node that we may not read.
         """
         try:
             if not ephemeral and self.is_ephemeral(path):
@@ -154,25 +160,38 @@ class Nodes:
                          force: bool = False,
                          ignore_if_ephemeral: bool = False
                          ) -> list[Change]:
-        """Delete a node and all that is below it.
+        """Delete a node and all nodes below it.
 
-        ``dry_run``
-            Whether to delete nothing.
-        ``force``
-            Whether to delete ephemeral nodes as well. Without it they stay,
-            and so do the nodes above them.
-        ``ignore_if_ephemeral``
-            Whether to say nothing when the node itself is ephemeral.
+        `dry_run`
+            Only return what would be deleted.
+        `force`
+            Delete ephemeral nodes as well. Without it they stay, and so do
+            the nodes above them.
+        `ignore_if_ephemeral`
+            Return an empty list if the node itself is ephemeral.
 
-        Returns the deletions, and notes about what is not deleted, which are
-        logged as well. Raises NoNodeError, or `ApplyError`.
+        Returns a list of `Change`: the deletions, and notes about nodes that
+        are not deleted, which are logged as well. Raises NoNodeError or
+        `ApplyError`.
         """
-        from zc.zk import sync  # trees are much code, for few programs
-        planned = sync.plan_deletion(self.client, path, force,
-                                     ignore_if_ephemeral)
+        # Servers, which only register, never need the code for trees.
+        from zc.zk.sync import delete
+        from zc.zk.sync import plan_deletion
+        planned = plan_deletion(self.client, path, force,
+                                ignore_if_ephemeral)
         if not dry_run:
             for change in planned:
                 if not change.is_note:
                     self._registrar.note_deletion(change.path)
-            sync.delete(self.client, planned)
+            delete(self.client, planned)
         return planned
+
+
+def resolve(dispatcher: WatchDispatcher, path: str) -> str:
+    """Return the path of a node, with symbolic links followed.
+
+    Sets no watches. Raises NoNodeError or `LinkLoop`.
+    """
+    return paths.resolve(
+        path, lambda path: dispatcher.exists(path, False),
+        lambda path: decode(dispatcher.get(path, False)[0], path))

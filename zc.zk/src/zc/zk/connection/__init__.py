@@ -1,0 +1,1 @@
+"""Make kazoo clients, connect and stop them, and send their requests."""

@@ -1,12 +1,13 @@
-"""The kazoo client: how it connects, retries, authenticates and stops.
+"""Make, connect and stop kazoo clients, in bounded time.
 
-Reconnecting: kazoo's own back-off grows until sessions are lost that could
-have been kept. Ours doubles from 0.1 s up to 1 s, each pause made up to half
-longer or shorter by chance, so that a thousand servers do not come back in
-step, and it never ends.
+Reconnecting: kazoo's default back-off grows until sessions expire that could
+have been kept. With `RETRY` the pauses double from 0.1 s to 1 s, each made up
+to half longer or shorter at random, and the attempts never end. The random
+part keeps a thousand servers from reconnecting all at once.
 
-kazoo never says by itself that a session is lost while it is disconnected:
-only a server can, after the next connect.
+Expiry: only a server decides that a session is over, and tells the client
+when it connects again (ZooKeeper Programmer's Guide, "ZooKeeper Sessions"). A
+disconnected client does not know.
 """
 import logging
 import ssl
@@ -37,12 +38,13 @@ from zc.zk.errors import FailedConnect
 
 logger = logging.getLogger('zc.zk.connection')
 
+#: The pauses between attempts, in seconds, as KazooRetry takes them.
 RETRY = dict(max_tries=-1, delay=.1, backoff=2, max_delay=1, max_jitter=.5)
 
-#: How long all servers may refuse us at once before we stop asking.
+#: The longest time for attempts that all servers refuse at once.
 REFUSED_LIMIT_S = 2.0
 
-#: How long a server gets to answer that a session is closed.
+#: The longest time for a server to confirm that a session is closed.
 CLOSE_TIMEOUT_S = 1.0
 
 
@@ -50,12 +52,17 @@ def make_client(connection_string: str, session_timeout: float, *,
                 auth: Iterable[tuple[str, str]] | None = None,
                 ca: str | None = None, cert: str | None = None,
                 key: str | None = None) -> KazooClient:
-    """A kazoo client that is not started yet."""
+    """Return a kazoo client that is not started yet.
+
+    `session_timeout` is in seconds, as KazooClient takes it. `auth` holds
+    pairs of scheme and credential; `ca`, `cert` and `key` are names of PEM
+    files. Raises ValueError or TypeError for arguments that cannot be used.
+    """
     check_connection_string(connection_string)
     if not session_timeout > 0:
         raise ValueError(f'a session time-out of {session_timeout} s is not '
                          'possible')
-    quiet = RateLimitedLogger(logging.getLogger('kazoo.client'))
+    kazoo_logger = RateLimitedLogger(logging.getLogger('kazoo.client'))
     tls = tls_context(ca, cert, key) if ca or cert or key else None
     servers = connection_string.partition('/')[0].count(',') + 1
     client = KazooClient(
@@ -66,26 +73,28 @@ def make_client(connection_string: str, session_timeout: float, *,
         connection_retry=RETRY,
         command_retry=_command_retry(),
         use_ssl=tls is not None,
-        logger=quiet,
+        logger=kazoo_logger,
     )
 
     @client.add_listener
     def state_changed(state: str) -> None:
         if state == KazooState.CONNECTED:
-            quiet.reset()
+            kazoo_logger.reset()
 
     return client
 
 
 def _command_retry() -> KazooRetry:
-    # Servers with too much to do refuse requests, which is to be tried again.
+    # An overloaded server refuses requests that have waited for too long;
+    # see zookeeper.throttled_op_wait_time in ZooKeeper's Administrator's
+    # Guide. kazoo would not try them again.
     retry = KazooRetry(**RETRY)
     retry.retry_exceptions += (ThrottledOpError,)
     return retry
 
 
 def check_connection_string(connection_string: str) -> None:
-    """Raise ValueError for what kazoo would stumble over."""
+    """Raise ValueError for a text that kazoo cannot use, or misreads."""
     servers = connection_string.partition('/')[0].split(',')
     for server in servers:
         host, _, port = server.strip().rpartition(':')
@@ -104,7 +113,7 @@ def check_connection_string(connection_string: str) -> None:
 def _check_credential(pair: Any) -> tuple[str, Credential]:
     if not (isinstance(pair, tuple | list) and len(pair) == 2
             and all(isinstance(part, str) for part in pair)):
-        # Not shown: it may be somebody's password.
+        # The text does not show the value: it may be a password.
         raise TypeError('auth: pairs of scheme and credential, both text, '
                         'are needed')
     return pair[0], Credential(pair[1])
@@ -112,34 +121,37 @@ def _check_credential(pair: Any) -> tuple[str, Credential]:
 
 def tls_context(ca: str | None, cert: str | None,
                 key: str | None) -> ssl.SSLContext:
-    """TLS that checks the server's certificate and its name.
+    """Return a TLS context that checks the server's certificate and name.
 
-    ``ca``, ``cert`` and ``key`` are names of PEM files; without ``ca`` the
-    system's authorities are trusted. Raises ValueError for files that cannot
-    be used.
+    `ca`, `cert` and `key` are names of PEM files. Without `ca`, the system's
+    authorities are trusted; without `cert`, the client shows no certificate.
+    Raises ValueError for files that cannot be used.
     """
     if key and not cert:
         raise ValueError(f'TLS: the key {key} is of no use without its '
                          'certificate')
     try:
-        what, path = 'certificates of authorities', ca
+        role, path = 'certificates of authorities', ca
         context = ssl.create_default_context(cafile=ca)
         if cert:
-            what, path = 'certificate or its key', cert
+            role, path = 'certificate or its key', cert
             context.load_cert_chain(cert, key)
     except OSError as error:  # ssl.SSLError as well
-        raise ValueError(
-            f'TLS: the {what} {path}: {error}') from None
+        raise ValueError(f'TLS: the {role} {path}: {error}') from None
     return context
 
 
 def connect(client: KazooClient, session_timeout: float,
           wait: bool | Callable[[], bool] = False) -> None:
-    """Connect, or raise FailedConnect with nothing left open or running.
+    """Start a client and return when its session works.
 
-    Without ``wait`` the servers get one and a half times the session
-    time-out, 15 seconds at most, and 2 seconds when all of them refuse us.
-    A callable ``wait`` is asked again and again whether to go on.
+    Raises FailedConnect when no server answers in time, or when a server
+    refuses the credentials; then nothing is left open or running. The time
+    is one and a half times the session time-out, from 1 to 15 seconds. It is
+    `REFUSED_LIMIT_S` if every server refuses the connection.
+
+    With a true `wait` there is no limit. If `wait` is callable, it is called
+    several times a second and returns whether to go on.
     """
     deadline = ConnectDeadline(client, session_timeout, wait)
     try:
@@ -156,7 +168,10 @@ def connect(client: KazooClient, session_timeout: float,
 
 
 class ConnectDeadline:
-    """Decides how long a start goes on, and says so meanwhile."""
+    """Decide how long a client may try to connect; see `connect`.
+
+    With `wait`, a warning is logged at once and then every minute.
+    """
 
     def __init__(self, client: KazooClient, session_timeout: float,
                  wait: bool | Callable[[], bool]) -> None:
@@ -164,10 +179,13 @@ class ConnectDeadline:
         self._limit = min(max(session_timeout * 1.5, 1.0), 15.0)
         self._wait = wait
         self._began = time.monotonic()
-        self._report = self._began
+        self._next_report = self._began
 
     def check(self) -> None:
-        """Raise FailedConnect when it is time to give up."""
+        """Raise FailedConnect if the time is over.
+
+        Raises AuthFailedError if a server has refused the credentials.
+        """
         if self._client.client_state == KeeperState.AUTH_FAILED:
             raise AuthFailedError()
         if not self._wait:
@@ -175,8 +193,8 @@ class ConnectDeadline:
         elif callable(self._wait) and not self._wait():
             raise FailedConnect('gave up waiting for ZooKeeper at '
                                 + self._servers())
-        elif time.monotonic() >= self._report:
-            self._report += REPORT_INTERVAL_S
+        elif time.monotonic() >= self._next_report:
+            self._next_report += REPORT_INTERVAL_S
             logger.warning('Waiting for ZooKeeper at %s', self._servers())
 
     def _check_limit(self) -> None:
@@ -189,7 +207,7 @@ class ConnectDeadline:
                                 f's at {self._servers()}')
 
     def _servers(self) -> str:
-        """The servers, and why they could not be connected to."""
+        """Return the servers, and why connecting to them failed."""
         failures = self._client.handler.failures.values()
         why = sorted({str(getattr(failure, 'strerror', None) or failure)
                       for failure in list(failures)})
@@ -198,11 +216,11 @@ class ConnectDeadline:
 
 
 def is_usable(client: KazooClient) -> bool:
-    """Whether the session works; says so where the chroot is missing."""
+    """Return whether the session works; log if the chroot is missing."""
     try:
         root = client.exists_async('/').get(timeout=CONNECT_TIMEOUT_S)
     except NoAuthError:
-        return True  # newer servers say so of a root that may not be read
+        return True  # the root exists, and exists asks for READ on it
     except (ConnectionLoss, SessionExpiredError, ThrottledOpError,
             KazooTimeoutError):
         return False
@@ -213,15 +231,16 @@ def is_usable(client: KazooClient) -> bool:
 
 
 def format_servers(client: KazooClient) -> str:
-    """The servers of a client, for messages."""
+    """Return the servers of a client as text, for messages."""
     return ', '.join(format_addr(host, port) for host, port in client.hosts)
 
 
 def disconnect(client: KazooClient) -> None:
     """End the session and free everything, in bounded time.
 
-    A server that does not answer is cut off after `CLOSE_TIMEOUT_S`; the
-    session then ends when it expires.
+    If the server does not answer within `CLOSE_TIMEOUT_S`, the connection is
+    cut. The session, and with it the ephemeral nodes, then lives until the
+    server expires it.
     """
     cut = threading.Timer(CLOSE_TIMEOUT_S, client.handler.abort)
     cut.daemon = True

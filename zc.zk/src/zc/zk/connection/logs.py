@@ -1,4 +1,4 @@
-"""What kazoo logs: no secrets, and not the same thing every second."""
+"""Keep kazoo's log messages free of secrets and of repetitions."""
 import logging
 import time
 from typing import Any
@@ -15,24 +15,28 @@ class Credential(str):
 
 
 class RateLimitedLogger(logging.LoggerAdapter):
-    """kazoo's messages; while it is disconnected, not one a second."""
+    """Log each of kazoo's messages once a minute, else at level DEBUG.
+
+    A disconnected kazoo logs every attempt to connect, about once a second.
+    Messages are the same if their texts before formatting are equal.
+    """
 
     def __init__(self, logger: logging.Logger) -> None:
         super().__init__(logger, {})
-        self._said: dict[str, float] = {}
+        self._logged_at: dict[str, float] = {}
 
     def reset(self) -> None:
-        """Let everything be said again."""
-        self._said = {}
+        """Forget what was logged: every message may come at once again."""
+        self._logged_at = {}
 
     def log(self, level: int, msg: Any, *args: Any, **kwargs: Any) -> None:
-        """Log, at debug level what was said within the last minute."""
+        """Log, at level DEBUG what was logged within the last minute."""
         if level > logging.DEBUG:
             now = time.monotonic()
-            said = self._said.get(msg)
-            if said is not None and now - said < REPORT_INTERVAL_S:
+            before = self._logged_at.get(msg)
+            if before is not None and now - before < REPORT_INTERVAL_S:
                 level = logging.DEBUG
             else:
-                self._said[msg] = now
+                self._logged_at[msg] = now
         kwargs.setdefault('stacklevel', 2)
         super().log(level, msg, *args, **kwargs)

@@ -1,4 +1,6 @@
-"""Requests to ZooKeeper of which none waits for ever."""
+"""Requests to ZooKeeper whose answers are never awaited for ever."""
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
@@ -7,16 +9,19 @@ from kazoo.exceptions import ConnectionClosedError
 from kazoo.exceptions import SessionExpiredError
 from kazoo.protocol.states import KazooState
 
-#: How long a wait goes on before it looks whether to stop.
+#: The time between two looks whether a wait has become pointless.
 POLL_INTERVAL_S = .1
 
 
 class Requests:
-    """The requests of one client.
+    """The requests of one client, whose waits end with the session.
 
-    kazoo answers requests that were made before the session was lost with an
-    error, but may miss one that is made at that very moment, which then
-    waits for ever. It gets the error here.
+    When a session is lost, kazoo fails the requests that were made before.
+    It may miss a request that another thread makes at that moment, which
+    then gets no answer at all. Here such a request fails, too.
+
+    `losses` is the number of sessions that the client has lost. `closed` is
+    whether `close` has been called.
     """
 
     def __init__(self, client: KazooClient) -> None:
@@ -26,18 +31,18 @@ class Requests:
         client.add_listener(self._state_changed)
 
     def send(self, request: Callable[..., Any], *args: Any,
-             **options: Any) -> 'PendingRequest':
-        """Make a request with one of the client's ``_async`` methods."""
+             **options: Any) -> PendingRequest:
+        """Send a request by calling one of the client's ``_async`` methods."""
         losses = self.losses
         return PendingRequest(self, request(*args, **options), losses)
 
     def ask(self, request: Callable[..., Any], *args: Any,
             **options: Any) -> Any:
-        """Make a request and wait for the answer."""
+        """Send a request and return its answer; see `send` and `result`."""
         return self.send(request, *args, **options).result()
 
     def close(self) -> None:
-        """Let nobody wait any more."""
+        """End all waits with ConnectionClosedError."""
         self.closed = True
         self._client.remove_listener(self._state_changed)
 
@@ -47,7 +52,7 @@ class Requests:
 
 
 class PendingRequest:
-    """One request; ``losses`` is how many sessions were lost before it."""
+    """A request that was sent, after `losses` sessions had been lost."""
 
     def __init__(self, requests: Requests, answer: Any, losses: int) -> None:
         self._requests = requests
@@ -55,12 +60,17 @@ class PendingRequest:
         self._losses = losses
 
     def result(self) -> Any:
-        """The answer, or the exception that ZooKeeper or kazoo has for it."""
+        """Wait for the answer and return it, or raise its exception.
+
+        Raises SessionExpiredError if the session is lost before an answer
+        comes, and ConnectionClosedError if the requests are closed.
+        """
         is_doubtful = False
         while not self._answer.wait(POLL_INTERVAL_S):
             if self._requests.closed:
                 raise ConnectionClosedError('closed while waiting')
             if is_doubtful:
                 raise SessionExpiredError
+            # kazoo's own answer may come within the next interval.
             is_doubtful = self._losses != self._requests.losses
         return self._answer.get()

@@ -1,0 +1,1 @@
+"""Create the ephemeral nodes of servers, and keep them true."""

@@ -1,6 +1,11 @@
-"""The nodes of registrations: looked at together, changed in one go."""
+"""Read and change the nodes of registrations, all of them at once.
+
+Ephemeral nodes live as long as the session that created them (ZooKeeper
+Programmer's Guide, "Ephemeral Nodes"): their `ephemeralOwner`.
+"""
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any
 from typing import NamedTuple
 
@@ -18,6 +23,7 @@ from kazoo.protocol.serialization import read_string
 from kazoo.protocol.serialization import write_string
 from kazoo.protocol.states import WatchedEvent
 from kazoo.protocol.states import ZnodeStat
+from kazoo.security import ACL
 from zc.zk.connection.requests import PendingRequest
 from zc.zk.connection.requests import Requests
 from zc.zk.encoding import decode
@@ -25,31 +31,32 @@ from zc.zk.paths import split
 
 Stats = dict[str, ZnodeStat | None]
 
-#: The owner of a container node, which is no session.
+#: `ephemeralOwner` of a container node, which is not ephemeral.
 CONTAINER = -1 << 63
 
-#: The owner of a node that we may not look at and that is not ours.
+#: `ephemeralOwner`, made up, of another session's node that we may not read.
 HIDDEN = -1
 
-#: What is asked for, by the operations that a change is made of.
+#: The permission that each operation of a transaction needs.
 PERMISSIONS = {'create': 'CREATE', 'delete': 'DELETE', 'set_data': 'WRITE'}
 
 
 def is_ephemeral(stat: ZnodeStat) -> bool:
-    """Whether a node lives only as long as somebody's session."""
+    """Return whether a node lives only as long as a session."""
     return stat.ephemeralOwner not in (0, CONTAINER)
 
 
 class Conflict(Exception):
-    """Somebody else changed a node after we had looked."""
+    """Another client changed a node between our read and our change."""
 
 
 class NodeChange(NamedTuple):
-    """What has to become of the node at ``path``.
+    """A change of the node at `path`.
 
-    ``delete`` is the version of the node to delete first, if any; ``data``
-    is None where nothing is to be there afterwards; an existing node that is
-    not deleted gets the data.
+    `delete` is the version of the node that is deleted first, -1 for any
+    version, None for no deletion. `data` is what the node has afterwards,
+    None for no node. `exists` is whether the node is kept and gets the data;
+    else it is created.
     """
 
     path: str
@@ -59,9 +66,10 @@ class NodeChange(NamedTuple):
 
 
 class Ephemerals:
-    """Ephemeral nodes of one client.
+    """The ephemeral nodes of one client.
 
-    ``watch`` is called by kazoo when a node that was looked at changes.
+    kazoo calls `watch`, in a thread of its own, when a node changes that
+    `fetch_stats` has read.
     """
 
     def __init__(self, client: KazooClient, requests: Requests,
@@ -71,10 +79,10 @@ class Ephemerals:
         self._watch = watch
 
     def fetch_stats(self, paths: Iterable[str], watch: bool = True) -> Stats:
-        """What is known of each node, and None where there is none.
+        """Return a dictionary of path to ZnodeStat, None for no node.
 
-        Of a node that we may not read nothing is known but whether it is
-        ours; else its owner is `HIDDEN`. Nor are we told when it changes.
+        If we may not read a node, its ZnodeStat has only the owner: our
+        session or `HIDDEN`. ZooKeeper sets no watch on such a node.
         """
         asked = {path: self._requests.send(self._client.exists_async, path,
                                         self._watch if watch else None)
@@ -86,8 +94,8 @@ class Ephemerals:
         try:
             return pending.result()
         except NoAuthError:
-            # It is there: since ZOOKEEPER-2590 (3.7.3, 3.8.4, 3.9.2) exists
-            # asks for READ where there is a node.
+            # The node exists: since ZOOKEEPER-2590 (3.7.3, 3.8.4, 3.9.2)
+            # exists asks for READ on a node that exists.
             return self._hidden_stat(path)
 
     def _hidden_stat(self, path: str) -> ZnodeStat:
@@ -95,11 +103,11 @@ class Ephemerals:
         is_ours = path in self._requests.ask(
             send_get_ephemerals, self._client, path)
         owner = client_id[0] if is_ours and client_id else HIDDEN
-        # Version -1 is any, for who deletes it.
+        # A deletion with version -1 deletes any version.
         return ZnodeStat(0, 0, 0, 0, -1, 0, 0, owner, 0, 0, 0)
 
     def describe_owner(self, path: str, stat: ZnodeStat) -> str:
-        """Whose node it is, for messages."""
+        """Return the owner of a node as text, for messages."""
         if not is_ephemeral(stat):
             return 'nobody in particular (it is not ephemeral)'
         if stat.ephemeralOwner == HIDDEN:
@@ -111,25 +119,26 @@ class Ephemerals:
             pid = 'unknown'
         return f'pid {pid}, session 0x{stat.ephemeralOwner:x}'
 
-    def commit(self, changes: Iterable[NodeChange], acl: list[Any]) -> None:
+    def commit(self, changes: Iterable[NodeChange], acl: list[ACL]) -> None:
         """Make all changes in one transaction, or none.
 
-        Raises Conflict when it is worth looking again, else the error that
-        ZooKeeper gives, with the path in its text, and in that of a
-        NoAuthError the permission.
+        Raises Conflict if another client was faster: read the nodes again.
+        Raises ZooKeeper's error for other failures, with the path in its
+        text. The text of a NoAuthError names the permission, too.
         """
         transaction = self._client.transaction()
-        about = []
+        operations = []
         for change in changes:
             for operation, arguments in _operations(change, acl):
                 getattr(transaction, operation)(change.path, *arguments)
-                about.append((operation, change.path))
-        if about:
-            _check_results(self._requests.ask(transaction.commit_async), about)
+                operations.append((operation, change.path))
+        if operations:
+            _check_results(self._requests.ask(transaction.commit_async),
+                           operations)
 
 
-def _operations(change: NodeChange, acl: list[Any]) -> Iterable[
-        tuple[str, tuple[Any, ...]]]:
+def _operations(change: NodeChange, acl: list[ACL]
+                ) -> Iterator[tuple[str, tuple[Any, ...]]]:
     if change.delete is not None:
         yield 'delete', (change.delete,)
     if change.data is not None:
@@ -139,8 +148,9 @@ def _operations(change: NodeChange, acl: list[Any]) -> Iterable[
             yield 'create', (change.data, acl, True)
 
 
-def _check_results(results: list[Any], about: list[tuple[str, str]]) -> None:
-    for result, (operation, path) in zip(results, about, strict=True):
+def _check_results(results: list[Any],
+                   operations: list[tuple[str, str]]) -> None:
+    for result, (operation, path) in zip(results, operations, strict=True):
         if isinstance(result, (RolledBackError, RuntimeInconsistency)):
             continue
         if isinstance(result, NoNodeError) and operation == 'create':
@@ -155,11 +165,13 @@ def _check_results(results: list[Any], about: list[tuple[str, str]]) -> None:
 
 
 class GetEphemerals:
-    """Request the session's ephemeral nodes below a prefix; for kazoo.
+    """Request: the session's ephemeral nodes whose paths have a prefix.
 
-    kazoo has no such request, but sends any object with these attributes.
-    ZooKeeper has it since 3.6, and no other request tells of nodes that we
-    may not read. ``prefix`` is a path of the server, with the ``chroot``.
+    ZooKeeper has getEphemerals since 3.6. No other request tells which of
+    the nodes that we may not read are ours. kazoo does not offer it, but
+    sends every object that has `type` and these methods.
+
+    `prefix` is a path as the server knows it: with the client's `chroot`.
     """
 
     type = 103
@@ -172,11 +184,11 @@ class GetEphemerals:
         return f'GetEphemerals(prefix={self.prefix!r})'
 
     def serialize(self) -> bytes:
-        """For kazoo: return the request's bytes."""
+        """Return the request's bytes; kazoo adds the header."""
         return write_string(self.prefix)
 
     def deserialize(self, frame: bytes, offset: int) -> list[str]:
-        """For kazoo: return the paths, without the chroot."""
+        """Return the paths of a reply, without the chroot."""
         count, = int_struct.unpack_from(frame, offset)
         offset += int_struct.size
         paths = []
@@ -187,7 +199,10 @@ class GetEphemerals:
 
 
 def send_get_ephemerals(client: KazooClient, path: str) -> IAsyncResult:
-    """Ask for those of our session's nodes whose paths begin with a path."""
+    """Request the session's ephemeral nodes whose paths begin with `path`.
+
+    Returns kazoo's asynchronous result, a list of paths in the end.
+    """
     result = client.handler.async_result()
     client._call(GetEphemerals(client.chroot + path, client.chroot), result)
     return result

@@ -1,4 +1,8 @@
-"""What is made of a registration's nodes, given what is found there."""
+"""Compare a registration's nodes with what it wants, and act on that.
+
+It is level-triggered: `Reconciler.reconcile` reads the nodes and makes the
+changes that they need, whatever event has led to the call.
+"""
 import logging
 import threading
 from collections.abc import Callable
@@ -22,63 +26,78 @@ from zc.zk.registration.ephemerals import is_ephemeral
 
 logger = logging.getLogger('zc.zk.registration')
 
-#: How often we look again at once when others change the nodes meanwhile.
+#: The number of attempts in a row when other clients change the nodes, too.
 MAX_CONFLICTS = 5
 
 
 class Record:
-    """A registration as it should be and as it was last seen.
+    """The wanted and the last seen state of a registration's nodes.
 
-    Any thread may read it. Those who want something else set ``wanted``, or
-    the data with `change`; the rest is the business of the thread that keeps
-    the nodes.
+    Any thread may read it, set `wanted`, and call `change` and `note_data`.
+    Everything else is changed by the registrar's thread only.
+
+    `path` is the parent's path as given, `real_path` the same with links
+    followed. `names` are the names of the nodes, which all get `data`.
     """
 
     def __init__(self, path: str, real_path: str, names: Iterable[str],
                  data: bytes, acl: list[ACL]) -> None:
         self.path = path
         self.acl = acl
+        #: The wanted data of each node, by name.
         self.data = dict.fromkeys(names, data)
         self.move(real_path)
+        #: Whether the nodes are to exist.
         self.wanted = True
-        self.serial = 1  # of the data
-        # The serial that the nodes have, if they are ours; -1: who knows.
+        #: The number of the wanted data: each `change` adds 1.
+        self.serial = 1
+        #: `serial` last written to the nodes; 0 never, -1 unknown, because
+        #: the answer was lost.
         self.written = 0
-        self.is_new = True  # the nodes have not yet been ours
-        self.session: int | None = None  # in which we saw them
-        self.was_registered = False  # the nodes should be there already
-        self.displaced_by: dict[str, int] = {}  # path -> the other's session
+        #: Whether the nodes have not been ours yet.
+        self.is_new = True
+        #: The session whose nodes we last saw or made; None: there are none.
+        self.session: int | None = None
+        #: Whether the nodes have been ours since the last removal.
+        self.was_registered = False
+        #: Nodes of other sessions at our paths: path to session.
+        self.displaced_by: dict[str, int] = {}
+        #: How many times nodes have been created again.
         self.reregistered = 0
+        #: What last went wrong, None for nothing.
         self.last_error: str | None = None
-        self.failures = 0  # in a row
-        self.reported = ('', 0.0)  # what was last logged, and when
+        #: How many attempts in a row have failed.
+        self.failures = 0
+        #: The failure that was last logged, and its time.monotonic().
+        self.reported = ('', 0.0)
+        #: Futures of callers that wait for the next attempt.
         self.waiting: list[Future[bool]] = []
         self._lock = threading.Lock()
 
     def move(self, real_path: str) -> None:
-        """Have the nodes below another one."""
+        """Place the nodes below the node at `real_path`."""
         self.paths = tuple(join(real_path, name) for name in self.data)
 
     def change(self, change: Callable[[bytes], bytes]) -> None:
-        """Have other data in the nodes, made of what they have now."""
+        """Replace the data of each node by what `change` returns for it."""
         with self._lock:
             self.data = {name: change(data)
                          for name, data in self.data.items()}
             self.serial += 1
 
     def note_data(self, path: str, data: bytes) -> None:
-        """A node has other data already."""
+        """Take over data that the node at `path` already has."""
         with self._lock:
             self.data = self.data | {split(path)[1]: data}
 
     @property
     def is_writable(self) -> bool:
-        """Whether the ACL lets anybody, us included, set the data."""
+        """Whether the ACL lets anyone, and so us, set the data."""
         return any(acl.perms & Permissions.WRITE for acl in self.acl)
 
     def settle(self, done: bool = False,
                error: Exception | None = None) -> None:
-        """Tell those who wait how it ended."""
+        """Give the waiting callers a result or an exception."""
         waiting, self.waiting = self.waiting, []
         for future in waiting:
             settle(future, done, error)
@@ -86,7 +105,7 @@ class Record:
 
 def settle(future: Future[bool], done: bool = False,
            error: Exception | None = None) -> None:
-    """Give a future its result, unless it has got one from elsewhere."""
+    """Give a future its result or exception, unless it has one already."""
     try:
         if error is not None:
             future.set_exception(error)
@@ -97,9 +116,10 @@ def settle(future: Future[bool], done: bool = False,
 
 
 class Reconciler:
-    """Makes nodes as entries want them.
+    """Make nodes what their records want.
 
-    ``sessions`` are all that the client has had.
+    `sessions` are the ids of all sessions that the client has had: a node of
+    such a session is ours, and may be replaced.
     """
 
     def __init__(self, client: KazooClient, nodes: Ephemerals) -> None:
@@ -108,10 +128,11 @@ class Reconciler:
         self.sessions: set[int] = set()
 
     def reconcile(self, record: Record) -> bool:
-        """Create, replace, update or delete nodes; True if all are right.
+        """Create, replace, update or delete nodes as the record wants.
 
-        False means that some have been registered by another process. Raises
-        KazooException when it cannot be done now.
+        Returns True if all nodes are right, False if another process has
+        registered some of them. Raises KazooException if the nodes cannot
+        be changed now.
         """
         for _ in range(MAX_CONFLICTS):
             client_id = self._client.client_id
@@ -148,8 +169,9 @@ class Reconciler:
         self._note_displaced(record, foreign, stats)
         changes = _changes(record, stats, stale, foreign)
         if len(missing) + len(stale) + len(foreign) == len(stats):
-            # None is ours yet.  Whatever becomes of the answer, one that is
-            # ours afterwards has this, or what was tried before.
+            # No node is ours. If the answer to the transaction is lost, a
+            # node that is ours afterwards has this serial, or that of an
+            # earlier transaction whose answer was lost as well.
             record.written = serial if before in (0, serial) else -1
         try:
             self._nodes.commit(changes, record.acl)
@@ -167,8 +189,13 @@ class Reconciler:
         return not foreign
 
     def _classify(self, record: Record, stats: Stats, session: int
-              ) -> tuple[dict[str, str], dict[str, int]]:
-        """The nodes that we may replace with whose they were, and others'."""
+                  ) -> tuple[dict[str, str], dict[str, int]]:
+        """Return the nodes of other sessions: stale ones, and foreign ones.
+
+        Stale nodes may be replaced; they are a dictionary of path to owner,
+        as text. Foreign nodes are left alone, path to session. Raises
+        NodeExistsError for a foreign node in the way of a new registration.
+        """
         stale, foreign = {}, {}
         for path, stat in stats.items():
             if stat is None or stat.ephemeralOwner == session:
@@ -182,13 +209,13 @@ class Reconciler:
         return stale, foreign
 
     def _is_stale(self, record: Record, stat: ZnodeStat) -> bool:
-        # One that we may not look at is taken for ephemeral, as are most
-        # that have the name of an address.
+        # A node that we may not read counts as ephemeral: most nodes that
+        # have an address as their name are.
         return stat.ephemeralOwner in self.sessions or (
             record.is_new and is_ephemeral(stat))
 
     def _note_displaced(self, record: Record, foreign: dict[str, int],
-                  stats: Stats) -> None:
+                        stats: Stats) -> None:
         for path, owner in foreign.items():
             if record.displaced_by.get(path) != owner:
                 record.last_error = (
@@ -217,7 +244,8 @@ def _changes(record: Record, stats: Stats, stale: Iterable[str],
     return changes
 
 
-def _log_created(record: Record, missing: list[str], is_deleted: bool) -> None:
+def _log_created(record: Record, missing: list[str],
+                 is_deleted: bool) -> None:
     names = ', '.join(record.paths)
     if not record.was_registered:
         logger.info('Registered %s', names)

@@ -1,7 +1,8 @@
-"""The thread that keeps registrations, and what makes it look at them.
+"""Keep registrations in a thread, which reconciles them after each event.
 
-kazoo's threads only tell it that the connection or a node has changed. What
-fails is tried again with back-off, without end.
+kazoo's threads only put tasks into this thread: after a new connection, a
+change of a node, or a request of the application. A failure is followed by
+another attempt, with back-off and without end.
 """
 import logging
 import random
@@ -32,21 +33,21 @@ from zc.zk.taskthread import TaskThread
 
 logger = logging.getLogger('zc.zk.registration')
 
-#: The longest pause between two tries.
+#: The longest pause between two attempts.
 MAX_RETRY_DELAY_S = 2.0
 
-#: How long `Registrar.withdraw` waits for ZooKeeper.
+#: The longest time for `Registrar.withdraw` to wait for ZooKeeper.
 WITHDRAW_TIMEOUT_S = 1.0
 
-#: What ends with a new connection, or when the servers have less to do.
+#: Errors that end with a new connection, or with the overload of a server.
 TRANSIENT = (ConnectionLoss, SessionExpiredError, ThrottledOpError)
 
 
 class Registrar:
-    """Keeps the registrations of one client.
+    """Keep the registrations of one client.
 
-    ``resolve`` follows links; it is asked again when nodes cannot be created
-    where they were.
+    `resolve` returns the real path of a path, links followed. It is called
+    again when a parent is missing: the link may lead elsewhere by then.
     """
 
     def __init__(self, client: KazooClient, requests: Requests,
@@ -56,15 +57,24 @@ class Registrar:
         self._session_timeout = session_timeout
         self._resolve = resolve
         self._tasks = TaskThread('zc.zk registrations')
-        self._reconciler = Reconciler(client, Ephemerals(
+        self.reconciler = Reconciler(client, Ephemerals(
             client, requests, self._node_changed))
-        self._records: list[Record] = []  # changed by the worker only
+        self._records: list[Record] = []  # changed by the thread only
         self._unsettled: set[Future[bool]] = set()
         self._disconnected_since: float | None = None
         client.add_listener(self._state_changed)
 
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The records that are kept, and those that are to be removed."""
+        return tuple(self._records)
+
     def register(self, record: Record) -> None:
-        """Create the nodes, and keep them; raises what keeps it from that."""
+        """Create the nodes, and keep them from now on.
+
+        Raises NodeExistsError if this client has registered one of them, or
+        the error because of which they cannot be created.
+        """
         taken = {path for other in self._records if other.wanted
                  for path in other.paths}
         for path in record.paths:
@@ -78,14 +88,22 @@ class Registrar:
             raise
 
     def request(self, record: Record, timeout: float | None) -> bool:
-        """Make the nodes as the record wants them; True when that is done."""
+        """Reconcile a record, and return whether its nodes are as wanted.
+
+        Returns False if that takes longer than `timeout` seconds, None for
+        no limit; the attempts go on then.
+        """
         try:
             return self._enqueue(record).result(timeout)
         except (FutureTimeoutError, ConnectionClosedError):
             return False
 
     def state(self, session: int | None) -> str:
-        """The state of nodes that were last seen in a session."""
+        """Return the state of nodes that were last seen in `session`.
+
+        It is ``registered``, ``suspended`` or ``lost``; see
+        `Registration.state`.
+        """
         if self._tasks.closed:
             return 'lost'
         now = self._client.client_id
@@ -97,26 +115,36 @@ class Registrar:
                 else 'lost')
 
     def note_data(self, path: str, data: bytes) -> None:
-        """Somebody has set a node's data, which shall come back with it."""
+        """Note that the application has set the data of a node.
+
+        If the node belongs to a registration, that creates it again with
+        the new data.
+        """
         for record in list(self._records):
             if path in record.paths:
                 record.note_data(path, data)
 
     def note_deletion(self, path: str) -> None:
-        """Somebody is about to delete a node, which shall not come back."""
+        """Note that the application is about to delete a node.
+
+        If the node belongs to a registration, that is withdrawn.
+        """
         for record in list(self._records):
             if path in record.paths:
                 record.wanted = False
 
     def withdraw(self) -> None:
-        """Remove the nodes of all registrations, if that is soon done."""
+        """Remove the nodes of all registrations.
+
+        Gives up after `WITHDRAW_TIMEOUT_S`.
+        """
         deadline = time.monotonic() + WITHDRAW_TIMEOUT_S
         for record in list(self._records):
             record.wanted = False
             self.request(record, max(0.0, deadline - time.monotonic()))
 
     def close(self) -> None:
-        """Stop keeping the nodes."""
+        """Stop keeping the nodes, and let no caller wait any longer."""
         self._client.remove_listener(self._state_changed)
         self._tasks.close()
         for future in list(self._unsettled):
@@ -134,7 +162,7 @@ class Registrar:
             settle(future, error=ConnectionClosedError('closed'))
         return future
 
-    # Called by kazoo, in its threads:
+    # Called in kazoo's threads:
 
     def _state_changed(self, state: str) -> None:
         if state == KazooState.CONNECTED:
@@ -151,7 +179,7 @@ class Registrar:
                 if event.path in record.paths:
                     self._tasks.put(partial(self._reconcile, record))
 
-    # Called by the worker:
+    # Called in the registrar's thread:
 
     def _connected(self) -> None:
         for record in list(self._records):
@@ -159,29 +187,29 @@ class Registrar:
             self._reconcile(record)
 
     def _retry(self, record: Record, failures: int) -> None:
-        if record.failures == failures:  # else something else came between
+        if record.failures == failures:  # no other attempt came between
             self._reconcile(record)
 
     def _reconcile(self, record: Record,
-              future: Future[bool] | None = None) -> None:
+                   future: Future[bool] | None = None) -> None:
         if record not in self._records:
             self._records.append(record)
         if future is not None:
             record.waiting.append(future)
         if self._client.state != KazooState.CONNECTED:
-            return  # we are called again when it is
+            return  # `_connected` comes here again
         try:
-            done = self._reconciler.reconcile(record)
-        except Exception as error:  # noqa: BLE001 (who asked gets it)
+            done = self.reconciler.reconcile(record)
+        except Exception as error:  # noqa: BLE001 (the caller gets it)
             self._handle_error(record, error)
             return
         if record.wanted and record.displaced_by:
-            # Of a node that we may not read we are not told when it goes.
+            # No watch tells when a node goes that we may not read.
             self._retry_later(record)
         else:
             record.failures = 0
         if not record.wanted:
-            self._records.remove(record)  # until somebody asks again
+            self._records.remove(record)  # until the next request
         record.settle(done)
 
     def _handle_error(self, record: Record, error: Exception) -> None:
@@ -198,18 +226,18 @@ class Registrar:
         self._retry_later(record)
 
     def _retry_later(self, record: Record) -> None:
-        """Look again by and by, unless something else comes between."""
+        """Reconcile after a pause, unless another attempt comes first."""
         delay = min(.1 * 2 ** min(record.failures, 10), MAX_RETRY_DELAY_S)
         record.failures += 1
         self._tasks.put(partial(self._retry, record, record.failures),
-                         delay * random.uniform(.5, 1))
+                        delay * random.uniform(.5, 1))
 
     def _resolve_again(self, record: Record) -> None:
-        """The parent is gone: perhaps a link leads elsewhere now."""
+        """Follow links again: the parent is gone, and may be elsewhere."""
         try:
             record.move(self._resolve(record.path))
         except KazooException:
-            pass  # nothing there yet; we try again
+            pass  # there is no such node yet; the next attempt resolves again
 
 
 def _log_failure(record: Record, text: str) -> None:

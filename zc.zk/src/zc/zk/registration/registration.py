@@ -1,21 +1,21 @@
-"""Registrations: ephemeral nodes that are there while a server serves.
+"""Registrations: ephemeral nodes that exist while a server serves.
 
-What a registration does when something happens to its nodes:
+What a registration does after each event:
 
-* The session survived a lost connection: nothing is touched.
-* The session was lost: the nodes are created again as soon as there is a new
-  one, all of them in one transaction, tried again and again with back-off.
-* Somebody deleted a node: it is created again, with a warning.
-* A node exists and is another session's: when a server registers for the
-  first time this is the node of a former self that was killed, because the
-  address can be bound only once; it is replaced, in the transaction that
-  creates ours. So is a node of an earlier session of our own, and one that
-  we may not look at: ours are told to us whatever their ACLs say.
-* A node of ours has become another session's: a live process serves the
-  same address. That is an error of the deployment, which is logged with the
-  owner's name. The node is left to them, and taken back when it disappears.
+* The connection was lost, and the session survived: it changes nothing.
+* The session expired, and its nodes with it: it creates the nodes again in
+  the next session, all in one transaction, with back-off and without end.
+* A client deleted a node: it creates the node again and logs a warning.
+* A new registration finds a node of another session. The address can be bound
+  only once, so the node was left by a former process that was killed: it
+  replaces the node, in the transaction that creates its own. It does the same
+  with a node of an earlier session of its own client. And it does so with a
+  node that it may not read: getEphemerals has told that it is not its own.
+* One of its nodes now belongs to another session: a live process serves the
+  same address. That is an error of the deployment. It logs the owner, leaves
+  the node alone, and takes it back when it disappears.
 
-All of it happens in one thread (registrar.py); kazoo's threads only tell it.
+All of this happens in the registrar's thread.
 """
 from collections.abc import Mapping
 from typing import Any
@@ -25,12 +25,12 @@ from zc.zk.encoding import encode
 from zc.zk.registration.reconciler import Record
 from zc.zk.registration.registrar import Registrar
 
-#: How long changes wait for ZooKeeper, unless told otherwise.
+#: The time for which changes wait for ZooKeeper by default.
 CHANGE_TIMEOUT_S = 1.0
 
 
 class Registration:
-    """A registered server; everything here may be used from any thread."""
+    """A registered server. All methods are thread-safe."""
 
     def __init__(self, registrar: Registrar, record: Record) -> None:
         self._registrar = registrar
@@ -43,17 +43,25 @@ class Registration:
 
     @property
     def properties(self) -> dict[str, Any]:
-        """The properties that the nodes have, or will have."""
+        """The properties that the nodes have, or will have soon."""
         return decode(next(iter(self._record.data.values())), self.paths[0])
 
     @property
     def state(self) -> str:
-        """What others see of this server, as far as we can know.
+        """What clients see of this server, as far as this process can know.
 
-        ``registered``; ``suspended``, without a connection for less than
-        the session time-out, so that the nodes are still there; ``lost``,
-        longer or for another reason; ``displaced``, another process has
-        registered the address; ``withdrawn``.
+        ``registered``
+            The nodes exist.
+        ``suspended``
+            There has been no connection for less than the session time-out:
+            the nodes still exist.
+        ``lost``
+            There has been no connection for longer, or the nodes could not
+            be created.
+        ``displaced``
+            Another process has registered the address.
+        ``withdrawn``
+            The nodes were removed on request.
         """
         if not self._record.wanted:
             return 'withdrawn'
@@ -63,40 +71,40 @@ class Registration:
 
     @property
     def reregistered(self) -> int:
-        """How often nodes have been created again."""
+        """The number of times that nodes have been created again."""
         return self._record.reregistered
 
     @property
     def last_error(self) -> str | None:
-        """The last thing that went wrong, be it mended or not."""
+        """The last failure, even if it is over; None if there was none."""
         return self._record.last_error
 
     def update(self, data: Mapping[str, Any] | None = None, /,
                **properties: Any) -> bool:
-        """Change properties; the others keep their values.
+        """Change properties of the nodes; other properties stay.
 
-        Returns False when that is not done after `CHANGE_TIMEOUT_S`; it then
-        will be, as soon as possible.
+        Returns whether it was done within `CHANGE_TIMEOUT_S`. If not, it is
+        done as soon as ZooKeeper can be reached.
         """
         changes = dict(data or {}) | properties
         self._record.change(lambda data: encode(decode(data) | changes))
         return self._registrar.request(self._record, CHANGE_TIMEOUT_S)
 
     def withdraw(self, timeout: float | None = CHANGE_TIMEOUT_S) -> bool:
-        """Remove the nodes, and keep them away.
+        """Remove the nodes, and do not create them again.
 
-        Returns True when they are gone. When ZooKeeper cannot be reached
-        for ``timeout`` seconds, returns False: they are removed as soon as
-        it can be, or go with the session.
+        Returns whether they were removed within `timeout` seconds, None for
+        no limit. If not, they are removed as soon as ZooKeeper can be
+        reached, or end with the session.
         """
         self._record.wanted = False
         return self._registrar.request(self._record, timeout)
 
     def restore(self, timeout: float | None = CHANGE_TIMEOUT_S) -> bool:
-        """Put the nodes back after a `withdraw`.
+        """Create the nodes again after a `withdraw`.
 
-        Returns False when that is not done after ``timeout`` seconds; it
-        then will be, as soon as possible.
+        Returns whether it was done within `timeout` seconds, None for no
+        limit. If not, it is done as soon as ZooKeeper can be reached.
         """
         self._record.wanted = True
         return self._registrar.request(self._record, timeout)

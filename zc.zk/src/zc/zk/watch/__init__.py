@@ -1,0 +1,1 @@
+"""Show nodes that other clients change, and call callbacks."""

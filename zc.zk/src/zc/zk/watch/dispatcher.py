@@ -1,8 +1,9 @@
-"""Who is told what kazoo's watches see.
+"""Dispatch kazoo's watch events to the views that depend on a node.
 
-kazoo's threads only hand events over. The hub's own thread reads the nodes
-and calls callbacks, so that they may take their time and use ZooKeeper. Views
-are known by weak references only.
+ZooKeeper's watches are one-time triggers (ZooKeeper Programmer's Guide,
+"ZooKeeper Watches"): each read of a node sets its watch again. Events come in
+kazoo's threads, which put tasks into the dispatcher's thread. There nodes are
+read and callbacks are called, which may therefore wait for ZooKeeper.
 """
 from __future__ import annotations
 
@@ -25,17 +26,21 @@ from zc.zk.taskthread import TaskThread
 
 
 class Observer(Protocol):
-    """What the hub needs of those that it tells; see `zc.zk.watch.views`."""
+    """The receiver of events, such as `zc.zk.watch.views.NodeView`."""
 
     def refresh(self) -> None:
-        """Look again: anything may have happened meanwhile."""
+        """Read the node again: events may have been missed."""
 
     def node_changed(self, event: WatchedEvent) -> None:
-        """Something happened to a node that was asked for."""
+        """Handle an event of a node for which the observer was added."""
 
 
 class WatchDispatcher:
-    """Reads nodes for views, and tells them when to look again."""
+    """Read nodes with watches, and dispatch the events to observers.
+
+    Observers are referred to weakly: an observer that is dropped gets no
+    more events. `tasks` is the thread that calls observers.
+    """
 
     def __init__(self, client: KazooClient, requests: Requests) -> None:
         self.client = client
@@ -46,49 +51,62 @@ class WatchDispatcher:
         client.add_listener(self._state_changed)
 
     def close(self) -> None:
-        """Stop telling views anything."""
+        """Stop dispatching events."""
         self.client.remove_listener(self._state_changed)
         self.tasks.close()
 
     def join(self, timeout: float) -> None:
-        """Wait for the thread, which may be in a callback, to end."""
+        """Wait `timeout` seconds for a callback that is running to end."""
         self.tasks.join(timeout)
 
-    def add(self, path: str, view: Observer) -> None:
-        """Have the view told of what happens to a node."""
+    def add(self, path: str, observer: Observer) -> None:
+        """Dispatch the events of the node at `path` to an observer."""
         with self._lock:
-            self._observers.setdefault(path, weakref.WeakSet()).add(view)
+            self._observers.setdefault(path, weakref.WeakSet()).add(observer)
 
-    def discard(self, path_names: Iterable[str], view: Observer) -> None:
-        """Tell the view no more of these nodes."""
+    def discard(self, paths: Iterable[str], observer: Observer) -> None:
+        """Dispatch the events of these nodes to the observer no more."""
         with self._lock:
-            for path in path_names:
+            for path in paths:
                 if path in self._observers:
-                    self._observers[path].discard(view)
+                    self._observers[path].discard(observer)
+
+    def observers(self) -> set[Observer]:
+        """Return all observers, and forget nodes that have none."""
+        with self._lock:
+            for path in [path for path, observers in self._observers.items()
+                         if not observers]:
+                del self._observers[path]
+            return {observer for observers in self._observers.values()
+                    for observer in observers}
 
     def exists(self, path: str, watch: bool) -> ZnodeStat | None:
-        """As KazooClient.exists, patient with lost connections."""
+        """Return what KazooClient.exists returns; retry lost connections."""
         return self._read(self.client.exists_async, path, watch)
 
     def get(self, path: str, watch: bool) -> tuple[bytes, ZnodeStat]:
-        """As KazooClient.get, patient with lost connections."""
+        """Return what KazooClient.get returns; retry lost connections."""
         return self._read(self.client.get_async, path, watch)
 
     def get_children(self, path: str,
                      watch: bool) -> tuple[list[str], ZnodeStat]:
-        """Names and Stat, patient with lost connections."""
+        """Return the children's names, and the node's ZnodeStat.
+
+        Retries lost connections.
+        """
         return self._read(self.client.get_children_async, path, watch,
                           include_data=True)
 
     def _read(self, read: Callable[..., Any], path: str, watch: bool,
               **options: Any) -> Any:
-        # One and the same watcher for all: kazoo keeps each watcher once.
+        # The same watcher for every read: kazoo keeps equal watchers of a
+        # node only once.
         watcher = self._node_changed if watch else None
         with permission('READ', path):
             return self.client.retry(self._requests.ask, read, path, watcher,
                                      **options)
 
-    # Called by kazoo, in its threads:
+    # Called in kazoo's threads:
 
     def _state_changed(self, state: str) -> None:
         if state == KazooState.CONNECTED:
@@ -98,22 +116,16 @@ class WatchDispatcher:
         if event.type != EventType.NONE:
             self.tasks.put(partial(self._dispatch, event))
 
-    # Called by the worker:
+    # Called in the dispatcher's thread:
 
     def _refresh_all(self) -> None:
-        with self._lock:
-            for path in [path for path, views in self._observers.items()
-                         if not views]:
-                del self._observers[path]
-            views = {view for views in self._observers.values()
-                     for view in views}
-        for view in views:
-            self.tasks.put(view.refresh)
+        for observer in self.observers():
+            self.tasks.put(observer.refresh)
 
     def _dispatch(self, event: WatchedEvent) -> None:
         with self._lock:
-            views = set(self._observers.get(event.path, ()))
-            if not views:
+            observers = set(self._observers.get(event.path, ()))
+            if not observers:
                 self._observers.pop(event.path, None)
-        for view in views:
-            self.tasks.put(partial(view.node_changed, event))
+        for observer in observers:
+            self.tasks.put(partial(observer.node_changed, event))

@@ -1,8 +1,8 @@
 """The properties of a node, as a mapping that follows property links.
 
-A property link is a property ``NAME =>`` whose value is the path of another
-node and, optionally, the name of a property there. The path is relative to
-the node that has the link.
+A property link is a property ``NAME =>``. Its value is the path of another
+node and, optionally, the name of a property there, which is NAME by default.
+A relative path begins at the node that has the link.
 """
 import logging
 import weakref
@@ -31,7 +31,7 @@ logger = logging.getLogger('zc.zk.watch')
 
 ARROW = ' =>'
 
-#: What can be wrong about a link.
+#: Errors that mean that a link leads nowhere.
 LINK_ERRORS = (KazooException, LinkLoop, LookupError, ValueError)
 
 Data = dict[str, Any]
@@ -39,7 +39,7 @@ Paths = set[str]
 
 
 class RawProperties(NodeView):
-    """A node's own properties, links not followed."""
+    """A node's own properties; links are not followed."""
 
     event = EventType.CHANGED
     data: Data
@@ -53,10 +53,10 @@ class RawProperties(NodeView):
 
 
 class Properties(RawProperties, Mapping):
-    """A node's properties; what is linked to appears as if it were here.
+    """A node's properties, with linked properties under their own names.
 
-    Reading a property whose link leads nowhere raises `BadPropertyLink`. So
-    does an attempt to write such a link.
+    Raises `BadPropertyLink` when a property is read whose link leads
+    nowhere, and when such a link is written.
     """
 
     def __init__(self, dispatcher: WatchDispatcher, path: str, watch: bool,
@@ -83,28 +83,34 @@ class Properties(RawProperties, Mapping):
         return name in data or f'{name}{ARROW}' in data
 
     def __eq__(self, other: object) -> bool:
-        # Sets, weak ones too, compare what they find with what they look
-        # for: that must not depend on links that lead nowhere.
+        # Sets, WeakSet too, compare their elements with this object: that
+        # must not raise BadPropertyLink.
         return self is other or Mapping.__eq__(self, other)
 
     __hash__ = NodeView.__hash__
 
     def copy(self) -> Data:
-        """The node's own properties, links as they are written."""
+        """Return the node's own properties as a dictionary, with its links."""
         return self.data.copy()
 
     # Writing
 
     def set(self, data: Mapping[str, Any] | Iterable[Any] | None = None,
             **properties: Any) -> None:
-        """Replace all properties."""
+        """Replace all properties by those of `data` and `properties`.
+
+        Raises `BadPropertyLink`, or NoNodeError if the node is deleted.
+        """
         new = dict(data or {}) | properties
         self._check(new, new)
         self._write_data(new, -1)
 
     def update(self, data: Mapping[str, Any] | Iterable[Any] | None = None,
                **properties: Any) -> None:
-        """Change properties; others keep the values that they have now."""
+        """Change properties; other properties stay as they are in ZooKeeper.
+
+        Raises `BadPropertyLink`, or NoNodeError if the node is deleted.
+        """
         changes = dict(data or {}) | properties
         while True:
             now, stat = self._dispatcher.get(self._written_path(), False)
@@ -113,7 +119,7 @@ class Properties(RawProperties, Mapping):
             try:
                 return self._write_data(new, stat.version)
             except BadVersionError:
-                continue  # somebody else changed something meanwhile
+                continue  # another client was faster
 
     def __setitem__(self, name: str, value: Any) -> None:
         self.update({name: value})
@@ -122,7 +128,7 @@ class Properties(RawProperties, Mapping):
         stat = self._write(self._written_path(), encode(data), version)
         with self._lock:
             if stat.mzxid > self._mzxid():
-                # Ahead of the event, which has yet to call the callbacks.
+                # Show the change at once; its event calls the callbacks.
                 self._set_data(data)
 
     def _written_path(self) -> str:
@@ -150,7 +156,7 @@ class Properties(RawProperties, Mapping):
                                   _reason(error)) from error
 
     def _follow(self, name: str, link: Any) -> tuple[Any, Paths]:
-        """The value in the end, and the paths on the way there."""
+        """Return the linked value, and the paths of the nodes on the way."""
         base = self.real_path
         steps = [f'{base} {name}']
         used = set()
@@ -184,9 +190,9 @@ class Properties(RawProperties, Mapping):
         self._watch_links()
 
     def _watch_links(self) -> None:
-        """Watch what our links lead to, and nothing else."""
+        """Watch the nodes to which the links lead, and no other nodes."""
         used: Paths = set()
-        complaints = set()
+        problems = set()
         for name in self:
             if name not in self.data:
                 link = self.data[name + ARROW]
@@ -196,13 +202,13 @@ class Properties(RawProperties, Mapping):
                     raise
                 except LINK_ERRORS as error:
                     used.update(self._targets)
-                    complaints.add(str(BadPropertyLink(
+                    problems.add(str(BadPropertyLink(
                         self.path, name, link, _reason(error))))
         for path in set(self._targets) - used:
             del self._targets[path]
-        for complaint in sorted(complaints - self._reported):
-            logger.error('Bad property link: %s', complaint)
-        self._reported = frozenset(complaints)
+        for problem in sorted(problems - self._reported):
+            logger.error('Bad property link: %s', problem)
+        self._reported = frozenset(problems)
 
     def _target_changed(self) -> None:
         with self._lock:
@@ -210,14 +216,14 @@ class Properties(RawProperties, Mapping):
         self._notify()
 
     def _check(self, new: Data, names: Iterable[str]) -> None:
-        """Raise BadPropertyLink if one of the new links is none."""
+        """Raise BadPropertyLink if a new link leads nowhere."""
         for name in names:
             if name.endswith(ARROW):
                 self._get(new, name.removesuffix(ARROW))
 
 
 def _parse(base: str, name: str, link: Any) -> tuple[str, str]:
-    """The path and the property that a link in the node ``base`` means."""
+    """Return the path and the property to which a link in `base` leads."""
     words = link.split() if isinstance(link, str) else []
     if not 1 <= len(words) <= 2:
         raise ValueError('a link is a path and, optionally, a name')
@@ -225,7 +231,7 @@ def _parse(base: str, name: str, link: Any) -> tuple[str, str]:
 
 
 def _make_callback(properties: Properties) -> Callable[..., None]:
-    """A callback that does not keep the properties alive."""
+    """Return a callback that refers to `properties` weakly."""
     reference = weakref.ref(properties)
 
     def tell(target: RawProperties | None = None) -> None:

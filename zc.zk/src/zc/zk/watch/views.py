@@ -1,7 +1,7 @@
-"""Views of nodes that keep up with them.
+"""Views: objects that show a node, and follow its changes.
 
-The hub tells a view to look again; it knows views by weak references only: a
-view that nobody holds is gone, and its callbacks with it.
+The dispatcher refers to views weakly. The application has to hold a view: if
+it is dropped, its callbacks are dropped with it.
 """
 import inspect
 import logging
@@ -26,21 +26,23 @@ from zc.zk.watch.dispatcher import WatchDispatcher
 
 logger = logging.getLogger('zc.zk.watch')
 
-#: Events after which a view has to find its node anew.
+#: Events after which the path of a view may lead to another node.
 MOVE_EVENTS = (EventType.CREATED, EventType.DELETED)
 
-#: What makes a view say that its node is deleted.
+#: Errors that mean that the path of a view leads to no node.
 ABSENT = (NoNodeError, LinkLoop)
 
 
 class NodeView:
-    """What is known of a node; the base of `Children` and `Properties`.
+    """A view of a node; the base of `Children` and `Properties`.
 
-    ``path`` is the path that was asked for, ``real_path`` the one that it
-    led to, ``deleted`` whether it leads nowhere at the moment.
+    `path` is the path that was given, `real_path` the same with links
+    followed. `deleted` is whether the path leads to no node now, `watch`
+    whether changes are followed. `callbacks` are the functions to call after
+    a change.
     """
 
-    #: The event that says that what we show has changed.
+    #: The event that tells of a change of what the view shows.
     event = EventType.NONE
 
     def __init__(self, dispatcher: WatchDispatcher, path: str,
@@ -54,7 +56,8 @@ class NodeView:
         self._dispatcher = dispatcher
         self._lock = threading.RLock()
         self._version: tuple[Any, ...] = ()
-        self._watched: set[str] = set()  # the nodes that led to ours
+        # The paths of the nodes that were read to find the real path.
+        self._watched: set[str] = set()
         try:
             self._load()
         except ABSENT:
@@ -62,13 +65,16 @@ class NodeView:
                 raise
 
     def __call__(self, callback: Callable[..., Any]) -> 'NodeView':
-        """Call a function with this object, now and after each change.
+        """Call a function with this view, now and after each change.
 
-        Exceptions of this first call are raised, and the function is not
-        called again; those of later ones are logged. When the node is
-        deleted, the function is called without an argument, if it can be.
-        It may raise `CancelWatch` not to be called any more. To be usable
-        as a decorator, returns this object, which somebody has to hold.
+        If the first call raises an exception, that is raised here, and the
+        function is not called again. Exceptions of later calls are logged.
+        A function that raises `CancelWatch` is not called again.
+
+        While the path leads to no node, the function is called without an
+        argument, if it has no required parameters; else it is not called.
+
+        Returns the view, to be usable as a decorator.
         """
         if not self.watch:
             raise TypeError("Can't set callbacks without watching.")
@@ -79,7 +85,7 @@ class NodeView:
             return self
         self.callbacks.append(callback)
         if version != self._version:
-            # It changed while the callback looked at it.
+            # The node changed during the first call.
             self._dispatcher.tasks.put(partial(self._notify, [callback]))
         return self
 
@@ -91,7 +97,7 @@ class NodeView:
         return id(self)
 
     def refresh(self) -> None:
-        """Find and read the node again, and call callbacks if it differs."""
+        """Read the node again, and call the callbacks if it has changed."""
         with self._lock:
             before = self._version
             try:
@@ -108,24 +114,25 @@ class NodeView:
             self._notify()
 
     def node_changed(self, event: WatchedEvent) -> None:
-        """Something happened to our node, or to one that leads to it."""
+        """Refresh after an event of the node, or of a node that leads to it.
+
+        Events that do not concern what the view shows are ignored.
+        """
         if (event.type in MOVE_EVENTS or event.type == self.event
                 or event.path != self.real_path):
             self.refresh()
 
-    # For subclasses:
+    # Defined in subclasses:
 
     def _empty(self) -> Any:
         raise NotImplementedError
 
     def _fetch(self) -> tuple[Any, tuple[Any, ...]]:
-        """The data, and what differs with every change of them."""
+        """Return the data, and a tuple that differs after every change."""
         raise NotImplementedError
 
     def _set_data(self, data: Any) -> None:
         self.data = data
-
-    # For ourselves:
 
     def _load(self) -> None:
         with self._lock:
@@ -142,13 +149,13 @@ class NodeView:
             self._set_data(data)
 
     def _resolve(self) -> str:
-        asked: set[str] = set()
+        watched: set[str] = set()
 
-        def watching(read: Callable[[str, bool], Any]) -> Callable[
-                [str], Any]:
+        def watching(read: Callable[[str, bool], Any]
+                     ) -> Callable[[str], Any]:
             def read_watched(path: str) -> Any:
                 if self.watch:
-                    asked.add(path)
+                    watched.add(path)
                     self._dispatcher.add(path, self)
                 return read(path, self.watch)
             return read_watched
@@ -158,8 +165,8 @@ class NodeView:
             return paths.resolve(self.path, watching(self._dispatcher.exists),
                                  lambda path: decode(get(path)[0], path))
         finally:
-            self._dispatcher.discard(self._watched - asked, self)
-            self._watched = asked
+            self._dispatcher.discard(self._watched - watched, self)
+            self._watched = watched
 
     def _notify(self,
                 callbacks: Iterable[Callable[..., Any]] | None = None) -> None:
@@ -180,7 +187,7 @@ class NodeView:
 
 
 class Children(NodeView, Collection):
-    """The names of a node's children, in alphabetical order."""
+    """The names of a node's children, as a collection in sorted order."""
 
     event = EventType.CHILD
 
@@ -202,7 +209,7 @@ class Children(NodeView, Collection):
 
 
 def _accepts_no_arguments(callback: Callable[..., Any]) -> bool:
-    """Whether a function can be called without arguments."""
+    """Return whether a function can be called without arguments."""
     try:
         inspect.signature(callback).bind()
     except (TypeError, ValueError):
