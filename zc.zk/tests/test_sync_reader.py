@@ -308,10 +308,9 @@ def test_answers_that_are_too_long_are_asked_for_in_parts(
         assert 4 not in frames.seen
     # One alone is too long: that is told, not tried without end.
     with Frames(zookeeper.connection_string, most=5000) as frames:
-        reader = client(frames)
         monkeypatch.setattr(reader, 'MAX_LOSSES', 7)
         with pytest.raises(ConnectionLoss, match=r'/\d+: the connection was'):
-            read_tree(reader)
+            read_tree(client(frames))
 
 
 def test_requests_that_a_server_finds_too_large(zookeeper, client):

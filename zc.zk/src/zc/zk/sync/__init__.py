@@ -1,6 +1,8 @@
-"""Text and live trees: export, import, and what an import would change."""
+"""Export, import, compare and delete live trees.
+
+`reader` reads a live tree, `diff` finds the changes, `applier` makes them.
+"""
 import logging
-from collections.abc import Callable
 from collections.abc import Iterable
 
 from kazoo.client import KazooClient
@@ -12,6 +14,7 @@ from zc.zk.sync import diff
 from zc.zk.sync.applier import apply
 from zc.zk.sync.change import EPHEMERAL_NODE
 from zc.zk.sync.change import Change
+from zc.zk.sync.reader import Progress
 from zc.zk.sync.reader import read_tree
 from zc.zk.tree import Node
 from zc.zk.tree import format_tree
@@ -19,14 +22,13 @@ from zc.zk.tree import parse_tree
 
 logger = logging.getLogger('zc.zk.sync')
 
-Progress = Callable[[int], None]
-
 
 def export_tree(client: KazooClient, path: str = '/',
                 ephemeral: bool = False, name: str | None = None) -> str:
     """Return the tree at `path` as text.
 
-    `name` is that of the top node; without it, the root has no line.
+    With `name`, the top node has that name. Without it, the root has no line.
+    Ephemeral nodes are left out unless `ephemeral` is true.
     """
     return format_tree(read_tree(client, path), name, ephemeral)
 
@@ -35,8 +37,11 @@ def plan(client: KazooClient, wanted: str | Node, path: str = '/',
          trim: bool | None = None, acl: list[ACL] | None = None, *,
          force: bool = False, progress: Progress | None = None
          ) -> list[Change]:
-    """Return what an import would change, and notes; see `diff.plan`."""
-    # Without the word, there is no need to look at all nodes.
+    """Return what an import would change, and notes; see `diff.plan`.
+
+    `progress` is called with the number of nodes read so far.
+    """
+    # A text without the word names no ACL: has_acl need not visit the nodes.
     needs_acl = bool(acl) or not isinstance(wanted, str) or 'acl' in wanted
     if isinstance(wanted, str):
         wanted = parse_tree(wanted)
@@ -51,9 +56,10 @@ def import_tree(client: KazooClient, wanted: str | Node, path: str = '/',
                 trim: bool | None = None, acl: list[ACL] | None = None,
                 dry_run: bool = False, *, force: bool = False
                 ) -> list[Change]:
-    """Make the nodes below `path` those of `wanted`; return the changes.
+    """Change the nodes below `path` to those of `wanted`.
 
-    With `dry_run` nothing is done. Paths that are not trimmed are logged.
+    Return the changes, and notes, which are logged. With `dry_run`, change
+    and log nothing.
     """
     planned = plan(client, wanted, path, trim, acl, force=force)
     if not dry_run:
@@ -65,7 +71,7 @@ def import_tree(client: KazooClient, wanted: str | Node, path: str = '/',
 
 
 def has_acl(tree: Node) -> bool:
-    """Does any node of the tree say what its ACL is?"""
+    """Return whether any node of `tree` has an ACL."""
     stack = [tree]
     while stack:
         node = stack.pop()
@@ -77,7 +83,10 @@ def has_acl(tree: Node) -> bool:
 
 def plan_deletion(client: KazooClient, path: str, force: bool,
                   ignore_if_ephemeral: bool) -> list[Change]:
-    """What there is to delete, and notes about what is not deleted."""
+    """Return the deletions of `path` and all below it, and notes.
+
+    A note names a node that stays. Raise ValueError for the root.
+    """
     path = normalize(path)
     if path == '/':
         raise ValueError('the root cannot be deleted')
@@ -85,14 +94,14 @@ def plan_deletion(client: KazooClient, path: str, force: bool,
     if live.ephemeral and not force:
         return [] if ignore_if_ephemeral else [Change(EPHEMERAL_NODE, path)]
     parent, name = split(path)
-    # Whatever the nodes have become meanwhile, they are to go.
+    # -1: delete a node also when its data changes meanwhile.
     return [change._replace(version=-1) for change in diff.plan(
         Node(), Node(children={name: live}), parent, trim=True,
         trim_top=True, force=force)]
 
 
 def delete(client: KazooClient, planned: Iterable[Change]) -> None:
-    """Delete what was planned, and log the notes."""
+    """Make the planned deletions, and log the notes."""
     for change in planned:
         if change.is_note:
             logger.warning('%s', change)

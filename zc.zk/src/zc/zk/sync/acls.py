@@ -1,29 +1,31 @@
-"""The access control lists of a live tree."""
+"""Read the access control lists of a live tree."""
 import logging
 from collections import deque
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoAuthError
 from kazoo.exceptions import NoNodeError
+from kazoo.interfaces import IAsyncResult
 from zc.zk.permissions import from_acl
 from zc.zk.permissions import is_hidden
 from zc.zk.tree import Node
 
 logger = logging.getLogger('zc.zk.sync')
 
-#: How many requests are under way at once; each asks for one list.
+#: The most requests in flight; each asks for the ACL of one node.
 WINDOW = 256
 
-#: How long an answer may take.
+#: The time that ZooKeeper has for one answer.
 ANSWER_TIMEOUT_S = 60.0
 
 
 def read_acls(client: KazooClient, tree: Node, path: str) -> None:
-    """Set the ``acl`` of the nodes; drop those that vanish meanwhile.
+    """Set `acl` of the nodes; drop each node that is deleted meanwhile.
 
-    Raises NoNodeError with the path, or NoAuthError with path and permission.
+    `path` is the path of `tree`. Raise NoNodeError with the path when the top
+    node is gone, and NoAuthError with the path and the missing permission.
     """
-    in_flight: deque = deque()
+    in_flight: deque[tuple[str, Node, Node, IAsyncResult]] = deque()
     above = Node(children={tree.name: tree})
     todo = [('/' + path.strip('/'), above, tree)]
     while todo or in_flight:

@@ -1,14 +1,15 @@
-"""A list of changes, made in transactions.
+"""Make a list of changes, in transactions.
 
-A transaction is made whole or not at all. Several are under way at once; as
-ZooKeeper keeps their order, parents exist before their children. ACLs cannot
-be part of a transaction: they are changed one by one, in their place in the
-order.
+ZooKeeper makes a transaction whole or not at all. Several are in flight at
+once. ZooKeeper keeps the order of a client's requests, so that parents exist
+before their children. ACLs cannot be part of a transaction: they are changed
+one by one, in their place in the order.
 """
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterable
-from itertools import zip_longest
+from itertools import chain
+from itertools import repeat
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import ConnectionClosedError
@@ -29,19 +30,19 @@ from zc.zk.sync.operations import batches
 from zc.zk.sync.operations import operations
 from zc.zk.sync.operations import send
 
-#: What ZooKeeper takes in one request, unless its jute.maxbuffer says
-#: otherwise.
+#: The largest request that ZooKeeper accepts: the default of jute.maxbuffer
+#: (ZooKeeper Administrator's Guide, Unsafe Options).
 MAX_REQUEST_BYTES = 0xfffff
 
-#: How many transactions are under way at once.
+#: The most transactions in flight.
 WINDOW = 4
 
-#: How long the answer to one may take.
+#: The time that ZooKeeper has for one answer.
 ANSWER_TIMEOUT_S = 60.0
 
 Progress = Callable[[int], None]
 
-# What becomes of a batch.
+# What became of a batch.
 _DONE = 'done'
 _UNKNOWN = 'unknown'
 _LEFT = 'left'
@@ -51,20 +52,22 @@ _LOST = (ConnectionLoss, SessionExpiredError, ConnectionClosedError,
 
 
 class ApplyError(Exception):
-    """Not all changes could be made; the text says how far they went.
+    """Not all changes could be made; the text says how many were.
 
-    ``done``
+    Each attribute is a list of changes.
+
+    `done`
         The changes that were made.
-    ``failed``
-        Those of the operation that ZooKeeper refused, for the reason that is
-        the error's cause. Its whole transaction was not made.
-    ``unknown``
-        Those that were under way when the connection was lost: each
-        transaction of them was made or not.
-    ``left``
-        Those that were not made.
+    `failed`
+        The changes of the operation that ZooKeeper refused. The reason is the
+        cause of this exception. No change of the transaction was made.
+    `unknown`
+        The changes that were in flight when the connection was lost. Each of
+        their transactions was either made or not.
+    `left`
+        The changes that were not made.
 
-    To make the others, plan again and apply the new plan.
+    To make the rest, plan again and apply the new plan.
     """
 
     def __init__(self, text: str, done: Iterable[Change] = (),
@@ -81,17 +84,16 @@ class ApplyError(Exception):
 def apply(client: KazooClient, changes: Iterable[Change], *,
           acl: list[ACL] | None = None, progress: Progress | None = None,
           max_request: int = MAX_REQUEST_BYTES) -> list[Change]:
-    """Make the changes, in their order; return those that are no notes.
+    """Make the changes, in their order; return them without the notes.
 
-    Nodes that are added get the ACL that the change names, else `acl`, by
-    default everything for everyone. `progress` is called with the number of
-    changes made so far.
+    A new node gets the ACL that its change names, else `acl`, by default
+    ``world:anyone:cdrwa``. `progress` is called with the number of changes
+    made so far.
 
-    Raises ApplyError. When properties cannot be stored, or an operation is
-    larger than `max_request`, that is before anything is sent. When it is
-    interrupted, what is under way is waited for, and the KeyboardInterrupt
-    has the text that an ApplyError would have, and the cause, if something
-    was refused as well.
+    Raise ApplyError. Nothing is sent when properties cannot be stored, or an
+    operation has more than `max_request` bytes. At a KeyboardInterrupt, wait
+    for the answers in flight and raise KeyboardInterrupt with the text of an
+    ApplyError; its cause is ZooKeeper's refusal, if there was one.
     """
     todo = _checked(client, changes, acl or OPEN_ACL_UNSAFE, max_request)
     return _Applier(client, todo, progress).run()
@@ -118,18 +120,19 @@ def _checked(client: KazooClient, changes: Iterable[Change], acl: list[ACL],
 
 
 class _Applier:
-    """The state of one `apply`.
+    """The state of one call of `apply`.
 
-    Ctrl-C may come at any moment. Each batch has a fate, which is set and
-    never counted up, so that nothing is counted twice or not at all.
+    Ctrl-C may come between any two instructions. Each batch therefore has a
+    fate, which is set: a counter could count a batch twice, or not at all.
     """
 
     def __init__(self, client: KazooClient, todo: list[Operation],
                  progress: Progress | None) -> None:
         self.client = client
         self.batches = list(batches(todo))
-        self.fates: list[str] = []  # of the batches that were begun
-        # Numbers of batches, with their answers.
+        # The fates of the batches that were begun, in their order.
+        self.fates: list[str] = []
+        # The number of each batch in flight, and its answer.
         self.in_flight: deque[tuple[int, IAsyncResult]] = deque()
         self.progress = progress
         self.failed: Operation | None = None
@@ -137,7 +140,7 @@ class _Applier:
         self.is_interrupted = False
 
     def run(self) -> list[Change]:
-        """Make all changes; on the first trouble begin no more."""
+        """Send all batches; stop sending at the first failure."""
         try:
             for number, batch in enumerate(self.batches):
                 self.fates.append(_UNKNOWN)
@@ -149,7 +152,7 @@ class _Applier:
             self.receive_all()
         except KeyboardInterrupt:
             self.is_interrupted = True
-            self.receive_all()  # a second one ends that
+            self.receive_all()  # a second Ctrl-C ends the wait
         if self.is_interrupted:
             raise KeyboardInterrupt(str(self.error())) from self.cause
         if self.cause is not None:
@@ -157,12 +160,12 @@ class _Applier:
         return self.changes_with(_DONE)
 
     def receive_all(self) -> None:
-        """Wait for all answers."""
+        """Wait for all answers in flight."""
         while self.in_flight:
             self.receive()
 
     def receive(self) -> None:
-        """Wait for an answer and note what became of the changes."""
+        """Wait for the oldest answer in flight; set the fate of its batch."""
         number, result = self.in_flight[0]
         self.fates[number] = self.fate(self.batches[number], result)
         self.in_flight.popleft()
@@ -173,7 +176,10 @@ class _Applier:
                 if fate is _DONE))
 
     def fate(self, batch: list[Operation], result: IAsyncResult) -> str:
-        """Wait for an answer; keep the reason of the first trouble."""
+        """Wait for an answer; return the fate of its batch.
+
+        Keep the cause of the first failure.
+        """
         try:
             answers = result.get(timeout=ANSWER_TIMEOUT_S)
         except _LOST as error:
@@ -189,13 +195,15 @@ class _Applier:
         return _LEFT
 
     def changes_with(self, fate: str) -> list[Change]:
-        """The changes with a fate."""
-        fates = zip_longest(self.batches, self.fates, fillvalue=_LEFT)
-        return [change for batch, its in fates if its is fate
+        """Return the changes of all batches with a fate."""
+        fates = chain(self.fates, repeat(_LEFT))
+        return [change
+                for batch, its in zip(self.batches, fates, strict=False)
+                if its is fate
                 for operation in batch for change in operation.changes]
 
     def error(self) -> ApplyError:
-        """What happened, in words."""
+        """Return the exception that says how many changes were made."""
         done, unknown, left = map(self.changes_with, (_DONE, _UNKNOWN, _LEFT))
         failed = self.failed.changes if self.failed is not None else []
         text = self.reason() + (
@@ -208,7 +216,7 @@ class _Applier:
         return ApplyError(text, done, failed, unknown, left)
 
     def reason(self) -> str:
-        """Why not all changes were made."""
+        """Return why not all changes were made."""
         why = type(self.cause).__name__
         reasons = []
         if self.failed is not None:
@@ -223,7 +231,7 @@ class _Applier:
 
 def _refused(batch: list[Operation], answers: object
              ) -> tuple[Operation, Exception] | None:
-    """The operation that failed, and why."""
+    """Return the operation that failed and its exception; None if none did."""
     if not isinstance(answers, list):
         return None
     for operation, answer in zip(batch, answers, strict=False):

@@ -1,4 +1,4 @@
-"""One step from one tree to another, as data and as a line of text."""
+"""Change: one step from one tree to another; and equality of properties."""
 import json
 from typing import Any
 from typing import NamedTuple
@@ -12,7 +12,7 @@ CHANGE_PROPERTY = 'change property'
 REMOVE_PROPERTY = 'remove property'
 CHANGE_ACL = 'change acl'
 
-#: Kinds that tell what is left as it is.
+#: Kinds of notes: each says that a node is left as it is.
 EXTRA_NODE = 'extra node'
 EPHEMERAL_NODE = 'ephemeral node'
 KEPT_NODE = 'kept node'
@@ -22,26 +22,27 @@ _SCALARS = frozenset({str, int, bool, type(None)})
 
 
 class Change(NamedTuple):
-    """One step from one tree to the other, or a note that none is taken.
+    """One step from one tree to another, or a note that none is taken.
 
-    ``kind``
+    `kind`
         ``'add node'``, ``'delete node'``, ``'add property'``, ``'change
-        property'``, ``'remove property'`` or ``'change acl'``; or a note:
+        property'``, ``'remove property'`` or ``'change acl'``. Or a note:
         ``'extra node'`` (not in the text, and not trimmed), ``'ephemeral
         node'`` (left alone, as it belongs to a session) or ``'kept node'``
         (not deleted, because of ephemeral nodes below it).
-    ``path``
+    `path`
         The path of the node.
-    ``name``
-        Of the property. That of a link ends in ``' ->'`` or ``' =>'``.
-    ``old``, ``new``
+    `name`
+        The name of the property, None when the change concerns none. The name
+        of a link ends in ``' ->'`` or ``' =>'``.
+    `old`, `new`
         The values of the property, or the access control lists.
-    ``properties``
+    `properties`
         All properties that the node has afterwards.
-    ``acl``
-        That of a node to be added, if it is not left to who applies it.
-    ``version``
-        The version of the node's data that was seen, or -1.
+    `acl`
+        The ACL of a node to add; None for the default of `apply`.
+    `version`
+        The version of the data that was read; -1 for any version.
     """
 
     kind: str
@@ -55,40 +56,43 @@ class Change(NamedTuple):
 
     @property
     def is_note(self) -> bool:
-        """Is there nothing to do?"""
+        """Whether this is a note: there is nothing to do."""
         return self.kind in NOTES
 
     def __str__(self) -> str:
-        """One line for a person."""
+        """Return the change as one line of text."""
         return _TEXTS[self.kind](self)
 
     def as_json(self) -> dict:
-        """What `json` can write of it."""
-        told = {'kind': self.kind, 'path': self.path}
+        """Return a dictionary for `json`, without what does not apply.
+
+        Keys: ``kind``, ``path``, ``name``, ``old``, ``new``, ``properties``,
+        ``acl``.
+        """
+        fields: dict[str, Any] = {'kind': self.kind, 'path': self.path}
         if self.name is not None:
-            told['name'] = self.name
+            fields['name'] = self.name
         if self.kind in (CHANGE_PROPERTY, REMOVE_PROPERTY, CHANGE_ACL):
-            told['old'] = self.old
+            fields['old'] = self.old
         if self.kind in (CHANGE_PROPERTY, ADD_PROPERTY, CHANGE_ACL):
-            told['new'] = self.new
+            fields['new'] = self.new
         if self.kind == ADD_NODE:
-            told['properties'] = self.properties
+            fields['properties'] = self.properties
             if self.acl is not None:
-                told['acl'] = self.acl
-        return told
+                fields['acl'] = self.acl
+        return fields
 
 
-def _shown(change: Change, value: object) -> str:
-    """A property's value, as it is written in a tree."""
-    if change.name[-3:] in (' ->', ' =>') and isinstance(value, str) and (
+def _value_text(name: str, value: object) -> str:
+    """Return a property's value as the text of a tree has it."""
+    if name[-3:] in (' ->', ' =>') and isinstance(value, str) and (
             value.isprintable()):
         return value
     return repr(value)
 
 
-def _named(change: Change) -> tuple[str, str]:
-    """The kind of a property with its name, and its operator."""
-    name = change.name
+def _name_text(name: str) -> tuple[str, str]:
+    """Return the kind of a property with its name, and its operator."""
     kind, operator = 'property', '='
     if name[-3:] in (' ->', ' =>'):
         kind = 'link' if is_link(name) else 'property link'
@@ -98,16 +102,18 @@ def _named(change: Change) -> tuple[str, str]:
 
 def _added_or_removed(change: Change) -> str:
     is_new = change.kind == ADD_PROPERTY
-    name, operator = _named(change)
-    value = _shown(change, change.new if is_new else change.old)
+    name = change.name or ''
+    text, operator = _name_text(name)
+    value = _value_text(name, change.new if is_new else change.old)
     return (f'{change.path} {"add" if is_new else "remove"}'
-            f' {name} {operator} {value}')
+            f' {text} {operator} {value}')
 
 
 def _changed(change: Change) -> str:
-    return (f'{change.path} change {_named(change)[0]}'
-            f' from {_shown(change, change.old)}'
-            f' to {_shown(change, change.new)}')
+    name = change.name or ''
+    return (f'{change.path} change {_name_text(name)[0]}'
+            f' from {_value_text(name, change.old)}'
+            f' to {_value_text(name, change.new)}')
 
 
 _TEXTS = {
@@ -128,7 +134,10 @@ _TEXTS = {
 
 
 def are_alike(old: dict, new: dict) -> bool:
-    """Are these properties the same, as far as can be seen at once?"""
+    """Return whether properties are equal, as far as a fast look can tell.
+
+    False means that `is_same` has to compare them.
+    """
     if old != new:
         return False
     for name, value in new.items():
@@ -140,7 +149,10 @@ def are_alike(old: dict, new: dict) -> bool:
 
 
 def is_same(old: object, new: object) -> bool:
-    """Are these values, or properties, the same?"""
+    """Return whether two values, or properties, are the same to JSON.
+
+    To Python, 1 equals True and 1.0.
+    """
     if type(old) is type(new) and type(new) in _SCALARS:
         return old == new
     return _canonical(old) == _canonical(new)

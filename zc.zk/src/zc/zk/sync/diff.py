@@ -1,4 +1,4 @@
-"""What has to change for one tree to become another."""
+"""Find the changes that make one tree another."""
 from collections.abc import Iterator
 
 from zc.zk.gcpause import paused
@@ -22,21 +22,22 @@ from zc.zk.tree import parse_tree
 def plan(wanted: str | Node, live: Node, path: str = '/', *,
          trim: bool | None = None, acl: tuple[str, ...] | None = None,
          force: bool = False, trim_top: bool = False) -> list[Change]:
-    """Return what makes the nodes below `live` those below `wanted`.
+    """Return the changes that make the nodes below `live` those of `wanted`.
 
-    `wanted` is a tree, or its text; `live` is the node at `path`.
+    `wanted` is a tree, or its text. `live` is the node at `path`. Raise
+    TreeError for a text that is no tree.
 
-    ``trim``
-        Whether nodes that are not wanted are deleted. None tells them as
-        notes, false says nothing about them.
-    ``acl``
-        The access control list that nodes get. Without it, nodes that are
-        there keep theirs. A list that `wanted` has for a node goes first.
-    ``force``
-        Whether ephemeral nodes are changed and deleted.
-    ``trim_top``
-        Whether `trim` is also about the top nodes. `import_tree` never
-        trims these, as a text may be about one of many services.
+    `trim`
+        Whether to delete nodes that `wanted` lacks. None makes a note for
+        each of them, false ignores them.
+    `acl`
+        The access control list for the nodes. An ACL that `wanted` has for a
+        node overrides it. Without either, an existing node keeps its own.
+    `force`
+        Whether to change and delete ephemeral nodes.
+    `trim_top`
+        Whether `trim` applies to the top nodes, too. `import_tree` never
+        trims these, as a text may describe one of many services.
     """
     if isinstance(wanted, str):
         wanted = parse_tree(wanted)
@@ -48,11 +49,11 @@ def plan(wanted: str | Node, live: Node, path: str = '/', *,
 @paused()
 def difference(wanted: Node, live: Node, path: str = '/', *,
                ephemeral: bool = False) -> list[Change]:
-    """Return what makes the node `live` at `path`, and all below it, the
-    node `wanted`.
+    """Return the changes that make `live`, the node at `path`, `wanted`.
 
-    ACLs are compared where `wanted` has them. Ephemeral nodes only count
-    when `ephemeral` is true.
+    Unlike `plan`, compare the two nodes as well as all nodes below them. ACLs
+    are compared where `wanted` has them, ephemeral nodes only when
+    `ephemeral` is true.
     """
     made = _Differ(True, None, ephemeral, ignores_ephemeral=not ephemeral)
     made.add_differences(wanted, live, path)
@@ -61,7 +62,7 @@ def difference(wanted: Node, live: Node, path: str = '/', *,
 
 
 class _Differ:
-    """Collects changes."""
+    """Collect the changes between two trees; see `plan` and `difference`."""
 
     def __init__(self, trim: bool | None, acl: tuple[str, ...] | None,
                  force: bool, ignores_ephemeral: bool = False) -> None:
@@ -74,33 +75,37 @@ class _Differ:
 
     def add_below(self, wanted: Node, live: Node, path: str,
                   trim_top: bool) -> None:
-        """Compare all that is below two nodes."""
+        """Compare all nodes below two nodes."""
         if trim_top:
             self.add_extras(wanted, live, path)
         stack = self.pairs(wanted, live, path)
         while stack:
-            wanted, live, path = stack.pop()
-            if wanted.ephemeral and self.ignores_ephemeral:
+            new, old, path = stack.pop()
+            if new.ephemeral and self.ignores_ephemeral:
                 continue
-            if live is None:
+            if old is None:
                 self.add(Change(
-                    ADD_NODE, path, properties=wanted.properties,
-                    acl=wanted.acl or self.acl))
-            elif live.ephemeral and not self.force:
+                    ADD_NODE, path, properties=new.properties,
+                    acl=new.acl or self.acl))
+            elif old.ephemeral and not self.force:
                 if not self.ignores_ephemeral and (
-                        wanted.children or not is_same(
-                            wanted.properties, live.properties)):
+                        new.children or not is_same(
+                            new.properties, old.properties)):
                     self.add(Change(EPHEMERAL_NODE, path))
                 continue
             else:
-                self.add_differences(wanted, live, path)
-                self.add_extras(wanted, live, path)
-            if wanted.children:
-                stack += self.pairs(wanted, live, path)
+                self.add_differences(new, old, path)
+                self.add_extras(new, old, path)
+            if new.children:
+                stack += self.pairs(new, old, path)
 
     def pairs(self, wanted: Node, live: Node | None, path: str
               ) -> list[tuple[Node, Node | None, str]]:
-        """The children to compare, in reverse order, for a stack."""
+        """Return the children to compare, in reverse order, for a stack.
+
+        Each is a triple: the wanted node, the live node or None, the path.
+        Leaves that are certainly equal are left out.
+        """
         below = live.children if live is not None else {}
         found = []
         for name in sorted(wanted.children, reverse=True):
@@ -135,7 +140,7 @@ class _Differ:
                             new, version=live.version))
 
     def add_extras(self, wanted: Node, live: Node, path: str) -> None:
-        """Delete, or tell, the children that are not wanted."""
+        """Delete, or note, the children that `wanted` lacks."""
         if self.trim is False or live.children.keys() <= (
                 wanted.children.keys()):
             return
@@ -149,7 +154,7 @@ class _Differ:
                 self.add(Change(EXTRA_NODE, f'{path}/{name}'))
 
     def add_deletions(self, node: Node, path: str) -> None:
-        """Delete a node, all that is below it first."""
+        """Delete a node, after all nodes below it."""
         kept = set()
         for below, parent, live in _children_first(node, path):
             if live.ephemeral and not self.force:

@@ -1,12 +1,13 @@
-"""Many reads in one request, for ZooKeeper 3.6 and newer.
+"""Send many reads in one request, for ZooKeeper 3.6 and newer.
 
-kazoo does not offer ZooKeeper's MultiRead, but sends any request that can
-serialise itself. Paths are those of the server, with the chroot, in UTF-8.
+kazoo has no MultiRead, but its `KazooClient._call` sends any request that
+serialises itself. Paths are those of the server: with the chroot, in UTF-8.
 """
 import struct
 from collections.abc import Iterator
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import ClassVar
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import EXCEPTIONS
@@ -17,40 +18,39 @@ from kazoo.protocol.serialization import GetData
 GET_DATA = 4
 GET_CHILDREN = 8
 
-#: What a request takes beyond the bytes of its paths: a header, the length
-#: of the path and the flag for a watch.
+#: The bytes of a read beside those of its path: a MultiHeader, the length of
+#: the path and the flag for a watch.
 OVERHEAD_BYTES = 14
 
 _ERROR = -1
 _INT = struct.Struct('!i')
 _HEADER = struct.Struct('!i?i')
 _END = _HEADER.pack(-1, True, -1)
-# Of an answer: its kind, and the length of the data, the number of children
-# or the code of the error.
+# The head of an answer: its type; and the length of the data, the number of
+# children or the code of the error.
 _HEAD = struct.Struct('!i5xi')
-# Of a Stat: the transaction that created the node, the version of the data,
-# the owner, the number of children.
+# Of a Stat: czxid, version, ephemeralOwner and numChildren.
 _STAT = struct.Struct('!q24xi8xq4xi8x')
 
 
-#: The answer to GET_DATA: the data, the number of the transaction that created
-#: the node, the version of the data, the owner of the node and the number of
-#: its children.
+#: The answer to GET_DATA: the data (None for null), and of the Stat czxid,
+#: version, ephemeralOwner and numChildren.
 Data = tuple[bytes | None, int, int, int, int]
 
+#: The answer to one read; a list has the names of the children.
 Answer = Data | list[bytes] | Exception
 
 
-class MultiRead(NamedTuple):
-    """Pairs of GET_DATA or GET_CHILDREN and a path, as sent to the server.
-    """
+@dataclass(frozen=True)
+class MultiRead:
+    """A request of pairs: GET_DATA or GET_CHILDREN, and a path."""
 
     operations: Sequence[tuple[int, bytes]]
-    type = 22
+    type: ClassVar[int] = 22
 
     def serialize(self) -> bytes:
-        """For kazoo: return the request's bytes."""
-        parts = []
+        """Return the request's bytes to kazoo."""
+        parts: list[bytes] = []
         for operation, path in self.operations:
             parts += (_HEADER.pack(operation, False, -1),
                       _INT.pack(len(path)), path, b'\0')
@@ -59,13 +59,16 @@ class MultiRead(NamedTuple):
 
     @staticmethod
     def deserialize(frame: bytes, offset: int) -> tuple[bytes, int]:
-        """For kazoo: keep the answer for `answers`, in another thread."""
+        """Return the arguments of `answers` to kazoo.
+
+        kazoo calls this on its own thread, which is to do little work.
+        """
         return frame, offset
 
 
 def send(client: KazooClient,
          operations: Sequence[tuple[int, bytes]]) -> IAsyncResult:
-    """Send the reads in one request; give the result to `answers`."""
+    """Send the reads in one request; its value is for `answers`."""
     result = client.handler.async_result()
     client._call(MultiRead(operations), result)
     return result
@@ -73,7 +76,7 @@ def send(client: KazooClient,
 
 def send_one(client: KazooClient, operation: int,
              path: bytes) -> IAsyncResult:
-    """Send one read, as any server knows it; see `answer_of_one`."""
+    """Send one read, which any server knows; see `answer_of_one`."""
     request = GetData if operation == GET_DATA else GetChildren
     result = client.handler.async_result()
     client._call(request(path.decode(), None), result)
@@ -90,8 +93,7 @@ def answer_of_one(value: tuple | list[str]) -> Answer:
 
 
 def answers(frame: bytes, offset: int) -> Iterator[Answer]:
-    """Yield the answer to each operation, an exception where there is none.
-    """
+    """Yield the answer to each read; an exception where it failed."""
     read_head = _HEAD.unpack_from
     read_stat = _STAT.unpack_from
     end = len(frame) - len(_END)

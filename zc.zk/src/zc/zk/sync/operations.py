@@ -1,7 +1,13 @@
-"""Changes as operations of ZooKeeper, in batches of a bounded size."""
+"""Turn changes into ZooKeeper operations, in batches of a bounded size.
+
+Operations are serialised here and not by kazoo, so that the size of a batch is
+known before it is sent.
+"""
 import struct
 from collections.abc import Iterable
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
 from typing import NamedTuple
 
 from kazoo.client import KazooClient
@@ -22,11 +28,12 @@ from zc.zk.sync.change import DELETE_NODE
 from zc.zk.sync.change import REMOVE_PROPERTY
 from zc.zk.sync.change import Change
 
-#: The most operations and bytes in one batch.
+#: The most operations, and bytes, in one batch: well below the 1 MiB of
+#: jute.maxbuffer, at which ZooKeeper closes the connection.
 BATCH_OPERATIONS = 500
 BATCH_BYTES = 2 ** 18
 
-#: What a request has around its operation, at most.
+#: The most bytes in a request beside those of its operation.
 OVERHEAD_BYTES = 64
 
 _INT = struct.Struct('!i')
@@ -44,9 +51,9 @@ _NAMES = {_CREATE: 'create', _DELETE: 'delete', _SET_DATA: 'set the data',
 
 
 class Operation(NamedTuple):
-    """One step of ZooKeeper, for one or several changes of a node.
+    """One ZooKeeper operation, for one or several changes of a node.
 
-    ``frame`` is how it is sent.
+    `frame` is the operation as it is sent, with its MultiHeader.
     """
 
     changes: list[Change]
@@ -54,60 +61,67 @@ class Operation(NamedTuple):
 
     @property
     def path(self) -> str:
-        """The path of the node, without a chroot."""
+        """The path of the node, without the chroot."""
         return self.changes[0].path
 
     @property
     def name(self) -> str:
-        """What is done, for a message."""
+        """The name of the operation, for a message."""
         return _NAMES[self.frame[:_HEADER.size]]
 
     @property
     def is_alone(self) -> bool:
-        """Can it not be part of a transaction?"""
+        """Whether the operation cannot be part of a transaction (setACL)."""
         return self.changes[0].kind == CHANGE_ACL
 
 
-class _Multi(NamedTuple):
-    """kazoo's Transaction, of operations that are serialised already."""
+@dataclass(frozen=True)
+class _Multi:
+    """A request as kazoo's Transaction, of serialised operations."""
 
     operations: list[Operation]
-    type = Transaction.type
+    type: ClassVar[int] = Transaction.type
 
     @staticmethod
     def deserialize(frame: bytes, offset: int) -> list:
-        """For kazoo: return the results; none when all is well.
+        """Return the results to kazoo: an empty list when all succeeded.
 
-        When an operation fails, the results of all are errors.
+        When an operation fails, each result is an exception.
         """
         if _HEADER.unpack_from(frame, offset)[0] == _ERROR:
             return Transaction.deserialize(frame, offset)
         return []
 
     def serialize(self) -> bytes:
-        """For kazoo: return the request's bytes."""
+        """Return the request's bytes to kazoo."""
         frames = [operation.frame for operation in self.operations]
         frames.append(_END)
         return b''.join(frames)
 
 
-class _Alone(NamedTuple):
-    """kazoo's SetACL, serialised already."""
+@dataclass(frozen=True)
+class _SetACL:
+    """A request as kazoo's SetACL, serialised already."""
 
     frame: bytes
-    type = SetACL.type
-    deserialize = SetACL.deserialize
+    type: ClassVar[int] = SetACL.type
+
+    @staticmethod
+    def deserialize(frame: bytes, offset: int) -> object:
+        """Return the result to kazoo: the Stat of the node."""
+        return SetACL.deserialize(frame, offset)
 
     def serialize(self) -> bytes:
-        """For kazoo: return the request's bytes."""
+        """Return the request's bytes to kazoo."""
         return self.frame[_HEADER.size:]
 
 
 def operations(changes: Iterable[Change], default: list[ACL],
                chroot: str = '') -> Iterator[Operation]:
-    """Yield what makes the changes; `default` is the ACL of new nodes.
+    """Yield the operations that make the changes.
 
-    Raises ValueError, with the path, for properties that cannot be stored.
+    `default` is the ACL of new nodes that name none. Raise ValueError, with
+    the path, for properties that cannot be stored.
     """
     acl_of_new = _acl(default)
     for group in _groups(changes):
@@ -115,7 +129,7 @@ def operations(changes: Iterable[Change], default: list[ACL],
 
 
 def _groups(changes: Iterable[Change]) -> Iterator[list[Change]]:
-    """The changes of the properties of one node together, others alone."""
+    """Yield the property changes of one node together, any other alone."""
     group: list[Change] = []
     for change in changes:
         is_property = change.kind in _OF_PROPERTIES
@@ -131,9 +145,9 @@ def _groups(changes: Iterable[Change]) -> Iterator[list[Change]]:
 
 
 def batches(operations: Iterable[Operation]) -> Iterator[list[Operation]]:
-    """Split into lists that fit in a transaction; keep the order.
+    """Yield the operations, in order, in lists that fit in a transaction.
 
-    Changes of ACLs cannot be part of one, and are each a list of their own.
+    A setACL cannot be part of a transaction: each is a list of its own.
     """
     batch: list[Operation] = []
     size = 0
@@ -149,9 +163,9 @@ def batches(operations: Iterable[Operation]) -> Iterator[list[Operation]]:
 
 
 def send(client: KazooClient, batch: list[Operation]) -> IAsyncResult:
-    """Send a transaction, or the change of an ACL."""
+    """Send a batch as a transaction, or a setACL as a request of its own."""
     result = client.handler.async_result()
-    client._call(_Alone(batch[0].frame) if batch[0].is_alone
+    client._call(_SetACL(batch[0].frame) if batch[0].is_alone
                  else _Multi(batch), result)
     return result
 
@@ -175,7 +189,7 @@ def _frame(change: Change, acl_of_new: bytes, chroot: str) -> bytes:
 
 def _data(change: Change) -> bytes:
     try:
-        return encode(change.properties)
+        return encode(change.properties or {})
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f'{change.path}: {error}') from None
 

@@ -1,7 +1,7 @@
-"""A live tree as `Node` objects, read in bulk.
+"""Read a live tree, in bulk, into `Node` objects.
 
-Many nodes are asked for in one request where the server can answer that
-(ZooKeeper 3.6), else in many requests that are under way at once.
+ZooKeeper 3.6 and newer answer many reads in one request. For older servers,
+there are many requests in flight at once.
 """
 from collections import deque
 from collections.abc import Callable
@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import ConnectionLoss
-from kazoo.exceptions import KazooException
 from kazoo.exceptions import MarshallingError
 from kazoo.exceptions import NoAuthError
 from kazoo.exceptions import NoNodeError
@@ -21,6 +20,7 @@ from zc.zk.encoding import decode_plain
 from zc.zk.gcpause import paused
 from zc.zk.sync import multiread
 from zc.zk.sync.acls import read_acls
+from zc.zk.sync.multiread import GET_CHILDREN
 from zc.zk.sync.multiread import GET_DATA
 from zc.zk.sync.readplan import WITHOUT_CHILDREN
 from zc.zk.sync.readplan import Item
@@ -28,48 +28,57 @@ from zc.zk.sync.readplan import ReadPlan
 from zc.zk.sync.readplan import is_leaf_like
 from zc.zk.tree import Node
 
-#: The most reads in one request, and how many bytes they may be.
+#: The most reads, and bytes, in one request.
 MAX_READS = 512
 BATCH_BYTES = 2 ** 18
 
-#: What an answer should not be much larger than.
+#: The number of reads in a request is adapted, so that answers have about this
+#: size.
 TARGET_ANSWER_BYTES = 2 ** 19
 
-#: How many requests are under way at once: of many reads, and of one.
+#: The most requests in flight: of many reads, and of one read each.
 BULK_WINDOW = 4
 SINGLE_WINDOW = 256
 
-#: How often in a row a connection may be lost. Each time requests are
-#: halved, as a server may refuse to send an answer that is too large.
+#: The most connection losses in a row. After each, requests are halved, as a
+#: server may close the connection instead of sending a large answer.
 MAX_LOSSES = 12
 
-#: How long an answer may take.
+#: The time that ZooKeeper has for one answer.
 ANSWER_TIMEOUT_S = 60.0
 
-# The owner of a container node, which is no session.
-_CONTAINER = -2 ** 63
+# The ephemeralOwner of persistent nodes, and of container nodes (Java's
+# EphemeralType.CONTAINER_EPHEMERAL_OWNER).
+_NO_SESSION = frozenset({0, -2 ** 63})
 
+#: Is called with the number of nodes read, or of changes made, so far.
 Progress = Callable[[int], None]
 
 
 def read_tree(client: KazooClient, path: str = '/', *, acl: bool = False,
               like: Node | None = None, extras: bool | None = True,
               progress: Progress | None = None) -> Node:
-    """Return the node at `path` with all that is below it.
+    """Return the node at `path` with all nodes below it.
 
-    With `like`, a tree, only those of the nodes below are read that this has
-    as well, and the children of these according to `extras`: with all that
-    is below them when it is true, alone when it is None, not at all when it
-    is false. Without `acl`, a node without children that is as that of `like`
-    may be the very same object.
+    `acl`
+        Whether to read the ACLs as well.
+    `like`
+        An expected tree. Of the nodes below `path`, only those that `like`
+        has are read. Without `acl`, a leaf that equals its node of `like` may
+        be the same object.
+    `extras`
+        What to read of the children that an expected node has beyond those of
+        `like`: everything below them when true, the children alone when None,
+        nothing when false.
+    `progress`
+        A function that is called with the number of nodes read so far.
 
-    ZooKeeper promises no consistent picture: nodes are read one after the
-    other. None is missed that was there all the time. A node that vanishes
-    meanwhile is left out, and so is the node ``/zookeeper`` of the server's
-    own. ACLs are read when `acl` is true. `progress` is called with the
-    number of nodes read so far.
+    The result is no snapshot, as ZooKeeper reads one node after the other. It
+    has every node that existed all the time. It lacks nodes that are deleted
+    meanwhile, and ``/zookeeper``, which belongs to the server.
 
-    Raises NoNodeError with the path, or NoAuthError with path and permission.
+    Raise NoNodeError with the path when there is no such node, and
+    NoAuthError with the path and the missing permission.
     """
     tree = _Reader(client, path, like, extras, not acl, progress).read()
     if acl:
@@ -77,13 +86,8 @@ def read_tree(client: KazooClient, path: str = '/', *, acl: bool = False,
     return tree
 
 
-def is_ephemeral(owner: int) -> bool:
-    """Does a node with this ``ephemeralOwner`` end with a session?"""
-    return owner not in (0, _CONTAINER)
-
-
 class _Reader:
-    """The state of one `read_tree`. What is to be read is an `Item`."""
+    """The state of one call of `read_tree`."""
 
     def __init__(self, client: KazooClient, path: str, like: Node | None,
                  extras: bool | None, reuse: bool,
@@ -99,9 +103,9 @@ class _Reader:
             [(GET_DATA, self.first, self.above, path.rpartition('/')[2],
               like)])
         self.count = 0
-        # A node made by a later transaction may have come meanwhile.
+        # A node with a later czxid may be younger than its parent's answer.
         self.began = client.last_zxid
-        # One request goes first: an old server closes the connection.
+        # One request goes first: an old server closes the connection at it.
         self.is_bulk = True
         self.window = 1
         self.reads = 32
@@ -110,8 +114,8 @@ class _Reader:
         self.attempt = 0
 
     def read(self) -> Node:
-        """Read everything; return the node at the path."""
-        in_flight: deque = deque()
+        """Make all reads; return the node at the path."""
+        in_flight: deque[tuple[int, list[Item], IAsyncResult]] = deque()
         while self.todo or in_flight:
             while self.todo and len(in_flight) < self.window:
                 batch = list(self.next_batch())
@@ -123,7 +127,7 @@ class _Reader:
         return node
 
     def next_batch(self) -> Iterator[Item]:
-        """Take what fits in one request."""
+        """Take the next reads that fit in one request."""
         todo = self.todo
         size = 0
         for count in range(min(self.reads, len(todo))):
@@ -133,7 +137,7 @@ class _Reader:
             yield todo.popleft()
 
     def send(self, batch: list[Item]) -> IAsyncResult:
-        """Send a request."""
+        """Send the reads of a batch."""
         if self.is_bulk:
             return multiread.send(
                 self.client, [(item[0], item[1]) for item in batch])
@@ -142,7 +146,7 @@ class _Reader:
 
     def receive(self, attempt: int, batch: list[Item],
                 result: IAsyncResult) -> None:
-        """Wait for the answer to a request and see what follows from it."""
+        """Wait for the answer to a request; add it, or read again."""
         try:
             answers = self.answers(result)
         except UnimplementedError:
@@ -152,7 +156,7 @@ class _Reader:
         except ConnectionLoss:
             self.lose(attempt, batch)
         except MarshallingError:
-            # What our embedded server says of an answer that is too long.
+            # The embedded server says this of an answer that is too long.
             if len(batch) == 1:
                 raise
             self.lose(attempt, batch)
@@ -166,15 +170,17 @@ class _Reader:
     @paused()
     def add(self, batch: list[Item],
             answers: Iterable[multiread.Answer]) -> None:
-        """Add to the tree, and to what is to do, what the answers say."""
+        """Add the answers to the tree, and the reads that follow to `todo`."""
         for item, answer in zip(batch, answers, strict=True):
-            if item[0] == GET_DATA:
-                self.add_node(item, answer)
-            else:
+            if isinstance(answer, Exception):
+                self.add_failure(item, answer)
+            elif isinstance(answer, list):
                 self.add_children(item, answer)
+            else:
+                self.add_node(item, answer)
 
     def answers(self, result: IAsyncResult) -> Iterable[multiread.Answer]:
-        """The answers in a reply, of which others should be about as long."""
+        """Return the answers of a reply; adapt the size of later requests."""
         if not self.is_bulk:
             try:
                 value = result.get(timeout=ANSWER_TIMEOUT_S)
@@ -189,10 +195,10 @@ class _Reader:
         return multiread.answers(frame, offset)
 
     def lose(self, attempt: int, batch: list[Item]) -> None:
-        """Ask again after a lost connection, for less at once."""
+        """Read a batch again, in smaller requests, after a lost connection."""
         self.todo.extendleft(reversed(batch))
         if attempt != self.attempt:
-            return  # it was under way when the connection was lost
+            return  # in flight when an earlier request lost the connection
         self.attempt += 1
         self.losses += 1
         if self.losses > MAX_LOSSES:
@@ -203,17 +209,22 @@ class _Reader:
             self.window = 1
             self.reads = self.most_reads = max(1, self.reads // 2)
 
-    def add_node(self, item: Item, answer: multiread.Answer) -> None:
-        """Add a node to the tree, and its children to what is to do."""
+    def add_failure(self, item: Item, error: Exception) -> None:
+        """Leave out a node that was deleted meanwhile; raise other errors."""
+        operation, path, parent, name, like = item
+        if operation == GET_CHILDREN:
+            self.check(error, path)
+            del parent.children[name]
+        elif like is WITHOUT_CHILDREN and isinstance(error, NoAuthError):
+            # The node exists: no more of it is needed.
+            parent.children[name] = Node(name)
+        else:
+            self.check(error, path)
+            self.todo.extend(self.plan.relist(path))
+
+    def add_node(self, item: Item, answer: multiread.Data) -> None:
+        """Add a node to the tree, and the reads that follow to `todo`."""
         _, path, parent, name, like = item
-        if isinstance(answer, Exception):
-            if like is WITHOUT_CHILDREN and isinstance(answer, NoAuthError):
-                # It is there; more need not be known.
-                parent.children[name] = Node(name)
-            else:
-                self.check(answer, path)
-                self.todo.extend(self.plan.relist(path))
-            return
         data, created, version, owner, children = answer
         if created > self.began and like is not None:
             self.todo.extend(self.plan.relist(path))
@@ -226,28 +237,25 @@ class _Reader:
             parent.children[name] = like
             return
         node = Node(name, properties, None, None,
-                    owner != 0 and is_ephemeral(owner), version)
+                    owner not in _NO_SESSION, version)
         parent.children[name] = node
         if children and like is not WITHOUT_CHILDREN:
-            self.todo.extend(self.plan.below(
+            self.todo.extend(self.plan.reads_below(
                 path, parent, node, children, like))
 
-    def add_children(self, item: Item, answer: multiread.Answer) -> None:
-        """Add the children of a node to what is to do."""
-        _, path, parent, node, like = item
-        if isinstance(answer, Exception):
-            self.check(answer, path)
-            del parent.children[node.name]
-            return
-        self.todo.extend(self.plan.among(path, node, answer, like))
+    def add_children(self, item: Item, names: list[bytes]) -> None:
+        """Add the reads of a node's children to `todo`."""
+        _, path, parent, name, like = item
+        self.todo.extend(self.plan.reads_of_children(
+            path, parent.children[name], names, like))
 
-    def check(self, error: KazooException, path: bytes) -> None:
-        """A node may vanish, but must not be forbidden."""
+    def check(self, error: Exception, path: bytes) -> None:
+        """Raise an error, with the path, unless it is NoNodeError."""
         if isinstance(error, NoAuthError):
             raise NoAuthError(f'{self.user_path(path)} (READ)')
         if not isinstance(error, NoNodeError):
             raise type(error)(self.user_path(path))
 
     def user_path(self, path: bytes) -> str:
-        """The path as the user knows it."""
+        """Return the path without the chroot."""
         return path.decode()[len(self.client.chroot):] or '/'
