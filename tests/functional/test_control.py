@@ -262,9 +262,9 @@ def test_a_server_that_dies_comes_back(local, embedded):
 
 def test_a_stale_socket_and_a_stale_pid_file(local, embedded):
     """What is left when manager and server are killed at once."""
-    web = local(session_timeout='1000')
+    web = local(session_timeout='60000')  # Its node stays.
     web('start')
-    pid = web.pid
+    pid, (left,) = web.pid, embedded.zk.get_children(PATH)
     for process in web.processes():
         process.kill()
     wait_for(lambda: not web.processes(), 10, 'the processes to end')
@@ -277,6 +277,7 @@ def test_a_stale_socket_and_a_stale_pid_file(local, embedded):
     assert 'web: up, pid' in web('start')
     assert web.pid != pid
     web('stop')
+    embedded.zk.delete(f'{PATH}/{left}')
 
 
 def test_stop_without_a_manager(local, embedded):
