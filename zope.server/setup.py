@@ -49,8 +49,11 @@ setup(
     package_data={'': ['py.typed']},
     include_package_data=True,
     install_requires=['httptools >= 0.6'],
+    entry_points={
+        'paste.server_runner': ['main = zope.server.runner:run'],
+    },
     extras_require={
-        'test': ['h11', 'hypothesis', 'pytest', 'pytest-timeout',
-                 'waitress'],
+        'test': ['PasteDeploy', 'h11', 'hypothesis', 'pytest',
+                 'pytest-timeout', 'waitress'],
     },
 )

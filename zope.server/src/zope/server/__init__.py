@@ -1,8 +1,9 @@
-"""A WSGI server in threads: it serves, drains and keeps its limits.
+"""A WSGI server in threads that stops without losing a request.
 
-`Server` binds, serves and stops; `Settings` holds every limit; `Statistics`
-is what a server is doing; `AccessLog` writes a line for each request;
-`ServerError` is why a server cannot listen.
+`Server` binds, serves and stops; `Settings` holds the limits; `Statistics`
+counts what a server does; `AccessLog` writes a line for each request.
+`ServerError` says why a server cannot listen, `SettingsError` which settings
+are wrong.
 """
 from __future__ import annotations
 
@@ -12,15 +13,18 @@ from typing import Any
 
 from zope.server.errors import ServerError
 from zope.server.settings import Settings
+from zope.server.settings import SettingsError
 
 if TYPE_CHECKING:
     from zope.server.accesslog import AccessLog
     from zope.server.engine import Statistics
     from zope.server.server import Server
 
-__all__ = ['AccessLog', 'Server', 'ServerError', 'Settings', 'Statistics']
+__all__ = ['AccessLog', 'Server', 'ServerError', 'Settings', 'SettingsError',
+           'Statistics']
 
-# What a program that only reads the settings does not need.
+# Modules that are imported at first use: name -> module.  zc.zkzopeserver
+# reads the settings inside of buildout, where nothing is served.
 _LATER = {
     'AccessLog': 'zope.server.accesslog',
     'Server': 'zope.server.server',
@@ -28,7 +32,10 @@ _LATER = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _LATER:
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    return getattr(import_module(_LATER[name]), name)
+if not TYPE_CHECKING:
+    # A type checker knows the names from the imports above alone.
+    def __getattr__(name: str) -> Any:
+        if name not in _LATER:
+            raise AttributeError(
+                f'module {__name__!r} has no attribute {name!r}')
+        return getattr(import_module(_LATER[name]), name)

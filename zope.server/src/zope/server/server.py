@@ -15,6 +15,7 @@ from zope.server.connection import Connection
 from zope.server.engine import Engine
 from zope.server.engine import Statistics
 from zope.server.errors import ServerError
+from zope.server.settings import LISTENING
 from zope.server.settings import Settings
 from zope.server.shared import SharedState
 from zope.server.tracelog import TraceLog
@@ -25,28 +26,28 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
     """Return a non-blocking TCP socket that listens.
 
     An empty `host` is all IPv4 addresses; ``::`` is all addresses of both
-    families.  `port` 0: the operating system picks.  `ServerError` says where
-    it cannot listen, and why.
+    families (ipv6(7), IPV6_V6ONLY).  `port` 0: the operating system picks.
+    Raise ServerError, which says where it cannot listen and why.
     """
     where = format_address((host, port))
     try:
         family = socket.getaddrinfo(
             host or '0.0.0.0', 0, type=socket.SOCK_STREAM,
             flags=socket.AI_PASSIVE)[0][0]
-        found = socket.socket(family, socket.SOCK_STREAM)
+        sock = socket.socket(family, socket.SOCK_STREAM)
         try:
-            found.setblocking(False)
-            # A server can come back to its port at once, behind connections
-            # that are in TIME_WAIT.
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.setblocking(False)
+            # Connections in TIME_WAIT do not keep a server from its port
+            # (socket(7)).
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
-                found.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            # Accepted connections inherit it.
-            found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            found.bind((host, port))
-            found.listen(backlog)
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            # Accepted connections inherit it (tcp(7)).
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.bind((host, port))
+            sock.listen(backlog)
         except BaseException:
-            found.close()
+            sock.close()
             raise
     except socket.gaierror as error:
         reason = error.strerror
@@ -55,12 +56,12 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
         if isinstance(error, OSError) and error.errno:
             reason = os.strerror(error.errno)
     else:
-        return found
+        return sock
     raise ServerError(f'cannot listen on {where}: {reason}')
 
 
 def open_access_log(path: str | None) -> AccessLog | None:
-    """Return the access log; `ServerError` says why it cannot be written."""
+    """Return the access log; raise ServerError if it cannot be written."""
     if path is None:
         return None
     try:
@@ -73,21 +74,21 @@ def open_access_log(path: str | None) -> AccessLog | None:
 class Server:
     """A WSGI server that is bound and listening when constructed.
 
-    `address` is the host as given and the true port.  Keyword arguments
-    beyond `access_log` are those of `zope.server.settings.Settings`.
-    `ServerError` when the address cannot be listened on or the access log
-    cannot be written.
+    `address` is a tuple: the host as given, and the true port.  The keyword
+    arguments beyond `access_log` are the fields of `zope.server.Settings`.
+    Raise ServerError when the address cannot be listened on or the access log
+    cannot be written, and SettingsError when a setting is not allowed.
 
-    `connection_class` can be replaced in subclasses.
+    A subclass may have another `connection_class`.
     """
 
     connection_class = Connection
 
     def __init__(self, application: Callable, *, host: str = '',
-                 port: int = 0, backlog: int = 1024,
+                 port: int = 0, backlog: int = LISTENING['backlog'].default,
                  zservertracelog: bool = False,
                  access_log: str | None = None, **settings: Any) -> None:
-        chosen = Settings(**settings)
+        limits = Settings(**settings)
         self._access_log = open_access_log(access_log)
         try:
             self._socket = listen(host, port, backlog)
@@ -98,7 +99,7 @@ class Server:
         true_port = self._socket.getsockname()[1]
         self.address: tuple[str, int] = (host, true_port)
         shared = SharedState(
-            application, (host or socket.gethostname(), true_port), chosen,
+            application, (host or socket.gethostname(), true_port), limits,
             TraceLog() if zservertracelog else None, self._access_log)
         self.engine = Engine(
             shared, self._socket, self.connection_class,
@@ -116,11 +117,11 @@ class Server:
 
     def drain(self, timeout: float,
               should_abort: Callable[[], bool] = lambda: False) -> int:
-        """Stop accepting and finish; return how many requests had to be cut.
+        """Stop accepting, finish requests; return how many were cut off.
 
         Every connection that waits in the listen queue is still served.  The
-        drain ends after `timeout` seconds, or once `should_abort` returns
-        true.
+        drain ends when the last connection is closed, after `timeout`
+        seconds, or once `should_abort` returns true.
         """
         return self.engine.drain(timeout, self._socket.close, should_abort)
 
@@ -136,6 +137,6 @@ class Server:
         return self.engine.statistics()
 
     def reopen_logs(self) -> None:
-        """Open the log files anew, after a rotation has moved them."""
+        """Open the access log anew, after a rotation has moved its file."""
         if self._access_log is not None:
             self._access_log.reopen()

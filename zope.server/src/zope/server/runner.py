@@ -1,0 +1,136 @@
+"""The ``paste.server_runner`` `main`: ``use = egg:zope.server`` in an ini.
+
+`run` serves an application until SIGTERM or SIGINT asks for a stop.  The
+launcher imports PasteDeploy; this module does not need it.
+"""
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import logging
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+
+from zope.server.server import Server
+from zope.server.settings import SettingsError
+from zope.server.settings import parse_texts
+from zope.server.settings import rows
+from zope.server.values import format_address
+
+logger = logging.getLogger('zope.server')
+
+STOP_SIGNALS = signal.SIGTERM, signal.SIGINT
+# timeout(1) signals its child and then the child's group: stop signals within
+# this time are one request.
+SAME_REQUEST_S = 0.5
+# A signal that arrives just before the main thread begins to wait does not
+# wake it; its handler runs at the next look.
+LOOK_S = 1.0
+
+# An ini without these options means what it meant to zope.server 5.
+DEFAULTS = {'host': '127.0.0.1', 'port': 8080, 'threads': 4}
+OPTIONS = {row.name: dataclasses.replace(
+    row, default=DEFAULTS.get(row.name, row.default)) for row in rows()}
+
+
+class StopRequest:
+    """A request to stop, made by signal handlers or by another thread.
+
+    `is_repeated` turns true once a stop is asked for again, later than
+    SAME_REQUEST_S after the first time.
+    """
+
+    def __init__(self) -> None:
+        self.is_repeated = False
+        self._first_at: float | None = None
+        # SimpleQueue.put is reentrant, so a signal handler may call it.
+        self._queue: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def make(self) -> None:
+        """Ask for the stop; safe in signal handlers."""
+        now = time.monotonic()
+        if self._first_at is None:
+            self._first_at = now
+            self._queue.put(None)
+        elif now - self._first_at >= SAME_REQUEST_S:
+            self.is_repeated = True
+
+    def wait(self) -> None:
+        """Return once the stop has been asked for."""
+        while self._first_at is None:
+            with contextlib.suppress(queue.Empty):
+                self._queue.get(timeout=LOOK_S)
+
+
+def run(application: Callable, global_conf: Mapping[str, str] | None = None,
+        **local_conf: str) -> None:
+    """Serve `application` until SIGTERM or SIGINT, and drain.
+
+    `local_conf` has the options of an ini, by name.  Raise SettingsError with
+    all that is wrong in them before a socket exists, and ServerError when the
+    server cannot listen.  After a second signal, which ends the requests in
+    flight, raise SystemExit with status 1.
+    """
+    values, problems = parse_texts(OPTIONS, local_conf)
+    if problems:
+        raise SettingsError(problems, section_name(global_conf))
+    values = {name: values.get(name, option.default)
+              for name, option in OPTIONS.items()}
+    timeout_s = values.pop('graceful_timeout')
+    server, request = Server(application, **values), StopRequest()
+
+    def start() -> None:
+        server.start()
+        logger.info('serving on %s', format_address(server.address))
+
+    serve(server, start, timeout_s, request)
+    if request.is_repeated:
+        raise SystemExit(1)
+
+
+def section_name(global_conf: Mapping[str, str] | None) -> str:
+    """Return where the options come from, for messages; '' if not known."""
+    path = (global_conf or {}).get('__file__')
+    return f'server section of {os.path.basename(path)}' if path else ''
+
+
+def serve(server: Server, start: Callable[[], None],
+          graceful_timeout_s: float, request: StopRequest) -> None:
+    """Call `start`, wait for the request to stop, drain `server`, close it.
+
+    SIGTERM and SIGINT make the request, if this is the main thread.  The
+    drain ends after `graceful_timeout_s`, or at once if the request is
+    repeated.
+    """
+    with calling(request.make):
+        try:
+            start()
+            request.wait()
+            server.drain(graceful_timeout_s, lambda: request.is_repeated)
+        finally:
+            server.close()
+
+
+@contextlib.contextmanager
+def calling(function: Callable[[], None]) -> Iterator[None]:
+    """Have `function` called at each stop signal; restore old handlers.
+
+    Only the main thread can install handlers: in another one, do nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    old = {number: signal.signal(number, lambda *_: function())
+           for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in old.items():
+            # None: the handler was not installed by Python.
+            signal.signal(number, handler or signal.SIG_DFL)
