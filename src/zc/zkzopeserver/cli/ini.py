@@ -31,7 +31,6 @@ class Ini:
     def __init__(self, path: str, overrides: Mapping[str, str]) -> None:
         self.path = os.path.abspath(path)
         self._uri = 'config:' + self.path
-        self._overrides = dict(overrides)
         try:
             options = self._plain()
             self.is_ours = options is not None
@@ -43,7 +42,7 @@ class Ini:
             text = getattr(reason, 'strerror', None) or str(reason)
             raise ConfigurationError(
                 f'{path}: ' + ' '.join(text.split())) from None
-        self.options: dict[str, str] = {**options, **self._overrides}
+        self.options: dict[str, str] = {**options, **overrides}
 
     @functools.cached_property
     def _context(self) -> Any:
@@ -73,7 +72,7 @@ class Ini:
 
     def server(self) -> Any:
         """What serves an application when it is called with one."""
-        self._context.local_conf.update(self._overrides)
+        self._context.local_conf = dict(self.options)
         return self._context.create()
 
     def application(self) -> Any:

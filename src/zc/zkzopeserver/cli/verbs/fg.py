@@ -52,6 +52,9 @@ def serve(ini: Ini) -> None:
     application = None
     if 'loggers' not in ini.options:
         logconfig.configure_default()
+    # The runner parses the options again, as any paste launcher hands it
+    # strings.  They are parsed before the application is loaded, so that
+    # wrong ones are told at once, and a parent of workers loads none.
     if not ini.is_ours or not protocol.is_parent(
             option_table.parse(ini.options, ini.where).workers):
         application = ini.application()
