@@ -56,7 +56,7 @@ def test_all_interfaces_are_asked_on_loopback():
 
 def test_never_ready(monkeypatch):
     # No second attempt: one in the last moment is cut on a slow machine.
-    monkeypatch.setattr(readiness, 'INTERVAL', 10)
+    monkeypatch.setattr(readiness, 'INTERVAL_S', 10)
     with serving(['503 Not Yet']) as (address, asked):
         with pytest.raises(ReadyError) as caught:
             wait_until_ready(address, '/up', 0.3, threading.Event())

@@ -1,10 +1,10 @@
 """Run a WSGI application with zope.server, registered in ZooKeeper.
 
-`run` is the ``paste.server_runner`` behind ``use = egg:zc.zkzopeserver``;
+`run` is the ``paste.server_runner`` behind ``use = egg:zc.zkzopeserver``.
 `event_for_testing` and `stop_for_testing` let a test wait for it and stop it.
 
-They are imported on first use: the recipe imports this package inside
-buildout, where there is no server.
+All three are imported on first use: the recipe imports this package inside
+buildout, which has no server.
 """
 from __future__ import annotations
 

@@ -1,12 +1,13 @@
 """``bin/demo``: the whole system on this machine, to look at.
 
-An embedded ZooKeeper, a tree, the web servers whose scripts buildout made,
-and a client that finds them by looking in ZooKeeper.
+An embedded ZooKeeper, a tree, the web servers whose scripts buildout has
+made, and a client that finds the servers by looking in ZooKeeper.
 """
 from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import IO
 
 import zc.zk
 import zc.zk.embedded
@@ -40,18 +42,47 @@ class Failed(Exception):
     """Something was not as it should be; the text says what."""
 
 
+class ServerProcess:
+    """The process of a start script, and what it has written."""
+
+    def __init__(self, name: str, popen: subprocess.Popen[bytes],
+                 output: IO[bytes]) -> None:
+        self.name = name
+        self.popen = popen
+        self._output = output
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether the process has ended as it should, with status 0."""
+        return self.popen.returncode == 0
+
+    def describe_end(self) -> str:
+        """Return how the process has ended, with its last lines."""
+        return (f'{self.name} ended with status {self.popen.returncode}'
+                f'{self.tail()}')
+
+    def tail(self) -> str:
+        """Return the last lines that the process has written, indented."""
+        self._output.seek(0)
+        lines = self._output.read().decode(errors='replace').splitlines()
+        return ''.join(f'\n    {line}' for line in lines[-12:])
+
+
 def main(scripts: Mapping[str, str],
          argv: Sequence[str] | None = None) -> int:
-    """Run the demo; `scripts` maps a service's name to its start script."""
+    """Run the demo; return the exit status.
+
+    `scripts` maps the name of a service to the path of its start script.
+    """
     arguments = parser().parse_args(argv)
     stays = sys.stdout.isatty() and not arguments.once
     try:
-        # The servers, in sessions of their own, would outlive the demo when
-        # it is terminated or when its terminal is closed.
+        # The servers, in sessions of their own, would outlive a demo that is
+        # terminated, or whose terminal is closed.
         with signals.calling((signal.SIGTERM, signal.SIGHUP), interrupt):
             run(scripts, stays)
-    except Failed as reason:
-        print(f'demo: {reason}', file=sys.stderr)
+    except Failed as error:
+        print(f'demo: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print('\ndemo: stopped', file=sys.stderr)
@@ -59,12 +90,12 @@ def main(scripts: Mapping[str, str],
 
 
 def interrupt() -> None:
-    """As a Ctrl-C does."""
+    """Raise KeyboardInterrupt, as a Ctrl-C does."""
     raise KeyboardInterrupt
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     made = argparse.ArgumentParser(
         prog='demo', description='Run an embedded ZooKeeper and the web'
         ' servers of this buildout, and find them by looking in ZooKeeper.')
@@ -75,7 +106,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(scripts: Mapping[str, str], stays: bool) -> None:
-    """Start everything, show it, stop it; Failed when something is wrong."""
+    """Start everything, show it, and stop it; raise Failed for a fault.
+
+    With `stays`, wait for a Ctrl-C before the stop.
+    """
     with zc.zk.embedded.Server() as server:
         say(f'ZooKeeper (embedded, for development) is at'
             f' {server.connection_string}')
@@ -92,7 +126,7 @@ def run(scripts: Mapping[str, str], stays: bool) -> None:
 
 @contextlib.contextmanager
 def closing_client(connection_string: str) -> Iterator[zc.zk.ZooKeeper]:
-    """A ZooKeeper client, closed at the end."""
+    """Connect a ZooKeeper client, and close it at the end."""
     zk = zc.zk.ZooKeeper(connection_string)
     try:
         yield zk
@@ -102,94 +136,83 @@ def closing_client(connection_string: str) -> Iterator[zc.zk.ZooKeeper]:
 
 @contextlib.contextmanager
 def servers(scripts: Mapping[str, str], connection_string: str
-            ) -> Iterator[dict[str, subprocess.Popen[bytes]]]:
-    """The start scripts' processes; stopped at the end, as an operator does.
-    """
+            ) -> Iterator[list[ServerProcess]]:
+    """Run the start scripts; stop them at the end, as an operator does."""
     with contextlib.ExitStack() as stack:
-        yield {name: stack.enter_context(
-                   started(name, script, connection_string))
-               for name, script in scripts.items()}
+        yield [stack.enter_context(started(name, script, connection_string))
+               for name, script in scripts.items()]
 
 
 @contextlib.contextmanager
 def started(name: str, script: str, connection_string: str
-            ) -> Iterator[subprocess.Popen[bytes]]:
-    """One start script's process, its output kept for when it fails."""
+            ) -> Iterator[ServerProcess]:
+    """Run one start script; keep its output for when it fails."""
     with tempfile.TemporaryFile() as output:
         try:
-            process = subprocess.Popen(
+            popen = subprocess.Popen(
                 [script, '-o', f'zookeeper={connection_string}'],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                # A Ctrl-C is for the demo, which then stops its servers in
-                # order.
+                # A Ctrl-C reaches the demo only, which then stops its servers
+                # in order.
                 start_new_session=True)
-        except OSError as reason:
-            raise Failed(f'cannot run {script}: {reason.strerror}') from None
-        process.output = output
+        except OSError as error:
+            raise Failed(f'cannot run {script}: {error.strerror}') from None
+        process = ServerProcess(name, popen, output)
         try:
             yield process
-            if process.returncode is not None:
-                # It ended while somebody looked on, who has been told.
+            if popen.returncode is not None:
+                # It ended while the demo stayed, which has told that.
                 return
-            process.terminate()
-            if process.wait(START_TIMEOUT_S):
-                raise Failed(ending(name, process))
+            popen.terminate()
+            if popen.wait(START_TIMEOUT_S):
+                raise Failed(process.describe_end())
         finally:
-            process.kill()
-            process.wait()
+            popen.kill()
+            popen.wait()
 
 
-def ending(name: str, process: subprocess.Popen[bytes]) -> str:
-    """How a process has ended."""
-    return f'{name} ended with status {process.returncode}{tail(process)}'
-
-
-def tail(process: subprocess.Popen[bytes]) -> str:
-    """The last lines that a process wrote."""
-    process.output.seek(0)
-    lines = process.output.read().decode(errors='replace').splitlines()
-    return ''.join(f'\n    {line}' for line in lines[-12:])
-
-
-def show(zk: zc.zk.ZooKeeper,
-         processes: Mapping[str, subprocess.Popen[bytes]]) -> None:
+def show(zk: zc.zk.ZooKeeper, processes: Sequence[ServerProcess]) -> None:
     """Fetch a page from each server, by its address found in ZooKeeper."""
-    for name, process in processes.items():
-        path = f'/demo/{name}/providers'
-        wait_for(lambda path=path: list(zk.get_children(path)),
-                 f'{name} did not register at {path}', process, name)
+    for process in processes:
+        path = f'/demo/{process.name}/providers'
+        wait_for(functools.partial(zk.get_children, path), process,
+                 f'{process.name} did not register at {path}')
         address = zk.get_children(path)[0]
-        say(f'{name} is at {address}; it says: {fetch(address)}')
+        say(f'{process.name} is at {address}; it says: {fetch(address)}')
     say('the tree, with the live nodes:')
     print()
     zk.print_tree('/demo')
     print(flush=True)
 
 
-def wait_for(condition: Callable[[], object], otherwise: str,
-             process: subprocess.Popen[bytes], name: str) -> None:
-    """Until `condition` is true; Failed when the process ends or in time."""
+def wait_for(condition: Callable[[], object], process: ServerProcess,
+             otherwise: str) -> None:
+    """Wait until `condition` returns something true.
+
+    Raise Failed when the process ends, and with the text `otherwise` after
+    START_TIMEOUT_S seconds.
+    """
     deadline = time.monotonic() + START_TIMEOUT_S
     while not condition():
-        if process.poll() is not None:
-            raise Failed(ending(name, process))
+        if process.popen.poll() is not None:
+            raise Failed(process.describe_end())
         if time.monotonic() > deadline:
-            raise Failed(otherwise + tail(process))
+            raise Failed(otherwise + process.tail())
         time.sleep(0.02)
 
 
 def fetch(address: str) -> str:
-    """The text of the first page at HOST:PORT."""
+    """Return the text of the page at ``http://HOST:PORT/``."""
     url = f'http://{address}/'
     try:
         with urllib.request.urlopen(url, timeout=10) as page:
             return page.read().decode().strip()
-    except OSError as reason:
-        raise Failed(f'{url}: {reason}') from None
+    except OSError as error:
+        raise Failed(f'{url}: {error}') from None
 
 
 def look_further(connection_string: str) -> None:
-    """What to try while it runs."""
+    """Print what to try while the demo runs."""
     say('look further, in another terminal:')
     print(f'''
     bin/zookeeper_export {connection_string} --ephemeral
@@ -201,31 +224,30 @@ def look_further(connection_string: str) -> None:
 Ctrl-C stops everything.''', flush=True)
 
 
-def wait_for_interrupt(
-        processes: Mapping[str, subprocess.Popen[bytes]]) -> None:
-    """Until Ctrl-C; tells of a server that ends, such as one killed to see.
-    """
+def wait_for_interrupt(processes: Sequence[ServerProcess]) -> None:
+    """Wait for a Ctrl-C, and tell of each server that ends meanwhile."""
     with contextlib.suppress(KeyboardInterrupt):
         while True:
-            for name, process in processes.items():
-                if process.returncode is None and process.poll() is not None:
-                    say(ending(name, process))
+            for process in processes:
+                popen = process.popen
+                if popen.returncode is None and popen.poll() is not None:
+                    say(process.describe_end())
             time.sleep(0.5)
 
 
 def check_gone(zk: zc.zk.ZooKeeper,
-               processes: Mapping[str, subprocess.Popen[bytes]]) -> None:
-    """Failed when a server that was stopped is still registered.
+               processes: Sequence[ServerProcess]) -> None:
+    """Raise Failed when a server that was stopped is still registered.
 
-    The node of one that was killed goes with its session, later.
+    The node of a server that was killed goes with its session, later.
     """
-    for name, process in processes.items():
-        left = zk.get_children(f'/demo/{name}/providers')
-        if left and process.returncode == 0:
-            raise Failed(f'{name} has stopped and is still registered: '
-                         + ', '.join(left))
+    for process in processes:
+        left = zk.get_children(f'/demo/{process.name}/providers')
+        if left and process.has_stopped:
+            raise Failed(f'{process.name} has stopped and is still registered:'
+                         ' ' + ', '.join(left))
 
 
 def say(text: str) -> None:
-    """A line to whoever watches."""
+    """Print a line for the user."""
     print(f'demo: {text}', flush=True)

@@ -1,29 +1,32 @@
 """Why a server does not start: errors with an exit status.
 
-The start script prints the text of any exception that has an `exit_status`
-and exits with it; any other exception is a defect and keeps its traceback.
+The start script prints the text of an exception that has an `exit_status`,
+and exits with that.  Any other exception is a defect and keeps its traceback.
 """
 from __future__ import annotations
 
 
 class StartError(Exception):
-    """The server cannot be started; the text is one line for its user."""
+    """The server cannot be started (exit status 1).
+
+    The text of each of these errors is one line for an operator.
+    """
 
     exit_status = 1
 
 
 class StoppedAtOnce(StartError):
-    """A second request to stop ended what was in flight (exit status 1)."""
+    """A repeated stop signal cut requests in flight off (exit status 1)."""
 
 
 class ServerError(StartError):
-    """The address cannot be listened on (exit status 2)."""
+    """The server, or its monitor, cannot listen (exit status 2)."""
 
     exit_status = 2
 
 
 class ConfigurationError(StartError):
-    """A file or a value that an option names is not usable (status 2)."""
+    """What an option names is not usable (exit status 2)."""
 
     exit_status = 2
 

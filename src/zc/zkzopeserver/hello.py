@@ -1,5 +1,4 @@
-"""A WSGI application to see a server by: the demo's, the tests', the bench's.
-"""
+"""A WSGI application that greets, for the demo, tests and benchmarks."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -10,7 +9,10 @@ from typing import Any
 
 def make_hello(global_conf: Mapping[str, str] | None = None,
                greeting: str = 'Hello, world.') -> Callable[..., Any]:
-    """A ``paste.app_factory``: answers every request with the greeting."""
+    """Return an application that answers every request with the greeting.
+
+    A ``paste.app_factory``; `greeting` is the option of the app section.
+    """
     body = (greeting + '\n').encode()
     headers = [('Content-Type', 'text/plain; charset=utf-8'),
                ('Content-Length', str(len(body)))]

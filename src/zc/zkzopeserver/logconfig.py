@@ -1,6 +1,6 @@
-"""The `loggers` option: logging of the process, by level or by ZConfig text.
+"""The option `loggers`: logging of the process, by level or ZConfig text.
 
-Only this module imports ZConfig, and only when there is ZConfig text.
+ZConfig, an optional library, is imported only where there is such text.
 """
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from zc.zkzopeserver.options.values import LEVELS
 
 __all__ = ['LEVELS', 'configure', 'configure_default', 'level', 'reopen']
 
-# With several workers, one has to know whose line it is.
+# The process id tells the lines of several workers apart.
 FORMAT = '%(asctime)s %(process)d %(levelname)s %(name)s %(message)s'
 
-# kazoo tells at INFO of each step of each connection.
+# Its INFO records tell each step of each connection.
 QUIET = 'kazoo'
 
 
 def configure(loggers: str | None) -> None:
-    """Set logging up as the option says; nothing when there is none.
+    """Set logging up as the option says; do nothing for None.
 
-    A level (its name or number) logs to stderr from that level on.  Other
-    text is ZConfig's; ``$(message)s`` and ``$$(message)s`` in it stand for
-    ``%(message)s``, which PasteDeploy would interpolate.  Raises
-    ConfigurationError when ZConfig refuses the text.
+    With a level (its name or number), log to stderr from that level on.
+    Other text is ZConfig's; ``$(message)s`` and ``$$(message)s`` in it stand
+    for ``%(message)s``, which PasteDeploy would interpolate.  Raise
+    ConfigurationError when ZConfig refuses the text, or is not installed.
     """
     if loggers is None:
         return
@@ -43,7 +43,7 @@ def configure_default() -> None:
 
 
 def level(name: str) -> int:
-    """A level's number, from its name or its digits."""
+    """Return the number of a level, from its name or its digits."""
     return int(name) if name.isdigit() else getattr(logging, name)
 
 
@@ -56,13 +56,13 @@ def _configure_zconfig(text: str) -> None:
             ' add zc.zkzopeserver[loggers] to the eggs') from None
     try:
         ZConfig.configureLoggers(text)
-    except (ZConfig.ConfigurationError, ValueError, OSError) as reason:
+    except (ZConfig.ConfigurationError, ValueError, OSError) as error:
         raise ConfigurationError(
-            "option 'loggers': " + ' '.join(str(reason).split())) from None
+            "option 'loggers': " + ' '.join(str(error).split())) from None
 
 
 def reopen() -> None:
-    """Open log files anew, after they were renamed by a log rotation."""
+    """Open the log files anew, after a log rotation has renamed them."""
     for handler in _handlers():
         if hasattr(handler, 'reopen'):
             handler.reopen()

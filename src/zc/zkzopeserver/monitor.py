@@ -165,20 +165,17 @@ class Commands:
         connection.write(f'{self._service.status()["state"]}\n')
 
     def register(self, connection: Any) -> None:
-        """Put the server back into ZooKeeper after a "deregister"
-        """
+        """Put the server back into ZooKeeper after "deregister" took it out"""
         self._service.restore()
         connection.write(f'{self._service.status()["state"]}\n')
 
     def drain(self, connection: Any) -> None:
-        """Stop the server as SIGTERM does: nothing in flight is lost
-        """
+        """Stop the server as SIGTERM does: nothing in flight is lost"""
         connection.write('stopping\n')
         self._service.request_stop()
 
     def threads(self, connection: Any) -> None:
-        """Show the stack of every thread
-        """
+        """Show the stack of every thread"""
         names = {thread.ident: thread.name for thread in threading.enumerate()}
         connection.write(f'pid {os.getpid()},'
                          f' {time.strftime("%Y-%m-%d %H:%M:%S")}\n')

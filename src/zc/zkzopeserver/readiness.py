@@ -1,4 +1,4 @@
-"""Is the application ready?  Asked through the server's own socket."""
+"""The option `ready`: ask the application through the server's socket."""
 from __future__ import annotations
 
 import http.client
@@ -11,32 +11,32 @@ from zc.zkzopeserver.errors import ReadyError
 logger = logging.getLogger('zc.zkzopeserver.readiness')
 
 # Seconds between two attempts.
-INTERVAL = 0.1
+INTERVAL_S = 0.1
 
 
 def wait_until_ready(address: tuple[str, int], path: str, timeout_s: float,
                      stopping: threading.Event) -> bool:
     """Ask for `path` until it answers 2xx or 3xx.
 
-    True then; False when `stopping` was set first.  ReadyError with the last
-    answer when `timeout_s` seconds have passed.
+    Return True then, False when `stopping` was set first.  Raise ReadyError
+    with the last answer when `timeout_s` seconds have passed.
     """
     deadline = time.monotonic() + timeout_s
     while not stopping.is_set():
         left = deadline - time.monotonic()
-        answer = ask(address, path, max(left, INTERVAL))
+        answer = ask(address, path, max(left, INTERVAL_S))
         if isinstance(answer, int) and 200 <= answer < 400:
             logger.info('ready: %s answers %s', path, answer)
             return True
-        if time.monotonic() + INTERVAL > deadline:
+        if time.monotonic() + INTERVAL_S > deadline:
             raise ReadyError(f"option 'ready': {path} did not answer 2xx or"
                              f' 3xx within {timeout_s:g} s; last: {answer}')
-        stopping.wait(INTERVAL)
+        stopping.wait(INTERVAL_S)
     return False
 
 
 def ask(address: tuple[str, int], path: str, timeout_s: float) -> int | str:
-    """The status that a GET of `path` gets, or why there is none."""
+    """Return the status that a GET of `path` gets, or the error's text."""
     host, port = address
     if host in ('', '0.0.0.0', '::'):
         # All interfaces: the loopback one is among them.
@@ -45,7 +45,7 @@ def ask(address: tuple[str, int], path: str, timeout_s: float) -> int | str:
     try:
         connection.request('GET', path, headers={'Connection': 'close'})
         return connection.getresponse().status
-    except (OSError, http.client.HTTPException) as reason:
-        return str(reason) or type(reason).__name__
+    except (OSError, http.client.HTTPException) as error:
+        return str(error) or type(error).__name__
     finally:
         connection.close()

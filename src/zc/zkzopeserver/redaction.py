@@ -1,8 +1,9 @@
-"""What is nobody's business in options, and texts without it.
+"""Redact secrets in option values.
 
-For the recipe, which keeps it out of files that everybody can read, and for
-the verbs, which show it to nobody; standard library only.  Where it is not
-clear, more is hidden, not less.
+By option name, in URLs, DSNs, JSON, YAML and ZConfig text.  The recipe keeps
+secrets out of files that every user can read, the verbs out of what they
+print.  Standard library only, as the recipe runs inside buildout.  In doubt,
+hide more.
 """
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ _is_secret_name = re.compile(
     r'|(private|api|access|session|signing|encryption)[-_.]?key',
     re.IGNORECASE).search
 
-# Each of these patterns takes time in proportion to its text, also where
-# that was made to make it slow: what repeats can be read in one way only.
+# Each of these patterns takes time in proportion to the length of its text,
+# also for hostile text: what repeats can match in one way only.
 _word = re.compile(r'\S+')
 _user = re.compile(r'://[^/\s:@]*:')
 _name = re.compile(r'''
@@ -40,7 +41,7 @@ _entry = re.compile(
     r'(?:(?:set|export|%?%define|-)\s+)?)'
     r'''(["']?[\w./-]+["']?)(\s*\+?(?:=>|[=:]+)\s*|\s+(?=\S))(.*)''').fullmatch
 
-# They look it, and are names of files.
+# Options whose names look like secrets, and whose values are file names.
 PATHS = 'zookeeper_auth_file', 'zookeeper_key'
 
 
@@ -55,10 +56,11 @@ def has_secret(values: Mapping[str, str]) -> bool:
 
 
 def redact(name: str, value: str, mask: str = MASK) -> str:
-    """The value of an option, without what looks like a secret.
+    """Return the value of an option, with `mask` in place of secrets.
 
-    By the option's name, or in the value: a URL, a DSN or a dict with a
-    password, or lines with names of their own, as of ZConfig.
+    The whole value is a secret by the option's name.  Parts of it are secrets
+    in a URL, a DSN or a dict with a password, and in lines with names of
+    their own, such as ZConfig's.
     """
     if name in PATHS or not value:
         return value
@@ -66,14 +68,14 @@ def redact(name: str, value: str, mask: str = MASK) -> str:
         return mask
     if '\n' in value:
         return redact_text(value, mask)
-    return _without_pairs(_without_users(value, mask), mask)
+    return _redact_pairs(_redact_urls(value, mask), mask)
 
 
 def redact_text(text: str, mask: str = MASK) -> str:
-    """Lines of ``NAME = VALUE``, without what looks like a secret.
+    """Return lines of ``NAME = VALUE``, with `mask` in place of secrets.
 
-    Lines that are indented belong to the value of the line before, also
-    behind a comment.
+    Indented lines belong to the value of the line before, also after a
+    comment.
     """
     lines: list[str] = []
     hidden: int | None = None
@@ -99,7 +101,7 @@ def _is_hidden(name: str) -> bool:
 
 def _redact_line(line: str, mask: str) -> str:
     match = _entry(line)
-    # Behind a comment sign, words are prose unless they are an assignment.
+    # After a comment sign, words are prose unless they are an assignment.
     if not match or not match[3].strip() and match[1].strip(' \t').endswith(
             _COMMENTS):
         return redact('', line, mask)
@@ -107,8 +109,8 @@ def _redact_line(line: str, mask: str) -> str:
     return start + redact(match[2].strip('"\''), match[4], mask)
 
 
-def _without_users(text: str, mask: str) -> str:
-    """Without the passwords of URLs, that may have an ``@`` themselves."""
+def _redact_urls(text: str, mask: str) -> str:
+    """Redact the passwords in URLs, which may contain an ``@``."""
     def without(match: re.Match[str]) -> str:
         word = match[0]
         end = word.rfind('@')
@@ -120,9 +122,10 @@ def _without_users(text: str, mask: str) -> str:
     return _word.sub(without, text)
 
 
-def _without_pairs(text: str, mask: str) -> str:
-    """Without the values of names of secrets."""
-    found, at, start = [], 0, 0
+def _redact_pairs(text: str, mask: str) -> str:
+    """Redact the values of names that look like secrets."""
+    found: list[str] = []
+    at = start = 0
     while match := _name.search(text, start):
         start = match.end()
         item = match[4] or match[5]

@@ -94,8 +94,7 @@ class ServiceRegistration:
         return False
 
     def _connect(self, stopping: threading.Event) -> zc.zk.ZooKeeper | None:
-        """Return a connected client; None when `stopping` was set meanwhile.
-        """
+        """Return a connected client; None when `stopping` was set."""
         options = self._options
         wait = options.wait != 'fail' and (lambda: not stopping.is_set())
         try:

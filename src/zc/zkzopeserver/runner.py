@@ -14,7 +14,7 @@ from zc.zkzopeserver.workers import protocol
 if TYPE_CHECKING:
     from zc.zkzopeserver.service import Service
 
-# For tests: set while a server of this process is registered.
+#: For tests: set while a server of this process is registered.
 event_for_testing = threading.Event()
 
 
@@ -23,16 +23,17 @@ def run(application: Any, global_conf: Mapping[str, str] | None = None,
     """Serve `application`, registered, until SIGTERM, SIGINT or a stop.
 
     `local_conf` are the options of the table in `zc.zkzopeserver.options`,
-    as strings.  Raises OptionsError with all that is wrong in them, before a
-    socket exists, and a StartError (see `zc.zkzopeserver.errors`) when the
-    address, the monitor's address or ZooKeeper cannot be had.
+    as strings.  Raise OptionsError with all problems in them, before a socket
+    exists.  Raise StartError (see `zc.zkzopeserver.errors`) when the server
+    or the monitor cannot listen, or when ZooKeeper refuses the node.
 
-    With more than one of `workers` the process becomes their parent, and
-    `application` is not used; SystemExit when they end in failure.
+    With more than one of `workers` this process becomes their parent, and
+    `application` is not used.  Raise SystemExit with the parent's exit status
+    unless that is 0.
     """
     options = option_table.parse(local_conf, where(global_conf))
     if protocol.is_parent(options.workers):
-        # Imported by those who want it alone.
+        # Imported here: a server of one process does not need it.
         from zc.zkzopeserver import workers
         if status := workers.run_parent(options):
             raise SystemExit(status)
@@ -47,10 +48,8 @@ def run(application: Any, global_conf: Mapping[str, str] | None = None,
 
 def make_service(options: option_table.Options,
                  application: Any) -> Service:
-    """The service; a worker's, when a parent started this process.
-
-    Imported here: a parent needs neither server nor ZooKeeper.
-    """
+    """Return the service; a worker's, when a parent started this process."""
+    # Imported here: a parent needs neither server nor ZooKeeper.
     from zc.zkzopeserver.service import Service
     link = protocol.link()
     if link is None:
@@ -60,19 +59,19 @@ def make_service(options: option_table.Options,
 
 
 def where(global_conf: Mapping[str, str] | None) -> str:
-    """Where the options come from, for messages."""
+    """Return where the options come from, for messages; '' for unknown."""
     path = (global_conf or {}).get('__file__')
     return f'server section of {os.path.basename(path)}' if path else ''
 
 
 def stop_for_testing(thread: threading.Thread | None = None) -> None:
-    """Stop what `run` runs in this process, and wait until it has stopped.
+    """Stop the servers that `run` runs in this process, and wait for that.
 
-    With `thread`, only what was run in that thread is stopped, and the thread
-    is joined.  Another `run` may follow.
+    With `thread`, stop only the server that runs in that thread, and join the
+    thread.  Another `run` may follow.
     """
-    for service, its_thread in list(signals.running.items()):
-        if thread in (None, its_thread):
+    for service, running_in in list(signals.running.items()):
+        if thread in (None, running_in):
             service.request_stop()
             service.stopped.wait()
     if thread is not None:

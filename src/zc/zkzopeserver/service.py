@@ -237,15 +237,13 @@ class Service:
     # Stop.
 
     def request_stop(self) -> None:
-        """Ask for the stop; may be called again; safe in signal handlers.
-        """
+        """Ask for the stop, once or more; safe in signal handlers."""
         # No locks: a handler may interrupt this very thread while it holds
         # one, even in another handler.  A SimpleQueue is reentrant.
         self._messages.put(None)
 
     def force_exit(self) -> None:
-        """Ask for a stop that waits for nothing; safe in signal handlers.
-        """
+        """Ask for a stop that does not wait; safe in signal handlers."""
         self._is_forced = True
         self._forced.put(None)
         self.request_stop()
@@ -277,8 +275,7 @@ class Service:
         self._announcer.join(ANNOUNCER_S)
 
     def _linger(self) -> None:
-        """Go on serving clients that have not seen yet that the node is gone.
-        """
+        """Go on serving clients that do not know that the node is gone."""
         if self.parts.registration.may_be_known:
             with contextlib.suppress(queue.Empty):
                 self._forced.get(timeout=self.options.deregister_wait)

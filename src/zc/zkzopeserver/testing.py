@@ -1,12 +1,12 @@
-"""For tests of your own: your application served, and registered, for a while.
+"""For tests of your own: serve your application, registered, for a while.
 
 ::
 
     with zc.zkzopeserver.testing.serving(application) as server:
         urllib.request.urlopen(server.url + '/some/path')
 
-It is the real thing: `zc.zkzopeserver.run` in a thread, and an embedded
-ZooKeeper unless you name one.
+The server is the real one, `zc.zkzopeserver.run` in a thread, and ZooKeeper
+an embedded one, unless you name another.
 """
 from __future__ import annotations
 
@@ -26,14 +26,15 @@ START_TIMEOUT_S = 60
 
 
 class NotServing(Exception):
-    """The server did not come up; ``__cause__`` says why."""
+    """The server did not come up; ``__cause__`` is the exception, or None."""
 
 
 class Serving:
     """A server that is up and registered.
 
-    `zookeeper` is the connection string, `path` the providers node,
-    `address` what is registered there first, and `thread` what runs it.
+    `zookeeper` is the connection string, `path` the providers node, `address`
+    the first ``HOST:PORT`` that is registered there, and `thread` the thread
+    that runs the server.
     """
 
     def __init__(self, zookeeper: str, path: str, address: str,
@@ -45,7 +46,7 @@ class Serving:
 
     @property
     def url(self) -> str:
-        """``http://HOST:PORT``"""
+        """The server's URL, ``http://HOST:PORT``."""
         return f'http://{self.address}'
 
 
@@ -55,10 +56,10 @@ def serving(application: Any, zookeeper: str | None = None,
             **options: str) -> Iterator[Serving]:
     """Serve `application`, registered below `path`, while the block runs.
 
-    Without `zookeeper`, a connection string, an embedded server is started.
-    The path is made when it is not there.  `options` are those of the server
-    section, as strings; by default only the loopback interface is listened
-    on, and a stop does not linger.  Raises NotServing with the cause.
+    `zookeeper` is a connection string; without it, start an embedded server.
+    Create the path when it is not there.  `options` are the strings of the
+    server section; by default the server listens on the loopback interface
+    only, and ``deregister_wait`` is 0.  Raise NotServing with the cause.
     """
     with contextlib.ExitStack() as stack:
         if zookeeper is None:
@@ -78,18 +79,18 @@ def serving(application: Any, zookeeper: str | None = None,
 @contextlib.contextmanager
 def running(application: Any,
             options: dict[str, str]) -> Iterator[threading.Thread]:
-    """`run` in a thread, registered while the block runs."""
+    """Run `run` in a thread, registered while the block runs."""
     ended = threading.Event()
     failures: list[BaseException] = []
 
     def run() -> None:
         try:
             runner.run(application, {}, **options)
-        except BaseException as reason:  # noqa: BLE001 (a thread's edge)
-            failures.append(reason)
+        except BaseException as error:  # noqa: BLE001 (a thread's edge)
+            failures.append(error)
         finally:
             ended.set()
-            # Wakes who waits for the server.
+            # Wakes the thread that waits for the registration.
             runner.event_for_testing.set()
 
     thread = threading.Thread(target=run, name='zc.zkzopeserver.testing')
@@ -98,9 +99,9 @@ def running(application: Any,
     try:
         arrived = runner.event_for_testing.wait(START_TIMEOUT_S)
         if ended.is_set() or not arrived:
-            reason = failures[0] if failures else None
-            raise NotServing(str(reason or f'not registered within'
-                                 f' {START_TIMEOUT_S} s')) from reason
+            failure = failures[0] if failures else None
+            raise NotServing(str(failure or f'not registered within'
+                                 f' {START_TIMEOUT_S} s')) from failure
         yield thread
     finally:
         runner.stop_for_testing(thread)

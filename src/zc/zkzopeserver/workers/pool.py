@@ -217,8 +217,7 @@ class WorkerPool:
                     ' log say why', worker, now - worker.started_at)
 
     def reap(self, now: float) -> list[tuple[Worker, int]]:
-        """Remove the workers that have ended; return (worker, exit status).
-        """
+        """Remove ended workers; return pairs of (worker, exit status)."""
         dead = [(worker, status) for worker in self.workers
                 if (status := worker.status()) is not None]
         for worker, _ in dead:

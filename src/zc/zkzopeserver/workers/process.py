@@ -69,8 +69,7 @@ class Worker:
 
     @property
     def is_started(self) -> bool:
-        """Whether it has come up: registered, or serving if that is enough.
-        """
+        """Whether it is registered, or serves where that is enough."""
         return not self.is_stopping and (
             self.registered_at is not None or self.is_serving)
 

@@ -84,8 +84,7 @@ class Supervisor:
         return self._exit_status
 
     def _wait(self) -> None:
-        """Wait for a signal, a message or a deadline; act on the first two.
-        """
+        """Wait for signals, messages or a deadline; act on the first two."""
         timeout = None
         for deadline in self._deadlines():
             # What was due at the last look was done, as far as it can be.
@@ -157,8 +156,7 @@ class Supervisor:
     # The workers there are, and the workers there should be.
 
     def reconcile(self) -> None:
-        """Compare the workers with the wanted state; act on the difference.
-        """
+        """Compare the workers with the wanted state, and act on it."""
         now = self._reconciled_at = time.monotonic()
         for worker, status in self._pool.reap(now):
             self._note_death(worker, status, now)
