@@ -165,7 +165,10 @@ class Commands:
         connection.write(f'{self._service.status()["state"]}\n')
 
     def register(self, connection: Any) -> None:
-        """Put the server back into ZooKeeper after "deregister" took it out"""
+        """Put the server back into ZooKeeper after a "deregister"
+
+        Its nodes are created again.
+        """
         self._service.restore()
         connection.write(f'{self._service.status()["state"]}\n')
 
