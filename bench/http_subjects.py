@@ -124,15 +124,20 @@ def installed() -> list[str]:
 
 @contextlib.contextmanager
 def running(name: str, threads: int, environment: Mapping[str, str] = {},
+            python: str = sys.executable, script: str = __file__,
             ) -> Iterator[tuple[int, psutil.Process]]:
-    """(port, process) of a server that answers."""
+    """Yield (port, process) of a server that answers.
+
+    `script` is the `http_subjects.py` that is run with `python`.
+    """
     with socket.create_server(('127.0.0.1', 0)) as free:
         port = free.getsockname()[1]
+    # Another interpreter has its own.
+    path = {} if python != sys.executable else {
+        'PYTHONPATH': os.pathsep.join(filter(None, sys.path))}
     process = subprocess.Popen(
-        [sys.executable, '-W', 'ignore', __file__, name, str(port),
-         str(threads)],
-        env={**os.environ, **environment,
-             'PYTHONPATH': os.pathsep.join(filter(None, sys.path))},
+        [python, script, name, str(port), str(threads)],
+        env={**os.environ, 'PYTHONWARNINGS': 'ignore', **environment, **path},
         stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 20
