@@ -1,7 +1,7 @@
-"""The access log: the combined format, and the time taken at the end.
+"""The access log: the combined format, followed by the time taken.
 
-Requests only leave a line in memory; a thread of its own writes these, many
-at a time.
+A request only leaves its line in memory.  A thread of the log writes the
+lines, many at a time.
 """
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from zope.server.headers import MONTHS
 
 logger = logging.getLogger('zope.server.accesslog')
 
+# Between two writes.
 INTERVAL_S = 0.1
-# More than that is dropped, rather than kept in memory for a disk that does
-# not take it; this is looked at once for all that began at the same time.
+# Further lines are dropped, rather than kept in memory for a disk that is too
+# slow.  This is checked once for all requests that began together.
 KEPT = 200_000
 AGENTS_KEPT = 1000
-# What a line has after its target, ready: numbers take time to be written.
+# The part of a line after its target, ready: formatting numbers takes time.
 VERSIONS = (' HTTP/1.0" ', ' HTTP/1.1" ')
 CODES = [f'{code} ' for code in range(1000)]
-# Where nobody has said where it comes from, nor what it is.
+# The part of a line for clients that send neither Referer nor User-Agent.
 UNSAID = ' "-" "-" '
 
 
 class Answered(Protocol):
-    """A request that was answered, as far as its line tells of it.
+    """What the log reads of a request that was answered.
 
-    `began` is a time as of time.monotonic(); `peer` is the client's address,
-    whatever the application does to `environ`; `sent` counts the bytes of
-    the response's body.
+    `began` is as of time.monotonic(); `sent` is the size of the response's
+    body in bytes.
     """
 
     environ: dict[str, Any]
@@ -49,14 +49,20 @@ class Answered(Protocol):
     sent: int
 
     @property
-    def peer(self) -> str: ...
+    def peer(self) -> str:
+        """The client's address, whatever is in `environ`."""
 
 
 class AccessLog:
-    """A log file, or standard output for ``-``; OSError if it cannot be.
+    """A log file, or standard output for the path ``-``.
 
     A line is ``ADDRESS - USER [TIME] "REQUEST" STATUS BYTES "REFERER"
-    "USER-AGENT" MICROSECONDS``.
+    "USER-AGENT" MICROSECONDS``.  OSError is raised if the file cannot be
+    opened.
+
+    `lines` are still to be written, and `kept` is how many of them may be;
+    `dropped` counts the rest.  `lock` is held while the file is written or
+    replaced.
     """
 
     def __init__(self, path: str) -> None:
@@ -69,7 +75,7 @@ class AccessLog:
         self._wanted = threading.Event()
         self._is_awake = False
         self._is_closing = threading.Event()
-        # From the clock of requests to that on the wall.
+        # From time.monotonic(), the clock of requests, to time.time().
         self._offset = time.time() - monotonic()
         self._stamp = Stamp(-1)
         self._agents: set[str] = set()
@@ -86,7 +92,7 @@ class AccessLog:
         self._thread.start()
 
     def add(self, task: Answered) -> None:
-        """A request has been answered."""
+        """Add the line of a request that was answered."""
         environ, began = task.environ, task.began
         stamp = self._stamp
         if began != stamp.began:
@@ -116,12 +122,12 @@ class AccessLog:
             f'{begin}{task.method} {target}{VERSIONS[task.minor]}'
             f'{CODES[task.code]}{task.sent or "-"}{client}'
             f'{int((monotonic() - began) * 1e6)}\n')
-        # In this order: the thread may just have looked for the last time.
+        # In this order: the thread may just have looked at `lines`.
         if not self._is_awake:
             self.wake()
 
     def _stamp_at(self, began: float) -> Stamp:
-        """The one for a request that began then."""
+        """Return the stamp for a request that began then."""
         stamp, second = self._stamp, int(began + self._offset)
         if second != stamp.second:
             stamp = self._stamp = Stamp(second)
@@ -129,7 +135,7 @@ class AccessLog:
         return stamp
 
     def _has_room(self) -> bool:
-        """Whether another line can be kept; if not, it is counted."""
+        """Return whether a line can be kept; if not, count it."""
         if len(self.lines) < self.kept:
             return True
         self.dropped += 1
@@ -137,7 +143,7 @@ class AccessLog:
         return False
 
     def _client(self, environ: dict[str, Any]) -> str:
-        """Where a client says that it comes from, and what it is."""
+        """Return the part of a line with Referer and User-Agent."""
         agent = referer = '-'
         if 'HTTP_USER_AGENT' in environ:
             agent = environ['HTTP_USER_AGENT']
@@ -148,14 +154,18 @@ class AccessLog:
         return f' "{referer}" "{agent}" '
 
     def _agent(self, agent: str) -> str:
-        """A user agent, quoted; those that need no quoting are kept."""
+        """Return a user agent, quoted; remember it if it needs no quoting."""
         if is_plain(agent) and len(self._agents) < AGENTS_KEPT:
             self._agents.add(agent)
         return escaped(agent)
 
     def add_error(self, peer: str, line: bytes, status: int,
                   size: int) -> None:
-        """A request has been refused; `line` is its first line, if any."""
+        """Add the line of a request that was answered with an error.
+
+        `line` is its request line as far as it has come, and `size` is the
+        body of the answer in bytes.
+        """
         begin = Stamp(int(time.time())).begin(peer)
         self.add_line(f'{begin}{escaped(line.decode("latin-1"))}" {status}'
                   f' {size or "-"}{UNSAID}0\n')
@@ -168,13 +178,13 @@ class AccessLog:
             self.wake()
 
     def wake(self) -> None:
-        """Have what is kept written soon."""
+        """Have the lines written soon."""
         if not self._is_awake:
             self._is_awake = True
             self._wanted.set()
 
     def reopen(self) -> None:
-        """Go on in a new file of the same name: the old one was moved."""
+        """Go on in a new file of the same name, after a rotation."""
         if self.path == '-':
             return
         try:
@@ -188,7 +198,7 @@ class AccessLog:
         os.close(old)
 
     def close(self) -> None:
-        """Write what is there and close; may be repeated."""
+        """Write the lines that are left and close; may be repeated."""
         self._is_closing.set()
         self._wanted.set()
         if self._thread is not None:
@@ -204,7 +214,7 @@ class AccessLog:
             self._wanted.wait()
             self._wanted.clear()
             self._is_closing.wait(INTERVAL_S)
-            # In this order: a record that comes now wakes us again.
+            # In this order: a line that comes now wakes this thread again.
             self._is_awake = False
             self._write()
 
@@ -234,19 +244,19 @@ class AccessLog:
 
 
 class Stamp:
-    """How the lines of requests begin that began in the same second."""
+    """Begins the lines of all requests that began in the same second."""
 
     def __init__(self, second: int) -> None:
         self.second = second
         self._text = log_time(second)
-        # When a request began to which it was given; others, too, may have
-        # begun in the same turn of the polling, and so at the same time.
+        # When the last request of it began.  More may have begun in the same
+        # turn of the loop, and so at the same time.
         self.began = -1.0
-        # For clients without a user; most come more than once.
+        # By address, for clients without a user.
         self.begins: dict[str, str] = {}
 
     def begin(self, address: str, user: str | None = None) -> str:
-        """Up to the quotation mark before the request."""
+        """Return a line up to the quotation mark before the request."""
         # The application may have the address from a field of the request.
         begin = (f'{one_word(address)} - {one_word(user or "")}'
                  f' [{self._text}] "')
@@ -260,9 +270,9 @@ is_plain = re.compile(r'[ !#-\[\]-~]*').fullmatch
 
 
 def escaped(text: str) -> str:
-    """Text as it can stand between quotation marks.
+    """Return text as it can stand between quotation marks.
 
-    What comes from clients must not be able to end a field or a line.
+    Data of a client must not be able to end a field or a line.
     """
     if is_plain(text):
         return text
@@ -274,12 +284,15 @@ def escaped(text: str) -> str:
 
 
 def one_word(text: str) -> str:
-    """Text as it can stand between blanks; ``-`` for none."""
+    """Return text as it can stand between blanks; ``-`` for none."""
     return escaped(text).replace(' ', '\\x20') or '-'
 
 
 def log_time(second: int) -> str:
-    """A time, local, as the log has it: ``10/Oct/2000:13:55:36 -0700``."""
+    """Return a local time, such as ``10/Oct/2000:13:55:36 -0700``.
+
+    `second` is as of time.time().
+    """
     local = time.localtime(second)
     sign = '-' if local.tm_gmtoff < 0 else '+'
     hours, minutes = divmod(abs(local.tm_gmtoff) // 60, 60)

@@ -1,7 +1,11 @@
-"""Request bodies: received in memory, beyond a size in a file.
+"""Request bodies: received in memory, above a size in a temporary file.
 
-All memory that bodies use is counted: once a server's bodies have taken their
-share, further ones go to files whatever their size.
+All memory that bodies take is counted: once the bodies of a server have taken
+`Settings.body_memory`, further ones go to files, whatever their size.
+
+A body is received by `LengthBody` or `ChunkedBody` into a `SpooledBody`, or
+by `PreallocatedBody`, for which there may have to be memory first
+(`PendingBody`).
 """
 from __future__ import annotations
 
@@ -19,27 +23,25 @@ from zope.server.settings import Settings
 
 logger = logging.getLogger('zope.server')
 
-# A file is written in pieces of that size, whatever those are that come.
+# A file is written in pieces of this size, whatever the pieces received.
 PIECE_BYTES = 65536
-
-# An application that reads a body in pieces is handed so much at a time.
+# An application that reads a body in pieces gets this much at a time.
 READ_BYTES = 65536
-
-# A body that finds no room in memory waits so long for some, unread, before it
-# goes to a file: mostly others are complete sooner, and memory is faster.  It
-# does not wait where nobody has given any back for so long.
+# A body that finds no room in memory waits this long, unread, before it goes
+# to a file: mostly other bodies are complete sooner, and memory is faster.  It
+# does not wait if no buffer was released for this long.
 MAX_WAIT_S = 0.25
-# So long for a buffer that others are about to give back.
+# It waits this long for a buffer that is about to be released.
 REUSE_WAIT_S = 0.05
 
 
 def empty() -> IO[bytes]:
-    """The ``wsgi.input`` of a request without a body."""
+    """Return the ``wsgi.input`` of a request without a body."""
     return io.BytesIO()
 
 
 class SpooledBody:
-    """Where the data of a body goes, in whatever pieces it comes."""
+    """Keeps a body that comes in pieces of any size; `size` is in bytes."""
 
     def __init__(self, settings: Settings, pool: BufferPool) -> None:
         self.size = 0
@@ -52,7 +54,10 @@ class SpooledBody:
         self._reader: IO[bytes] | None = None
 
     def write(self, data: bytes) -> None:
-        """Keep some data; HTTPError when it is too much, or has no place."""
+        """Keep some data.
+
+        Raise HTTPError when the body is too large, or the disk full.
+        """
         size = len(data)
         self.size += size
         if self.size > self._settings.max_request_body_size:
@@ -69,6 +74,7 @@ class SpooledBody:
             self._spill()
 
     def _spill(self) -> None:
+        """Go on in a file."""
         try:
             self._file = file = tempfile.TemporaryFile(buffering=0)
         except OSError as error:
@@ -92,9 +98,10 @@ class SpooledBody:
         return HTTPError(503, 'The body cannot be stored.')
 
     def stream(self) -> IO[bytes]:
-        """The whole body, as ``wsgi.input``; its memory stays counted.
+        """Return the whole body, as ``wsgi.input``.
 
-        HTTPError when the end of it has no place.
+        Its memory stays counted until `close`.  Raise HTTPError when the disk
+        is full.
         """
         data, file = self._data, self._file
         if file is None:
@@ -102,16 +109,16 @@ class SpooledBody:
             return io.BytesIO(data)
         self._flush(file)
         file.seek(0)
-        self._reader = found = io.BufferedReader(file, READ_BYTES)
-        return found
+        self._reader = reader = io.BufferedReader(file, READ_BYTES)
+        return reader
 
     @property
     def is_in_file(self) -> bool:
-        """Whether it is, or most of it."""
+        """Whether the body is in a file."""
         return self._file is not None
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Free the memory and delete the file; may be repeated."""
         self._forget()
         self._data = bytearray()
         if self._file is not None:
@@ -119,15 +126,16 @@ class SpooledBody:
             self._file = self._reader = None
 
     def _forget(self) -> None:
-        """What is held is not held in memory any more."""
+        """Count the memory as free."""
         self._pool.account(-self._held)
         self._held = 0
 
 
 class PreallocatedBody:
-    """A body of known length, received in the place where it is read.
+    """Receives a body of known length in the buffer from which it is read.
 
-    It is its own store.  The block is the memory's, and goes back there.
+    `size` and `missing` are the bytes that have come and that have not.  The
+    buffer belongs to the pool, which gets it back.
     """
 
     def __init__(self, length: int, pool: BufferPool,
@@ -141,7 +149,7 @@ class PreallocatedBody:
 
     @property
     def store(self) -> PreallocatedBody:
-        """Where the body is kept."""
+        """Where the body is kept: here."""
         return self
 
     @property
@@ -150,28 +158,28 @@ class PreallocatedBody:
         return not self.missing
 
     def space(self) -> memoryview:
-        """Where what is missing is to be put."""
+        """Return the place for what is missing; `fill` is to follow."""
         return self._view[self.size:]
 
     def fill(self, count: int) -> None:
-        """So much has been put there."""
+        """Note that `count` bytes were put into `space`."""
         self.size += count
         self.missing -= count
 
     def feed(self, data: bytes) -> int:
-        """Take what belongs to the body; how much of `data` that was."""
+        """Take what `data` has of the body; return how many bytes."""
         count = min(len(data), self.missing)
         self.space()[:count] = data[:count]
         self.fill(count)
         return count
 
     def stream(self) -> IO[bytes]:
-        """The whole body, as ``wsgi.input``, until `close`."""
+        """Return the whole body, as ``wsgi.input``, readable until `close`."""
         self._reader = BufferReader(self._view)
         return io.BufferedReader(self._reader, min(self.size, READ_BYTES))
 
     def close(self) -> None:
-        """Let go of the body: its block is used again."""
+        """Release the buffer, which is used again; may be repeated."""
         buffer, self._buffer = self._buffer, None
         if buffer is None:
             return
@@ -182,7 +190,7 @@ class PreallocatedBody:
 
 
 class LengthBody:
-    """A body of a length that is known."""
+    """Receives a body of known length into a `store`."""
 
     def __init__(self, length: int, store: SpooledBody) -> None:
         self.store = store
@@ -190,7 +198,7 @@ class LengthBody:
         self.is_complete = False
 
     def feed(self, data: bytes) -> int:
-        """Take what belongs to the body; how much of `data` that was."""
+        """Take what `data` has of the body; return how many bytes."""
         if len(data) > self._missing:
             data = data[:self._missing]
         self.store.write(data)
@@ -200,7 +208,7 @@ class LengthBody:
 
 
 class ChunkedBody:
-    """A body in chunks."""
+    """Receives a body in chunks (RFC 9112, 7.1) into a `store`."""
 
     def __init__(self, store: SpooledBody, settings: Settings) -> None:
         self.store = store
@@ -208,7 +216,7 @@ class ChunkedBody:
         self.is_complete = False
 
     def feed(self, data: bytes) -> int:
-        """Take what belongs to the body; how much of `data` that was."""
+        """Take what `data` has of the body; return how many bytes."""
         taken = self._parser.feed(data)
         self.is_complete = self._parser.is_complete
         return taken
@@ -217,7 +225,7 @@ class ChunkedBody:
 class PendingBody:
     """A body of known length that waits for memory.
 
-    `rest` is what has come of it behind the head.
+    `rest` is the part of it that came with the head.
     """
 
     def __init__(self, length: int, rest: bytes, settings: Settings,
@@ -229,10 +237,10 @@ class PendingBody:
         self._began = time.monotonic()
 
     def place(self) -> PreallocatedBody | LengthBody | None:
-        """The body, to be received; None while it is to wait.
+        """Return what receives the body; None while it is to wait.
 
-        It goes to a file when it has waited for long enough, or would do so
-        for nothing.
+        It goes to a file once it has waited for MAX_WAIT_S, or when there is
+        nothing to wait for.
         """
         pool, length = self._pool, self._length
         now = time.monotonic()
@@ -247,7 +255,7 @@ class PendingBody:
 
 
 class MustWait(Exception):
-    """There is no memory for a body yet: `body` waits for some."""
+    """There is no memory for `body` yet, which is to wait."""
 
     def __init__(self, body: PendingBody) -> None:
         super().__init__(body)

@@ -1,9 +1,9 @@
-"""The memory of request bodies: counted, and used again.
+"""A pool of buffers for request bodies, which counts all their memory.
 
-BufferPool that is fresh from the operating system costs a page fault for each
-4 KiB of it, which takes longer than receiving what is to be put there.  So
-the blocks in which bodies were received are kept for the next ones, and are
-let go of once they have not been wanted for a while.
+Memory that is fresh from the operating system costs a page fault for each
+4 KiB of it, which takes longer than receiving the data that goes there.  So
+the buffers in which bodies were received are kept for the next bodies, and
+are freed once they have not been used for a while.
 """
 from __future__ import annotations
 
@@ -13,17 +13,20 @@ import time
 from collections import defaultdict
 from typing import Any
 
-# While blocks of a size come and go faster than that, who finds so much memory
-# taken had better wait for one that was in use before: one after the other,
-# bodies are all complete sooner than side by side in memory that is fresh.
+# Where bodies have taken more than SIDE_BY_SIDE_BYTES, and a buffer of the
+# right size was in use within REUSE_WINDOW_S, a body waits for a released
+# one: bodies that are received in turn, in memory that was used before, are
+# all complete sooner than bodies side by side in fresh memory.
 REUSE_WINDOW_S = 0.005
 SIDE_BY_SIDE_BYTES = 4 * 2 ** 20
 
 
 class BufferPool:
-    """What the bodies of a server have taken, in bytes; for any thread.
+    """Buffers for the bodies of a server; for any thread.
 
-    `last_release` is when a block was given back last, by time.monotonic().
+    `limit`, `used` and `spare` are bytes: what may be taken, what is taken,
+    and what is kept to be used again.  `last_release` is when a buffer was
+    released last, as of time.monotonic().  `free_lists` are by size.
     """
 
     def __init__(self, limit: int) -> None:
@@ -31,23 +34,23 @@ class BufferPool:
         self.used = 0
         self.spare = 0
         self.last_release = time.monotonic()
-        self._lock = threading.Lock()
         self.free_lists: defaultdict[int, FreeList] = defaultdict(FreeList)
+        self._lock = threading.Lock()
 
     @property
     def is_full(self) -> bool:
-        """Whether more is taken than there should be."""
+        """Whether more is taken than `limit`."""
         return self.used > self.limit
 
     def account(self, size: int) -> None:
-        """Count memory that was taken, or given back when it is negative."""
+        """Count `size` bytes from elsewhere as taken; freed if negative."""
         with self._lock:
             self.used += size
 
     def acquire(self, length: int) -> bytearray | None:
-        """At least so many bytes, whatever is in them; None: no room.
+        """Return a buffer of at least `length` bytes, with any content.
 
-        For more than `limit` there never is.
+        None when there is no room, as for more than `limit` there never is.
         """
         size = self._size(length)
         with self._lock:
@@ -66,7 +69,7 @@ class BufferPool:
             return None
 
     def should_wait(self, length: int, now: float) -> bool:
-        """Whether a block had better be waited for; see REUSE_WINDOW_S."""
+        """Return whether to wait for a used buffer; see REUSE_WINDOW_S."""
         size = self._size(length)
         with self._lock:
             free_list = self.free_lists.get(size)
@@ -75,24 +78,26 @@ class BufferPool:
                     and now < free_list.last_use + REUSE_WINDOW_S)
 
     def _size(self, length: int) -> int:
+        """Return the power of two for a length, or itself if too much."""
         size = 1 << (length - 1).bit_length()
         return length if size > self.limit else size
 
     def _free_list(self, size: int) -> FreeList:
-        """That of a size, where something is about to change."""
+        """Return the list of a size, of which something is about to change."""
         free_list = self.free_lists[size]
         free_list.last_use = time.monotonic()
         return free_list
 
     def _make_room(self) -> None:
-        """Drop blocks of other sizes, so that all stays within the limit."""
+        """Free buffers of other sizes, to stay within the limit."""
         for size, free_list in self.free_lists.items():
-            while free_list.buffers and self.used + self.spare > self.limit:
+            while (free_list.buffers
+                   and self.used + self.spare > self.limit):
                 free_list.pop()
                 self.spare -= size
 
     def release(self, buffer: bytearray) -> None:
-        """Take a block back, of which nobody knows any more."""
+        """Take a buffer back, to which there must be no reference left."""
         size = len(buffer)
         with self._lock:
             free_list = self._free_list(size)
@@ -103,7 +108,7 @@ class BufferPool:
                 free_list.buffers.append(buffer)
 
     def trim(self) -> None:
-        """Let go of the blocks that nobody has wanted since the last time."""
+        """Free the buffers that were not used since the last call."""
         with self._lock:
             for size, free_list in list(self.free_lists.items()):
                 self.spare -= size * free_list.trim()
@@ -112,23 +117,26 @@ class BufferPool:
 
 
 class FreeList:
-    """Blocks of one size."""
+    """Buffers of one size that are not in use.
+
+    `last_use` is when a buffer was taken or returned last, as of
+    time.monotonic().
+    """
 
     def __init__(self) -> None:
         self.buffers: list[bytearray] = []
-        # When one was taken or given back last.
         self.last_use = 0.0
-        # So many have lain there all the time.
+        # This many were never used since the last `trim`.
         self._idle = 0
 
     def pop(self) -> bytearray:
-        """The block that was used last."""
+        """Take the buffer that was used last."""
         buffer = self.buffers.pop()
         self._idle = min(self._idle, len(self.buffers))
         return buffer
 
     def trim(self) -> int:
-        """Drop what has lain there all the time; how many these were."""
+        """Free what was not used since the last call; return how many."""
         dropped = self._idle
         del self.buffers[:dropped]
         self._idle = len(self.buffers)
@@ -136,37 +144,37 @@ class FreeList:
 
 
 class BufferReader(io.RawIOBase):
-    """Reads a block, until it is closed; then the block is another's."""
+    """Reads a buffer until it is closed; then the buffer is used again."""
 
     def __init__(self, view: memoryview) -> None:
         self._view = view
         self._position = 0
 
     def readable(self) -> bool:
-        """It is."""
+        """Return true."""
         return True
 
     def seekable(self) -> bool:
-        """It is, too."""
+        """Return true."""
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Copy what fits; how much that was."""
+        """Copy what fits into `buffer`; return how many bytes."""
         begin = self._position
-        found = self._view[begin:begin + len(buffer)]
-        size = len(found)
-        buffer[:size] = found
+        data = self._view[begin:begin + len(buffer)]
+        size = len(data)
+        buffer[:size] = data
         self._position = begin + size
         return size
 
     def readall(self) -> bytes:
-        """All that is left."""
-        found = bytes(self._view[self._position:])
-        self._position += len(found)
-        return found
+        """Return all that is left."""
+        data = bytes(self._view[self._position:])
+        self._position += len(data)
+        return data
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a place; where that is."""
+        """Move to a position and return it; ValueError before the start."""
         start = (0, self._position, len(self._view))[whence]
         if start + offset < 0:
             raise ValueError(f'negative seek position {start + offset}')
@@ -174,6 +182,6 @@ class BufferReader(io.RawIOBase):
         return self._position
 
     def close(self) -> None:
-        """Read no more."""
+        """Release the buffer; reading raises ValueError from now on."""
         self._view.release()
         super().close()

@@ -1,9 +1,9 @@
 """A connection, from its first byte to its last.
 
 A connection belongs to one thread at a time.  While `is_busy` it belongs to a
-thread of the pool, and the polling thread only notes in `events` that there
-is something to read; otherwise it belongs to the polling thread.  It changes
-hands under the lock of the shared state.
+thread of the pool, and the leader, the thread that polls, only notes in
+`events` that there is something to read.  Otherwise it belongs to the leader.
+It changes hands under the lock of the shared state.
 
 A client that pipelines is read no further until its current request is
 answered (back-pressure).
@@ -32,7 +32,7 @@ from zope.server.shared import SharedState
 from zope.server.task import Task
 
 RECV_BYTES = 65536
-# How often a connection is read in a row, so that others have their turn.
+# How often a connection is read before other connections have their turn.
 READS = range(8)
 ENDED = HALF_CLOSED | GONE
 READABLE = READ | ENDED
@@ -44,13 +44,11 @@ RESET = struct.pack('ii', 1, 0)
 
 
 class Scheduler(Protocol):
-    """What a connection asks of the loop that polls for it.
-
-    `waiting` has the bodies that wait for memory.
-    """
+    """What a connection asks of the loop that polls for it."""
 
     @property
-    def waiting(self) -> Sized: ...
+    def waiting(self) -> Sized:
+        """The bodies that wait for memory."""
 
     def come_again(self, connection: Connection) -> None:
         """Handle the connection in the next turn, without an event."""
@@ -60,7 +58,7 @@ class Scheduler(Protocol):
         """Call `end_wait` with `body` each turn, until it returns true."""
 
     def wake(self) -> None:
-        """End the wait of the thread that polls."""
+        """End the leader's wait for events."""
 
     def forget(self, connection: Connection) -> None:
         """Drop the connection, and count its requests: it is closed."""
@@ -113,7 +111,7 @@ class Connection:
         # No further event will tell so.
         self.is_ending = False
 
-    # For the thread that polls.
+    # For the leader.
 
     def handle(self, events: int) -> bool:
         """Do what can be done now that there are these events."""
@@ -191,7 +189,7 @@ class Connection:
             return
         task.finish()
         if self.scheduler.waiting:
-            # There may be room now, and the thread that polls may sleep.
+            # There may be room now, and the leader may sleep.
             self.scheduler.wake()
         self.task = None
         self.requests += 1
@@ -311,7 +309,7 @@ class Connection:
                 has_work = not self.output.pending
             self.is_busy = has_work
         if was_busy and self.state == WAITING:
-            # The thread that polls may have gone to sleep before.
+            # The leader may have gone to sleep before.
             self.scheduler.wake()
         return not has_work
 

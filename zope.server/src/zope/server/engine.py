@@ -1,4 +1,4 @@
-"""A whole server behind a listening socket."""
+"""The whole server behind a listening socket: start, drain and close."""
 from __future__ import annotations
 
 import dataclasses
@@ -18,9 +18,11 @@ logger = logging.getLogger('zope.server')
 # A client that has just sent a request must be heard before its connection
 # is closed for being idle.
 GRACE_S = 1.0
-# A client has had its last response for so long.
+# A client that has had its last response for this long has read it.
 LINGER_S = 0.3
+# Between two looks at what is left of a drain.
 STEP_S = 0.01
+# For this long `close` waits for threads that are in the application.
 JOIN_S = 1.0
 
 
@@ -28,9 +30,10 @@ JOIN_S = 1.0
 class Statistics:
     """What a server is doing at the moment.
 
-    `started` is a time as of time.time(), 0 before `start`; `requests` counts
-    those answered; `in_flight` are those complete and not yet answered, of
-    which `queued` wait for one of the threads, of which `busy_threads` work.
+    `started` is as of time.time(), 0 before `start`.  `requests` counts the
+    answered requests.  `in_flight` requests are complete and not answered
+    yet; `queued` of them wait for a thread.  `busy_threads` of the `threads`
+    are at work.  `connections` are open.
     """
 
     started: float
@@ -43,9 +46,10 @@ class Statistics:
 
 
 class Engine:
-    """Serves on a listening socket, which stays its owner's to close.
+    """Serves on a listening socket, which its owner closes.
 
-    `backlog` is the length of that socket's listen queue.
+    `backlog` is the length of that socket's listen queue.  `loop` and
+    `threads` are its parts.
     """
 
     def __init__(self, shared: SharedState, sock: socket.socket,
@@ -66,7 +70,7 @@ class Engine:
         self.threads.start()
 
     def statistics(self) -> Statistics:
-        """Counts of requests, threads and connections."""
+        """Return counts of requests, threads and connections."""
         shared = self.shared
         with shared.lock:
             connections = list(self.loop.connections.values())
@@ -83,16 +87,16 @@ class Engine:
             connections=len(connections))
 
     def call(self, function: Callable[[], object]) -> None:
-        """Have `function` called by whoever polls."""
+        """Schedule `function` on the leader's thread; return at once."""
         self.loop.call(function)
 
     def drain(self, timeout: float, close_listener: Callable[[], None],
               should_abort: Callable[[], bool] = lambda: False) -> int:
-        """Stop accepting and finish; how many requests had to be cut.
+        """Stop accepting and finish; return how many requests were cut.
 
-        `close_listener` is called once everything that waits in the listen
-        queue has been accepted.  The time is over as soon as `should_abort`
-        says so.
+        `close_listener` is called once all connections in the listen queue
+        are accepted.  The drain ends after `timeout` seconds, or as soon as
+        `should_abort` returns true.
         """
         if not self._started or self._is_closed:
             close_listener()
@@ -114,8 +118,8 @@ class Engine:
         if self.loop.acceptor.is_closed:
             return
         self._late += self.loop.accept()
-        # Clients may come as fast as they are accepted; those who waited when
-        # the stop began are here by then.
+        # Clients may come as fast as they are accepted.  By then all clients
+        # are here that waited when the stop began.
         if self.loop.acceptor.is_exhausted or self._late > self._backlog:
             self.loop.acceptor.close()
             close_listener()

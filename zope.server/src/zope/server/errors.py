@@ -16,10 +16,10 @@ REASONS = {
 
 
 class HTTPError(Exception):
-    """A request that the application never sees.
+    """A request is answered with an error, and the application not called.
 
-    `status` is the code of the answer and `text`, a sentence of our own
-    without anything of the client's, is its body.
+    `status` is the code of the answer.  `text` is its body, a sentence that
+    quotes nothing of the request.
     """
 
     def __init__(self, status: int, text: str) -> None:
@@ -29,11 +29,11 @@ class HTTPError(Exception):
 
     @property
     def status_line(self) -> str:
-        """The status as a response has it, ``400 Bad Request``."""
+        """The status as in a response, such as ``400 Bad Request``."""
         return f'{self.status} {REASONS[self.status]}'
 
     def answer(self, tail: str) -> tuple[bytes, bytes]:
-        """Head and body of the answer; `tail` ends the head."""
+        """Return (head, body) of the answer; `tail` ends the head."""
         body = f'{self.text}\n'.encode()
         head = (f'HTTP/1.1 {self.status_line}\r\n'
                 'Content-Type: text/plain; charset=utf-8\r\n'
@@ -43,18 +43,18 @@ class HTTPError(Exception):
 
 
 class Disconnected(ConnectionError):
-    """The client is gone, or has stopped to read the response."""
+    """The client is gone, or reads the response too slowly."""
 
 
 class ResponseError(Exception):
-    """An application's response that HTTP or PEP 3333 does not allow."""
+    """An application's response is not what HTTP or PEP 3333 allows."""
 
 
 class ServerError(Exception):
-    """The server cannot listen, or not write its log; the text says why.
+    """The server cannot listen, or cannot write its log.
 
-    The text is one line for the server's user; a program that prints it
-    exits with `exit_status`.
+    The text says why, in one line for the server's user.  A program that
+    prints it exits with `exit_status`.
     """
 
     exit_status = 2

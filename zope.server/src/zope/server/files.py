@@ -9,11 +9,16 @@ import tempfile
 from collections.abc import Iterator
 from typing import IO
 
+# The most that is sent of a file in a row.
 TURN_BYTES = 2 ** 20
 
 
 class FileWrapper:
-    """An iterable over a file; a plain file is sent without reading it."""
+    """The ``wsgi.file_wrapper`` of PEP 3333: an iterable over a file.
+
+    A plain file is sent by the kernel, see `stretch`; any other is read in
+    pieces of `size` bytes.
+    """
 
     def __init__(self, file: IO[bytes], size: int = 65536) -> None:
         self.file = file
@@ -26,10 +31,10 @@ class FileWrapper:
             yield data
 
     def stretch(self) -> tuple[int, int] | None:
-        """(offset, length) of what is left of a plain file, else None.
+        """Return (offset, length) in bytes of what is left of a plain file.
 
-        Only the file objects that `open` makes are taken for plain: others,
-        such as gzip's, have the descriptor of something else.
+        None if it is not plain.  Only the file objects that `open` makes can
+        be: that of gzip, for example, has the descriptor of other data.
         """
         raw = getattr(self.file, 'raw', self.file)
         if type(raw) is not io.FileIO or type(self.file) not in (
@@ -46,7 +51,7 @@ class FileWrapper:
 
 
 class FilePart:
-    """A stretch of a file that is to be sent."""
+    """A stretch of a file to be sent: from `offset`, `left` bytes."""
 
     def __init__(self, file: IO[bytes], offset: int, left: int) -> None:
         self.file = file
@@ -54,9 +59,10 @@ class FilePart:
         self.left = left
 
     def send(self, sock: socket.socket) -> int:
-        """Send some of it, 0 when the file has become too short.
+        """Send some of it; return how many bytes, 0 at the file's end.
 
-        BlockingIOError when the socket takes none.
+        Raise BlockingIOError when the socket takes none.  sendfile(2) is used
+        where there is one.
         """
         size = min(self.left, TURN_BYTES)
         if hasattr(os, 'sendfile'):
@@ -70,11 +76,11 @@ class FilePart:
         return sent
 
     def close(self) -> None:
-        """Nothing: the file is its owner's to close."""
+        """Do nothing: the file is its owner's to close."""
 
 
 class SpoolPart(FilePart):
-    """A temporary file for what memory should not keep."""
+    """A temporary file with what is too much to be kept in memory."""
 
     def __init__(self, data: memoryview) -> None:
         super().__init__(tempfile.TemporaryFile(buffering=0), 0, 0)
@@ -86,11 +92,11 @@ class SpoolPart(FilePart):
 
     @property
     def end(self) -> int:
-        """How long the file is."""
+        """How long the file is, in bytes."""
         return self.offset + self.left
 
     def append(self, data: memoryview) -> None:
-        """Add to the end of the file."""
+        """Append to the file; raise OSError when the disk is full."""
         written = os.pwrite(self.file.fileno(), data, self.end)
         while written < len(data):
             written += os.pwrite(self.file.fileno(), data[written:],
@@ -98,5 +104,5 @@ class SpoolPart(FilePart):
         self.left += written
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file, which deletes it."""
         self.file.close()

@@ -1,4 +1,7 @@
-"""Status and header fields of a response: what is allowed, as text."""
+"""Status and header fields of a response: what is allowed, as text.
+
+The rules are those of PEP 3333, and of RFC 9110, 5.5 and 5.6.2.
+"""
 from __future__ import annotations
 
 import re
@@ -7,16 +10,16 @@ from typing import Any
 
 from zope.server.errors import ResponseError
 
-# What a header is; the values of DATE and SERVER can be added up.
+# Kinds of headers; those of DATE and SERVER can be combined with ``|``.
 PLAIN, DATE, SERVER, LENGTH = 0, 1, 2, 4
 KINDS = {'content-length': LENGTH, 'date': DATE, 'server': SERVER}
-# PEP 3333 keeps these for the server.
+# PEP 3333 forbids these to applications.
 HOP_BY_HOP = frozenset((
     'connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization',
     'te', 'trailer', 'trailers', 'transfer-encoding', 'upgrade',
     'proxy-connection'))
 KEPT = 1000
-# Statuses and names of headers that were found to be right.
+# Statuses and names of headers that have passed the checks; at most KEPT.
 statuses: dict[str, tuple[int, str]] = {}
 kinds: dict[str, int] = {}
 
@@ -30,36 +33,45 @@ MONTHS = ('Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep',
 
 
 def http_date(seconds: float) -> str:
-    """A time as HTTP writes it, whatever the locale."""
+    """Return a time as HTTP writes it (RFC 9110, 5.6.7).
+
+    `seconds` are as of time.time(); the locale has no influence.
+    """
     year, month, day, hour, minute, second, weekday = time.gmtime(seconds)[:7]
     return (f'{DAYS[weekday]}, {day:02} {MONTHS[month - 1]} {year}'
             f' {hour:02}:{minute:02}:{second:02} GMT')
 
 
-def shown(value: Any) -> str:
-    """A value of the application's, or of a client's, as messages have it."""
+def short_repr(value: Any) -> str:
+    """Return a value as messages quote it, in at most 80 characters."""
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + '...'
 
 
 def check_status(status: str) -> tuple[int, str]:
-    """A status -> (code, line), or ResponseError."""
+    """Return (code, line) of a status, the line with its CR LF.
+
+    Raise ResponseError when it is not a string such as ``200 OK``.
+    """
     if type(status) is not str or not is_status(status):
         raise ResponseError('the status must be a string such as "200 OK",'
-                            f' not {shown(status)}')
-    # A line has the second space even if there is no reason.
-    found = int(status[:3]), f'{status}\r\n' if ' ' in status else (
+                            f' not {short_repr(status)}')
+    # The space before the reason is required even if there is no reason
+    # (RFC 9112, 4).
+    checked = int(status[:3]), f'{status}\r\n' if ' ' in status else (
         f'{status} \r\n')
     if len(statuses) < KEPT:
-        statuses[status] = found
-    return found
+        statuses[status] = checked
+    return checked
 
 
 def check_headers(headers: list[tuple[str, str]]) -> tuple[
         int | None, int, str]:
-    """Headers -> (Content-Length, DATE and SERVER, lines), or ResponseError.
+    """Return (length, kinds, lines) of an application's headers.
 
-    The lines are without the Content-Length.
+    The length is that of the Content-Length, None without it; the kinds are
+    DATE and SERVER, combined, or 0; the lines are those of all other headers.
+    Raise ResponseError when there is something that HTTP does not allow.
     """
     length: int | None = None
     special, lines = 0, ''
@@ -70,7 +82,7 @@ def check_headers(headers: list[tuple[str, str]]) -> tuple[
                     or is_value(value)):
                 raise ResponseError(
                     f'the value of the header {name} has characters that are'
-                    f' not allowed: {shown(value)}')
+                    f' not allowed: {short_repr(value)}')
             if kind:
                 if kind == LENGTH:
                     length = length_of(value, length)
@@ -79,15 +91,19 @@ def check_headers(headers: list[tuple[str, str]]) -> tuple[
             lines += f'{name}: {value}\r\n'
     except (TypeError, ValueError, AttributeError):
         raise ResponseError('the headers must be a list of pairs of strings,'
-                            f' not {shown(headers)}') from None
+                            f' not {short_repr(headers)}') from None
     return length, special, lines
 
 
 def length_of(value: str, before: int | None) -> int:
-    """A Content-Length, `before` the one that was there before."""
+    """Return a Content-Length as a number.
+
+    Raise ResponseError when it is none, or differs from `before`, that of an
+    earlier header (None if there is none).
+    """
     if not (value.isdigit() and value.isascii() and len(value) < 20):
         raise ResponseError(
-            f'the Content-Length must be a number, not {shown(value)}')
+            f'the Content-Length must be a number, not {short_repr(value)}')
     length = int(value)
     if before is not None and before != length:
         raise ResponseError(
@@ -96,10 +112,13 @@ def length_of(value: str, before: int | None) -> int:
 
 
 def kind_of(name: str) -> int:
-    """What kind of header this is; ResponseError if it must not be there."""
+    """Return the kind of a header.
+
+    Raise ResponseError for a name that an application must not use.
+    """
     if type(name) is not str or not is_name(name):
         raise ResponseError(
-            f'the name of a header is not allowed: {shown(name)}')
+            f'the name of a header is not allowed: {short_repr(name)}')
     lower = name.lower()
     if lower in HOP_BY_HOP:
         raise ResponseError(f'the header {name} is for the server to set')

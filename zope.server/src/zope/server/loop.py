@@ -1,6 +1,6 @@
 """The event loop: what happens on the connections, and what follows.
 
-Any thread may take a turn of the loop, but only one at a time; see
+The leader, the thread that takes a turn of it, may be another each time; see
 `threadpool`.
 """
 from __future__ import annotations
@@ -25,14 +25,18 @@ from zope.server.shared import SharedState
 
 logger = logging.getLogger('zope.server')
 
+# How often all connections are checked for what takes too long.
 SWEEP_S = 1.0
+# The longest wait for events while no connection is accepted, and while bodies
+# wait for memory.
 WHILE_PAUSED_S = 0.05
 WHILE_WAITING_S = 0.005
 ACCEPTS_A_TURN = 64
 # No further connection can be accepted for the moment, accept(2).
 EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+# Accepting pauses for this long then.
 PAUSE_S = 0.25
-# Between two lines of the log that say the same.
+# Between two warnings that say the same.
 QUIET_S = 60.0
 # An idle connection that makes room for another is at least so old.
 SPARED_S = 1.0
@@ -64,13 +68,13 @@ def safely(connection: Connection, function: Callable[..., bool | None],
 
 
 class Acceptor:
-    """Accepts connections and pauses while there is no room.
+    """Accepts connections, and pauses while there is no room.
 
-    While it pauses, connections wait in the listen queue and the idle
-    connections that have waited longest are closed.
+    While it pauses, new connections stay in the listen queue, and the
+    connections that have been idle longest are closed.
 
-    `connections` are the open ones by descriptor, to which it adds;
-    `make_connection` makes one of a socket and the peer's address.
+    Accepted connections are added to `connections`, by descriptor.
+    `make_connection` gets a socket and the peer's address.
     """
 
     def __init__(self, shared: SharedState, sock: socket.socket,
@@ -109,7 +113,7 @@ class Acceptor:
             self._is_listening = False
 
     def make_room(self) -> None:
-        """Close idle connections, those first that have waited longest."""
+        """Close idle connections, the oldest first."""
         now = self._shared.now
         idle = [connection for connection in list(self._connections.values())
                 if connection.is_idle and now - connection.since > SPARED_S]
@@ -118,9 +122,9 @@ class Acceptor:
             connection.close()
 
     def accept(self) -> list[Connection]:
-        """Return new connections.
+        """Accept and return new connections.
 
-        `is_exhausted` then says whether the listen queue is empty.
+        Afterwards `is_exhausted` says whether the listen queue is empty.
         """
         found: list[Connection] = []
         shared = self._shared
@@ -139,7 +143,7 @@ class Acceptor:
                 break
             except OSError as error:
                 if error.errno not in EXHAUSTED:
-                    # That connection is gone already; the next may not be.
+                    # That connection is gone already, accept(2); try the next.
                     continue
                 self._log('no connection can be accepted:'
                           f' {error.strerror}')
@@ -168,13 +172,12 @@ class Acceptor:
 
 
 class Loop:
-    """Polls, a turn at a time; the `Scheduler` of its connections.
+    """Polls, a turn at a time; it is the `Scheduler` of its connections.
 
-    `connections` are the open ones by descriptor.  `ready` has those that a
-    thread of the pool is to serve, in their order; `again` those that want
-    another turn although no event will come; `waiting` those whose bodies
-    wait for memory, with these.  `past_requests` counts the requests of
-    closed connections.
+    `connections` has the open connections by descriptor.  Three queues have
+    some of them: `ready` for a thread of the pool to be served, `again` for
+    another turn without an event, `waiting` (with their bodies) for memory.
+    `past_requests` counts the requests of closed connections.
     """
 
     waker: Waker
@@ -196,7 +199,7 @@ class Loop:
         # What is left of a turn.
         self._rest: Iterator[tuple[int, int]] | None = None
         self._sources: list[int] = []
-        # There may be room for more of the bodies that wait for some.
+        # There may be memory for more of the bodies that wait.
         self._may_go_on = False
 
     def open(self) -> None:
@@ -212,14 +215,14 @@ class Loop:
         self.shared.close()
 
     def call(self, function: Callable[[], object]) -> None:
-        """Schedule `function` on the thread that polls; return at once."""
+        """Schedule `function` on the leader's thread; return at once."""
         self._calls.append(function)
         self.waker.wake()
 
     # The scheduler of the connections; for any thread.
 
     def wake(self) -> None:
-        """End the wait of the thread that polls."""
+        """End the leader's wait for events."""
         self.waker.wake()
 
     def come_again(self, connection: Connection) -> None:
@@ -266,7 +269,7 @@ class Loop:
             if connection is None:
                 sources.append(fd)
                 continue
-            # Only this thread makes a connection busy, so the lock can wait.
+            # Only the leader makes a connection busy: no lock is needed yet.
             if connection.is_busy and not self._is_released(
                     connection, events):
                 continue
@@ -281,8 +284,8 @@ class Loop:
                 report(CLOSED, connection)
                 connection.give_up()
         self._rest = None
-        # Connections are accepted last: a new one may have the descriptor of
-        # one of which an event was still to come.
+        # Connections are accepted last: a new connection may get the
+        # descriptor of a closed one of which an event was still to come.
         while sources:
             self._source(sources.pop())
         if shared.now >= self._next_sweep:
@@ -295,7 +298,7 @@ class Loop:
         return grace
 
     def _is_released(self, connection: Connection, events: int) -> bool:
-        """Leave a busy connection a note; return whether it is so no more."""
+        """Note events of a busy connection; return whether it is idle now."""
         with self.shared.lock:
             if not connection.is_busy:
                 return True
@@ -305,7 +308,7 @@ class Loop:
         if not (events & WRITE and connection.output.pending):
             return False
         connection.flush()
-        # Its thread may have left the rest to this one, and this was it.
+        # Its thread may have left the rest to the leader, and this was all.
         with self.shared.lock:
             return not connection.is_busy
 
@@ -338,7 +341,7 @@ class Loop:
         return len(found)
 
     def _again(self) -> float:
-        """Go on with those that were not done; return a request's `grace`."""
+        """Handle the queue `again`; return the `grace` of a request, or 0."""
         again = self.again
         for _ in range(len(again)):
             connection = again.popleft()
@@ -350,15 +353,15 @@ class Loop:
         return 0.0
 
     def _end_waits(self) -> float:
-        """Go on with the bodies for which there is room, in their order.
+        """Begin the bodies for which there is memory now, in their order.
 
-        Return the `grace` of the first that is complete then, or 0.
+        Return the `grace` of the first that is complete, or 0.
         """
         waiting = self.waiting
         while waiting:
             connection, body = waiting[0]
             if connection.is_busy:
-                # A thread has just left it there, and is not done with it.
+                # The thread that has queued it is not done with it.
                 break
             if safely(connection, connection.end_wait, body) is False:
                 break
@@ -376,7 +379,8 @@ class Loop:
         self._next_sweep = shared.now + SWEEP_S
         self._stood_still = stood_still
         if stood_still:
-            # What clients have sent meanwhile is to be read first.
+            # The process was stopped, or starved.  What clients have sent
+            # meanwhile is to be read before they are judged.
             return
         for connection in list(self.connections.values()):
             if not connection.is_busy and safely(

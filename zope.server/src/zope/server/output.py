@@ -1,8 +1,8 @@
-"""What is on its way to a client.
+"""The send buffer of a connection.
 
 Data goes straight to the socket.  What the socket does not take is kept: in
-memory at first, then in a temporary file, and at last the application's
-thread waits.  Whoever polls sends on meanwhile.
+memory at first, then in a temporary file; at last the application's thread
+waits.  The thread that polls sends it when the socket takes more.
 """
 from __future__ import annotations
 
@@ -25,19 +25,22 @@ from zope.server.settings import Settings
 
 logger = logging.getLogger('zope.server')
 
-# How often a thread that waits looks whether the client still reads.
+# A thread that waits for room looks this often whether the client reads.
 LOOK_S = 1.0
 INT = struct.Struct('i')
-# Who reads slowly acknowledges in lumps, each time its buffer has room again.
+# A slow reader acknowledges in bursts, each time its buffer has room again.
 BURST_BYTES = 128 * 2 ** 10
 
 
 class SendBuffer:
     """The sending side of a connection.
 
-    `send`, `send_pair`, `send_file` and `wait` are for the one thread that
-    answers a request; `flush` is for whoever polls.  `pending` is what is
-    kept.
+    `send`, `send_pair`, `send_file` and `wait` are for the thread that answers
+    a request; `flush` is for the thread that polls.
+
+    `pending` is what is kept, in order, and `sent` counts the bytes of it
+    that the socket has taken so far.  `is_broken` says that the client is
+    gone.
     """
 
     __slots__ = ('_sock', '_settings', 'pending', '_size', 'sent', '_rate',
@@ -48,7 +51,6 @@ class SendBuffer:
         self._settings = settings
         self.pending: deque[memoryview | FilePart] = deque()
         self._size = 0
-        # Of what was kept.
         self.sent = 0
         self._rate = MinimumRate(BURST_BYTES)
         self._lock = threading.Lock()
@@ -56,7 +58,7 @@ class SendBuffer:
         self.is_broken = False
 
     def send(self, data: bytes) -> None:
-        """Send, or keep; Disconnected when there is nobody to send to."""
+        """Send or keep; raise Disconnected when the client is gone."""
         self._check()
         sent = 0
         if not self.pending:
@@ -71,7 +73,7 @@ class SendBuffer:
         self._keep(memoryview(data)[sent:])
 
     def send_pair(self, head: bytes, data: bytes) -> None:
-        """Send two pieces without joining them."""
+        """Send or keep two pieces, without joining them; see `send`."""
         self._check()
         sent = 0
         if not self.pending:
@@ -88,7 +90,11 @@ class SendBuffer:
             self._keep(memoryview(data)[sent - len(head):])
 
     def send_file(self, file: IO[bytes], offset: int, length: int) -> None:
-        """Send a stretch of a file, which must stay open until it is sent."""
+        """Send a stretch of a file, in bytes.
+
+        The file must stay open until `pending` is empty.  Raise Disconnected
+        when the client is gone.
+        """
         self._check()
         with self._lock:
             self._enter(FilePart(file, offset, length), length)
@@ -119,7 +125,7 @@ class SendBuffer:
         if in_memory and not self._spool():
             self._enter(data, len(data))
         elif len(data) > settings.output_spool_size:
-            # It is in memory already, and the thread will wait for it.
+            # It is in memory already, and its thread will wait in `wait`.
             self._enter(data, len(data))
         else:
             self._spill(data)
@@ -151,10 +157,9 @@ class SendBuffer:
             self._enter(data, len(data))
 
     def flush(self) -> bool:
-        """Send what the socket takes; whether to come back at once.
+        """Send what the socket takes; return whether it would take more.
 
-        For the sake of others it ends after a while even if the socket would
-        take more.
+        Other connections have their turn after TURN_BYTES.
         """
         with self._lock:
             return self._flush()
@@ -201,7 +206,10 @@ class SendBuffer:
         return rest
 
     def wait(self) -> None:
-        """Return once there is room; Disconnected when there never is."""
+        """Wait until there is room.
+
+        Raise Disconnected when the client is gone, or reads too slowly.
+        """
         settings = self._settings
         room = settings.output_buffer_size + settings.output_spool_size
         if self._size <= room:
@@ -218,7 +226,7 @@ class SendBuffer:
             self._check()
 
     def is_stalled(self, now: float) -> bool:
-        """Whether the client reads what is kept too slowly."""
+        """Return whether the client reads what is kept too slowly."""
         settings = self._settings
         with self._lock:
             return bool(self.pending) and self._rate.is_too_slow(
@@ -226,20 +234,21 @@ class SendBuffer:
                 settings.minimum_rate)
 
     def acknowledged(self) -> int:
-        """How much the client has taken, from one time to another.
+        """Return how many bytes the client has acknowledged.
 
-        What is sent says little: the kernel, which may have megabytes on the
-        way to a slow client, takes more of it only now and then.
+        Only differences count.  `sent` says little: the kernel, which may have
+        megabytes on the way to a slow client, takes more only now and then.
+        So SIOCOUTQ, tcp(7), is subtracted: what is sent and not acknowledged.
         """
         try:
             queued, = INT.unpack(fcntl.ioctl(
                 self._sock, termios.TIOCOUTQ, bytes(INT.size)))
         except OSError:
-            queued = 0  # not every system tells
+            queued = 0  # not every system has it
         return self.sent - queued
 
     def abort(self) -> None:
-        """Drop what is kept; whoever sends gets Disconnected."""
+        """Drop what is kept; from now on `send` raises Disconnected."""
         with self._lock:
             self._break()
 

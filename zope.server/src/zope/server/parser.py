@@ -1,9 +1,9 @@
 """llhttp, through httptools, as two small objects.
 
 llhttp decides what is well formed.  It is always fed up to a place where a
-message can end, an empty line, and never beyond: so the end of a message is
+message can end, an empty line, and never beyond.  So the end of a message is
 known exactly, although httptools does not tell how much it has consumed, and
-what belongs to the next message stays with the caller.
+the beginning of the next message stays with the caller.
 """
 from __future__ import annotations
 
@@ -14,24 +14,27 @@ from zope.server.errors import HTTPError
 from zope.server.settings import Settings
 
 END = b'\r\n\r\n'
+# The head for the bodies that are fed to llhttp.
 PRELUDE = (b'POST / HTTP/1.1\r\n'
            b'Host: x\r\n'
            b'Transfer-Encoding: chunked\r\n\r\n')
 PRELUDE_FIELDS = 2
+# For each chunk this much of framing is allowed beyond max_chunk_framing.
 CHUNK_FRAMING_BYTES = 24
 
 
 class HeadParser:
-    """Takes the heads of requests apart, one whole head at a time."""
+    """Splits the heads of requests into fields, a whole head at a time."""
 
     def __init__(self) -> None:
         self._fields: list[tuple[bytes, bytes]] = []
         self._parser: httptools.HttpRequestParser | None = None
 
     def fields(self, head: bytes) -> list[tuple[bytes, bytes]]:
-        """The (name, value) pairs of a head; HTTPError when it is not sound.
+        """Return the (name, value) pairs of a head, as they came.
 
-        `head` ends with its first empty line.
+        `head` ends with its first empty line.  Raise HTTPError when it is
+        malformed.
         """
         parser = self._parser
         if parser is None:
@@ -40,37 +43,37 @@ class HeadParser:
         try:
             parser.feed_data(head)
         except httptools.HttpParserUpgrade:
-            # We do not upgrade, which HTTP allows: the request counts as it
-            # is.  llhttp would now take its body for another protocol.
+            # A server may ignore Upgrade (RFC 9110, 7.8).  llhttp would now
+            # take the body for another protocol.
             self.forget()
         except httptools.HttpParserError as error:
             self.forget()
             raise HTTPError(
                 400, f'The request is malformed: {error}.') from None
         if len(fields) != head.count(b'\r\n') - 2:
-            # llhttp does not agree where lines end, or the head.
+            # llhttp finds lines, or the head, to end elsewhere.
             self.forget()
             raise HTTPError(400, 'The request is malformed.')
         return fields
 
     def forget(self) -> None:
-        """Have a new parser for the next head.
+        """Use a new parser for the next head.
 
-        To be called after a head whose body follows: the body goes elsewhere
-        and llhttp would wait for it here.
+        This is needed after a head whose body follows: the body goes
+        elsewhere, and llhttp would wait for it here.
         """
         self._parser = None
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """llhttp has found a field."""
+        """Note a field, for llhttp."""
         self._fields.append((name, value))
 
 
 class ChunkedParser:
-    """Takes a chunked body apart and hands its data to `write`.
+    """Decodes a chunked body (RFC 9112, 7.1) and calls `write` with its data.
 
-    What surrounds the data (sizes, extensions, trailers) is dropped, and
-    bounded.
+    What surrounds the data (sizes, extensions, trailers) is dropped, and its
+    size is limited.  `is_complete` says that the end of the body has come.
     """
 
     def __init__(self, write: Callable[[bytes], None],
@@ -79,7 +82,7 @@ class ChunkedParser:
         self._settings = settings
         self._framing = 0
         self._allowed = settings.max_chunk_framing
-        # llhttp tells the fields of the prelude like any others.
+        # The fields of the prelude are counted, too.
         self._trailers = -PRELUDE_FIELDS
         self._tail = b''
         self._may_end = False
@@ -90,7 +93,10 @@ class ChunkedParser:
         self._parser.feed_data(PRELUDE)
 
     def feed(self, data: bytes) -> int:
-        """Take what belongs to the body; how much of `data` that was."""
+        """Take what `data` has of the body; return how many bytes.
+
+        Raise HTTPError when the body is malformed, or `write` does.
+        """
         start, view = 0, memoryview(data)
         while start < len(data) and not self.is_complete:
             end = self.possible_end(data, start)
@@ -101,10 +107,11 @@ class ChunkedParser:
         return start
 
     def possible_end(self, data: bytes, start: int) -> int:
-        """Where the message ends at the earliest, or what has come does.
+        """Return where in `data` the message ends at the earliest.
 
-        That is at the first empty line after a chunk of size 0.  Data can
-        look like that; mostly it does not, and is parsed all at once.
+        That is after the first empty line behind a chunk of size 0; the end
+        of `data` if there is none.  Data of the body can look like that.
+        Mostly it does not, and is parsed all at once.
         """
         if self._may_end:
             # An empty line may have begun in what was fed before.
@@ -124,7 +131,9 @@ class ChunkedParser:
         return found + len(END)
 
     def _zero(self, data: bytes, start: int) -> int:
-        """Where a line begins that can be a size of 0, or before; or -1."""
+        """Return where a line begins that can be a size of 0, or the CR LF
+        before it; -1 if there is none.
+        """
         begins_line = self._tail[-1:] in (b'', b'\n')
         if begins_line and data.startswith(b'0', start):
             return start
@@ -139,7 +148,7 @@ class ChunkedParser:
             raise HTTPError(
                 400, f'The chunked body is malformed: {error}.') from None
         if self._messages > 1:
-            # llhttp does not agree where the body ends.
+            # llhttp finds the body to end elsewhere.
             raise HTTPError(400, 'The chunked body is malformed.')
         if self._framing > self._allowed:
             raise HTTPError(400, 'Chunk extensions or trailers are too long.')
@@ -147,29 +156,30 @@ class ChunkedParser:
     # What llhttp calls.
 
     def on_message_begin(self) -> None:
-        """A message begins."""
+        """Count a message."""
         self._messages += 1
 
     def on_chunk_header(self) -> None:
-        """The size of a chunk has been read."""
+        """Allow for the framing of a chunk."""
         self._allowed += CHUNK_FRAMING_BYTES
 
     def on_body(self, data: bytes) -> None:
-        """Data of the body."""
+        """Write data of the body."""
         self._framing -= len(data)
         try:
             self._write(data)
-        except HTTPError as refusal:
-            self._failure = refusal
+        except HTTPError as error:
+            # httptools makes an error of its own of it.
+            self._failure = error
             raise
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A trailer: dropped, since it must never pass for a header."""
+        """Drop a trailer, as it must never pass for a header."""
         self._trailers += 1
         if self._trailers > self._settings.max_request_fields:
             self._failure = HTTPError(431, 'There are too many trailers.')
             raise self._failure
 
     def on_message_complete(self) -> None:
-        """The end of the body."""
+        """Note the end of the body."""
         self.is_complete = True

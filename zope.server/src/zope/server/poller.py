@@ -1,17 +1,16 @@
-"""Which sockets have something to do: epoll, or poll where there is none.
+"""Waiting for events of sockets: epoll, or poll where there is no epoll.
 
-Both behave alike.  An event of a connection is told once; whoever has read
-until nothing was left, or written until nothing went, is then told of what
-comes later.  epoll does that by itself (it is used edge-triggered, so that a
-connection costs one system call when it comes and one when it goes); poll has
-to be told by `arm`, which is what `must_arm` says.
+Both behave alike: an event of a connection is told once, and the next one
+only after the connection was read until nothing was left, or written until
+nothing went.  epoll does that by itself, as it is used edge-triggered, see
+epoll(7): a connection costs one system call when it comes and one when it
+goes.  poll has to be told by `arm`, which is what `must_arm` says.
 """
 from __future__ import annotations
 
 import os
 import select
 import threading
-from typing import Protocol
 
 READ = 1
 WRITE = 4
@@ -20,7 +19,11 @@ HALF_CLOSED = 0x2000
 
 
 class Waker:
-    """A pipe that ends a wait; written once until it is drained."""
+    """Ends a wait of the poller, by a pipe (the self-pipe trick).
+
+    It is written once until it is drained, however often `wake` is called.
+    `fd` is the end to be polled.
+    """
 
     def __init__(self) -> None:
         self.fd, self._end = os.pipe()
@@ -30,7 +33,7 @@ class Waker:
         self._lock = threading.Lock()
 
     def wake(self) -> None:
-        """End the wait that goes on, or the next one."""
+        """End the current wait, or the next; for any thread."""
         with self._lock:
             if not self._is_set and self._end >= 0:
                 self._is_set = True
@@ -52,28 +55,8 @@ class Waker:
                 self._end = -1
 
 
-class Poller(Protocol):
-    """What a loop and its connections need of a poller."""
-
-    must_arm: bool
-
-    def poll(self, seconds: float) -> list[tuple[int, int]]: ...
-
-    def add(self, fd: int) -> None: ...
-
-    def arm(self, fd: int, events: int) -> None: ...
-
-    def remove(self, fd: int) -> None: ...
-
-    def add_source(self, fd: int) -> None: ...
-
-    def remove_source(self, fd: int) -> None: ...
-
-    def close(self) -> None: ...
-
-
 class EpollPoller:
-    """epoll, edge-triggered for connections."""
+    """epoll, edge-triggered for connections; see epoll(7)."""
 
     must_arm = False
 
@@ -83,22 +66,22 @@ class EpollPoller:
                       | select.EPOLLET)
 
     def poll(self, seconds: float) -> list[tuple[int, int]]:
-        """(descriptor, events) of what has something to do."""
+        """Wait for `seconds` at most; return (descriptor, events) pairs."""
         return self._epoll.poll(seconds, 512)
 
     def add(self, fd: int) -> None:
-        """Tell the events of a connection from now on."""
+        """Tell of a connection's events from now on."""
         self._epoll.register(fd, self._mask)
 
     def arm(self, fd: int, events: int) -> None:
         """Do nothing: an edge-triggered epoll tells by itself."""
 
     def remove(self, fd: int) -> None:
-        """A connection is about to be closed.
+        """Tell of a connection no more: it is about to be closed.
 
-        A process that the application has forked may have it, too: then
-        closing it here is not the end of what epoll tells of it, under a
-        number that the next connection has.
+        A child process that the application has forked may have it open.
+        Then epoll would tell of it even after it is closed here, see
+        epoll(7), by a number that the next connection has.
         """
         try:
             self._epoll.unregister(fd)
@@ -120,7 +103,7 @@ class EpollPoller:
 
 
 class PollPoller:
-    """poll, for systems without epoll."""
+    """poll, for systems without epoll; see poll(2)."""
 
     must_arm = True
 
@@ -133,7 +116,7 @@ class PollPoller:
         self._poll.register(self._waker.fd, READ)
 
     def poll(self, seconds: float) -> list[tuple[int, int]]:
-        """(descriptor, events) of what has something to do."""
+        """Wait for `seconds` at most; return (descriptor, events) pairs."""
         self._is_polling = True
         found = self._poll.poll(seconds * 1000)
         self._is_polling = False
@@ -146,8 +129,8 @@ class PollPoller:
         return [item for item in found if item[0] != self._waker.fd]
 
     def _set(self, fd: int, interest: int) -> None:
-        # A socket that is gone is told of even without any interest in it,
-        # so it must be out of the list.
+        # poll(2) tells of a socket that is gone (POLLHUP) whatever the
+        # interest in it, so without interest it must be unregistered.
         if interest:
             self._poll.register(fd, interest)
         elif self._interest[fd]:
@@ -155,13 +138,13 @@ class PollPoller:
         self._interest[fd] = interest
 
     def add(self, fd: int) -> None:
-        """Tell the events of a connection from now on."""
+        """Tell of a connection's events from now on."""
         with self._lock:
             self._interest[fd] = 0
         self.arm(fd, READ | WRITE)
 
     def arm(self, fd: int, events: int) -> None:
-        """Nothing more can be read, or written: tell when it can."""
+        """Tell when `events` happen: until now they would not."""
         with self._lock:
             if fd in self._interest:
                 self._set(fd, self._interest[fd] | events)
@@ -169,7 +152,7 @@ class PollPoller:
             self._waker.wake()
 
     def remove(self, fd: int) -> None:
-        """A connection is about to be closed."""
+        """Tell of a connection no more: it is about to be closed."""
         with self._lock:
             if self._interest.pop(fd, 0):
                 self._poll.unregister(fd)
@@ -183,12 +166,15 @@ class PollPoller:
         self._poll.unregister(fd)
 
     def close(self) -> None:
-        """Close what belongs to the poller."""
+        """Close the poller's own pipe."""
         self._waker.close()
 
 
+Poller = EpollPoller | PollPoller
+
+
 def make_poller(use_epoll: bool = True) -> Poller:
-    """The better one that there is."""
+    """Return an epoll poller where there is one, else a poll poller."""
     if use_epoll and hasattr(select, 'epoll'):
         return EpollPoller()
     return PollPoller()

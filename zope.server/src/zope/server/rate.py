@@ -1,17 +1,18 @@
-"""Whether data moves as fast as it has to."""
+"""Minimum data rates: whether a client sends or reads fast enough."""
 from __future__ import annotations
 
 
 class MinimumRate:
-    """Looks now and then at how much has moved: bytes, ever growing.
+    """Compares what has moved, in bytes, with a rate, now and then.
 
-    There is a time in which nothing has to move; what moves at a rate may
-    take as long as it needs.  Each time that time has passed and enough has
-    moved, it begins anew: who is fast and then stops is waited for twice that
-    time at most, however much has moved before.
+    For the length of a timeout nothing has to move; after that, what moves at
+    the rate may take as long as it needs.  Each time the timeout has passed
+    and enough has moved, both begin anew: a client that was fast and then
+    stops is waited for twice the timeout at most, however much it has moved
+    before.
 
-    What moves in lumps of about `burst` bytes may keep so much of what it was
-    faster, and is waited for as much longer.
+    What moves in bursts of about `burst` bytes keeps up to `burst` bytes of
+    its lead when the time begins anew, and is waited for as much longer.
     """
 
     __slots__ = ('_began', '_moved', '_burst')
@@ -22,12 +23,16 @@ class MinimumRate:
         self._burst = burst
 
     def begin(self, now: float, moved: int = 0) -> None:
-        """From now on it has to move."""
+        """Begin anew, at `now` seconds and `moved` bytes."""
         self._began, self._moved = now, moved
 
     def is_too_slow(self, now: float, moved: int, timeout: float,
-             rate: int) -> bool:
-        """Whether it is too slow: seconds, and bytes a second."""
+                    rate: int) -> bool:
+        """Return whether the client is too slow.
+
+        `moved` are all bytes so far, which never decrease; `now` and
+        `timeout` are seconds, `rate` is bytes a second.
+        """
         elapsed = now - self._began
         if elapsed <= timeout:
             return False

@@ -1,4 +1,8 @@
-"""From the head of a request to its WSGI environment."""
+"""From the head of a request to its WSGI environment.
+
+The rules are those of RFC 9112 (request line, framing, persistence), RFC 9110
+(fields) and PEP 3333 (the environment).
+"""
 from __future__ import annotations
 
 import re
@@ -17,8 +21,8 @@ REQUEST_LINE = re.compile(
     rb'([A-Z][A-Z-]*) ([!-~]+) HTTP/1\.([01])\r\n').match
 OTHER_LINE = re.compile(
     rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/([0-9](?:\.[0-9])?)\r\n").match
-# The methods that llhttp knows, but for CONNECT and PRI, which no
-# application can answer.
+# The methods that llhttp knows, without CONNECT and PRI: no WSGI application
+# can answer these.
 METHODS = {method: method.decode() for method in (
     b'ACL BIND CHECKOUT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY'
     b' MKCALENDAR MKCOL MOVE M-SEARCH NOTIFY OPTIONS PATCH POST PROPFIND'
@@ -29,37 +33,40 @@ VERSIONS = {b'0': 0, b'1': 1}
 T = TypeVar('T', bound='Request')
 
 KEYS_KEPT = 1000
-# Which name goes where, filled as names are met; None: the field is dropped.
-# A Proxy field would become HTTP_PROXY, which many a library takes for the
-# address of a proxy.
+# Name of a field -> key in the environment, filled as names are met; None: the
+# field is dropped.  A Proxy field would become HTTP_PROXY, which libraries
+# take for the address of a proxy ("httpoxy", CVE-2016-5385).
 keys: dict[bytes, str | None] = {
     b'Content-Type': 'CONTENT_TYPE',
     b'Content-Length': 'CONTENT_LENGTH',
     b'Proxy': None,
 }
-# RFC 9110 has one value for these; two make a request ambiguous.
+# These have a single value; two make a request ambiguous (RFC 9110, 5.3).
 ONCE = {'HTTP_HOST', 'CONTENT_TYPE', 'CONTENT_LENGTH',
         'HTTP_TRANSFER_ENCODING'}
-# The most that a length needs. Zeros before more of them are there to confuse.
+# The most digits that a length needs.  Zeros before more digits could confuse
+# an intermediary.
 DIGITS = 20
 tokens = re.compile(r'[\s,]+').split
-# RFC 9110, 4.2 and 7.2.  Commas are left out: no host has one, and a list of
-# hosts is what a proxy makes of a repeated field.
+# The Host field (RFC 9110, 4.2 and 7.2).  Commas are left out: no host has
+# any, and a proxy makes a list with commas of a repeated field.
 HOST = re.compile(
     r"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})*)"
     r'(?::[0-9]{0,5})?').fullmatch
 ABSOLUTE = re.compile(r'https?://([^/?#]+)([^#]*)', re.IGNORECASE).fullmatch
 BROKEN_ESCAPE = re.compile(r'%(?![0-9A-Fa-f]{2})').search
 HOSTS_KEPT = 1000
-# Some that were found to be right.
+# Values of Host that have passed the check; at most HOSTS_KEPT.
 hosts: set[str] = set()
 
 
 class Request:
     """A request whose head has been read.
 
-    `body_length` is None when the body comes in chunks.  `target` is what
-    came, whatever the application does to its environment.
+    `body_length` is in bytes, None when the body comes in chunks.  `store`
+    keeps the body, None if there is none.  `minor` is the version, 0 or 1 for
+    HTTP/1.0 and 1.1.  `target` is as it came, whatever the application does
+    to `environ`.  `trace` is None unless there is a trace log.
     """
 
     target = ''
@@ -78,10 +85,11 @@ class Request:
 
 def read_request(head: bytes, parser: HeadParser, base: dict[str, Any],
                  settings: Settings, make: type[T]) -> T:
-    """The request of a head, which ends with its empty line.
+    """Return the request of a head, which ends with its empty line.
 
-    `base` is what the environments of its connection have in common; `make`
-    is the class to make, `Request` or one derived from it.
+    `base` is the part of the environment that the requests of a connection
+    have in common; `make` is `Request` or a class derived from it.  Raise
+    HTTPError when the head is malformed or asks for what is not supported.
     """
     match = REQUEST_LINE(head)
     if match is None:
@@ -120,7 +128,7 @@ def read_request(head: bytes, parser: HeadParser, base: dict[str, Any],
 
 
 def bad_request_line(head: bytes) -> HTTPError:
-    """What is wrong with a request line."""
+    """Return what is wrong with a request line."""
     match = OTHER_LINE(head)
     if match is None:
         return HTTPError(400, 'The request line is malformed.')
@@ -130,7 +138,7 @@ def bad_request_line(head: bytes) -> HTTPError:
 
 
 def environ_key(name: bytes) -> str | None:
-    """Where in the environment a field goes; None: nowhere.
+    """Return the key of a field in the environment; None: drop the field.
 
     Names with underscores are dropped, or ``X_User`` could stand in for
     ``X-User``.
@@ -147,7 +155,10 @@ def environ_key(name: bytes) -> str | None:
 
 
 def join(key: str, raw: bytes, environ: dict[str, Any]) -> None:
-    """Add a repeated field."""
+    """Join the value of a repeated field to that in the environment.
+
+    Raise HTTPError for a field that must not be repeated.
+    """
     if key in ONCE:
         raise HTTPError(400, 'A header field must not be repeated.')
     joint = '; ' if key == 'HTTP_COOKIE' else ', '
@@ -155,7 +166,10 @@ def join(key: str, raw: bytes, environ: dict[str, Any]) -> None:
 
 
 def set_target(request: Request, target: str) -> None:
-    """What is asked for, from which host."""
+    """Set what is asked for, and the host (RFC 9112, 3.2).
+
+    Raise HTTPError when the target or the Host field is malformed.
+    """
     environ = request.environ
     environ['REQUEST_METHOD'] = request.method
     environ['REQUEST_URI'] = request.target = target
@@ -172,12 +186,12 @@ def set_target(request: Request, target: str) -> None:
     environ['PATH_INFO'], environ['QUERY_STRING'], host = split_target(
         target, request.method)
     if host is not None:
-        # RFC 9112, 3.2.2: the target's host counts, not the field's.
+        # The target's host counts, not the field's (RFC 9112, 3.2.2).
         environ['HTTP_HOST'] = host
 
 
 def is_host(value: str) -> bool:
-    """Whether this can be the value of a Host field; the empty one can."""
+    """Return whether this can be the value of a Host field, as "" can."""
     if HOST(value) is None:
         return False
     if len(hosts) < HOSTS_KEPT:
@@ -186,11 +200,11 @@ def is_host(value: str) -> bool:
 
 
 def split_target(target: str, method: str) -> tuple[str, str, str | None]:
-    """The target of a request -> (PATH_INFO, QUERY_STRING, host).
+    """Return (path, query, host) of the target of a request.
 
-    The host is None unless the target names one.  The path has its escapes
-    resolved into bytes that are decoded as latin-1, as PEP 3333 wants.
-    HTTPError when the target is of no form that this method has.
+    The escapes of the path are resolved into bytes, which are decoded as
+    latin-1, as PEP 3333 wants.  The host is None unless the target names a
+    host.  Raise HTTPError when the target has no form that the method allows.
     """
     host = None
     if target[0] != '/':
@@ -208,7 +222,10 @@ def split_target(target: str, method: str) -> tuple[str, str, str | None]:
 
 
 def split_absolute(target: str) -> tuple[str, str]:
-    """``http://HOST/PATH`` -> (host, path); the path always has its ``/``."""
+    """Return (host, path) of ``http://HOST/PATH``; the path begins with ``/``.
+
+    Raise HTTPError when the target has another form.
+    """
     match = ABSOLUTE(target)
     if match is None or not is_host(match[1]) or match[1].startswith(':'):
         raise HTTPError(400, 'The target is not one that a server can have.')
@@ -217,7 +234,10 @@ def split_absolute(target: str) -> tuple[str, str]:
 
 
 def set_framing(request: Request, settings: Settings) -> None:
-    """How long the body is."""
+    """Set how long the body is (RFC 9112, 6).
+
+    Raise HTTPError when that is ambiguous, unsupported or too much.
+    """
     environ = request.environ
     coding = environ.pop('HTTP_TRANSFER_ENCODING', None)
     length = environ.get('CONTENT_LENGTH')
@@ -238,7 +258,7 @@ def set_framing(request: Request, settings: Settings) -> None:
 
 
 def set_persistence(request: Request) -> None:
-    """What becomes of the connection."""
+    """Set whether the connection is kept (RFC 9112, 9.3)."""
     found = tokens(request.environ['HTTP_CONNECTION'].lower())
     if 'close' in found:
         request.keep_alive = False
@@ -247,7 +267,10 @@ def set_persistence(request: Request) -> None:
 
 
 def set_expect(request: Request) -> None:
-    """Whether to answer before the body."""
+    """Set whether the client waits for a 100 (RFC 9110, 10.1.1).
+
+    Raise HTTPError for any other expectation.
+    """
     if request.minor:
         if request.environ['HTTP_EXPECT'].lower() != '100-continue':
             raise HTTPError(417, 'The only expectation is 100-continue.')

@@ -1,4 +1,4 @@
-"""The response on the wire: head, framing, and no byte too many."""
+"""The response on the wire: its head, its framing, and no byte beyond."""
 from __future__ import annotations
 
 import logging
@@ -9,22 +9,26 @@ from zope.server.errors import ResponseError
 from zope.server.files import FileWrapper
 from zope.server.headers import DATE
 from zope.server.headers import SERVER
-from zope.server.headers import shown
+from zope.server.headers import short_repr
 from zope.server.request import Request
 from zope.server.shared import SharedState
 
 logger = logging.getLogger('zope.server.requests')
 
-# Smaller bodies are joined with the head.
+# Bodies smaller than this are joined with the head.
 JOINED_BYTES = 32768
 
 
-# Of `Writer.missing`.
+# `Writer.missing` where the length of the body is not known.
 UNKNOWN = -1
 
 
 class Sink(Protocol):
-    """Where a response goes: what it needs of its connection."""
+    """Where a response goes: its connection; `peer` is the client's address.
+
+    All but `has_more` and `is_sending` raise Disconnected when the client is
+    gone.
+    """
 
     peer: str
 
@@ -38,19 +42,21 @@ class Sink(Protocol):
         """Send a stretch of a file, without waiting."""
 
     def is_sending(self) -> bool:
-        """Whether some of what was sent is kept."""
+        """Return whether some of what was sent is still kept."""
 
     def has_more(self) -> bool:
-        """Whether the client has sent something after the request."""
+        """Return whether the client has sent something after the request."""
 
 
 class Writer(Request):
     """A request and the response to it.
 
-    `code` is 0 until the application has called ``start_response``; `length`
-    is then what it has declared.  `missing` is how much of the body is still
-    to come, in bytes, or UNKNOWN.  `is_cut` says that the response could
-    not be finished.
+    `code` is 0 until the application has called ``start_response``.  `length`
+    is then the Content-Length that it has declared, None without it, `lines`
+    its other headers, and `special` is DATE and SERVER where it has set these
+    itself.  `missing` is how many bytes of the body are still to come, or
+    UNKNOWN; `sent` is how many have gone.  `is_cut` says that the response
+    could not be finished.
     """
 
     sink: Sink
@@ -64,8 +70,8 @@ class Writer(Request):
     sent = 0
 
     def __str__(self) -> str:
-        """The request as logs show it: its text is quoted."""
-        return (f'{self.method} {shown(self.target)} from'
+        """Return the request as logs show it, with its target quoted."""
+        return (f'{self.method} {short_repr(self.target)} from'
                 f' {self.sink.peer}')
 
     @property
@@ -74,11 +80,11 @@ class Writer(Request):
         return self.sink.peer
 
     def has_body(self) -> bool:
-        """Whether the response may have one."""
+        """Return whether the response may have a body (RFC 9110, 6.4.1)."""
         return self.method != 'HEAD' and self.code not in (204, 304)
 
     def send_whole(self, data: bytes) -> None:
-        """Send a response of which this is the whole body."""
+        """Send the head and the whole body."""
         if not self.code:
             raise ResponseError('start_response was not called')
         head = self._head(len(data))
@@ -96,7 +102,7 @@ class Writer(Request):
         self.sent = len(data)
 
     def send_some(self, data: bytes) -> None:
-        """Send some of the body, after the head."""
+        """Send some of the body, and the head before the first of it."""
         head = b''
         if not self.is_head_sent:
             if not self.code:
@@ -114,7 +120,7 @@ class Writer(Request):
         self.sent += size
 
     def send_end(self) -> None:
-        """End the response after `send_some`, or with an empty body."""
+        """End the response, after `send_some` or with an empty body."""
         if not self.is_head_sent:
             self.send_whole(b'')
         elif self.is_chunked:
@@ -123,7 +129,7 @@ class Writer(Request):
             self.fall_short()
 
     def send_file(self, wrapper: FileWrapper) -> bool:
-        """Send a plain file; False when it is not one."""
+        """Send a plain file; return false if the file is not plain."""
         stretch = wrapper.stretch()
         if stretch is None or self.is_head_sent or not self.code:
             return False
@@ -141,7 +147,7 @@ class Writer(Request):
         return True
 
     def _head(self, total: int | None) -> bytes:
-        """The head, after which `total` bytes come if it is known."""
+        """Return the head; `total` is the size of the body if it is known."""
         shared, minor = self.shared, self.minor
         length = total if self.length is None else self.length
         if length is not None and self.code != 204 and (
@@ -170,12 +176,12 @@ class Writer(Request):
         if self.minor:
             self.is_chunked = True
             return 'Transfer-Encoding: chunked\r\n'
-        # The end of the connection is the end of the body.
+        # The end of the connection is the end of the body (RFC 9112, 6.3).
         self.keep_alive = False
         return ''
 
     def _measured(self, data: bytes) -> bytes:
-        """Some data, cut at the length that was announced."""
+        """Return data of the body, cut at the declared length."""
         self.missing -= len(data)
         if self.missing < 0:
             logger.error('%s: the body is longer than its Content-Length;'
@@ -186,7 +192,7 @@ class Writer(Request):
         return data
 
     def fall_short(self) -> None:
-        """The application has not sent what it has announced."""
+        """Note that the application has sent less than it has declared."""
         logger.error('%s: the body is shorter than its Content-Length; the'
                      ' connection is closed', self)
         self.keep_alive = False

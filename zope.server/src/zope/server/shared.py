@@ -20,8 +20,17 @@ from zope.server.tracelog import TraceLog
 class SharedState:
     """The state that connections share.
 
-    `lock` guards who owns a connection (see `connection`) and the counts.
-    `poller` is there from `open` to `close`.
+    `lock` guards to which thread a connection belongs (see `connection`), and
+    the loop's counts.  `poller` is there from `open` to `close`; `must_arm`
+    is the poller's.  `environ` is the part of WSGI environments that is the
+    same for all requests.
+
+    `is_draining` has responses announce the end of their connections, and
+    `is_cutting` has requests that were not begun dropped.  Both are set by
+    the engine, and are here because each response reads them.
+
+    `now` is the time of the loop's last turn, as of time.monotonic().  `date`
+    and `server` are lines of a response's head, and `tail` its end with both.
     """
 
     poller: Poller
@@ -36,7 +45,6 @@ class SharedState:
         self.lock = threading.Lock()
         self.buffer_pool = BufferPool(settings.body_memory)
         self.is_draining = False
-        # Whether what has not ended is to end at once.
         self.is_cutting = False
         self.environ = self._environ(address)
         self.must_arm = False
@@ -44,7 +52,11 @@ class SharedState:
         self.tick()
 
     def open(self) -> None:
-        """Have what a running server needs."""
+        """Open the poller.
+
+        Not before the server starts: a process that was forked until then
+        shares none with its parent.
+        """
         self.environ['wsgi.errors'] = sys.stderr
         self.poller = make_poller(self.settings.use_epoll)
         self.must_arm = self.poller.must_arm
@@ -54,7 +66,7 @@ class SharedState:
         self.poller.close()
 
     def tick(self) -> None:
-        """Look at the clock: once a turn is enough for everybody."""
+        """Read the clock: once a turn is enough for all connections."""
         self.now = time.monotonic()
         seconds = time.time()
         if int(seconds) != self._second:

@@ -1,4 +1,4 @@
-"""One request and the application's answer to it."""
+"""A request, and the application that answers it."""
 from __future__ import annotations
 
 import logging
@@ -10,13 +10,14 @@ from zope.server.errors import ResponseError
 from zope.server.files import FileWrapper
 from zope.server.headers import check_headers
 from zope.server.headers import check_status
-from zope.server.headers import shown
+from zope.server.headers import short_repr
 from zope.server.headers import statuses
 from zope.server.response import Writer
 
 logger = logging.getLogger('zope.server.requests')
 
-# A body of that size has a grace: so many seconds a byte, at most so many.
+# Reading a body of at least this size has a grace of COPY_S_PER_BYTE, and of
+# MOST_GRACE_S at most.
 LARGE_BYTES = 65536
 COPY_S_PER_BYTE = 2e-10
 MOST_GRACE_S = 500e-6
@@ -25,10 +26,11 @@ FAILED_HEADERS = [('Content-Type', 'text/plain; charset=utf-8')]
 
 
 class Task(Writer):
-    """A request that is answered: by `run`, then `finish`.
+    """A request that is answered by `run`, then `finish`.
 
-    A worker calls both, one after the other unless `run` says that a file is
-    still being sent.
+    A thread of the pool calls both in turn; where `run` returns false, it
+    calls `finish` only when the file is sent.  `began` is when the request
+    was complete, as of time.monotonic().
     """
 
     began = 0.0
@@ -43,7 +45,7 @@ class Task(Writer):
         return min(store.size * COPY_S_PER_BYTE, MOST_GRACE_S)
 
     def run(self) -> bool:
-        """Have the application answer; False while a file is being sent."""
+        """Call the application; return false if a file is still being sent."""
         trace = self.trace
         if trace is not None:
             trace.application_begins()
@@ -56,15 +58,14 @@ class Task(Writer):
         except Disconnected as error:
             self._abandon(error)
         except BaseException as error:
-            # Whatever it is, SystemExit too, ends the request and not the
-            # thread.
+            # Anything, SystemExit too, ends the request but not the thread.
             logger.exception('%s: the application failed', self)
             self._fail(error)
         return not (type(self._result) is FileWrapper
                     and self.sink.is_sending())
 
     def finish(self) -> None:
-        """Close what the application has returned, and the body."""
+        """Close what the application has returned, and the request's body."""
         result, self._result = self._result, None
         if type(result) is not list and hasattr(result, 'close'):
             try:
@@ -78,7 +79,7 @@ class Task(Writer):
             self.trace.request_ends()
 
     def drop(self) -> None:
-        """Let go of the body; may be repeated."""
+        """Close the request's body; may be repeated."""
         if self.store is not None:
             self.store.close()
 
@@ -86,7 +87,10 @@ class Task(Writer):
 
     def start_response(self, status: str, headers: list[tuple[str, str]],
                        exc_info: Any = None) -> Callable[[bytes], None]:
-        """Take status and headers, as PEP 3333 says."""
+        """Take status and headers, and return `write`, as PEP 3333 says.
+
+        Raise ResponseError for what HTTP or PEP 3333 does not allow.
+        """
         if exc_info:
             try:
                 if self.is_head_sent:
@@ -103,14 +107,14 @@ class Task(Writer):
         return self.write
 
     def write(self, data: bytes) -> None:
-        """Send some of the body, after the head."""
+        """Send some of the body, as PEP 3333's ``write`` callable."""
         if not isinstance(data, bytes):
             raise ResponseError(
-                f'the body must be bytes, not {shown(data)}')
+                f'the body must be bytes, not {short_repr(data)}')
         if data:
             self.send_some(data)
 
-    # What becomes of the answer.
+    # What becomes of the result.
 
     def _answer(self, result: Any) -> None:
         kind = type(result)

@@ -1,20 +1,22 @@
-"""The threads: N that run the application, one that polls.
+"""The threads: N that run the application, and one that polls.
 
-Handing a request from the thread that polls to another costs more than a
-quick application itself.  So there is a baton, the right to poll:
+A leader/followers pool (Schmidt et al., POSA2), made to measure: handing a
+request from the thread that polls to another thread costs more than a quick
+application itself.  So the leader role, the right to poll, changes hands:
 
-- While requests take their time, the polling thread has the baton.  It puts
-  requests into a queue, from which the workers take them.
-- While requests are quick, a worker has it: it polls, runs what has come, one
-  request after the other, and polls again.  Before each request it lays the
-  baton down, and afterwards picks it up again.  The polling thread looks every
-  few milliseconds: where the same request is still being run, it takes the
-  baton, puts what waits into the queue for the other workers, and polls on.
+- While requests take their time, the polling thread is the leader.  It puts
+  requests into a queue, from which the pool's threads take them.
+- While requests are quick, a thread of the pool leads: it polls, runs what
+  has come, a request at a time, and polls again.  Before each request it
+  releases the leader role, and takes it again afterwards.  The polling thread
+  looks every TICK_S: where the same request is still being run, it takes the
+  role, puts what waits into the queue for the other threads, and polls on.
 
-What reading a large body takes does not count; it is mere copying.
+The time to read a large body does not count, as it is mere copying: see
+`Task.grace`.
 
-So at most N requests run at once, always in the same N threads, and nothing
-waits for a slow one for more than a few milliseconds.
+So at most N requests run at once, always in the same N threads, and no
+request waits for a slow one for more than a few milliseconds.
 """
 from __future__ import annotations
 
@@ -33,15 +35,19 @@ from zope.server.loop import safely
 
 # A request is quick when the application takes less, on average.
 QUICK_S = 100e-6
+# Of a request in the average.
 WEIGHT = 1 / 64
-# Nothing counts for more: where a machine is busy, a thread that is kept from
-# running says nothing about the application.
+# No request counts for more: on a busy machine the time for which a thread is
+# kept from running says nothing about the application.
 LONG_S = 5 * QUICK_S
-# So many requests are run before the average counts.
+# The average counts once it is made of this many requests.
 TRIAL_REQUESTS = 256
+# How often the polling thread looks after a leader of the pool.
 TICK_S = 0.004
+# After this many ticks without a request the polling thread parks.
 IDLE_TICKS = 5
 
+# Items of the queue: lead, and end.
 LEAD = object()
 STOP = object()
 
@@ -54,9 +60,10 @@ class ThreadPool:
         self._count = count
         self._name = name
         self._queue: SimpleQueue[Any] = SimpleQueue()
-        # Has one item while the baton lies there.
+        # Has one item while no thread has the leader role.
         self._released: deque[None] = deque()
         self._releases = 0
+        # The pool's leader has stopped to lead.
         self._is_returned = False
         self._is_parked = False
         self._wakes: SimpleQueue[None] = SimpleQueue()
@@ -80,8 +87,16 @@ class ThreadPool:
         """How many requests wait for a thread, about."""
         return self._queue.qsize() + len(self._loop.ready)
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether requests are quick, on average."""
+        return self._average < QUICK_S
+
     def stop(self, timeout: float) -> int:
-        """End the threads; how many are still in the application."""
+        """End the threads within `timeout` seconds.
+
+        Return how many are still in the application.
+        """
         self._is_stopping = True
         if self._threads:
             self._loop.call(lambda: None)
@@ -94,7 +109,7 @@ class ThreadPool:
         return sum(thread.is_alive() for thread in self._threads)
 
     def leftover(self) -> list[Connection]:
-        """After a stop: the connections whose requests nobody runs."""
+        """Return connections whose requests no thread runs, after `stop`."""
         found, stops = list(self._loop.ready), 0
         with contextlib.suppress(Empty):
             while True:
@@ -103,17 +118,12 @@ class ThreadPool:
                     stops += 1
                 elif item is not LEAD:
                     found.append(item)
-        # Those who are still in the application are to find theirs.
+        # Threads that are still in the application are to find theirs.
         for _ in range(stops):
             self._queue.put(STOP)
         return found
 
-    @property
-    def is_quick(self) -> bool:
-        """Whether requests are quick, on average."""
-        return self._average < QUICK_S
-
-    # A worker.
+    # A thread of the pool.
 
     def _work(self) -> None:
         while True:
@@ -130,7 +140,7 @@ class ThreadPool:
                 self._pass_on(item)
 
     def _take_lead(self) -> bool:
-        """Take the baton, if it lies there."""
+        """Take the leader role; return whether it was free."""
         try:
             self._released.pop()
         except IndexError:
@@ -138,7 +148,7 @@ class ThreadPool:
         return True
 
     def _note(self, seconds: float) -> None:
-        """A request took so long."""
+        """Count a request that took this long."""
         if seconds > LONG_S:
             seconds = LONG_S
         elif seconds < 0:
@@ -147,7 +157,7 @@ class ThreadPool:
         self._served += 1
 
     def _pass_on(self, connection: Connection) -> None:
-        """Leave a connection, or its next request, to others."""
+        """Queue the connection if its next request is complete already."""
         if safely(connection, connection.proceed):
             self._queue.put(connection)
 
@@ -166,7 +176,7 @@ class ThreadPool:
                     self._note(ended - began)
                     began = ended
                     if not loop.ready:
-                        # The baton was away meanwhile, and back.
+                        # The polling thread has led meanwhile.
                         break
         except BaseException:  # noqa: BLE001 (threads go on)
             report('the polling goes on: this must not happen')
@@ -185,7 +195,7 @@ class ThreadPool:
             pass
 
     def _run_ready(self) -> bool:
-        """Run the first that is ready; whether the baton is still ours."""
+        """Run the first that is ready; return whether to lead on."""
         connection = self._loop.ready.popleft()
         self._releases += 1
         self._released.append(None)
@@ -224,7 +234,7 @@ class ThreadPool:
             self._queue.put(ready.popleft())
 
     def _watch(self) -> None:
-        """Return with the baton, once it lies there for too long."""
+        """Return as the leader, once a thread runs a request for too long."""
         seen, idle = -1, 0
         while not self._is_stopping:
             if self._is_returned:
@@ -243,7 +253,7 @@ class ThreadPool:
                 seen = -1
 
     def _park(self) -> None:
-        """Sleep until a worker begins a request."""
+        """Sleep until the leader begins a request."""
         self._is_parked = True
         if not self._released:
             self._is_woken(None)

@@ -5,11 +5,11 @@ A record is ``CODE ID DATE TIME [TEXT]``, with these codes:
 B
     a request began: method and target
 I
-    its input has been read: how many bytes
+    its body has been read: how many bytes
 C
-    an application thread took it up
+    a thread calls the application
 A
-    the application has answered: status and length, ``?`` where not known
+    the application has returned: status and length, ``?`` where not known
 E
     the request ended
 """
@@ -21,8 +21,8 @@ import logging
 
 logger = logging.getLogger('zc.tracelog')
 
-# Applications find their request's trace under this key, and write records
-# of their own with its method `log`.
+# Applications find the trace of their request under this key, and write
+# records of their own with its method `log`.
 ENVIRON_KEY = 'zc.zservertracelog.interfaces.ITraceLog'
 
 
@@ -33,7 +33,7 @@ class TraceLog:
         self._numbers = itertools.count(1)
 
     def begin(self) -> Trace:
-        """The trace of a request whose first byte is here."""
+        """Return the trace of a request whose first byte has come."""
         return Trace(next(self._numbers))
 
 
@@ -61,23 +61,23 @@ class Trace:
         logger.info('%s %s %s%s', code, self._number, stamp, quoted)
 
     def request_complete(self, method: str, target: str, size: int) -> None:
-        """B, with the time of its beginning, and I."""
+        """Write B, with the time of its beginning, and I."""
         self._log('B', f'{method} {target}', self._began)
         self.log(str(size), 'I')
 
     def application_begins(self) -> None:
-        """C."""
+        """Write C."""
         self.log(code='C')
 
     def application_ends(self, code: int, length: int | None) -> None:
-        """A; `code` is 0, and `length` None, where it is not known."""
+        """Write A; `code` is 0, and `length` None, where it is not known."""
         self._has_answered = True
         shown_length = '?' if length is None else length
         self.log(f'{code or "?"} {shown_length}', 'A')
 
     def failed(self, error: BaseException) -> None:
-        """A, if that has not been written, else a word for E."""
-        text = f'Error: {shown(error)}'
+        """Write A with the error; if A was written, keep the error for E."""
+        text = f'Error: {error_text(error)}'
         if self._has_answered:
             self._failure = text
         else:
@@ -85,12 +85,12 @@ class Trace:
             self.log(text, 'A')
 
     def request_ends(self) -> None:
-        """E."""
+        """Write E."""
         self.log(self._failure, 'E')
 
 
-def shown(error: BaseException) -> str:
-    """What an error says; its class, when it cannot say anything."""
+def error_text(error: BaseException) -> str:
+    """Return the text of an error, or its class if that fails."""
     try:
         return str(error)
     except BaseException:  # noqa: BLE001 (the application's code)
