@@ -1,6 +1,6 @@
 """A ZooKeeper server for development and tests: one machine, no Java.
 
-Production is an Apache ZooKeeper ensemble.
+For production, run an Apache ZooKeeper ensemble.
 """
 from zc.zk.embedded.errors import DataError
 from zc.zk.embedded.errors import ServerError

@@ -1,4 +1,7 @@
-"""Access control lists: who may do what to a node."""
+"""Access control lists of nodes, and their check.
+
+See "ZooKeeper access control using ACLs" in the ZooKeeper Programmer's Guide.
+"""
 import base64
 import functools
 import hashlib
@@ -19,14 +22,14 @@ ALL = 31
 
 
 class Id(NamedTuple):
-    """Somebody, in the terms of a scheme."""
+    """An identity of a client: the scheme, and the name in that scheme."""
 
     scheme: str
     id: str
 
 
 class AclEntry(NamedTuple):
-    """What somebody may do: a sum of permissions."""
+    """The permissions of an identity, as a sum of bits."""
 
     permissions: int
     id: Id
@@ -41,13 +44,13 @@ WORLD_READ: Acl = (AclEntry(READ, ANYONE),)
 
 @functools.lru_cache(4096)
 def _shared(acl: Acl) -> Acl:
-    """The same object for equal lists: nodes have few different ones."""
+    """Return the same object for equal lists: most nodes share a few."""
     return OPEN if acl == OPEN else acl
 
 
 def read(reader: jute.Reader) -> Acl:
-    """The list in a request; the same entry twice counts once."""
-    entries = {}
+    """Return the list of a request, without repeated entries."""
+    entries: dict[AclEntry, None] = {}
     for _ in range(reader.count()):
         permissions = reader.integer()
         scheme = reader.string()
@@ -56,7 +59,7 @@ def read(reader: jute.Reader) -> Acl:
 
 
 def pack(acl: Acl) -> bytes:
-    """The list as a reply has it."""
+    """Return the list as the bytes of a reply."""
     parts = [jute.INT.pack(len(acl))]
     for permissions, (scheme, name) in acl:
         parts.append(jute.INT.pack(permissions))
@@ -66,14 +69,17 @@ def pack(acl: Acl) -> bytes:
 
 
 def digest(credential: bytes) -> Id:
-    """Who shows the credential USER:PASSWORD."""
+    """Return the identity of a client with the credential USER:PASSWORD."""
     user = credential.partition(b':')[0].decode('utf-8', 'replace')
     hashed = base64.b64encode(hashlib.sha1(credential).digest()).decode()
     return Id('digest', f'{user}:{hashed}')
 
 
 def resolve(acl: Acl, ids: Iterable[Id]) -> Acl:
-    """The list to store: ``auth`` stands for who made the request."""
+    """Return the list to store: `ids`, of the client, stand for ``auth``.
+
+    Raise Refused (INVALID_ACL) for an empty or invalid list.
+    """
     if acl is OPEN:
         return acl
     resolved: dict[AclEntry, None] = {}
@@ -94,20 +100,20 @@ def resolve(acl: Acl, ids: Iterable[Id]) -> Acl:
 
 
 def check(acl: Acl, permissions: int, ids: Iterable[Id]) -> None:
-    """Refuse (no auth) who has none of the permissions."""
+    """Raise Refused (NO_AUTH) unless `ids` have one of the permissions."""
     if acl is not OPEN and not is_allowed(acl, permissions, ids):
         raise Refused(Code.NO_AUTH)
 
 
 def is_allowed(acl: Acl, permissions: int, ids: Iterable[Id]) -> bool:
-    """Whether one of the ids has one of the permissions."""
+    """Return whether one of `ids` has one of the permissions."""
     return any(
         entry.id == ANYONE or any(_matches(entry.id, one) for one in ids)
         for entry in acl if entry.permissions & permissions)
 
 
 def without_hashes(acl: Acl) -> Acl:
-    """The list without the hashes, for who may read but not administer."""
+    """Return the list as clients without ADMIN see it: hashes are ``x``."""
     return tuple(
         AclEntry(permissions, Id(scheme, name.partition(':')[0] + ':x'))
         if scheme == 'digest' else AclEntry(permissions, Id(scheme, name))
@@ -134,8 +140,8 @@ def _matches(wanted: Id, shown: Id) -> bool:
 
 
 def _network(text: str) -> ipaddress.IPv4Network | None:
-    # Before ZOOKEEPER-4240 (3.9.4) every IPv6 address is refused, so that a
-    # tree with one would fail there.
+    # Servers before ZOOKEEPER-4240 (3.9.4) refuse IPv6 addresses. A tree with
+    # one is refused here, too, so that it does not fail only there.
     try:
         return ipaddress.IPv4Network(text, strict=False)
     except ValueError:

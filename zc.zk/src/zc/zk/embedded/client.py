@@ -1,4 +1,4 @@
-"""A connected client: from its handshake to its last request."""
+"""Client: the protocol of one connection, from handshake to close."""
 import logging
 from typing import Protocol
 
@@ -21,17 +21,21 @@ logger = logging.getLogger('zc.zk.embedded')
 
 
 class Transport(Protocol):
-    """What a client needs of its connection."""
+    """The connection, as a client needs it."""
 
     def send(self, frame: bytes) -> None:
-        """Send a frame, in order, without waiting."""
+        """Queue a frame."""
 
     def finish(self) -> None:
-        """Close once everything is sent; no more frames come."""
+        """Close once the output is sent; receive no more frames."""
 
 
 class Client:
-    """What one connection may do, and its part of the conversation."""
+    """The state of one connection: its identities, watches and session.
+
+    `session` is None before the handshake. `watching` has the kinds and paths
+    of the client's watches.
+    """
 
     def __init__(
         self, database: Database, host: str, transport: Transport,
@@ -42,8 +46,13 @@ class Client:
         self.watching: set[tuple[str, str]] = set()
         self.session: Session | None = None
 
+    @property
+    def session_id(self) -> int:
+        """The number of the session, 0 before the handshake."""
+        return 0 if self.session is None else self.session.id
+
     def receive(self, frame: bytes) -> None:
-        """Answer a frame; Malformed when nothing can be made of it."""
+        """Answer a frame. Raise Malformed when it has no request header."""
         reader = jute.Reader(frame)
         if self.session is None:
             self._connect(reader)
@@ -67,9 +76,9 @@ class Client:
             self._transport.finish()
 
     def notify(self, event: int, path: str, zxid: int = -1) -> None:
-        """Tell the client of something that it watches.
+        """Send a watch event, with the zxid of the change.
 
-        With the zxid of the change, unless it has been missed.
+        The zxid is -1 for a change that the client missed.
         """
         self._transport.send(
             REPLY.pack(Xid.EVENT, zxid, Code.OK)
@@ -77,13 +86,13 @@ class Client:
             + jute.string(path))
 
     def leave(self) -> None:
-        """The connection is gone; the session goes on for its time."""
+        """Remove the watches of a lost connection; the session goes on."""
         self._database.watches.forget(self)
         if self.session is not None and self.session.connection is self:
             self.session.connection = None
 
     def dismiss(self) -> None:
-        """The session is over or somewhere else: close."""
+        """Close, as the session has ended, or moved to another connection."""
         self._transport.finish()
 
     def _request(self, xid: int, op: int, reader: jute.Reader) -> None:
@@ -99,7 +108,9 @@ class Client:
         else:
             self._reply(xid, Code.OK, body)
 
-    def _reply(self, xid: int, code: int = Code.OK, body: bytes = b''):
+    def _reply(
+        self, xid: int, code: int = Code.OK, body: bytes = b'',
+    ) -> None:
         self._transport.send(
             REPLY.pack(xid, self._database.zxid, code) + body)
 
@@ -109,8 +120,7 @@ class Client:
         timeout = reader.integer()
         number = reader.long()
         password = reader.buffer()
-        # Old clients do not say whether a read-only server would do,
-        # and do not expect to be told.
+        # Old clients send no read-only flag, and expect none in the answer.
         is_old = not reader.left
         if seen > self._database.zxid:
             raise Malformed(

@@ -1,30 +1,47 @@
-"""A connection: bytes to frames and back, within bounds."""
+"""Connection: frames of one client, read and written within bounds."""
 import logging
 import socket
+from typing import Any
+from typing import Protocol
 
 from zc.zk.embedded import four_letter_words
 from zc.zk.embedded.client import Client
 from zc.zk.embedded.errors import Malformed
+from zc.zk.embedded.four_letter_words import Status
 from zc.zk.embedded.jute import INT
 from zc.zk.embedded.protocol import MAX_FRAME_BYTES
 
 logger = logging.getLogger('zc.zk.embedded')
 
 CHUNK_BYTES = 1 << 16
-# Above this much unsent output no more requests are taken; above the
-# second, which takes a flood of events, the reader is given up.
+# With this much unsent output, no more requests are read (back-pressure).
 OUTPUT_FULL_BYTES = 1 << 20
+# With this much, which takes a flood of events, the connection is closed.
 OUTPUT_LIMIT_BYTES = 16 << 20
+
+
+class Scheduler(Status, Protocol):
+    """The event loop, as a connection needs it."""
+
+    def has_output(self, connection: 'Connection') -> None:
+        """Write its output, or forget a closed one, before the next wait."""
+
+    def set_deadline(self, connection: 'Connection') -> None:
+        """Close the connection if it is without a session for too long."""
 
 
 class Connection:
     """A socket and the client behind it.
 
-    ``is_reading`` and ``is_writing`` tell the loop what to wait for.
-    ``is_closed`` is set once there is nothing left to be done.
+    `is_reading` and `is_writing` tell the event loop what to wait for.
+    `is_closed` is set once there is nothing left to do. `received` and `sent`
+    are numbers of frames. `awaited` belongs to the event loop: the selector
+    events that it waits for.
     """
 
-    def __init__(self, sock: socket.socket, address, loop) -> None:
+    def __init__(
+        self, sock: socket.socket, address: Any, loop: Scheduler,
+    ) -> None:
         self._socket = sock
         self.address = address
         self._loop = loop
@@ -32,31 +49,31 @@ class Connection:
         self._output = bytearray()
         self._is_finishing = False
         self.is_closed = False
-        self.awaited = 0  # the loop's note of what it waits for
+        self.awaited = 0
         self.received = self.sent = 0
         self.client = Client(loop.database, address[0], self)
 
     def fileno(self) -> int:
-        """The number that selectors want."""
+        """Return the file descriptor, for selectors."""
         return self._socket.fileno()
 
     @property
     def is_reading(self) -> bool:
-        """Whether more input is welcome."""
+        """Whether more requests are read."""
         return not self._is_finishing and len(self._output) < OUTPUT_FULL_BYTES
 
     @property
     def is_sessionless(self) -> bool:
-        """Whether it has no session, not yet or no more."""
+        """Whether there is no session yet, or the connection is closing."""
         return self._is_finishing or self.client.session is None
 
     @property
     def is_writing(self) -> bool:
-        """Whether there is output that waits."""
+        """Whether there is unsent output."""
         return bool(self._output)
 
     def send(self, frame: bytes) -> None:
-        """Queue a frame."""
+        """Queue a frame; drop it when the connection is closing."""
         if self.is_closed or self._is_finishing:
             return
         if len(self._output) > OUTPUT_LIMIT_BYTES:
@@ -70,14 +87,14 @@ class Connection:
         self._loop.has_output(self)
 
     def finish(self) -> None:
-        """Close once the output is gone."""
+        """Close once the output is sent; read no more."""
         self._is_finishing = True
         self._input.clear()
         self._loop.has_output(self)
         self._loop.set_deadline(self)
 
     def close(self) -> None:
-        """Close now."""
+        """Close now; drop unsent output."""
         if not self.is_closed:
             self.is_closed = True
             self.client.leave()
@@ -85,7 +102,7 @@ class Connection:
             self._loop.has_output(self)
 
     def read(self) -> None:
-        """Take what has come, and answer it."""
+        """Read from the socket, and answer complete requests."""
         try:
             data = self._socket.recv(CHUNK_BYTES)
         except BlockingIOError:
@@ -99,14 +116,14 @@ class Connection:
         self.work()
 
     def write(self) -> None:
-        """Send what can be sent; then perhaps go on answering."""
+        """Send what the socket takes; then answer requests that waited."""
         try:
             if self._output:
                 is_crowded = not self.is_reading
                 sent = self._socket.send(self._output)
                 del self._output[:sent]
                 if is_crowded and self.client.session is not None:
-                    # Its pings are not read now, but it reads.
+                    # Its pings are not read now, but it is alive.
                     self.client.session.touch()
         except BlockingIOError:
             return
@@ -116,14 +133,14 @@ class Connection:
         if self._is_finishing and not self._output:
             self.close()
         elif self._input:
-            self.work()  # it may have stopped for lack of room
+            self.work()  # back-pressure may have stopped it
 
     def release(self) -> None:
-        """Give the socket back; the loop has forgotten it."""
+        """Close the socket, which the event loop has forgotten."""
         self._socket.close()
 
     def work(self) -> None:
-        """Answer the requests that have arrived whole."""
+        """Answer the requests that have arrived completely."""
         try:
             self._work()
         except Malformed as error:
@@ -156,7 +173,7 @@ class Connection:
 
     def _answer_word(self) -> bool:
         answer = four_letter_words.answer(
-            bytes(self._input[:four_letter_words.SIZE]), self._loop)
+            bytes(self._input[:four_letter_words.WORD_BYTES]), self._loop)
         if answer is None:
             return False
         self._output += answer

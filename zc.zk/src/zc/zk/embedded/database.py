@@ -1,11 +1,10 @@
-"""What the server knows: the tree, who watches it, and who is there."""
+"""Database: the tree, its watches, the sessions and the data file."""
 import logging
 import time
 from collections.abc import Callable
-from collections.abc import Iterable
+from typing import Protocol
 from typing import TypeVar
 
-from zc.zk.embedded.acl import Id
 from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.journal import Journal
 from zc.zk.embedded.protocol import Code
@@ -13,20 +12,30 @@ from zc.zk.embedded.sessions import Session
 from zc.zk.embedded.sessions import Sessions
 from zc.zk.embedded.transaction import Transaction
 from zc.zk.embedded.tree import Tree
+from zc.zk.embedded.watches import Watcher
 from zc.zk.embedded.watches import Watches
 
 logger = logging.getLogger('zc.zk.embedded')
 Result = TypeVar('Result')
 
-EPOCH = 1 << 32  # room for the zxids of a run that nothing was written for
+#: The zxids that a former run may have used without writing to the data file.
+UNWRITTEN_ZXIDS = 1 << 32
+
+
+class Requester(Watcher, Protocol):
+    """A client, as requests need it."""
+
+    @property
+    def session_id(self) -> int:
+        """The number of its session."""
 
 
 class Database:
-    """The tree, its watches, the sessions, and the number of changes.
+    """The tree, its watches, the sessions, and the last zxid.
 
-    A client that has seen a zxid beyond ours is turned away, so zxids
-    must go up from one run to the next, also where nothing is kept: they
-    start at the milliseconds of the clock.
+    A server refuses a client that has seen a later zxid than its own. The
+    zxids of a run must therefore exceed those of former runs, also without a
+    data file: they start at the milliseconds of the clock, times 2**20.
     """
 
     def __init__(
@@ -37,17 +46,19 @@ class Database:
         self._journal = journal
         self.tree = journal.tree if journal else Tree()
         last = journal.zxid if journal else 0
-        self.zxid = max(now() << 20, last + EPOCH if last else 0)
+        self.zxid = max(now() << 20, last + UNWRITTEN_ZXIDS if last else 0)
 
     def change(
         self,
         steps: Callable[[Transaction], Result],
-        session: int = 0,
-        ids: Iterable[Id] = (),
+        client: Requester,
     ) -> Result:
-        """Make changes, write them down, tell watchers: all or nothing."""
+        """Make changes, write them, fire watches: all or nothing.
+
+        Return what `steps` returns. Raise Refused after undoing the changes.
+        """
         transaction = Transaction(
-            self.tree, self.zxid + 1, now(), session, ids)
+            self.tree, self.zxid + 1, now(), client.session_id, client.ids)
         try:
             result = steps(transaction)
             self._write(transaction)
@@ -59,7 +70,7 @@ class Database:
         return result
 
     def end(self, session: Session) -> None:
-        """A session is over, and its ephemeral nodes with it."""
+        """End a session, and delete its ephemeral nodes."""
         self.sessions.drop(session)
         transaction = Transaction(self.tree, self.zxid + 1, now())
         for path in list(self.tree.ephemerals.get(session.id, ())):
@@ -68,7 +79,7 @@ class Database:
         try:
             self._write(transaction)
         except Refused:
-            # Only counts of children were to be written.
+            # Ephemeral nodes are not in the file: only counts are missing.
             logger.warning('the end of a session was not written down')
         self.watches.fire(transaction.events, self.zxid)
 
@@ -77,8 +88,7 @@ class Database:
             return
         try:
             if self._journal.write(transaction):
-                # Rewriting a large file takes time, in which nobody
-                # was listened to.
+                # The file was rewritten. No client was heard meanwhile.
                 self.sessions.renew()
         except OSError as error:
             logger.error(
@@ -88,5 +98,5 @@ class Database:
 
 
 def now() -> int:
-    """Milliseconds, as nodes carry them."""
+    """Return the milliseconds since the epoch, as in ctime and mtime."""
     return time.time_ns() // 1_000_000

@@ -1,4 +1,10 @@
-"""What goes wrong in the embedded server, by what follows from it."""
+"""Exceptions of the embedded server, by their consequence.
+
+`ServerError` and `DataError` reach the program that starts the server. The
+server itself handles the rest: it answers `Refused` with an error code,
+closes the connection at `Malformed`, and `Journal` handles `Damaged` and
+`Torn` when it reads the data file.
+"""
 
 
 class ServerError(OSError):
@@ -10,7 +16,7 @@ class DataError(ServerError):
 
 
 class Refused(Exception):
-    """A request that is answered with an error code."""
+    """A request is answered with the error `code`, one of `protocol.Code`."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f'error {code}')
@@ -18,12 +24,12 @@ class Refused(Exception):
 
 
 class Malformed(Exception):
-    """The bytes are not what the record calls for."""
+    """Bytes do not have the structure of the record that they should be."""
 
 
 class Damaged(Exception):
-    """A record is not as it was written."""
+    """A record of the data file differs from its checksum."""
 
 
 class Torn(Exception):
-    """The last record was not written to its end."""
+    """The last record of the data file is incomplete."""

@@ -1,66 +1,108 @@
-"""Four-letter words: what an operator may ask without a session."""
+"""Four-letter words: what operators ask without a session.
+
+See "The Four Letter Words" in the ZooKeeper Administrator's Guide.
+"""
+from collections.abc import Callable
+from collections.abc import Collection
+from typing import Protocol
+
 from zc.zk.embedded.client import Client
+from zc.zk.embedded.database import Database
 
-# That of the Apache ZooKeeper whose behaviour ours is.
+#: The Apache ZooKeeper whose behaviour this server has.
 VERSION = '3.9.6-embedded'
-SIZE = 4
+
+#: The number of bytes in a word.
+WORD_BYTES = 4
 
 
-def answer(word: bytes, loop) -> bytes | None:
-    """The answer to a word, or None where it is not one."""
+class ConnectionStatus(Protocol):
+    """A connection, as `cons` shows it; its text is ``HOST:PORT``.
+
+    `received` and `sent` are numbers of packets.
+    """
+
+    client: Client
+    received: int
+    sent: int
+
+
+class Status(Protocol):
+    """A server, as the words show it.
+
+    `tick` is in milliseconds; `received` and `sent` are numbers of packets.
+    """
+
+    database: Database
+    tick: int
+    max_connections: int
+    received: int
+    sent: int
+
+    @property
+    def port(self) -> int:
+        """The port of the server, 0 while it does not listen."""
+
+    @property
+    def connections(self) -> Collection[ConnectionStatus]:
+        """The open connections."""
+
+
+def answer(word: bytes, status: Status) -> bytes | None:
+    """Return the answer to a word, None for bytes that are not a word."""
     if word in WORDS:
-        return WORDS[word](loop).encode()
+        return WORDS[word](status).encode()
     return None
 
 
-def _ruok(loop) -> str:
+def _ruok(status: Status) -> str:
     return 'imok'
 
 
-def _isro(loop) -> str:
+def _isro(status: Status) -> str:
     return 'rw'
 
 
-def _envi(loop) -> str:
+def _envi(status: Status) -> str:
     return f'Environment:\nzookeeper.version={VERSION}\n'
 
 
-def _conf(loop) -> str:
-    sessions = loop.database.sessions
+def _conf(status: Status) -> str:
+    sessions = status.database.sessions
     return (
-        f'clientPort={loop.port}\n'
-        f'tickTime={loop.tick}\n'
-        f'maxClientCnxns={loop.max_connections}\n'
+        f'clientPort={status.port}\n'
+        f'tickTime={status.tick}\n'
+        f'maxClientCnxns={status.max_connections}\n'
         f'minSessionTimeout={sessions.shortest}\n'
         f'maxSessionTimeout={sessions.longest}\n'
         'serverId=0\n')
 
 
-def _srvr(loop) -> str:
-    return f'Zookeeper version: {VERSION}\n{_figures(loop)}'
+def _srvr(status: Status) -> str:
+    return f'Zookeeper version: {VERSION}\n{_figures(status)}'
 
 
-def _stat(loop) -> str:
+def _stat(status: Status) -> str:
     return (
-        f'Zookeeper version: {VERSION}\nClients:\n{_cons(loop)}'
-        f'\n{_figures(loop)}')
+        f'Zookeeper version: {VERSION}\nClients:\n{_cons(status)}'
+        f'\n{_figures(status)}')
 
 
-def _cons(loop) -> str:
-    lines = [_line(connection) for connection in loop.connections]
+def _cons(status: Status) -> str:
+    lines = [_line(connection) for connection in status.connections]
     return '\n'.join(sorted(lines)) + '\n'
 
 
-def _mntr(loop) -> str:
-    database = loop.database
+def _mntr(status: Status) -> str:
+    database = status.database
     ephemerals = database.tree.ephemerals.values()
     figures = {
         'version': VERSION,
         'server_state': 'standalone',
-        'num_alive_connections': len(loop.connections),
+        'num_alive_connections': len(status.connections),
         'outstanding_requests': 0,
-        'packets_received': loop.received,
-        'packets_sent': loop.sent,
+        'packets_received': status.received,
+        'packets_sent': status.sent,
         'znode_count': len(database.tree),
         'ephemerals_count': sum(map(len, ephemerals)),
         'watch_count': len(database.watches),
@@ -70,27 +112,27 @@ def _mntr(loop) -> str:
         f'zk_{name}\t{value}\n' for name, value in figures.items())
 
 
-def _figures(loop) -> str:
+def _figures(status: Status) -> str:
     return (
-        f'Received: {loop.received}\n'
-        f'Sent: {loop.sent}\n'
-        f'Connections: {len(loop.connections)}\n'
+        f'Received: {status.received}\n'
+        f'Sent: {status.sent}\n'
+        f'Connections: {len(status.connections)}\n'
         'Outstanding: 0\n'
-        f'Zxid: {loop.database.zxid:#x}\n'
+        f'Zxid: {status.database.zxid:#x}\n'
         'Mode: standalone\n'
-        f'Node count: {len(loop.database.tree)}\n')
+        f'Node count: {len(status.database.tree)}\n')
 
 
-def _line(connection) -> str:
-    client: Client = connection.client
-    session = '' if client.session is None else (
-        f',sid={client.session.id:#x},to={client.session.timeout}')
+def _line(connection: ConnectionStatus) -> str:
+    session = connection.client.session
+    text = '' if session is None else (
+        f',sid={session.id:#x},to={session.timeout}')
     return (
         f' /{connection}[1](queued=0,recved={connection.received}'
-        f',sent={connection.sent}{session})')
+        f',sent={connection.sent}{text})')
 
 
-WORDS = {
+WORDS: dict[bytes, Callable[[Status], str]] = {
     b'cons': _cons,
     b'conf': _conf,
     b'envi': _envi,

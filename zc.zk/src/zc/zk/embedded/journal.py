@@ -1,10 +1,9 @@
-"""The data file: persistent nodes as they were when the process died.
+"""Journal: the data file, which keeps persistent nodes.
 
-Every transaction is one record at the end of the file, written before it
-is answered, so that a killed process loses nothing that it confirmed. (A
-machine that loses power may: nothing waits for the disk.) When the records
-have outgrown the nodes, a new file with the nodes alone takes the place of
-the old one.
+The journal appends a record for each transaction before the transaction is
+answered. A killed process therefore loses no confirmed change. A machine that
+loses power may lose some, as nothing waits for the disk. When the records have
+outgrown the nodes, a new file with the nodes alone replaces the old file.
 """
 import contextlib
 import fcntl
@@ -23,15 +22,16 @@ from zc.zk.embedded.tree import Tree
 
 logger = logging.getLogger('zc.zk.embedded')
 
-# Growth that makes a new file worth while: this, or twice the nodes.
+# The file is rewritten when it has grown by this or by twice its size,
+# whichever is more.
 GROWTH_BYTES = 4 << 20
 
 
 class Journal:
-    """An open data file, and the tree that it holds.
+    """An open and locked data file, and the tree that it holds.
 
-    The file is locked: DataError says that another server has it, or why
-    it cannot be read.
+    The constructor raises DataError when another server uses the file, or
+    when the file cannot be read.
     """
 
     def __init__(self, path: str) -> None:
@@ -54,9 +54,10 @@ class Journal:
             raise
 
     def write(self, transaction: Transaction) -> bool:
-        """Add a record; OSError when it could not be added.
+        """Append the record of a transaction.
 
-        Returns whether the whole file was written anew on the occasion.
+        Return whether the whole file was rewritten as well. Raise OSError
+        when the record could not be written.
         """
         entries = self._entries(transaction)
         if not entries:
@@ -70,7 +71,7 @@ class Journal:
         return True
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close, and thereby unlock, the file."""
         with contextlib.suppress(OSError):
             os.fsync(self._file.fileno())
         self._file.close()
@@ -105,7 +106,7 @@ class Journal:
         try:
             self._file.truncate(size)
         except OSError:
-            # Anything written after half a record would be lost with it.
+            # A record behind half a record could not be read.
             self._is_broken = True
 
     def _open(self) -> BinaryIO:
@@ -113,7 +114,7 @@ class Journal:
             file = open(self._target, 'a+b', buffering=0)
             try:
                 self._lock(file)
-                # It may have been replaced between opening and locking.
+                # Another server may have replaced the file before the lock.
                 if os.path.samestat(
                     os.fstat(file.fileno()), os.stat(self._target)
                 ):
@@ -150,7 +151,7 @@ class Journal:
         self._compact()
 
     def _read(self, file: BinaryIO, end: int) -> int:
-        """Apply the records; where the last whole one ends."""
+        """Apply the records; return where the last complete one ends."""
         self.tree.unlink()
         at = file.tell()
         try:
@@ -172,17 +173,17 @@ class Journal:
         return at
 
     def _compact(self) -> None:
-        """Replace the file by one that has the nodes and no history."""
+        """Replace the file by a file of the nodes, without history."""
         new_path = self._target + '.new'
         try:
-            # To append, so that what follows a cut is written at the end.
+            # In append mode, writes after a truncate go to the new end.
             new = open(new_path, 'a+b', buffering=0)
         except OSError as error:
             self._postpone(error)
             return
         try:
-            new.truncate(0)  # a killed process may have left it behind
-            # Who was not to read the old file is not to read this one.
+            new.truncate(0)  # a killed process may have left a file
+            # The new file is as private as the old file.
             mode = os.fstat(self._file.fileno()).st_mode
             os.fchmod(new.fileno(), stat.S_IMODE(mode))
             fcntl.flock(new, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Jute, the serialisation under ZooKeeper's wire protocol: primitives."""
+"""Read and write the primitives of Jute, ZooKeeper's serialisation."""
 import struct
 from collections.abc import Iterable
 
@@ -9,7 +9,10 @@ LONG = struct.Struct('>q')
 
 
 class Reader:
-    """Takes one value after the other from the bytes of a record."""
+    """Reads the values of a record in their order.
+
+    Each method raises Malformed at the end of the record.
+    """
 
     __slots__ = ('_at', '_data')
 
@@ -18,39 +21,41 @@ class Reader:
         self._at = 0
 
     def integer(self) -> int:
-        """A signed integer of 32 bits."""
+        """Return the next signed integer of 32 bits."""
         return self._unpack(INT)
 
     def long(self) -> int:
-        """A signed integer of 64 bits."""
+        """Return the next signed integer of 64 bits."""
         return self._unpack(LONG)
 
     def boolean(self) -> bool:
-        """One byte, false when it is 0."""
+        """Return the next byte: false when it is 0."""
         return self.take(1) != b'\0'
 
     def buffer(self) -> bytes | None:
-        """Counted bytes; None (a count of -1) differs from empty."""
+        """Return the next counted bytes; None for a count of -1 (null)."""
         size = self.integer()
         if size == -1:
             return None
         return self.take(size)
 
     def string(self) -> str:
-        """A counted string.
+        """Return the next counted string; null is empty.
 
-        Clients write the empty string as null, so both are the empty
-        string here. What is not UTF-8 becomes U+FFFD, which no path may
-        contain, as Java does it.
+        Clients write the empty string as null. As in Java, bytes that are
+        not UTF-8 become U+FFFD, which no path may contain.
         """
         return (self.buffer() or b'').decode('utf-8', 'replace')
 
     def strings(self) -> list[str]:
-        """A vector of strings; a null vector is empty."""
+        """Return the next vector of strings; null is empty."""
         return [self.string() for _ in range(self.count())]
 
     def count(self) -> int:
-        """The length of a vector: no more than there are bytes left."""
+        """Return the length of the next vector, 0 for null.
+
+        Raise Malformed when it exceeds the number of bytes left.
+        """
         size = self.integer()
         if size > self.left:
             raise Malformed(f'a vector of {size} in {self.left} bytes')
@@ -58,11 +63,11 @@ class Reader:
 
     @property
     def left(self) -> int:
-        """How many bytes have not been read."""
+        """The number of bytes that are not read yet."""
         return len(self._data) - self._at
 
     def take(self, size: int) -> bytes:
-        """So many bytes."""
+        """Return the next `size` bytes."""
         end = self._at + size
         if size < 0 or end > len(self._data):
             raise Malformed(f'{size} bytes wanted, {self.left} left')
@@ -81,19 +86,19 @@ class Reader:
 
 
 def buffer(value: bytes | None) -> bytes:
-    """Counted bytes."""
+    """Return `value` as counted bytes; None is null."""
     if value is None:
         return INT.pack(-1)
     return INT.pack(len(value)) + value
 
 
 def string(value: str) -> bytes:
-    """A counted string in UTF-8."""
+    """Return `value` as a counted string in UTF-8."""
     encoded = value.encode('utf-8')
     return INT.pack(len(encoded)) + encoded
 
 
 def strings(values: Iterable[str]) -> bytes:
-    """A vector of strings."""
+    """Return `values` as a vector of strings."""
     parts = [string(value) for value in values]
     return INT.pack(len(parts)) + b''.join(parts)

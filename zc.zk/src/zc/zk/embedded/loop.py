@@ -1,4 +1,4 @@
-"""The loop: one thread that waits for every socket and the clock."""
+"""EventLoop: one thread that serves all connections and the clock."""
 import contextlib
 import logging
 import queue
@@ -17,12 +17,17 @@ from zc.zk.embedded.sessions import Session
 
 logger = logging.getLogger('zc.zk.embedded')
 
+#: The most connections to accept before the loop serves the others again.
 ACCEPT_AT_ONCE = 100
-HANDSHAKE_TICKS = 50  # for the first and the last frame of a connection
+#: The ticks that a connection has for its handshake, and for its close.
+HANDSHAKE_TICKS = 50
 
 
 class ThreadsafeCalls:
-    """A queue of calls, and a socket that wakes who waits for them."""
+    """Functions that other threads have the loop's thread call.
+
+    A queue, with a socket that wakes the loop's selector.
+    """
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -32,35 +37,36 @@ class ThreadsafeCalls:
         self._is_closed = False
 
     def fileno(self) -> int:
-        """The number that selectors want."""
+        """Return the file descriptor, for selectors."""
         return self._wakened.fileno()
 
     def call(self, function: Callable[[], Any]) -> Any:
-        """Have the loop's thread call a function; its result.
+        """Have the loop's thread call `function`; wait for the result.
 
-        ServerError when it has ended.
+        Return what `function` returns, raise what it raises, and raise
+        ServerError when the loop has ended. Thread-safe.
         """
         future: Future[Any] = Future()
         self._queue.put((function, future))
-        with contextlib.suppress(OSError):  # it is awake, or has ended
+        with contextlib.suppress(OSError):  # the loop is awake, or has ended
             self._waker.send(b'\0')
         if self._is_closed:
             self._refuse()
         return future.result()
 
     def answer(self) -> None:
-        """Make the calls that wait."""
+        """Make the queued calls."""
         with contextlib.suppress(BlockingIOError):
             self._wakened.recv(1024)
         for function, future in self._waiting():
             _make(function, future)
 
     def answer_next(self) -> None:
-        """Wait for a call and make it."""
+        """Wait for a call, and make it."""
         _make(*self._queue.get())
 
     def close(self) -> None:
-        """Refuse all calls from now on."""
+        """Raise ServerError for queued and later calls."""
         self._is_closed = True
         self._refuse()
         self._waker.close()
@@ -79,7 +85,11 @@ class ThreadsafeCalls:
 
 
 class EventLoop:
-    """Serves a database to the clients of a listening socket."""
+    """Serves a database to the clients of a listening socket.
+
+    `tick` is in milliseconds. `received` and `sent` are numbers of frames.
+    Other threads may use `call`, `stop` and `port`, nothing else.
+    """
 
     def __init__(
         self, database: Database, tick: int, max_connections: int,
@@ -93,7 +103,8 @@ class EventLoop:
         self._dirty: set[Connection] = set()
         self._selector = selectors.DefaultSelector()
         self._listener: socket.socket | None = None
-        self._is_accepting = False
+        # The listener while it is registered: not when accept() failed.
+        self._accepting: socket.socket | None = None
         self._is_full = False
         self._calls = ThreadsafeCalls()
         self._selector.register(self._calls, selectors.EVENT_READ)
@@ -102,66 +113,66 @@ class EventLoop:
 
     @property
     def port(self) -> int:
-        """Where it listens, 0 while it does not."""
+        """The port of the listening socket, 0 without one."""
         if self._listener is None:
             return 0
         return self._listener.getsockname()[1]
 
-    # What other threads may call.
-
     def call(self, function: Callable[[], Any]) -> Any:
-        """Have the loop's thread call a function; its result."""
+        """Have the loop's thread call `function`; return its result.
+
+        See `ThreadsafeCalls.call`.
+        """
         return self._calls.call(function)
 
     def stop(self) -> None:
-        """Have the loop end."""
+        """End the loop. Raise ServerError when it has ended."""
         def end() -> None:
             self._is_running = False
         self.call(end)
 
-    # What the loop's thread calls.
+    # All that follows runs in the loop's thread.
 
     def listen(self, listener: socket.socket | None) -> None:
-        """Accept the connections of a socket, or none any more."""
-        if self._is_accepting:
-            self._selector.unregister(self._listener)
-        self._listener = listener
-        self._is_accepting = listener is not None
+        """Accept the connections of a socket; None accepts no more."""
+        if self._accepting is not None:
+            self._selector.unregister(self._accepting)
+        self._listener = self._accepting = listener
         if listener is not None:
             self._selector.register(listener, selectors.EVENT_READ)
 
     def pause(self) -> None:
-        """Look at no socket and no clock."""
+        """Serve no socket, and let no session expire."""
         self._is_paused = True
 
     def resume(self) -> None:
-        """Look at sockets and clock again."""
+        """Serve sockets and the clock again."""
         self._is_paused = False
 
     def drop_connections(self) -> None:
-        """Close every connection; the sessions stay."""
+        """Close all connections; the sessions stay."""
         for connection in list(self.connections):
             connection.close()
             self._forget(connection)
 
     def expire(self, session: Session) -> None:
-        """End a session, whatever its client does."""
+        """End a session, and close its connection."""
         client = session.connection
         self.database.end(session)
         if client is not None:
             client.dismiss()
 
     def has_output(self, connection: Connection) -> None:
-        """The connection is to be looked at before the next wait."""
+        """Write its output, or forget a closed one, before the next wait."""
         self._dirty.add(connection)
 
     def set_deadline(self, connection: Connection) -> None:
-        """Close the connection if it is still passing after some time."""
+        """Close the connection if it is without a session for too long."""
         self._deadlines[connection] = (
             time.monotonic() + HANDSHAKE_TICKS * self.tick / 1000)
 
     def run(self) -> None:
-        """Serve until stopped."""
+        """Serve until `stop` is called."""
         try:
             while self._is_running:
                 if self._is_paused:
@@ -177,19 +188,20 @@ class EventLoop:
     def _step(self) -> None:
         is_idle = (
             not self.connections and not len(self.database.sessions)
-            and self._is_accepting)
+            and self._accepting is not None)
         timeout = None if is_idle else self.tick / 1000
         ready = self._selector.select(timeout)
-        # The clock first: who was not heard while the process hung is
-        # gone, although what was sent in that time is there to be read.
+        # The clock first: a session that expired while the process hung is
+        # over, even when its client's requests wait to be read.
         self._check_deadlines()
         for key, events in ready:
             if key.fileobj is self._calls:
                 self._calls.answer()
             elif self._is_paused:
-                break  # one of the calls just made asked for that
-            elif key.fileobj is self._listener:
-                self._accept()
+                break  # a call just made was `pause`
+            elif isinstance(key.fileobj, socket.socket):
+                if key.fileobj is self._listener:
+                    self._accept(key.fileobj)
             elif isinstance(key.fileobj, Connection):
                 self._serve(key.fileobj, events)
         self._flush_output()
@@ -203,7 +215,7 @@ class EventLoop:
     def _run_guarded(
         self, connection: Connection, step: Callable[[], None],
     ) -> None:
-        """A mistake of ours costs one connection, not the server."""
+        """Call `step`; close the connection at an unexpected exception."""
         if connection.is_closed:
             return
         try:
@@ -213,7 +225,7 @@ class EventLoop:
             connection.close()
 
     def _flush_output(self) -> None:
-        """Send what is to be sent, and wait for what is to be awaited."""
+        """Write all output; register what to wait for next."""
         while self._dirty:
             connection = self._dirty.pop()
             self._run_guarded(connection, connection.write)
@@ -244,29 +256,31 @@ class EventLoop:
                 self._selector.unregister(connection)
             connection.release()
 
-    def _accept(self) -> None:
+    def _accept(self, listener: socket.socket) -> None:
         for _ in range(ACCEPT_AT_ONCE):
             try:
-                sock, address = self._listener.accept()
+                sock, address = listener.accept()
             except BlockingIOError:
                 self._is_full = False
                 return
             except OSError as error:
-                self._stop_accepting(error)
+                self._stop_accepting(listener, error)
                 return
             self._admit(sock, address)
 
-    def _stop_accepting(self, error: OSError) -> None:
-        # Typically out of file descriptors: some get free when
-        # connections close, so it is tried again after a tick.
+    def _stop_accepting(
+        self, listener: socket.socket, error: OSError,
+    ) -> None:
+        # Most likely EMFILE. Descriptors get free when connections close:
+        # _check_deadlines tries again after a tick.
         if not self._is_full:
             logger.warning(
                 'no more connections for now: %s', error.strerror)
         self._is_full = True
-        self._selector.unregister(self._listener)
-        self._is_accepting = False
+        self._selector.unregister(listener)
+        self._accepting = None
 
-    def _admit(self, sock: socket.socket, address) -> None:
+    def _admit(self, sock: socket.socket, address: Any) -> None:
         if len(self.connections) >= self.max_connections:
             logger.warning(
                 '%s: refused, there are %d connections',
@@ -291,7 +305,7 @@ class EventLoop:
             elif deadline <= now:
                 del self._deadlines[connection]
                 connection.close()
-        if self._listener is not None and not self._is_accepting:
+        if self._listener is not None and self._accepting is None:
             self.listen(self._listener)
 
     def _close(self) -> None:
@@ -301,8 +315,7 @@ class EventLoop:
 
 
 def _make(function: Callable[[], Any], future: Future[Any]) -> None:
-    # The caller gets whatever it raises.
     try:
         future.set_result(function())
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - raised in the caller
         future.set_exception(error)

@@ -1,12 +1,12 @@
-"""Paths of nodes: what is a path, and what is above it."""
+"""Check and split the paths of znodes."""
 import re
 from collections.abc import Iterator
 
 from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import Code
 
-# Apache ZooKeeper looks at UTF-16 units, so surrogates, that is every
-# character beyond U+FFFF, are among what it refuses.
+# As org.apache.zookeeper.common.PathUtils.validatePath has it. Java looks at
+# UTF-16 units: a character beyond U+FFFF is two surrogates, which it refuses.
 FORBIDDEN = re.compile(
     '[\0-\x1f\x7f-\x9f\ud800-\uf8ff\ufff0-\U0010ffff]')
 
@@ -15,7 +15,7 @@ RESERVED = frozenset(
 
 
 def validate(path: str) -> None:
-    """Refuse (bad arguments) what is not the path of a node."""
+    """Raise Refused (BAD_ARGUMENTS) for what is not the path of a node."""
     if path == '/':
         return
     names = path.split('/')
@@ -27,7 +27,10 @@ def validate(path: str) -> None:
 
 
 def split(path: str) -> tuple[str, str]:
-    """The path of the parent, and the name in it."""
+    """Return the path of the parent, and the name in it.
+
+    Raise Refused (BAD_ARGUMENTS) for a path without a slash.
+    """
     parent, slash, name = path.rpartition('/')
     if not slash or '\0' in path:
         raise Refused(Code.BAD_ARGUMENTS)
@@ -35,7 +38,7 @@ def split(path: str) -> tuple[str, str]:
 
 
 def ancestors(path: str) -> Iterator[str]:
-    """The paths above a path, from the nearest to the root."""
+    """Yield the paths above a path, from its parent to the root."""
     while path != '/':
         path = path.rpartition('/')[0] or '/'
         yield path

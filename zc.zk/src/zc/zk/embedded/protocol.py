@@ -1,7 +1,12 @@
-"""ZooKeeper's wire protocol: its numbers, and the refusal of a request."""
+"""Numbers and structures of ZooKeeper's wire protocol.
+
+The names of codes are those of Java's ZooDefs.OpCode, KeeperException.Code and
+Watcher.Event.EventType, or shorter.
+"""
 import struct
 
-MAX_FRAME_BYTES = 0xfffff  # jute.maxbuffer: 1 MiB less one byte
+#: The default of jute.maxbuffer (ZooKeeper Administrator's Guide).
+MAX_FRAME_BYTES = 0xfffff
 
 REPLY = struct.Struct('>iqi')
 STAT = struct.Struct('>qqqqiiiqiiq')
@@ -10,7 +15,7 @@ EVENT = struct.Struct('>ii')
 
 
 class OpCode:
-    """Types of requests."""
+    """Types of requests (ZooDefs.OpCode)."""
 
     CREATE = 1
     DELETE = 2
@@ -40,11 +45,11 @@ class OpCode:
     ADD_WATCH = 106
     WHO_AM_I = 107
     CLOSE = -11
-    ERROR = -1  # in the replies to MULTI and MULTI_READ
+    ERROR = -1  # in replies to MULTI and MULTI_READ only
 
 
 class Xid:
-    """Exchange numbers with a meaning of their own."""
+    """Request numbers (xid) that have a meaning of their own."""
 
     EVENT = -1
     PING = -2
@@ -52,7 +57,7 @@ class Xid:
 
 
 class Code:
-    """Results of requests."""
+    """Results of requests (KeeperException.Code)."""
 
     OK = 0
     SYSTEM_ERROR = -1
@@ -74,11 +79,11 @@ class Code:
 
 
 class EventType:
-    """Types of watch events."""
+    """Types of watch events (Watcher.Event.EventType)."""
 
     CREATED = 1
     DELETED = 2
     CHANGED = 3
     CHILDREN = 4
 
-    STATE_CONNECTED = 3  # every event names the state of the session
+    STATE_CONNECTED = 3  # KeeperState.SyncConnected, in every event

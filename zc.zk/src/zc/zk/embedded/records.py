@@ -1,4 +1,7 @@
-"""Records of the data file: nodes as bytes, with checksums around them."""
+"""Records of the data file: nodes as bytes, with checksums.
+
+A record is a HEADER, a zxid and entries: whole nodes, counts, deletions.
+"""
 import struct
 import zlib
 from collections.abc import Iterable
@@ -15,8 +18,8 @@ from zc.zk.embedded.tree import Znode
 
 MAGIC = b'zc.zk.embedded data 1\n'
 
-# The size has a checksum of its own: else a wrong size in the middle
-# would look like a last record that was cut off.
+# Size, checksum of the size, checksum of the body. Without a checksum of the
+# size, a wrong size in the middle would look like a torn last record.
 HEADER = struct.Struct('>III')
 SIZE = struct.Struct('>I')
 STATE = struct.Struct('>qqqqqiii')
@@ -28,7 +31,7 @@ KIND_GONE = b'G'
 
 
 def frame(zxid: int, entries: Iterable[bytes]) -> bytes:
-    """A record: entries that count together or not at all."""
+    """Return a record: its entries are applied together or not at all."""
     body = jute.LONG.pack(zxid) + b''.join(entries)
     size = SIZE.pack(len(body))
     return size + SIZE.pack(zlib.crc32(size)) + SIZE.pack(
@@ -36,7 +39,7 @@ def frame(zxid: int, entries: Iterable[bytes]) -> bytes:
 
 
 def node_entry(path: str, node: Znode) -> bytes:
-    """All of a node."""
+    """Return the entry for a whole node, without its children."""
     return KIND_NODE + jute.string(path) + STATE.pack(
         node.czxid, node.mzxid, node.pzxid, node.ctime, node.mtime,
         node.version, node.creations, node.aversion,
@@ -44,18 +47,22 @@ def node_entry(path: str, node: Znode) -> bytes:
 
 
 def count_entry(path: str, node: Znode) -> bytes:
-    """What changes in a node as its children come and go."""
+    """Return the entry for what a new or deleted child changes in a node."""
     return KIND_COUNT + jute.string(path) + COUNT.pack(
         node.creations, node.pzxid)
 
 
 def gone_entry(path: str) -> bytes:
-    """A node is no more."""
+    """Return the entry for a deleted node."""
     return KIND_GONE + jute.string(path)
 
 
 def read_frame(file: BinaryIO, end: int) -> bytes:
-    """The body of the record at the position of a file of a known end."""
+    """Return the body of the record at the position of `file`.
+
+    `end` is the size of the file. Raise Torn for an incomplete last record,
+    Damaged for any other whose checksums differ.
+    """
     at = file.tell()
     header = file.read(HEADER.size)
     if len(header) < HEADER.size:
@@ -73,7 +80,10 @@ def read_frame(file: BinaryIO, end: int) -> bytes:
 
 
 def apply(body: bytes, tree: Tree) -> int:
-    """Put what a record says into a tree not yet linked; its zxid."""
+    """Apply a record to a tree that is not linked yet; return its zxid.
+
+    Raise Malformed, or KeyError for the count of an unknown node.
+    """
     reader = jute.Reader(body)
     zxid = reader.long()
     while reader.left:
@@ -93,7 +103,7 @@ def apply(body: bytes, tree: Tree) -> int:
 
 
 def snapshot(tree: Tree, zxid: int, size: int = 1 << 20) -> Iterator[bytes]:
-    """Records of about a size that hold all persistent nodes."""
+    """Yield records of about `size` bytes with all persistent nodes."""
     entries: list[bytes] = []
     length = 0
     for path, node in tree.nodes.items():

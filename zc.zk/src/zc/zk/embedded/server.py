@@ -1,4 +1,4 @@
-"""The development server, as an object that starts and stops."""
+"""Server: the development server, which starts and stops."""
 import contextlib
 import os
 import socket
@@ -17,15 +17,22 @@ BACKLOG = 1024
 class Server:
     """A ZooKeeper server for development, in a thread of this process.
 
-    It listens from ``start()`` (or entering it as a context manager) to
-    ``close()``, and can be started again, then on the same port. A port
-    of 0 is one that the operating system picks. What was stored is gone
-    after ``close()``, except where ``data`` names a file: that keeps the
-    persistent nodes. Sessions end with the server.
+    It listens from `start` to `close`, and can be started again, then on the
+    same port. As a context manager it does both. A method that needs a running
+    server raises ServerError without one.
 
-    Times are in milliseconds. ``tick`` is ZooKeeper's tickTime: sessions
-    last between 2 and 20 of them, unless ``max_session_timeout`` says
-    otherwise, and end within a tick after their time.
+    `port`
+        0 lets the operating system pick a port, which the attribute then has.
+    `host`
+        The name or IP address to listen on; empty is every IPv4 address.
+    `data`
+        The path of a file that keeps the persistent nodes. Without it,
+        `close` discards all nodes. Sessions always end with the server.
+    `tick`
+        ZooKeeper's tickTime in milliseconds: the shortest session timeout is
+        2 ticks. A session expires at most a tick after its timeout.
+    `max_session_timeout`
+        The longest session timeout, in milliseconds; None is 20 ticks.
     """
 
     def __init__(
@@ -45,59 +52,48 @@ class Server:
         self.data = data
         self.tick = tick
         self.max_session_timeout = max_session_timeout or 20 * tick
-        self._loop: EventLoop | None = None
-        self._listener: socket.socket | None = None
-        self._journal: Journal | None = None
-        self._thread: threading.Thread | None = None
+        self._run: _Run | None = None
 
     def start(self) -> 'Server':
-        """Listen and serve; nothing when it does already."""
-        if self._thread is not None:
+        """Listen and serve, unless it does already; return the server.
+
+        Raise ServerError when it cannot listen, DataError when it cannot use
+        the data file.
+        """
+        if self._run is not None:
             return self
-        self._listener = self._listen()
+        listener = self._listen()
         try:
-            self._journal = (
-                Journal(os.fspath(self.data)) if self.data else None)
+            journal = Journal(os.fspath(self.data)) if self.data else None
         except BaseException:
-            self._listener.close()
+            listener.close()
             raise
         sessions = Sessions(2 * self.tick, self.max_session_timeout)
-        self._loop = EventLoop(
-            Database(sessions, self._journal), self.tick, MAX_CONNECTIONS)
-        self._loop.listen(self._listener)
-        self._thread = threading.Thread(
-            target=self._loop.run, name=f'zc.zk.embedded:{self.port}',
-            daemon=True)
-        self._thread.start()
+        loop = EventLoop(
+            Database(sessions, journal), self.tick, MAX_CONNECTIONS)
+        self._run = _Run(
+            loop, listener, journal, f'zc.zk.embedded:{self.port}')
         return self
 
     def close(self) -> None:
-        """Stop; nothing when it has stopped already."""
-        if self._thread is None:
-            return
-        with contextlib.suppress(ServerError):
-            self._loop.stop()
-        self._thread.join()
-        if self._listener is not None:
-            self._listener.close()
-        if self._journal is not None:
-            self._journal.close()
-        self._thread = self._loop = None
-        self._listener = self._journal = None
+        """Stop, unless it has stopped already."""
+        if self._run is not None:
+            self._run.end()
+            self._run = None
 
     def __enter__(self) -> 'Server':
         return self.start()
 
-    def __exit__(self, *exc_info) -> None:
+    def __exit__(self, *exception: object) -> None:
         self.close()
 
     def expire(self, session_id: int) -> bool:
         """End a session as if its client had been silent for too long.
 
-        Returns whether there was such a session. A kazoo client has its
-        session's id in ``client_id[0]``.
+        Return whether there was such a session. The number of a kazoo
+        client's session is ``client.client_id[0]``.
         """
-        loop = self._running()
+        loop = self._running().loop
 
         def expire() -> bool:
             session = loop.database.sessions.get(session_id)
@@ -109,60 +105,60 @@ class Server:
         return loop.call(expire)
 
     def drop_connections(self) -> None:
-        """Close every connection. The sessions stay for their time."""
-        loop = self._running()
+        """Close all connections; the sessions go on until their timeouts."""
+        loop = self._running().loop
         loop.call(loop.drop_connections)
 
     def pause(self, refuse: bool = False) -> None:
         """Stop answering, as a hung server does.
 
-        The connections stay open, and new ones are not answered. With
-        ``refuse`` it is as a stopped server: connections are closed and
-        new ones refused. What is stored stays, and so do the sessions.
+        Connections stay open, new connections are not answered. With
+        `refuse`, behave like a server that is down: close all connections,
+        and refuse new ones. Nodes and sessions stay.
         """
-        loop = self._running()
+        run = self._running()
 
         def pause() -> None:
-            loop.pause()
-            if refuse and self._listener is not None:
-                loop.listen(None)
-                loop.drop_connections()
-                self._listener.close()
-                self._listener = None
+            run.loop.pause()
+            if refuse and run.listener is not None:
+                run.loop.listen(None)
+                run.loop.drop_connections()
+                run.listener.close()
+                run.listener = None
 
-        loop.call(pause)
+        run.loop.call(pause)
 
     def resume(self) -> None:
         """Answer again.
 
-        Sessions whose time was over in a pause end now; after one that
-        refused connections they have their whole time again, as after
-        the restart of a server.
+        A session whose timeout passed in the pause expires now. After a pause
+        that refused connections, all timeouts start again, as after the
+        restart of a server.
         """
-        loop = self._running()
-        listener = self._listen() if self._listener is None else None
+        run = self._running()
+        listener = self._listen() if run.listener is None else None
 
         def resume() -> None:
             if listener is not None:
-                self._listener = listener
-                loop.listen(listener)
-                loop.database.sessions.renew()
-            loop.resume()
+                run.listener = listener
+                run.loop.listen(listener)
+                run.loop.database.sessions.renew()
+            run.loop.resume()
 
-        loop.call(resume)
+        run.loop.call(resume)
 
     @property
     def connection_string(self) -> str:
-        """``HOST:PORT``, as clients want it."""
+        """``HOST:PORT`` for clients; a loopback address for all interfaces."""
         host = {'': '127.0.0.1', '0.0.0.0': '127.0.0.1', '::': '::1'}.get(
             self.host, self.host)
         return f'[{host}]:{self.port}' if ':' in host else (
             f'{host}:{self.port}')
 
-    def _running(self) -> EventLoop:
-        if self._loop is None:
+    def _running(self) -> '_Run':
+        if self._run is None:
             raise ServerError('the server does not run')
-        return self._loop
+        return self._run
 
     def _listen(self) -> socket.socket:
         family = socket.AF_INET6 if ':' in self.host else socket.AF_INET
@@ -179,3 +175,32 @@ class Server:
         listener.setblocking(False)
         self.port = listener.getsockname()[1]
         return listener
+
+
+class _Run:
+    """One run of a server, from its start to its close.
+
+    `listener` is None while a pause refuses connections.
+    """
+
+    def __init__(
+        self, loop: EventLoop, listener: socket.socket,
+        journal: Journal | None, name: str,
+    ) -> None:
+        self.loop = loop
+        self.listener: socket.socket | None = listener
+        self.journal = journal
+        loop.listen(listener)
+        self.thread = threading.Thread(
+            target=loop.run, name=name, daemon=True)
+        self.thread.start()
+
+    def end(self) -> None:
+        """Stop the loop and close the socket and the data file."""
+        with contextlib.suppress(ServerError):
+            self.loop.stop()
+        self.thread.join()
+        if self.listener is not None:
+            self.listener.close()
+        if self.journal is not None:
+            self.journal.close()

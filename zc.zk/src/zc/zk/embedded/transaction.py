@@ -1,4 +1,4 @@
-"""Changes to the tree that are made together or not at all."""
+"""Transaction: changes of the tree, made together or not at all."""
 from collections.abc import Callable
 from collections.abc import Iterable
 
@@ -16,12 +16,17 @@ SEQUENTIAL = 2
 
 
 class Transaction:
-    """One or several changes with one zxid, in the name of one client.
+    """One or several changes with one zxid, for one client.
 
-    Each method makes its change at once or refuses it; ``undo`` takes
-    back what was made so far. ``events`` is what watches are told when
-    it is done, ``touched`` the paths whose nodes, and ``counted`` those
-    whose counts of children, are to be written down.
+    Each method makes its change at once, or raises Refused. `undo` reverts
+    all changes so far.
+
+    `events`
+        The watch events to fire once the transaction is done.
+    `touched`
+        The paths of nodes to write to the data file.
+    `counted`
+        The paths of nodes whose `creations` and `pzxid` are to be written.
     """
 
     def __init__(
@@ -45,7 +50,10 @@ class Transaction:
     def create(
         self, path: str, data: bytes | None, access: acl.Acl, flags: int,
     ) -> tuple[str, Znode]:
-        """A new node; its path, which a sequential one gets here."""
+        """Create a node; return its path and the node.
+
+        A sequential node gets its number here.
+        """
         parent_path = paths.split(path)[0]
         access = acl.resolve(access, self._ids)
         parent = self._tree.get(parent_path)
@@ -68,7 +76,7 @@ class Transaction:
         return path, node
 
     def delete(self, path: str, version: int = -1) -> None:
-        """One node less."""
+        """Delete a node, if the client may and the version is right."""
         if path in paths.RESERVED:
             raise Refused(Code.BAD_ARGUMENTS)
         parent_path = paths.split(path)[0]
@@ -80,7 +88,7 @@ class Transaction:
         self.remove(path)
 
     def remove(self, path: str) -> None:
-        """One node less, whoever may or may not do that."""
+        """Delete a node without any check."""
         parent_path = paths.split(path)[0]
         parent = self._tree.nodes[parent_path]
         node = self._tree.nodes[path]
@@ -93,7 +101,7 @@ class Transaction:
     def set_data(
         self, path: str, data: bytes | None, version: int,
     ) -> Znode:
-        """Other data."""
+        """Set the data of a node; return the node."""
         paths.validate(path)
         node = self._tree.get(path)
         acl.check(node.acl, acl.WRITE, self._ids)
@@ -108,7 +116,7 @@ class Transaction:
         return node
 
     def set_acl(self, path: str, access: acl.Acl, version: int) -> Znode:
-        """Another access control list."""
+        """Set the access control list of a node; return the node."""
         paths.validate(path)
         access = acl.resolve(access, self._ids)
         node = self._tree.get(path)
@@ -121,14 +129,14 @@ class Transaction:
         return node
 
     def check(self, path: str, version: int) -> None:
-        """No change: refuse when the node is not there at a version."""
+        """Raise Refused unless the node exists with the version."""
         paths.validate(path)
         node = self._tree.get(path)
         acl.check(node.acl, acl.READ, self._ids)
         _check_version(version, node.version)
 
     def undo(self) -> None:
-        """Leave the tree as it was at the start."""
+        """Revert all changes, the last one first."""
         while self._undo:
             self._undo.pop()()
 

@@ -1,4 +1,4 @@
-"""The tree of nodes, and what is known of each."""
+"""The tree of znodes in memory."""
 from collections.abc import Iterator
 
 from zc.zk.embedded import acl
@@ -9,10 +9,12 @@ from zc.zk.embedded.protocol import Code
 
 
 class Znode:
-    """A node: data, access, the names of its children, and its history.
+    """A node: data, ACL, the names of its children, and its history.
 
-    ``creations`` counts the children that were ever created here: it
-    numbers sequential nodes.
+    `creations` counts the children that were ever created here. It numbers
+    sequential nodes. `owner` is the number of the session of an ephemeral
+    node, 0 for a persistent node. `ctime` and `mtime` are in milliseconds
+    since the epoch. The other names are those of a Stat.
     """
 
     __slots__ = (
@@ -33,15 +35,15 @@ class Znode:
         self.ctime = self.mtime = time
         self.owner = owner
         self.version = self.creations = self.aversion = 0
-        # Most nodes are leaves, so the dict waits for a first child. It
-        # is a dict because that keeps the names in order.
+        # None for a leaf, as most nodes are. A dict keeps the names in the
+        # order of their creation.
         self.children: dict[str, None] | None = None
 
     def stat(self) -> bytes:
-        """The Stat record.
+        """Return the Stat record.
 
-        Its cversion counts creations and deletions of children, which
-        is twice the creations less the children that are left.
+        Its cversion counts creations and deletions of children: twice the
+        creations minus the number of children.
         """
         count = len(self.children) if self.children else 0
         return STAT.pack(
@@ -50,13 +52,13 @@ class Znode:
             len(self.data) if self.data else 0, count, self.pzxid)
 
     def add(self, name: str) -> None:
-        """A child is there now."""
+        """Add the name of a new child."""
         if self.children is None:
             self.children = {}
         self.children[name] = None
 
     def remove(self, name: str) -> None:
-        """A child is no longer there."""
+        """Remove the name of a deleted child."""
         if self.children is not None:
             self.children.pop(name, None)
             if not self.children:
@@ -64,7 +66,7 @@ class Znode:
 
 
 class Tree:
-    """Nodes by path, and the paths of the ephemeral ones by session."""
+    """Nodes by path, and the paths of ephemeral nodes by session."""
 
     def __init__(self) -> None:
         self.nodes = {path: Znode() for path in sorted(paths.RESERVED)}
@@ -77,9 +79,10 @@ class Tree:
         return len(self.nodes)
 
     def get(self, path: str) -> Znode:
-        """The node of a path, or a refusal (no node).
+        """Return the node of a path.
 
-        As in Apache ZooKeeper the empty path reads the root.
+        As in Apache ZooKeeper, the empty path means the root. Raise Refused
+        (NO_NODE) when there is no such node.
         """
         try:
             return self.nodes[path or '/']
@@ -87,7 +90,7 @@ class Tree:
             raise Refused(Code.NO_NODE) from None
 
     def insert(self, path: str, node: Znode) -> None:
-        """Put a node in its place below its parent."""
+        """Add a node below its parent."""
         parent, name = paths.split(path)
         self.nodes[path] = node
         self.nodes[parent].add(name)
@@ -95,7 +98,7 @@ class Tree:
             self.ephemerals.setdefault(node.owner, {})[path] = None
 
     def discard(self, path: str) -> None:
-        """Take a node from its place."""
+        """Remove a node, which has no children."""
         parent, name = paths.split(path)
         node = self.nodes.pop(path)
         self.nodes[parent].remove(name)
@@ -106,19 +109,22 @@ class Tree:
                 del self.ephemerals[node.owner]
 
     def link(self) -> None:
-        """Name every node in its parent; a KeyError names an orphan."""
+        """Set the children of all nodes, from their paths.
+
+        Raise KeyError with the path of a parent that is missing.
+        """
         for path in self.nodes:
             if path != '/':
                 parent, name = paths.split(path)
                 self.nodes[parent].add(name)
 
     def unlink(self) -> None:
-        """Name no node in its parent: nodes are about to come and go."""
+        """Clear the children of all nodes, before records are applied."""
         for node in self.nodes.values():
             node.children = None
 
     def below(self, path: str) -> Iterator[str]:
-        """The paths of all nodes under a path."""
+        """Yield the paths of all nodes below a path."""
         waiting = [path or '/']
         while waiting:
             path = waiting.pop()

@@ -1,4 +1,7 @@
-"""Watches: who wants to hear of what."""
+"""Watches: the clients to notify of events at a path.
+
+See "ZooKeeper Watches" in the ZooKeeper Programmer's Guide.
+"""
 from collections.abc import Iterable
 from typing import NamedTuple
 from typing import Protocol
@@ -14,7 +17,7 @@ RECURSIVE = 'recursive'
 
 
 class NodeEvent(NamedTuple):
-    """An event at a path, and who may read the node there."""
+    """An event (`EventType`) at a path, and the ACL of the node there."""
 
     event: int
     path: str
@@ -22,21 +25,21 @@ class NodeEvent(NamedTuple):
 
 
 class Watcher(Protocol):
-    """Who has watches: a connection."""
+    """A connection with watches; `watching` has their kinds and paths."""
 
     ids: list[acl.Id]
     watching: set[tuple[str, str]]
 
-    def notify(self, event: int, path: str, zxid: int) -> None:
-        """Something has happened, with a zxid."""
+    def notify(self, event: int, path: str, zxid: int = -1) -> None:
+        """Send an event; -1 is the zxid of a change that was missed."""
 
 
 class Watches:
     """The watches of all watchers, by kind and path.
 
-    Data watches (exists and getData set them) and child watches hear of
-    one event; persistent ones of each, recursive ones also of what
-    happens further down.
+    A DATA watch (set by exists and getData) and a CHILD watch end with their
+    first event. A PERSISTENT watch gets every event at its path, a RECURSIVE
+    watch also the events below it.
     """
 
     def __init__(self) -> None:
@@ -46,13 +49,13 @@ class Watches:
         return sum(map(len, self._watchers.values()))
 
     def add(self, kind: str, path: str, watcher: Watcher) -> None:
-        """Watch a path, whether or not it exists."""
+        """Add a watch of a path, whether or not a node exists there."""
         key = kind, path
         self._watchers.setdefault(key, set()).add(watcher)
         watcher.watching.add(key)
 
     def remove(self, kind: str, path: str, watcher: Watcher) -> bool:
-        """Watch a path no longer; whether it was watched."""
+        """Remove a watch; return whether there was one."""
         key = kind, path
         if key not in watcher.watching:
             return False
@@ -68,20 +71,20 @@ class Watches:
         for kind, path in list(watcher.watching):
             self.remove(kind, path, watcher)
 
-    def fire(self, happenings: Iterable[NodeEvent], zxid: int) -> None:
-        """Tell who is concerned, each of them once for an event.
+    def fire(self, events: Iterable[NodeEvent], zxid: int) -> None:
+        """Notify each watcher once for each event.
 
-        Who may not read the node is told nothing; a watch for one event
-        is used up all the same.
+        A watcher that may not read the node is not notified. Its one-time
+        watches end all the same.
         """
         if not self._watchers:
             return
-        for event, path, access in happenings:
-            for watcher in self._concerned(event, path):
+        for event, path, access in events:
+            for watcher in self._watchers_of(event, path):
                 if acl.is_allowed(access, acl.READ, watcher.ids):
                     watcher.notify(event, path, zxid)
 
-    def _concerned(self, event: int, path: str) -> set[Watcher]:
+    def _watchers_of(self, event: int, path: str) -> set[Watcher]:
         found = set(self._watchers.get((PERSISTENT, path), ()))
         if event != EventType.CHILDREN:
             found |= self._spend(DATA, path)

@@ -1,33 +1,41 @@
-"""Requests of a client in a session, by type: what answers each."""
+"""Handlers of the requests of a session, by type."""
 from collections.abc import Callable
 
 from zc.zk.embedded import jute
 from zc.zk.embedded.database import Database
+from zc.zk.embedded.database import Requester
 from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import Code
 from zc.zk.embedded.protocol import OpCode
 from zc.zk.embedded.requests import reads
 from zc.zk.embedded.requests import watching
 from zc.zk.embedded.requests.changes import CHANGES
+from zc.zk.embedded.requests.changes import Step
 from zc.zk.embedded.requests.multi import multi
 from zc.zk.embedded.requests.multi import multi_read
 
-Handler = Callable[[Database, 'object', jute.Reader], bytes]
+#: Reads a request and returns the body of the reply, or raises Refused.
+Handler = Callable[[Database, Requester, jute.Reader], bytes]
 
 
-def _changing(parse) -> Handler:
-    def handle(database, client, reader):
-        return database.change(
-            parse(reader), client.session.id, client.ids)
+def _changing(parse: Callable[[jute.Reader], Step]) -> Handler:
+    def handle(
+        database: Database, client: Requester, reader: jute.Reader,
+    ) -> bytes:
+        return database.change(parse(reader), client)
 
     return handle
 
 
-def _reconfig(database, client, reader) -> bytes:
+def _reconfig(
+    database: Database, client: Requester, reader: jute.Reader,
+) -> bytes:
     raise Refused(Code.RECONFIG_DISABLED)
 
 
-def _ping(database, client, reader) -> bytes:
+def _ping(
+    database: Database, client: Requester, reader: jute.Reader,
+) -> bytes:
     return b''
 
 

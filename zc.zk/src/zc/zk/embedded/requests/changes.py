@@ -1,7 +1,7 @@
-"""Requests that change the tree, alone or as parts of a multi.
+"""Requests that change the tree, alone or in a multi.
 
-Each function here reads a request and returns the step that does it in a
-transaction and returns the body of the reply.
+Each function reads a request and returns a Step. The step makes the change in
+a transaction, and returns the body of the reply or raises Refused.
 """
 from collections.abc import Callable
 
@@ -14,13 +14,14 @@ from zc.zk.embedded.transaction import Transaction
 
 Step = Callable[[Transaction], bytes]
 
-LAST_FLAG = 3  # ephemeral and sequential
+# Flags of creations (org.apache.zookeeper.CreateMode).
+EPHEMERAL_SEQUENTIAL = 3
 CONTAINER = 4
 TTL_FLAGS = (5, 6)
 
 
 def create(reader: jute.Reader) -> Step:
-    """A new node; the reply is its path."""
+    """Create a node; reply with its path."""
     request = _creation(reader)
 
     def step(transaction: Transaction) -> bytes:
@@ -30,7 +31,7 @@ def create(reader: jute.Reader) -> Step:
 
 
 def create2(reader: jute.Reader) -> Step:
-    """A new node; the reply is its path and Stat."""
+    """Create a node; reply with its path and Stat."""
     request = _creation(reader)
 
     def step(transaction: Transaction) -> bytes:
@@ -41,7 +42,7 @@ def create2(reader: jute.Reader) -> Step:
 
 
 def special(reader: jute.Reader) -> Step:
-    """Containers and nodes with a time to live: not offered."""
+    """Refuse (UNIMPLEMENTED) container nodes and nodes with a TTL."""
     del reader
 
     def step(transaction: Transaction) -> bytes:
@@ -51,7 +52,7 @@ def special(reader: jute.Reader) -> Step:
 
 
 def delete(reader: jute.Reader) -> Step:
-    """A node less; the reply is empty."""
+    """Delete a node; the reply is empty."""
     path = reader.string()
     version = reader.integer()
 
@@ -63,7 +64,7 @@ def delete(reader: jute.Reader) -> Step:
 
 
 def set_data(reader: jute.Reader) -> Step:
-    """Other data; the reply is the Stat."""
+    """Set the data of a node; reply with its Stat."""
     path = reader.string()
     data = reader.buffer()
     version = reader.integer()
@@ -72,7 +73,7 @@ def set_data(reader: jute.Reader) -> Step:
 
 
 def set_acl(reader: jute.Reader) -> Step:
-    """Another access control list; the reply is the Stat."""
+    """Set the ACL of a node; reply with its Stat."""
     path = reader.string()
     access = acl.read(reader)
     version = reader.integer()
@@ -81,7 +82,7 @@ def set_acl(reader: jute.Reader) -> Step:
 
 
 def check(reader: jute.Reader) -> Step:
-    """A condition; the reply is empty."""
+    """Check that a node has a version; the reply is empty."""
     path = reader.string()
     version = reader.integer()
 
@@ -92,22 +93,27 @@ def check(reader: jute.Reader) -> Step:
     return step
 
 
-def _creation(reader: jute.Reader):
+Creation = tuple[str, bytes | None, acl.Acl, int]
+
+
+def _creation(reader: jute.Reader) -> Creation:
     path = reader.string()
     data = reader.buffer()
     access = acl.read(reader)
     return path, data, access, reader.integer()
 
 
-def _plain(path: str, data: bytes | None, access: acl.Acl, flags: int):
+def _plain(
+    path: str, data: bytes | None, access: acl.Acl, flags: int,
+) -> Creation:
     if flags == CONTAINER or flags in TTL_FLAGS:
         raise Refused(Code.UNIMPLEMENTED)
-    if not 0 <= flags <= LAST_FLAG:
+    if not 0 <= flags <= EPHEMERAL_SEQUENTIAL:
         raise Refused(Code.BAD_ARGUMENTS)
     return path, data, access, flags
 
 
-# What a multi may hold.
+# The changes that a multi may have.
 PARTS: dict[int, Callable[[jute.Reader], Step]] = {
     OpCode.CREATE: create,
     OpCode.CREATE2: create2,
@@ -118,6 +124,6 @@ PARTS: dict[int, Callable[[jute.Reader], Step]] = {
     OpCode.CHECK: check,
 }
 
-# A condition alone is nothing (ZOOKEEPER-2623).
+# A check stands in a multi only (ZOOKEEPER-2623).
 CHANGES = {**PARTS, OpCode.SET_ACL: set_acl}
 del CHANGES[OpCode.CHECK]

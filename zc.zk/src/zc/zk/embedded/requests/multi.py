@@ -1,8 +1,11 @@
-"""Several operations in one request: changes or reads."""
+"""Requests of several operations: changes (multi) or reads (multiRead)."""
 from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import TypeVar
 
 from zc.zk.embedded import jute
 from zc.zk.embedded.database import Database
+from zc.zk.embedded.database import Requester
 from zc.zk.embedded.errors import Malformed
 from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import MULTI_HEADER
@@ -12,6 +15,9 @@ from zc.zk.embedded.requests import reads
 from zc.zk.embedded.requests.changes import PARTS
 from zc.zk.embedded.transaction import Transaction
 
+Part = TypeVar('Part')
+
+# The reads that a multiRead may have.
 READ_PARTS = {
     OpCode.GET_DATA: reads.get_data,
     OpCode.GET_CHILDREN: reads.get_children,
@@ -20,12 +26,14 @@ MAX_REPLY_BYTES = 64 << 20
 END = MULTI_HEADER.pack(-1, True, -1)
 
 
-def multi(database: Database, client, reader: jute.Reader) -> bytes:
-    """All of the changes or none.
+def multi(
+    database: Database, client: Requester, reader: jute.Reader,
+) -> bytes:
+    """Make all of the changes or none.
 
-    When one is refused, the request itself still succeeds; its results
-    are 0 for the changes before, the code, and an inconsistency for the
-    changes that were not tried.
+    When a change is refused, the request itself succeeds. Its results are
+    OK for the changes before, the code for the refused one, and
+    RUNTIME_INCONSISTENCY for the changes after it.
     """
     steps = [(op, _part(PARTS, op)(reader)) for op in _headers(reader)]
     results: list[bytes] = []
@@ -35,10 +43,10 @@ def multi(database: Database, client, reader: jute.Reader) -> bytes:
             results.append(_header(op) + step(transaction))
 
     try:
-        database.change(run, client.session.id, client.ids)
+        database.change(run, client)
     except Refused as refusal:
         after = len(steps) - len(results) - 1
-        if after < 0:  # all were fine, but could not be written down
+        if after < 0:  # all were made, but could not be written
             raise
         codes = [Code.OK] * len(results) + [refusal.code]
         codes += [Code.RUNTIME_INCONSISTENCY] * after
@@ -46,8 +54,10 @@ def multi(database: Database, client, reader: jute.Reader) -> bytes:
     return b''.join(results) + END
 
 
-def multi_read(database: Database, client, reader: jute.Reader) -> bytes:
-    """Each read with its own result or error; no watches."""
+def multi_read(
+    database: Database, client: Requester, reader: jute.Reader,
+) -> bytes:
+    """Make each read, with its own result or error; set no watches."""
     results = []
     size = 0
     for op in _headers(reader):
@@ -76,7 +86,7 @@ def _headers(reader: jute.Reader) -> Iterator[int]:
         yield op
 
 
-def _part(parts, op: int):
+def _part(parts: Mapping[int, Part], op: int) -> Part:
     try:
         return parts[op]
     except KeyError:

@@ -1,17 +1,20 @@
-"""Requests that leave the tree as it is; some set a watch."""
+"""Requests that read the tree; some set a watch."""
 from zc.zk.embedded import acl
 from zc.zk.embedded import jute
 from zc.zk.embedded import watches
 from zc.zk.embedded.database import Database
+from zc.zk.embedded.database import Requester
 from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import Code
 from zc.zk.embedded.tree import Znode
 
 
-def exists(database: Database, client, reader: jute.Reader) -> bytes:
-    """The Stat. The watch is set even where there is no node.
+def exists(
+    database: Database, client: Requester, reader: jute.Reader,
+) -> bytes:
+    """Reply with the Stat; set a watch also where there is no node.
 
-    Not so where there is one that may not be read (ZOOKEEPER-2590).
+    Refuse (NO_AUTH) a node that may not be read (ZOOKEEPER-2590).
     """
     path = reader.string()
     if '\0' in path:
@@ -24,8 +27,10 @@ def exists(database: Database, client, reader: jute.Reader) -> bytes:
     return database.tree.get(path).stat()
 
 
-def get_data(database: Database, client, reader: jute.Reader) -> bytes:
-    """Data and Stat."""
+def get_data(
+    database: Database, client: Requester, reader: jute.Reader,
+) -> bytes:
+    """Reply with the data and the Stat."""
     path = reader.string()
     node = _readable(database, client, path)
     if reader.boolean():
@@ -33,8 +38,10 @@ def get_data(database: Database, client, reader: jute.Reader) -> bytes:
     return data_of(node)
 
 
-def get_children(database: Database, client, reader: jute.Reader) -> bytes:
-    """The names of the children."""
+def get_children(
+    database: Database, client: Requester, reader: jute.Reader,
+) -> bytes:
+    """Reply with the names of the children."""
     path = reader.string()
     node = _readable(database, client, path)
     if reader.boolean():
@@ -42,8 +49,10 @@ def get_children(database: Database, client, reader: jute.Reader) -> bytes:
     return jute.strings(node.children or ())
 
 
-def get_children2(database: Database, client, reader: jute.Reader) -> bytes:
-    """The names of the children, and the Stat."""
+def get_children2(
+    database: Database, client: Requester, reader: jute.Reader,
+) -> bytes:
+    """Reply with the names of the children, and the Stat."""
     path = reader.string()
     node = _readable(database, client, path)
     if reader.boolean():
@@ -51,8 +60,10 @@ def get_children2(database: Database, client, reader: jute.Reader) -> bytes:
     return jute.strings(node.children or ()) + node.stat()
 
 
-def get_acl(database: Database, client, reader: jute.Reader) -> bytes:
-    """The access control list, hashes only for who may administer it."""
+def get_acl(
+    database: Database, client: Requester, reader: jute.Reader,
+) -> bytes:
+    """Reply with the ACL and the Stat; hide hashes without ADMIN."""
     node = database.tree.get(reader.string())
     acl.check(node.acl, acl.READ | acl.ADMIN, client.ids)
     access = node.acl
@@ -61,33 +72,37 @@ def get_acl(database: Database, client, reader: jute.Reader) -> bytes:
     return acl.pack(access) + node.stat()
 
 
-def sync(database: Database, client, reader: jute.Reader) -> bytes:
-    """The path: one server is always in step with itself."""
+def sync(
+    database: Database, client: Requester, reader: jute.Reader,
+) -> bytes:
+    """Reply with the path: a single server is always in sync."""
     del database, client
     return jute.string(reader.string())
 
 
 def get_ephemerals(
-    database: Database, client, reader: jute.Reader,
+    database: Database, client: Requester, reader: jute.Reader,
 ) -> bytes:
-    """The client's ephemeral nodes whose paths start with a prefix."""
+    """Reply with the session's ephemeral nodes whose paths have a prefix."""
     prefix = reader.string()
-    mine = database.tree.ephemerals.get(client.session.id, ())
+    mine = database.tree.ephemerals.get(client.session_id, ())
     return jute.strings(
         [path for path in mine if path.startswith(prefix)])
 
 
 def count_descendants(
-    database: Database, client, reader: jute.Reader,
+    database: Database, client: Requester, reader: jute.Reader,
 ) -> bytes:
-    """How many nodes there are below a node."""
+    """Reply with the number of nodes below a node."""
     path = reader.string()
     _readable(database, client, path)
     return jute.INT.pack(sum(1 for _ in database.tree.below(path)))
 
 
-def who_am_i(database: Database, client, reader: jute.Reader) -> bytes:
-    """Scheme and name of each of the client's ids."""
+def who_am_i(
+    database: Database, client: Requester, reader: jute.Reader,
+) -> bytes:
+    """Reply with the scheme and name of each identity of the client."""
     del database, reader
     parts = [jute.INT.pack(len(client.ids))]
     for scheme, name in client.ids:
@@ -98,11 +113,13 @@ def who_am_i(database: Database, client, reader: jute.Reader) -> bytes:
 
 
 def data_of(node: Znode) -> bytes:
-    """Data and Stat as a reply has them."""
+    """Return the data and the Stat as the body of a reply."""
     return jute.buffer(node.data) + node.stat()
 
 
-def _readable(database: Database, client, path: str) -> Znode:
+def _readable(
+    database: Database, client: Requester, path: str,
+) -> Znode:
     node = database.tree.get(path)
     acl.check(node.acl, acl.READ, client.ids)
     return node

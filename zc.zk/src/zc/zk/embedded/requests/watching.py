@@ -1,12 +1,15 @@
-"""Requests about watches alone."""
+"""Requests that set, check or remove watches."""
 from zc.zk.embedded import jute
 from zc.zk.embedded import watches
 from zc.zk.embedded.database import Database
+from zc.zk.embedded.database import Requester
 from zc.zk.embedded.errors import Malformed
 from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import Code
 from zc.zk.embedded.protocol import EventType
 
+# Modes of addWatch (AddWatchMode), and types of watches to check or remove
+# (Watcher.WatcherType).
 MODES = {0: watches.PERSISTENT, 1: watches.RECURSIVE}
 KINDS = {
     1: (watches.CHILD,),
@@ -18,11 +21,13 @@ KINDS = {
 }
 
 
-def set_watches(database: Database, client, reader: jute.Reader) -> bytes:
-    """Set again what was set before a connection was lost.
+def set_watches(
+    database: Database, client: Requester, reader: jute.Reader,
+) -> bytes:
+    """Set the watches of a lost connection again.
 
-    What has happened since the last zxid that the client saw is told at
-    once, and that watch not set.
+    For a node that changed after the last zxid that the client saw, send the
+    event at once and set no watch.
     """
     since = reader.long()
     for path in reader.strings():
@@ -34,8 +39,10 @@ def set_watches(database: Database, client, reader: jute.Reader) -> bytes:
     return b''
 
 
-def set_watches2(database: Database, client, reader: jute.Reader) -> bytes:
-    """As set_watches, and persistent watches."""
+def set_watches2(
+    database: Database, client: Requester, reader: jute.Reader,
+) -> bytes:
+    """Do as `set_watches`, for persistent and recursive watches, too."""
     set_watches(database, client, reader)
     for kind in (watches.PERSISTENT, watches.RECURSIVE):
         for path in reader.strings():
@@ -43,8 +50,10 @@ def set_watches2(database: Database, client, reader: jute.Reader) -> bytes:
     return b''
 
 
-def add_watch(database: Database, client, reader: jute.Reader) -> bytes:
-    """Set a persistent watch, beside those of other kinds."""
+def add_watch(
+    database: Database, client: Requester, reader: jute.Reader,
+) -> bytes:
+    """Set a persistent or recursive watch."""
     path = reader.string()
     mode = reader.integer()
     if mode not in MODES:
@@ -53,27 +62,29 @@ def add_watch(database: Database, client, reader: jute.Reader) -> bytes:
     return jute.INT.pack(Code.OK)
 
 
-def check_watches(database: Database, client, reader: jute.Reader) -> bytes:
-    """Refuse (no watcher) where the client has no such watch."""
+def check_watches(
+    database: Database, client: Requester, reader: jute.Reader,
+) -> bytes:
+    """Refuse (NO_WATCHER) where the client has no such watch."""
     del database
-    for key in _named(client, reader):
+    for key in _named(reader):
         if key in client.watching:
             return b''
     raise Refused(Code.NO_WATCHER)
 
 
 def remove_watches(
-    database: Database, client, reader: jute.Reader,
+    database: Database, client: Requester, reader: jute.Reader,
 ) -> bytes:
-    """Remove watches; refuse (no watcher) where there are none."""
+    """Remove watches; refuse (NO_WATCHER) where there are none."""
     removed = [database.watches.remove(*key, client)
-               for key in _named(client, reader)]
+               for key in _named(reader)]
     if not any(removed):
         raise Refused(Code.NO_WATCHER)
     return b''
 
 
-def _named(client, reader: jute.Reader) -> list[tuple[str, str]]:
+def _named(reader: jute.Reader) -> list[tuple[str, str]]:
     path = reader.string()
     kinds = KINDS.get(reader.integer())
     if kinds is None:
@@ -81,7 +92,9 @@ def _named(client, reader: jute.Reader) -> list[tuple[str, str]]:
     return [(kind, path) for kind in kinds]
 
 
-def _arm_data(database: Database, client, path: str, since: int) -> None:
+def _arm_data(
+    database: Database, client: Requester, path: str, since: int,
+) -> None:
     node = database.tree.nodes.get(path)
     if node is None:
         client.notify(EventType.DELETED, path)
@@ -91,14 +104,18 @@ def _arm_data(database: Database, client, path: str, since: int) -> None:
         database.watches.add(watches.DATA, path, client)
 
 
-def _arm_exists(database: Database, client, path: str) -> None:
+def _arm_exists(
+    database: Database, client: Requester, path: str,
+) -> None:
     if path in database.tree.nodes:
         client.notify(EventType.CREATED, path)
     else:
         database.watches.add(watches.DATA, path, client)
 
 
-def _arm_child(database: Database, client, path: str, since: int) -> None:
+def _arm_child(
+    database: Database, client: Requester, path: str, since: int,
+) -> None:
     node = database.tree.nodes.get(path)
     if node is None:
         client.notify(EventType.DELETED, path)
