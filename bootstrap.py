@@ -1,30 +1,54 @@
 """Set everything up and run a command: ``python3 bootstrap.py NAME``.
 
-Makes a virtual environment in ``.venv``, installs zc.buildout there, runs
-buildout, and, given a NAME, runs ``bin/NAME`` with the remaining arguments and
-its exit status.  Needs a Python >= 3.10 and nothing else.
+Makes a virtual environment in ``.venv``, installs zc.buildout and the pinned
+distributions there, runs buildout, and, given a NAME, runs ``bin/NAME`` with
+the remaining arguments and its exit status.  Needs a Python >= 3.10 and
+nothing else.
 
-Written so that an old Python can still read it, and say that it is too old.
+``test``, ``py`` and no NAME set up everything.  Any other NAME sets up what
+the demo needs, without the distributions of the tests.
+
+An old Python can still read this file, and says that it is too old.
 """
 from __future__ import print_function
 
+import ast
 import hashlib
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 VENV = os.path.join(HERE, '.venv')
 STAMP = os.path.join(VENV, 'bootstrap.stamp')
+CONSTRAINTS = os.path.join(VENV, 'constraints.txt')
 TOOLS = 'pip', 'setuptools', 'wheel', 'zc.buildout'
+# A program: make the metadata of the distributions in the folders given.
+EGG_INFO = '''\
+import logging, os, setuptools, sys
+from distutils.core import run_setup
+logging.disable(logging.WARNING)
+for folder in sys.argv[1:]:
+    os.chdir(folder)
+    run_setup('setup.py', ['-q', 'egg_info'])
+'''
+# The distributions of this repository: their names and their folders.
+OURS = (('zc.zkzopeserver', '.'), ('zope.server', 'zope.server'),
+        ('zc.zk', 'zc.zk'), ('zc.monitor', 'zc.monitor'))
+SETUPS = tuple(folder + '/setup.py' for _, folder in OURS)
 # What decides the outcome of a buildout run, besides the Python itself.
-INPUTS = ('bootstrap.py', 'buildout.cfg', 'versions.cfg', 'setup.py',
-          'zope.server/setup.py', 'zc.zk/setup.py', 'zc.monitor/setup.py')
+INPUTS = ('bootstrap.py', 'buildout.cfg', 'versions.cfg') + SETUPS
 INPUT_FOLDERS = ('src/zc/zkzopeserver/recipe',
                  'src/zc/zkzopeserver/options',
                  'zope.server/src/zope/server')
+# The parts of buildout.cfg for the demo, and the extras that these need.
+DEMO_PARTS = 'buildout-script', 'scripts', 'web', 'api', 'demo'
+DEMO_EXTRAS = 'daemon', 'monitor'
+# The scripts that need all parts.
+NEED_ALL = 'test', 'py'
 
 
 class Stop(Exception):
@@ -32,14 +56,14 @@ class Stop(Exception):
 
 
 def main(arguments):
-    """Set up, then run ``bin/NAME``; returns the exit status."""
+    """Set up, then run ``bin/NAME``; return the exit status."""
     try:
         check_python()
         check_place()
-        set_up()
+        set_up(not arguments or arguments[0] in NEED_ALL)
         return run(arguments) if arguments else 0
-    except Stop as reason:
-        print('bootstrap: %s' % reason, file=sys.stderr)
+    except Stop as error:
+        print('bootstrap: %s' % error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print('bootstrap: interrupted', file=sys.stderr)
@@ -47,7 +71,7 @@ def main(arguments):
 
 
 def say(step):
-    """One line for the step that begins."""
+    """Print a line for the step that begins."""
     print('bootstrap: %s' % step, file=sys.stderr)
     sys.stderr.flush()
 
@@ -69,31 +93,40 @@ def check_place():
                    ' move this folder: %s' % HERE)
 
 
-def set_up():
-    """Virtual environment, tools and buildout, as far as they are stale."""
-    wanted = fingerprint()
-    if read(STAMP) == wanted and os.path.exists(
-            os.path.join(HERE, '.installed.cfg')):
+def set_up(needs_all):
+    """Make the environment and run buildout, as far as they are stale."""
+    inputs = fingerprint()
+    stamp = read(STAMP)
+    is_made = os.path.exists(os.path.join(HERE, '.installed.cfg'))
+    if is_made and stamp in ([stamp_of(True, inputs)] if needs_all else
+                             [stamp_of(True, inputs),
+                              stamp_of(False, inputs)]):
         return
+    start = time.time()
     make_environment()
-    install_tools()
-    run_buildout()
-    with open(STAMP, 'w') as stamp:
-        stamp.write(wanted)
+    install(needs_all)
+    run_buildout(needs_all)
+    write(STAMP, stamp_of(needs_all, inputs))
+    say('ready, after %.0f s' % (time.time() - start))
+
+
+def stamp_of(needs_all, inputs):
+    """Return what the stamp says after a run for all parts, or the demo's."""
+    return ('all' if needs_all else 'demo') + '\n' + inputs
 
 
 def fingerprint():
-    """A text that changes with the Python and with every input."""
-    found = [sys.version, sys.executable, HERE]
+    """Return a text that changes with the Python and with every input."""
+    lines = [sys.version, sys.executable, HERE]
     for name in list(INPUTS) + sorted(folder_files()):
         with open(os.path.join(HERE, name), 'rb') as source:
-            found.append(name + ' ' + hashlib.sha256(
+            lines.append(name + ' ' + hashlib.sha256(
                 source.read()).hexdigest())
-    return '\n'.join(found) + '\n'
+    return '\n'.join(lines) + '\n'
 
 
 def folder_files():
-    """The Python files of `INPUT_FOLDERS`, relative to here."""
+    """Yield the Python files of `INPUT_FOLDERS`, relative to `HERE`."""
     for folder in INPUT_FOLDERS:
         for path, _, names in os.walk(os.path.join(HERE, folder)):
             for name in names:
@@ -102,7 +135,7 @@ def folder_files():
 
 
 def read(path):
-    """A file's text, or nothing when there is none."""
+    """Return a file's text, '' when there is no file."""
     try:
         with open(path) as source:
             return source.read()
@@ -110,14 +143,20 @@ def read(path):
         return ''
 
 
+def write(path, text):
+    """Write a file."""
+    with open(path, 'w') as out:
+        out.write(text)
+
+
 def environment_python():
-    """The virtual environment's interpreter."""
+    """Return the path of the virtual environment's interpreter."""
     folder = 'Scripts' if os.name == 'nt' else 'bin'
     return os.path.join(VENV, folder, 'python')
 
 
 def make_environment():
-    """A virtual environment of this very Python."""
+    """Make a virtual environment of this very Python."""
     marker = os.path.join(VENV, 'bootstrap.python')
     identity = sys.version + '\n' + sys.executable
     if read(marker) == identity and os.path.exists(environment_python()):
@@ -126,48 +165,123 @@ def make_environment():
     try:
         import ensurepip  # noqa: F401
         import venv
-    except ImportError as reason:
+    except ImportError as error:
         raise Stop(
             'this Python has no working venv module (%s); on Debian and'
-            ' Ubuntu, install python3-venv' % reason)
-    # Rooms of another Python are of no use to this one.
+            ' Ubuntu, install python3-venv' % error)
+    # Eggs and scripts of another Python are of no use to this one.
     for name in 'eggs', 'develop-eggs', 'bin':
         shutil.rmtree(os.path.join(HERE, name), ignore_errors=True)
     if os.path.exists(os.path.join(HERE, '.installed.cfg')):
         os.remove(os.path.join(HERE, '.installed.cfg'))
     try:
         venv.create(VENV, clear=True, with_pip=True)
-    except (OSError, subprocess.CalledProcessError) as reason:
+    except (OSError, subprocess.CalledProcessError) as error:
         raise Stop('cannot make a virtual environment in %s: %s'
-                   % (VENV, reason))
-    with open(marker, 'w') as out:
-        out.write(identity)
+                   % (VENV, error))
+    write(marker, identity)
 
 
-def install_tools():
-    """The pinned zc.buildout and what it needs, into the environment."""
+def install(needs_all):
+    """Install zc.buildout, and what our distributions require, pinned.
+
+    One run of pip takes a fraction of the time that buildout needs to get
+    the distributions one by one.  Buildout finds them in the environment, and
+    gets by itself what is missing there.
+    """
     pins = dict(re.findall(r'(?m)^([\w.-]+) = (\S+)$',
                            read(os.path.join(HERE, 'versions.cfg'))))
-    wanted = ['%s==%s' % (name, pins[name]) for name in TOOLS]
+    wanted = list(TOOLS) + requirements(needs_all)
+    pinned = ['%s==%s' % (name, pins[name]) for name in wanted]
     check = ('import sys, importlib.metadata as m\n'
              'sys.exit([1 for p in sys.argv[1:] if'
              ' m.version(p.split("==")[0]) != p.split("==")[1]] != [])')
-    if call([environment_python(), '-c', check] + wanted, quiet=True) == 0:
+    if call([environment_python(), '-c', check] + pinned, quiet=True) == 0:
         return
-    say('installing zc.buildout %s' % pins['zc.buildout'])
-    if call([environment_python(), '-m', 'pip', 'install', '--quiet',
-             '--disable-pip-version-check'] + wanted):
-        raise Stop('pip could not install %s (its message is above); the'
-                   ' package registry must be reachable' % ', '.join(wanted))
+    say('installing zc.buildout %s and what the %s' % (
+        pins['zc.buildout'], 'tests need' if needs_all else 'demo needs'))
+    write(CONSTRAINTS, ''.join('%s==%s\n' % pin for pin in pins.items()))
+    run_pip(['install', '--constraint', CONSTRAINTS] + pinned, pins)
 
 
-def run_buildout():
+def requirements(needs_all):
+    """Return the names that our four distributions require, sorted.
+
+    Without `needs_all`, of their extras only the demo's count.
+    """
+    names = set()
+    for path in SETUPS:
+        required, extras = declared(path)
+        names.update(required)
+        for extra, more in extras.items():
+            if needs_all or extra in DEMO_EXTRAS:
+                names.update(more)
+    names = {re.match(r'[\w.-]+', name).group() for name in names}
+    return sorted(names - {name for name, _ in OURS} - set(TOOLS))
+
+
+def declared(path):
+    """Return (requirements, {extra: requirements}) of a ``setup.py``.
+
+    Only literal arguments of `setup` are read.
+    """
+    found = {'install_requires': [], 'extras_require': {}}
+    for node in ast.walk(ast.parse(read(os.path.join(HERE, path)))):
+        if isinstance(node, ast.keyword) and node.arg in found:
+            found[node.arg] = ast.literal_eval(node.value)
+    return found['install_requires'], found['extras_require']
+
+
+def run_pip(arguments, pins):
+    """Run pip, with a line for each distribution that it gets."""
+    output = []
+    with subprocess.Popen(
+            [environment_python(), '-m', 'pip'] + arguments, cwd=HERE,
+            env=environment(), universal_newlines=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        for line in process.stdout:
+            output.append(line)
+            name = getting(line)
+            if name:
+                say('getting ' + ' '.join([
+                    ' '.join(pin) for pin in pins.items()
+                    if plain(pin[0]) == plain(name)] or [name]))
+            elif line.startswith('Installing collected packages'):
+                say('installing them')
+    if process.returncode:
+        sys.stderr.write(''.join(output))
+        raise Stop('pip could not install what is needed (its message is'
+                   ' above); the package registry must be reachable')
+
+
+def getting(line):
+    """Return the distribution that a line of pip's is about, or None."""
+    match = re.match(
+        r'Collecting ([\w.-]+)|Processing \S+/([^/\s-]+)-\S+', line)
+    return match and (match.group(1) or match.group(2))
+
+
+def plain(name):
+    """Return a distribution's name as PEP 503 normalizes it."""
+    return re.sub(r'[-_.]+', '-', name).lower()
+
+
+def run_buildout(needs_all):
     """Run buildout with the project's configuration."""
     say('running buildout')
-    # buildout puts distributions of its own namespace on its path, and
-    # warns of that.
-    if call([environment_python(), '-W', 'ignore::UserWarning', '-c',
-             'from zc.buildout.buildout import main; main()', '-q', '-N']):
+    # Buildout puts distributions of its own namespace on its path, and warns
+    # of that.
+    command = [environment_python(), '-u', '-W', 'ignore::UserWarning', '-c',
+               'from zc.buildout.buildout import main; main()', '-N']
+    if not needs_all:
+        command += ['install'] + list(DEMO_PARTS)
+    # With the setuptools that is installed already, our distributions are
+    # built in half the time.  pip then does not make the metadata beside the
+    # sources, where buildout looks; and it reads the variable as the value of
+    # "build isolation" (https://github.com/pypa/pip/issues/5735).
+    folders = [os.path.join(HERE, folder) for _, folder in OURS]
+    if (call([environment_python(), '-c', EGG_INFO] + folders)
+            or call(command, PIP_NO_BUILD_ISOLATION='0')):
         raise Stop('buildout failed (its message is above)')
 
 
@@ -183,22 +297,31 @@ def run(arguments):
         # The command gets our process: its signals and its exit status.
         try:
             os.execv(script, [script] + arguments[1:])
-        except OSError as reason:
+        except OSError as error:
             raise Stop('cannot run bin/%s: %s'
-                       % (arguments[0], reason.strerror))
-    return call([script] + arguments[1:])
+                       % (arguments[0], error.strerror))
+    return subprocess.call([script] + arguments[1:])
 
 
-def call(command, quiet=False):
-    """Run a command in the project's folder; its exit status."""
+def call(command, quiet=False, **variables):
+    """Run a command in the project's folder; return its exit status.
+
+    What it prints goes to stderr, unless it is `quiet`.
+    """
+    with open(os.devnull, 'w') as nowhere:
+        return subprocess.call(command, cwd=HERE, env=environment(variables),
+                               stderr=nowhere if quiet else None,
+                               stdout=nowhere if quiet else sys.stderr)
+
+
+def environment(variables=()):
+    """Return the environment of the commands, with further `variables`."""
     environ = dict(os.environ, PIP_DISABLE_PIP_VERSION_CHECK='1')
-    # A PYTHONHOME or PYTHONPATH of somebody else's would leak in.
+    environ.update(variables)
+    # They would let modules of another Python in.
     for name in 'PYTHONHOME', 'PYTHONPATH':
         environ.pop(name, None)
-    with open(os.devnull, 'w') as nowhere:
-        return subprocess.call(command, cwd=HERE, env=environ,
-                               stderr=nowhere if quiet else None,
-                               stdout=nowhere if quiet else None)
+    return environ
 
 
 if __name__ == '__main__':
