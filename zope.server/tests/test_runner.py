@@ -230,7 +230,7 @@ def test_handlers_are_restored() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
     request = StopRequest()
-    runner.serve(server, start, TIMEOUT_S, request)
+    runner.serve_until(request, server, start, TIMEOUT_S)
     assert ports == [200]
     assert not request.is_repeated
     assert [signal.getsignal(number)
@@ -245,7 +245,7 @@ def test_handlers_are_restored_when_the_start_fails() -> None:
         raise RuntimeError('no')
 
     with pytest.raises(RuntimeError):
-        runner.serve(server, start, TIMEOUT_S, StopRequest())
+        runner.serve_until(StopRequest(), server, start, TIMEOUT_S)
     assert [signal.getsignal(number)
             for number in runner.STOP_SIGNALS] == before
     with pytest.raises(OSError):
@@ -255,8 +255,8 @@ def test_handlers_are_restored_when_the_start_fails() -> None:
 def test_another_thread_installs_no_handlers() -> None:
     before = [signal.getsignal(number) for number in runner.STOP_SIGNALS]
     server, request = Server(hello, host='127.0.0.1'), StopRequest()
-    thread = threading.Thread(target=runner.serve, args=(
-        server, server.start, TIMEOUT_S, request))
+    thread = threading.Thread(target=runner.serve_until, args=(
+        request, server, server.start, TIMEOUT_S))
     thread.start()
     assert ask(server.address).body == b'hello'
     assert [signal.getsignal(number)
@@ -277,8 +277,8 @@ def test_signals_of_one_moment_are_one_request() -> None:
 def test_a_repeated_request_ends_the_drain() -> None:
     gate = Gate()
     server, request = Server(gate, host='127.0.0.1'), StopRequest()
-    thread = threading.Thread(target=runner.serve, args=(
-        server, server.start, 3600, request))
+    thread = threading.Thread(target=runner.serve_until, args=(
+        request, server, server.start, 3600))
     thread.start()
     with Client(server.address) as client:
         client.send(b'GET / HTTP/1.1\r\nHost: a\r\n\r\n')

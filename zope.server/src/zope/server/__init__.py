@@ -1,6 +1,7 @@
 """A WSGI server in threads that stops without losing a request.
 
-`Server` binds, serves and stops; `Settings` holds the limits; `Statistics`
+`serve` serves an application until a signal stops it.  `Server` is what it
+uses: it binds, serves and stops; `Settings` holds the limits; `Statistics`
 counts what a server does; `AccessLog` writes a line for each request.
 `ServerError` says why a server cannot listen, `SettingsError` which settings
 are wrong.
@@ -18,10 +19,11 @@ from zope.server.settings import SettingsError
 if TYPE_CHECKING:
     from zope.server.accesslog import AccessLog
     from zope.server.engine import Statistics
+    from zope.server.runner import serve
     from zope.server.server import Server
 
 __all__ = ['AccessLog', 'Server', 'ServerError', 'Settings', 'SettingsError',
-           'Statistics']
+           'Statistics', 'serve']
 
 # Modules that are imported at first use: name -> module.  zc.zkzopeserver
 # reads the settings inside of buildout, where nothing is served.
@@ -29,6 +31,7 @@ _LATER = {
     'AccessLog': 'zope.server.accesslog',
     'Server': 'zope.server.server',
     'Statistics': 'zope.server.engine',
+    'serve': 'zope.server.runner',
 }
 
 

@@ -1,7 +1,7 @@
-"""The ``paste.server_runner`` `main`: ``use = egg:zope.server`` in an ini.
+"""Serve until SIGTERM or SIGINT: `serve` in Python, `run` from an ini.
 
-`run` serves an application until SIGTERM or SIGINT asks for a stop.  The
-launcher imports PasteDeploy; this module does not need it.
+`run` is the ``paste.server_runner`` `main`, ``use = egg:zope.server`` in an
+ini.  The launcher imports PasteDeploy; this module does not need it.
 """
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from typing import Any
 
 from zope.server.server import Server
+from zope.server.settings import LISTENING
 from zope.server.settings import SettingsError
 from zope.server.settings import parse_texts
 from zope.server.settings import rows
@@ -68,30 +70,39 @@ class StopRequest:
                 self._queue.get(timeout=LOOK_S)
 
 
-def run(application: Callable, global_conf: Mapping[str, str] | None = None,
-        **local_conf: str) -> None:
+def serve(application: Callable, *,
+          graceful_timeout: float = LISTENING['graceful_timeout'].default,
+          **arguments: Any) -> None:
     """Serve `application` until SIGTERM or SIGINT, and drain.
 
-    `local_conf` has the options of an ini, by name.  Raise SettingsError with
-    all that is wrong in them before a socket exists, and ServerError when the
-    server cannot listen.  After a second signal, which ends the requests in
-    flight, raise SystemExit with status 1.
+    `arguments` are those of `Server`.  The drain ends after
+    `graceful_timeout` seconds.  A second signal ends it, and the requests in
+    flight, at once: then raise SystemExit with status 1.
     """
-    values, problems = parse_texts(OPTIONS, local_conf)
-    if problems:
-        raise SettingsError(problems, section_name(global_conf))
-    values = {name: values.get(name, option.default)
-              for name, option in OPTIONS.items()}
-    timeout_s = values.pop('graceful_timeout')
-    server, request = Server(application, **values), StopRequest()
+    server, request = Server(application, **arguments), StopRequest()
 
     def start() -> None:
         server.start()
         logger.info('serving on %s', format_address(server.address))
 
-    serve(server, start, timeout_s, request)
+    serve_until(request, server, start, graceful_timeout)
     if request.is_repeated:
         raise SystemExit(1)
+
+
+def run(application: Callable, global_conf: Mapping[str, str] | None = None,
+        **local_conf: str) -> None:
+    """Serve `application` as an ini says, until SIGTERM or SIGINT.
+
+    `local_conf` has the options of the ini, by name; see `serve` for the
+    stop.  Raise SettingsError with all that is wrong in the options before a
+    socket exists, and ServerError when the server cannot listen.
+    """
+    values, problems = parse_texts(OPTIONS, local_conf)
+    if problems:
+        raise SettingsError(problems, section_name(global_conf))
+    serve(application, **{name: values.get(name, option.default)
+                          for name, option in OPTIONS.items()})
 
 
 def section_name(global_conf: Mapping[str, str] | None) -> str:
@@ -100,8 +111,8 @@ def section_name(global_conf: Mapping[str, str] | None) -> str:
     return f'server section of {os.path.basename(path)}' if path else ''
 
 
-def serve(server: Server, start: Callable[[], None],
-          graceful_timeout_s: float, request: StopRequest) -> None:
+def serve_until(request: StopRequest, server: Server,
+                start: Callable[[], None], graceful_timeout_s: float) -> None:
     """Call `start`, wait for the request to stop, drain `server`, close it.
 
     SIGTERM and SIGINT make the request, if this is the main thread.  The

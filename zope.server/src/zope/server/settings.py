@@ -221,7 +221,8 @@ LISTENING = {row.name: row for row in (
     Option('port', number(0, 65_535), 0,
             'port to listen on; 0: the operating system picks'),
     Option('backlog', number(1, 65_535), 1024,
-            'length of the listen queue'),
+            'length of the listen queue (listen(2)): connections that wait'
+            ' to be accepted'),
     Option('access_log', line, None,
             'file of the access log, - for stdout: combined format with the'
             ' time taken'),

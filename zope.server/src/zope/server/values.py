@@ -1,7 +1,7 @@
 """Parsers of settings: each takes text and returns the value it stands for.
 
 A parser raises `InvalidValue`, which says what is allowed.  It allows nothing
-that is only nearly right: ``ture`` is no boolean and ``5 m`` no number of
+that is only nearly right: ``maybe`` is no boolean and ``5 m`` no number of
 seconds.
 """
 from __future__ import annotations

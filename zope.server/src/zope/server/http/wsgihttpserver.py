@@ -15,7 +15,7 @@ from typing import Any
 from zope.server.adjustments import Adjustments
 from zope.server.adjustments import default_adj
 from zope.server.runner import StopRequest
-from zope.server.runner import serve
+from zope.server.runner import serve_until
 from zope.server.server import Server
 from zope.server.settings import LISTENING
 from zope.server.taskthreads import ThreadedTaskDispatcher
@@ -101,8 +101,8 @@ class WSGIHTTPServer:
         with self._lock:
             self._is_running = True
         try:
-            serve(self._server, self.accept_connections, GRACEFUL_TIMEOUT_S,
-                  self._request)
+            serve_until(self._request, self._server, self.accept_connections,
+                        GRACEFUL_TIMEOUT_S)
         finally:
             self._is_running = False
 
