@@ -1,5 +1,11 @@
-"""Fixtures that several of these tests need."""
+"""Fixtures that tests of several modules need."""
 import pytest
+import zc.zk
+from kazoo.security import READ_ACL_UNSAFE
+from zc.zk.connection.requests import Requests
+from zc.zk.registration.reconciler import Record
+from zc.zk.registration.registrar import Registrar
+from zc_zk_support.registrations import PATH
 from zc_zk_support.tls import Terminator
 from zc_zk_support.tls import make_certificate
 
@@ -16,3 +22,51 @@ def tls_port(certificate, zookeeper):
     host, _, port = zookeeper.hosts.partition(':')
     with Terminator((host, int(port)), *certificate) as terminator:
         yield terminator.port
+
+
+@pytest.fixture
+def connect(request):
+    """Make ZooKeeper objects on the test's server, closed after the test."""
+    made = []
+
+    def connect(session_timeout=5., **options):
+        name = next(name for name in ('zookeeper', 'zookeeper_server',
+                                      'ensemble')
+                    if name in request.fixturenames)
+        where = request.getfixturevalue(name)
+        made.append(zc.zk.ZooKeeper(where.connection_string,
+                                    session_timeout, **options))
+        if not made[-1].exists('/service'):
+            made[-1].client.ensure_path(PATH)
+        return made[-1]
+
+    yield connect
+    for zk in made:
+        zk.close()
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """Give changes 30 s to be done, and not the 1 s of the application."""
+    request = Registrar.request
+    monkeypatch.setattr(Registrar, 'request', lambda self, record, timeout:
+                        request(self, record, 30))
+
+
+@pytest.fixture
+def registrar(zookeeper, client):
+    """A registrar on a connection of its own."""
+    kazoo = client()
+    kazoo.ensure_path(PATH)
+    requests = Requests(kazoo)
+    registrar = Registrar(kazoo, requests, 5., lambda path: path)
+    yield registrar
+    registrar.close()
+    requests.close()
+    registrar.join()
+
+
+@pytest.fixture
+def record():
+    """The record of a registration at NODE."""
+    return Record(PATH, PATH, ['192.0.2.7:8080'], b'{}', READ_ACL_UNSAFE)

@@ -1,4 +1,4 @@
-"""Registrations behind a network that fails in every way."""
+"""Registrations behind a network that fails."""
 import contextlib
 import logging
 import threading
@@ -13,6 +13,8 @@ from zc.zk.registration.ephemerals import Ephemerals
 from zc.zk.testing.proxy import Proxy
 from zc.zk.testing.waiting import wait_for
 from zc_zk_support.frames import Frames
+from zc_zk_support.registrations import is_back
+from zc_zk_support.registrations import note_states
 
 PATH = '/providers'
 NODE = PATH + '/192.0.2.7:8080'
@@ -56,7 +58,7 @@ FAULTS = {
 
 
 def is_right(zk, witness):
-    """Whether the node is there, and no other."""
+    """Return whether our session has the node, and there is no other."""
     try:
         data, stat = witness.get(NODE)
     except NoNodeError:
@@ -67,27 +69,27 @@ def is_right(zk, witness):
 
 
 def wait_registered(registration, zk, witness, states):
-    """Wait until it says that it is, which must be true."""
+    """Wait until the state is ``registered``, and check that it is true."""
     while True:
         wait_for(lambda: registration.state == 'registered')
         count = len(states)
         if is_right(zk, witness):
             return
-        # The machine stood still for longer than the session lasts; then
-        # the client hears of that.
+        # The machine stood still for longer than the session time-out; the
+        # client's state will tell.
         wait_for(lambda: len(states) > count)  # noqa: B023
 
 
 @pytest.mark.parametrize('until', ['suspended', 'lost'])
 @pytest.mark.parametrize('fault', FAULTS)
 def test_network_cut(witness, zk, proxy, fault, until):
-    """Shorter and longer than the session lasts."""
+    """Cut the network for less and for more than the session time-out."""
     registration = zk.register(PATH, '192.0.2.7:8080', a=1)
     states = []
     zk.client.add_listener(states.append)
     FAULTS[fault](proxy)
     if until == 'suspended':
-        # Which may be over before one looks at the registration.
+        # The registration may have left this state before it is asked.
         wait_for(lambda: KazooState.SUSPENDED in states, interval=.001)
     else:
         wait_for(lambda: registration.state == until)
@@ -95,7 +97,7 @@ def test_network_cut(witness, zk, proxy, fault, until):
     healed = time.monotonic()
     wait_registered(registration, zk, witness, states)
     assert time.monotonic() - healed < 8
-    # And it is watched again:
+    # The node is watched again:
     with contextlib.suppress(NoNodeError):
         witness.delete(NODE)
     wait_for(lambda: is_right(zk, witness)
@@ -117,6 +119,25 @@ def test_a_reset_connection_changes_nothing(witness, connect, proxy):
     assert witness.exists(NODE).czxid == created
 
 
+def test_a_session_that_survives_is_watched_again(
+        witness, connect, proxy, caplog):
+    zk = connect(10.)
+    registration = zk.register(PATH, '192.0.2.7:8080')
+    created = zk.exists(NODE).czxid
+    states = note_states(zk.client)
+    for count in range(1, 4):
+        proxy.reset()
+        wait_for(lambda: states.count(KazooState.CONNECTED) == count)  # noqa: B023
+    witness.delete(NODE)
+    wait_for(lambda: is_back(registration))
+    assert states == [KazooState.SUSPENDED, KazooState.CONNECTED] * 3
+    assert zk.exists(NODE).czxid > created
+    [warning] = [record.message for record in caplog.records
+                 if record.name == 'zc.zk.registration'
+                 and record.levelno == logging.WARNING]
+    assert warning == f'{NODE} was deleted by somebody; registered again'
+
+
 def test_withdrawn_while_the_network_is_cut(witness, zk, proxy):
     registration = zk.register(PATH, '192.0.2.7:8080')
     proxy.drop()
@@ -129,7 +150,7 @@ def test_withdrawn_while_the_network_is_cut(witness, zk, proxy):
 
 def test_an_answer_that_is_lost_changes_nothing(
         zookeeper, witness, proxy, caplog, monkeypatch):
-    """The node is there, and the connection gone before we hear of it."""
+    """Cut the connection after the node is created, before the answer."""
     caplog.set_level(logging.INFO, 'zc.zk')
     change = Ephemerals.commit
 
@@ -164,7 +185,7 @@ EXISTS, MULTI = 3, 14
 
 @pytest.mark.parametrize('type_', [EXISTS, MULTI])
 def test_servers_with_too_much_to_do(zookeeper, witness, type_):
-    """They refuse requests, and say that one should try again."""
+    """Have a server refuse requests with THROTTLEDOP, which is transient."""
     codes = [THROTTLED] * 2 if type_ == EXISTS else []
     with Frames(zookeeper.connection_string,
                 on_request=lambda type: codes.pop() if codes and type == type_
@@ -178,7 +199,7 @@ def test_servers_with_too_much_to_do(zookeeper, witness, type_):
             codes += [THROTTLED] * 3
             witness.delete(NODE)
             wait_for(lambda: registration.reregistered == 1)
-            # A look of before the node went may come back without it.
+            # An attempt that began before the deletion may succeed unrefused.
             wait_for(lambda: not codes)
             assert witness.exists(NODE)
 

@@ -1,23 +1,214 @@
-"""What is made of nodes when answers are lost at the worst of moments.
-
-No server can be brought to lose them in this order: the nodes are made up.
-"""
+"""Nodes that other clients delete, own or create, and lost answers."""
+import os
+import time
 import types
 
 import pytest
+import zc.zk
 from kazoo.exceptions import ConnectionLoss
 from kazoo.protocol.states import ZnodeStat
 from kazoo.security import OPEN_ACL_UNSAFE
 from kazoo.security import READ_ACL_UNSAFE
 from zc.zk.registration.ephemerals import Conflict
+from zc.zk.registration.ephemerals import Ephemerals
 from zc.zk.registration.reconciler import Reconciler
 from zc.zk.registration.reconciler import Record
+from zc.zk.testing.waiting import wait_for
+from zc_zk_support.registrations import ADDRESS
+from zc_zk_support.registrations import NODE
+from zc_zk_support.registrations import PATH
+from zc_zk_support.registrations import is_back
+from zc_zk_support.registrations import owner
+from zc_zk_support.registrations import session
+
+
+@pytest.fixture
+def zk(zookeeper, connect, patient):
+    return connect()
+
+
+def test_deleted_by_another_client(zk, client, caplog):
+    other = client()
+    registration = zk.register(PATH, ADDRESS, a=1)
+    for count in range(1, 4):
+        deleted = time.monotonic()
+        other.delete(NODE)
+        wait_for(lambda: other.exists(NODE), interval=.001)
+        assert time.monotonic() - deleted < 8
+        wait_for(lambda: is_back(registration, count))  # noqa: B023
+    assert zk.get_properties(NODE)['a'] == 1
+    assert caplog.text.count('was deleted by somebody') == 3
+
+
+def test_stale_node_of_a_killed_former_self(zookeeper, client, connect,
+                                            caplog):
+    killed = client()
+    killed.ensure_path(PATH)
+    killed.create(NODE, b'{"pid": 4711}', ephemeral=True)
+    zk = connect()
+    registration = zk.register(PATH, ADDRESS)
+    assert owner(zk) == session(zk)
+    assert (f'{NODE}: replaced the node of pid 4711, '
+            f'session 0x{killed.client_id[0]:x}') in caplog.text
+    zookeeper.expire(killed)
+    assert owner(zk) == session(zk)
+    assert registration.reregistered == 0
+
+
+def interfere(monkeypatch, steps):
+    """Call one of the functions after each read of the nodes."""
+    fetch_stats = Ephemerals.fetch_stats
+
+    def fetch_stats_and_interfere(*args):
+        stats = fetch_stats(*args)
+        next(steps, int)()
+        return stats
+
+    monkeypatch.setattr(Ephemerals, 'fetch_stats', fetch_stats_and_interfere)
+
+
+def test_another_client_is_faster(zk, client, monkeypatch):
+    other = client()
+    steps = iter([
+        lambda: other.create(NODE, b'', ephemeral=True),
+        lambda: other.delete(NODE),
+        lambda: other.create(NODE, b'', ephemeral=True),
+        lambda: other.set(NODE, b''),
+    ])
+    interfere(monkeypatch, steps)
+    registration = zk.register(PATH, ADDRESS)
+    assert next(steps, None) is None
+    assert owner(zk) == session(zk)
+    assert registration.state == 'registered'
+
+
+def test_another_client_is_faster_again_and_again(zk, client, monkeypatch):
+    other = client()
+    steps = iter([lambda: other.create(NODE, b'', ephemeral=True),
+                  lambda: other.delete(NODE)] * 4)
+    interfere(monkeypatch, steps)
+    assert zk.register(PATH, ADDRESS).state == 'registered'
+    assert next(steps, None) is None
+
+
+def test_node_of_an_earlier_session_of_our_own(registrar, record, client):
+    registrar.register(record)
+    before, other = record.session, client()
+    registrar.reconciler.sessions.add(other.client_id[0])
+    transaction = other.transaction()
+    transaction.delete(NODE)
+    transaction.create(NODE, b'', ephemeral=True)
+    transaction.commit()
+    wait_for(lambda: record.reregistered == 1 and record.session == before)
+    assert other.exists(NODE).ephemeralOwner == before
+
+
+def test_node_that_our_session_has_already(zk):
+    zk.create(NODE, b'{"old": 1}', ephemeral=True)
+    registration = zk.register(PATH, ADDRESS, a=1)
+    assert zk.get_properties(NODE) == {'a': 1, 'pid': os.getpid()}
+    assert registration.state == 'registered'
+
+
+def test_displaced_by_a_live_process(zk, connect, caplog):
+    mine = zk.register(PATH, ADDRESS)
+    other = connect()
+    theirs = other.register(PATH, ADDRESS)
+    wait_for(lambda: mine.state == 'displaced')
+    message = (f'{NODE} is registered by another process: pid {os.getpid()}, '
+               f'session 0x{session(other):x}')
+    assert mine.last_error == message
+    assert message in caplog.text
+    # It is not fought over:
+    created = zk.exists(NODE).czxid
+    assert not mine.update(a=1)
+    assert not mine.restore()
+    assert zk.exists(NODE).czxid == created
+    assert theirs.state == 'registered'
+    assert theirs.reregistered == 0
+    assert caplog.text.count(message + '. It is left to them') == 1
+    # It is taken back when they are gone:
+    theirs.withdraw()
+    wait_for(lambda: is_back(mine))
+    assert owner(zk) == session(zk)
+    assert zk.get_properties(NODE)['a'] == 1
+    assert caplog.messages[-1] == f'Registered again: {NODE}'
+
+
+def test_the_state_is_registered_only_when_the_node_is_back(
+        zk, connect, monkeypatch):
+    mine, other = zk.register(PATH, ADDRESS), connect()
+    theirs = other.register(PATH, ADDRESS)
+    wait_for(lambda: mine.state == 'displaced')
+    commit, seen = Ephemerals.commit, []
+
+    def watched(nodes, changes, acl):
+        changes = list(changes)
+        if any(change.data is not None for change in changes):
+            seen.append((mine.state, owner(other) is not None))
+        commit(nodes, changes, acl)
+
+    monkeypatch.setattr(Ephemerals, 'commit', watched)
+    theirs.withdraw()
+    wait_for(lambda: mine.state == 'registered')
+    assert seen[0] == ('lost', False)
+    assert ('registered', False) not in seen
+
+
+def test_displaced_while_the_session_was_lost(zk, zookeeper, connect, caplog):
+    mine = zk.register(PATH, ADDRESS)
+    other = connect()
+    theirs = other.register(PATH, ADDRESS)
+    wait_for(lambda: mine.state == 'displaced')
+    before = session(zk)
+    zookeeper.expire(zk.client)
+    wait_for(lambda: zk.client.client_id and session(zk) != before)
+    mine.restore()  # returns when the worker has looked
+    assert mine.state == 'displaced'
+    assert theirs.reregistered == 0
+    zookeeper.expire(other.client)
+    wait_for(lambda: {mine.state, theirs.state} == {'registered',
+                                                    'displaced'})
+    assert owner(zk) in (session(zk), session(other))
+
+
+def test_a_node_made_by_hand_is_left_alone(zk, client, caplog):
+    registration = zk.register(PATH, ADDRESS)
+    other = client()
+    transaction = other.transaction()
+    transaction.delete(NODE)
+    transaction.create(NODE, b'precious')
+    transaction.commit()
+    wait_for(lambda: registration.state == 'displaced')
+    assert zk.get(NODE)[0] == b'precious'
+    assert 'it is not ephemeral' in caplog.text
+    other.delete(NODE)
+    wait_for(lambda: registration.state == 'registered')
+
+
+def test_one_of_several_nodes_is_displaced(zk, connect, monkeypatch):
+    names = '192.0.2.1:80', '192.0.2.2:80'
+    monkeypatch.setattr(zc.zk.client, 'node_names', lambda addr: names)
+    mine = zk.register(PATH, ('', 80))
+    monkeypatch.undo()
+    other = connect()
+    theirs = other.register(PATH, names[0])
+    wait_for(lambda: mine.state == 'displaced')
+    other.client.delete(mine.paths[1])
+    wait_for(lambda: owner(zk, mine.paths[1]) == session(zk))
+    assert owner(zk, mine.paths[0]) == session(other)
+    theirs.withdraw()
+    wait_for(lambda: mine.state == 'registered')
+
+
+# Lost answers: no server can be brought to lose them in this order, so the
+# nodes are made up.
 
 SESSION = 7
 
 
 class Nodes:
-    """Nodes of one session; ``plan`` is what becomes of the next changes."""
+    """Nodes of one session; each function in `plan` gets one transaction."""
 
     def __init__(self):
         self.data = {}
@@ -48,7 +239,7 @@ def reconciler(nodes):
 
 
 @pytest.mark.parametrize('acl', [OPEN_ACL_UNSAFE, READ_ACL_UNSAFE])
-def test_who_of_two_attempts_has_created_it_is_not_guessed(
+def test_it_is_not_guessed_which_of_two_attempts_created_the_node(
         nodes, reconciler, acl):
     record, late = Record('/p', '/p', ['a'], b'one', acl), []
 
@@ -57,7 +248,7 @@ def test_who_of_two_attempts_has_created_it_is_not_guessed(
         raise ConnectionLoss
 
     def comes_first(changes):
-        nodes.apply(late)  # and these fail, of which nobody hears
+        nodes.apply(late)  # so these changes fail, and the answer is lost
         raise ConnectionLoss
 
     nodes.plan = [is_late, comes_first]
