@@ -1,10 +1,13 @@
 """Fixtures that tests of several modules need."""
+import socket
+
 import pytest
 import zc.zk
 from kazoo.security import READ_ACL_UNSAFE
 from zc.zk.connection.requests import Requests
 from zc.zk.registration.reconciler import Record
 from zc.zk.registration.registrar import Registrar
+from zc.zk.testing.ports import free_port
 from zc_zk_support.registrations import PATH
 from zc_zk_support.tls import Terminator
 from zc_zk_support.tls import make_certificate
@@ -70,3 +73,16 @@ def registrar(zookeeper, client):
 def record():
     """The record of a registration at NODE."""
     return Record(PATH, PATH, ['192.0.2.7:8080'], b'{}', READ_ACL_UNSAFE)
+
+
+@pytest.fixture
+def silent():
+    """The address of a server that accepts connections and never answers."""
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        yield f'127.0.0.1:{server.getsockname()[1]}'
+
+
+@pytest.fixture
+def nobody():
+    """An address at which no server listens."""
+    return f'127.0.0.1:{free_port()}'

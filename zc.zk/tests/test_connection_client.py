@@ -1,48 +1,19 @@
-"""Connecting: what is tried, how long, and what is left afterwards."""
-import contextlib
-import gc
-import logging
+"""Connecting: which servers are tried, how long, and what is left open."""
 import random
-import re
-import socket
 import threading
 import time
 
 import pytest
 import zc.zk
-from kazoo.client import KazooClient
 from kazoo.exceptions import ConnectionClosedError
 from kazoo.exceptions import ConnectionLoss
-from zc.zk.connection import logs
 from zc.zk.connection.client import check_connection_string
-from zc.zk.connection.client import disconnect
 from zc.zk.connection.client import make_client
-from zc.zk.connection.client import tls_context
-from zc.zk.connection.sockets import BoundedHandler
-from zc.zk.testing.ports import free_port
+from zc.zk.connection.requests import Requests
 from zc.zk.testing.waiting import wait_for
-from zc_zk_support.tls import Terminator
-from zc_zk_support.tls import make_certificate
-
-
-@pytest.fixture
-def silent():
-    """A server that accepts connections and never answers."""
-    with socket.create_server(('127.0.0.1', 0)) as server:
-        yield f'127.0.0.1:{server.getsockname()[1]}'
-
-
-@pytest.fixture
-def nobody():
-    return f'127.0.0.1:{free_port()}'
-
-
-def fails(*args, **options):
-    started = time.monotonic()
-    with pytest.raises(zc.zk.FailedConnect) as info:
-        zc.zk.ZooKeeper(*args, **options)
-    gc.collect()  # what is left unclosed warns now
-    return str(info.value), time.monotonic() - started
+from zc_zk_support.connecting import SECRET
+from zc_zk_support.connecting import fails
+from zc_zk_support.connecting import told_seconds
 
 
 def test_the_default_is_in_the_environment(zookeeper, monkeypatch):
@@ -72,7 +43,7 @@ def test_a_kazoo_client_is_used_and_left_open(zookeeper, client):
     assert kazoo.connected
 
 
-def test_what_a_client_of_the_callers_own_has_settled(zookeeper, client):
+def test_a_client_of_the_caller_has_its_own_credentials(zookeeper, client):
     with pytest.raises(TypeError, match='not for a client'):
         zc.zk.ZooKeeper(client(), auth=[('digest', 'me:secret')])
 
@@ -80,12 +51,6 @@ def test_what_a_client_of_the_callers_own_has_settled(zookeeper, client):
 def test_session_timeout_is_in_seconds(zookeeper):
     with zc.zk.ZK(zookeeper.connection_string, 2.5) as zk:
         assert zk.client._session_timeout == 2500
-
-
-def told_seconds(text):
-    """How long it says that it has waited: longer on a slow machine."""
-    told = re.match(r'no ZooKeeper answered within (\d+\.\d) s at ', text)
-    return float(told[1])
 
 
 def test_nobody_there(nobody, no_leaks):
@@ -99,18 +64,6 @@ def test_nobody_answers(silent, no_leaks):
     text, seconds = fails(silent, .8)
     assert silent in text
     assert seconds < 8
-
-
-def test_nobody_there_but_one_who_does_not_answer(silent, nobody):
-    _, seconds = fails(f'{nobody},{silent}', 2.)
-    assert seconds > 2.5
-
-
-def test_one_server_is_silent(silent, zookeeper):
-    hosts, _, chroot = zookeeper.connection_string.partition('/')
-    for _ in range(5):  # whichever kazoo tries first
-        with zc.zk.ZooKeeper(f'{silent},{hosts}/{chroot}', 1.) as zk:
-            assert zk.exists('/')
 
 
 def test_an_unknown_name(no_leaks):
@@ -154,40 +107,15 @@ def interrupt():
     raise KeyboardInterrupt
 
 
-def test_a_missing_chroot_is_told(zookeeper, caplog):
+def test_a_missing_chroot_is_logged(zookeeper, caplog):
     with zc.zk.ZooKeeper(zookeeper.connection_string + '/missing') as zk:
         assert not zk.exists('/')
     assert (f'has no node {zookeeper.chroot}/missing, the root of the '
             'connection' in caplog.text)
 
 
-def test_trouble_is_not_told_every_second(nobody, caplog):
-    caplog.set_level(logging.INFO)
-    fails(nobody, wait=iter([True] * 15 + [False]).__next__)
-    said = [record for record in caplog.records if record.name.startswith(
-                'kazoo') and 'onnect' in record.message]
-    assert len(said) < 8
-
-
-def test_quiet_repeats_after_a_minute_and_after_a_reset(monkeypatch, caplog):
-    caplog.set_level(logging.INFO)
-    now = [1000.]
-    monkeypatch.setattr(logs.time, 'monotonic', lambda: now[0])
-    quiet = logs.RateLimitedLogger(logging.getLogger('quiet'))
-
-    def count():
-        quiet.warning('trouble %s', now[0])
-        return len(caplog.records)
-
-    assert [count(), count()] == [1, 1]
-    now[0] += 61
-    assert [count(), count()] == [2, 2]
-    quiet.reset()
-    assert [count(), count()] == [3, 3]
-
-
 def test_pauses_between_attempts(monkeypatch):
-    """They grow to 1 s, more or less by chance, and never end."""
+    """Have pauses grow to 1 s, with a random part, and never end."""
     def pauses():
         slept = []
         retry = make_client('localhost:1', 10)._conn_retry.copy()
@@ -219,10 +147,18 @@ def test_close_is_quick_when_the_server_hangs(zookeeper_server):
     assert time.monotonic() - started < 8
 
 
-def test_close_ends_calls_that_wait(zookeeper_server):
+def test_close_ends_requests_that_wait(zookeeper_server, monkeypatch):
     zk = zc.zk.ZooKeeper(zookeeper_server.connection_string, 10.)
     zookeeper_server.pause()
-    raised = []
+    raised, sent = [], []
+    send = Requests.send
+
+    def noted(*args):
+        pending = send(*args)
+        sent.append(pending)
+        return pending
+
+    monkeypatch.setattr(Requests, 'send', noted)
 
     def read():
         try:
@@ -232,7 +168,7 @@ def test_close_ends_calls_that_wait(zookeeper_server):
 
     thread = threading.Thread(target=read)
     thread.start()
-    wait_for(lambda: zk.client._pending or zk.client._queue)
+    wait_for(lambda: sent)
     zk.close()
     thread.join(5)
     assert raised
@@ -261,8 +197,6 @@ def test_impossible_session_timeouts(seconds, nobody):
 
 # Credentials
 
-SECRET = 'opensesame'
-
 
 def test_credentials_are_used(zookeeper):
     with zc.zk.ZooKeeper(zookeeper.connection_string,
@@ -272,17 +206,6 @@ def test_credentials_are_used(zookeeper):
         assert [entry.id.scheme for entry in acl] == ['digest', 'world']
         assert acl[0].id.id.startswith('me:')
         zk.set('/mine', b'1')
-
-
-def test_credentials_are_not_shown(zookeeper, caplog, no_leaks):
-    caplog.set_level(1)
-    with zc.zk.ZooKeeper(zookeeper.connection_string,
-                         auth=[('digest', f'me:{SECRET}')]) as zk:
-        zk.exists('/')
-        shown = repr([zk, zk.client.auth_data, vars(zk), vars(zk.client)])
-    assert 'Sending request' in caplog.text
-    assert "'digest', '<hidden>'" in shown
-    assert SECRET not in shown + caplog.text
 
 
 def test_refused_credentials(zookeeper, no_leaks):
@@ -298,114 +221,6 @@ def test_malformed_credentials(auth, nobody):
     assert SECRET not in str(info.value)
 
 
-# TLS
-
-
-def test_tls(certificate, tls_port, zookeeper):
-    cert, key = certificate
-    with zc.zk.ZooKeeper(f'localhost:{tls_port}{zookeeper.chroot}',
-                         ca=cert, cert=cert, key=key) as zk:
-        zk.create('/a', b'x' * 100000)
-        assert zk.get('/a')[0] == b'x' * 100000
-        registration = zk.register('/', 'a:1')
-        assert registration.state == 'registered'
-
-
-def test_tls_with_a_certificate_for_another_name(certificate, tls_port,
-                                                 no_leaks):
-    cert, key = certificate
-    text, _ = fails(f'127.0.0.1:{tls_port}', .8, ca=cert, cert=cert, key=key)
-    assert 'certificate verify failed' in text
-
-
-def test_tls_with_an_unknown_authority(certificate, tls_port, no_leaks):
-    text, _ = fails(f'localhost:{tls_port}', .8, cert=certificate[0],
-                    key=certificate[1])
-    assert 'certificate verify failed' in text
-
-
-def test_tls_with_a_certificate_that_the_server_refuses(
-        certificate, tls_port, tmp_path, no_leaks):
-    """It says so only behind the handshake."""
-    cert, key = make_certificate(tmp_path)
-    where = f'localhost:{tls_port}'
-    text, _ = fails(where, .8, ca=certificate[0], cert=cert, key=key)
-    # On a busy machine it may take a little longer than one and a half times.
-    assert re.match(rf'no ZooKeeper answered within [0-9.]+ s at {where} \(',
-                    text)
-    assert 'alert unknown ca' in text
-    text, _ = fails(where, .8, ca=certificate[0])
-    assert 'certificate required' in text
-    text, seconds = fails(where, 10., ca=certificate[0])
-    assert seconds < 8  # not all the time that a silent server gets
-
-
-def test_tls_with_a_server_that_has_refused_us_before_we_send(certificate):
-    """Then it is the sending that fails, and says nothing of why."""
-    context = tls_context(certificate[0], None, None)
-    handler = BoundedHandler(1, context)
-    with Terminator(('127.0.0.1', 1), *certificate) as terminator:
-        address = '127.0.0.1', terminator.port
-        with handler.create_connection(address, 'localhost') as connection:
-            connection.setblocking(False)
-            wait_for(lambda: len(terminator.threads) == 2
-                     and not terminator.threads[1].is_alive())
-            with pytest.raises(OSError) as info:
-                while True:
-                    connection.send(b'x')
-            assert 'certificate required' not in str(info.value)
-            assert 'certificate required' in str(handler.failures[address])
-            # Nor is it forgotten when the server is then seen to be gone.
-            with contextlib.suppress(OSError):
-                assert connection.recv(1) == b''
-            assert 'certificate required' in str(handler.failures[address])
-
-
-def test_tls_with_a_server_that_hangs_up(certificate, no_leaks):
-    """Such as one that has lost its ZooKeeper."""
-    with Terminator(('127.0.0.1', free_port()), *certificate) as terminator:
-        text, _ = fails(f'localhost:{terminator.port}', .8,
-                        ca=certificate[0], cert=certificate[0],
-                        key=certificate[1])
-    # Which of them it is depends on what of ours it had read.
-    assert ('the server closed the connection' in text or 'EOF' in text
-            or 'Connection reset by peer' in text)
-
-
-def test_a_tls_server_that_is_not_asked_for_tls(certificate, tls_port,
-                                                 no_leaks):
-    text, _ = fails(f'localhost:{tls_port}', .8)
-    assert 'the server speaks TLS' in text or 'the server hung up' in text
-
-
-@pytest.mark.parametrize('said, session_timeout, least, most, told', [
-    (b'\x15\x03\x03\0\2\2\x46', 10., 2, 12, '(the server speaks TLS)'),
-    # It may yet join its ensemble, and gets the time that silence gets.
-    (b'', 4., 6, 60, '(the server hung up without an answer, as one that'
-                     ' speaks TLS does, or one that is not ready)')])
-def test_a_server_that_hangs_up(said, session_timeout, least, most, told,
-                                no_leaks):
-    def serve():
-        while True:
-            connection, _ = server.accept()
-            with connection:
-                if not connection.recv(1 << 16):
-                    return
-                connection.sendall(said)
-
-    with socket.create_server(('127.0.0.1', 0)) as server:
-        address = server.getsockname()
-        thread = threading.Thread(target=serve)
-        thread.start()
-        try:
-            text, _ = fails(f'{address[0]}:{address[1]}', session_timeout)
-        finally:
-            socket.create_connection(address).close()
-            thread.join()
-    assert text.endswith(told)
-    assert least <= told_seconds(text) < most
-
-
 @pytest.mark.parametrize('options', [
     {'ca': '/nowhere/ca.pem'}, {'cert': '/nowhere/cert.pem'},
     {'key': '/nowhere/key.pem'}])
@@ -413,12 +228,3 @@ def test_tls_files_are_read_at_once(nobody, options):
     [path] = options.values()
     with pytest.raises((OSError, ValueError), match=path):
         zc.zk.ZooKeeper(nobody, **options)
-
-
-def test_our_handler_serves_a_plain_client(zookeeper):
-    client = KazooClient(zookeeper.hosts,
-                         handler=BoundedHandler(1, None))
-    client.start()
-    assert client.command(b'ruok') == 'imok'
-    disconnect(client)
-    disconnect(client)

@@ -1,4 +1,4 @@
-"""Requests that kazoo forgets."""
+"""Requests whose answers never come."""
 import threading
 
 import pytest

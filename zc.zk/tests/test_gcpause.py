@@ -12,7 +12,7 @@ from zc.zk.tree import parse_tree
 TREE = '/a\n  x = 1\n'
 
 
-def test_it_goes_on_afterwards():
+def test_it_is_enabled_afterwards():
     assert gc.isenabled()
     with paused():
         assert not gc.isenabled()
@@ -22,13 +22,13 @@ def test_it_goes_on_afterwards():
     assert gc.isenabled()
 
 
-def test_it_goes_on_after_an_error():
+def test_it_is_enabled_after_an_error():
     with pytest.raises(TreeError):
         parse_tree('nonsense')
     assert gc.isenabled()
 
 
-def test_it_stays_off_where_it_was():
+def test_it_stays_disabled_if_it_was():
     gc.disable()
     try:
         parse_tree('/a')
@@ -37,8 +37,8 @@ def test_it_stays_off_where_it_was():
         gc.enable()
 
 
-def test_it_stays_off_for_nobody_else():
-    """Another thread's pause ends while ours goes on, and ours after it."""
+def test_overlapping_pauses_leave_it_enabled():
+    """End another thread's pause during ours, and then ours."""
     others = paused()
     with others:
         ours = paused()
@@ -48,7 +48,7 @@ def test_it_stays_off_for_nobody_else():
     assert gc.isenabled()
 
 
-def test_what_others_have_frozen_stays_so():
+def test_frozen_objects_stay_frozen():
     gc.freeze()
     try:
         count = gc.get_freeze_count()
@@ -59,7 +59,7 @@ def test_what_others_have_frozen_stays_so():
 
 
 class Garbage:
-    """What only the collector removes; ``count`` are still there."""
+    """An object that only the collector removes; `count` still exist."""
 
     count = 0
 
@@ -73,8 +73,9 @@ class Garbage:
 
 @pytest.fixture
 def left():
-    """A function that leaves garbage and calls another, again and again;
-    returns how much garbage was there at most.
+    """Return a function that makes garbage and calls another, repeatedly.
+
+    It returns the largest number of objects of garbage that existed.
     """
     def call(function, times):
         most = 0
@@ -91,8 +92,8 @@ def left():
     assert not Garbage.count
 
 
-def test_the_garbage_of_others_is_removed(left):
-    """It was not: it became old, and the old were never looked at."""
+def test_garbage_of_the_program_is_removed(left):
+    """Collect it, although a pause once moved it to the oldest generation."""
     wanted, live = parse_tree(TREE), parse_tree(TREE)
     for function in (lambda: parse_tree(TREE),
                      lambda: plan(wanted, live),

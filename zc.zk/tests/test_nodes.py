@@ -1,4 +1,4 @@
-"""Single nodes and all below one: links, walking, deleting."""
+"""Single nodes and subtrees: links, walking, deleting."""
 import logging
 
 import pytest
@@ -143,7 +143,7 @@ def test_ln(zk):
     zk.ln('/a/b', '/c/')
     assert zk.get_properties('/c') == {'link ->': '/a', 'b ->': '/a/b'}
     zk.ln('/c', '/a/b/other')
-    zk.ln('/a', '/c/link/linked')  # into what is itself behind a link
+    zk.ln('/a', '/c/link/linked')  # a directory behind a link
     assert zk.get_properties('/a') == {'linked ->': '/a'}
     with pytest.raises(NoNodeError, match='/nowhere'):
         zk.ln('/a', '/nowhere/link')
@@ -270,14 +270,14 @@ def test_forced_deletion_withdraws_our_registrations(zk):
 
 @pytest.fixture
 def closed(client):
-    """A node that we may not read, with a child that we may."""
+    """A node that we may not read, with a child that we may read."""
     owner = client(auth_data=[('digest', 'user:secret')])
     mine = make_digest_acl('user', 'secret', all=True)
     owner.create('/closed', b'{"link ->": "/"}', [mine, make_acl(
         'world', 'anyone', create=True)])
     owner.create('/closed/open', b'{"a": 1}')
     yield owner
-    owner.set_acls('/closed', OPEN_ACL_UNSAFE)  # for who cleans up
+    owner.set_acls('/closed', OPEN_ACL_UNSAFE)  # for the clean-up
 
 
 READS = {

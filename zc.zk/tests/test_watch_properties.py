@@ -1,4 +1,4 @@
-"""Properties that keep up, are written, and are links."""
+"""Properties that follow their nodes, are written, and are links."""
 import threading
 
 import pytest
@@ -17,7 +17,7 @@ def zk(zookeeper):
 
 @pytest.fixture
 def make(zk):
-    """Make nodes: ``make('/a', {'x': 1})``."""
+    """Return a function that makes nodes: ``make('/a', {'x': 1})``."""
     def make(path, properties=None):
         zk.create(path, zc.zk.encode(properties or {}))
     return make
@@ -36,7 +36,7 @@ def test_properties_are_a_mapping(zk):
     assert properties.copy() == dict(properties)
 
 
-def test_properties_keep_up(zk):
+def test_properties_are_kept_up_to_date(zk):
     seen = []
     properties = zk.properties('/service')
     properties(lambda properties: seen.append(properties['threads']))
@@ -196,7 +196,7 @@ def test_links_are_found_again_after_deletion(zk, make):
     wait_for(lambda: properties.get('x') == 2)
 
 
-def test_a_link_to_what_is_not_there_yet(zk, make, caplog):
+def test_a_link_to_a_node_that_does_not_exist_yet(zk, make, caplog):
     make('/a', {'x =>': '/later'})
     seen = []
     properties = zk.properties('/a')
@@ -237,7 +237,7 @@ def test_link_loops(zk, make):
         zk.properties('/a')['x']
 
 
-def test_properties_beside_a_bad_link_keep_up(zk, make):
+def test_properties_beside_a_bad_link_are_kept_up_to_date(zk, make):
     make('/p', {'x =>': '/nowhere', 'y': 1})
     properties = zk.properties('/p')
     zk.set('/p', zc.zk.encode({'x =>': '/nowhere', 'y': 2}))
@@ -264,7 +264,7 @@ def test_bad_links_are_not_written(zk, write):
     assert dict(properties) == zk.get_properties('/service') == before
 
 
-def test_others_can_be_written_beside_a_bad_link(zk, make):
+def test_other_properties_can_be_written_beside_a_bad_link(zk, make):
     make('/p', {'x =>': '/nowhere', 'y': 1})
     zk.properties('/p').update(y=2)
     assert zk.get_properties('/p') == {'x =>': '/nowhere', 'y': 2}

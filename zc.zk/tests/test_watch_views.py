@@ -1,4 +1,4 @@
-"""Children that keep up, callbacks, deletion, links, release."""
+"""Views that follow their nodes, callbacks, deletion, links, release."""
 import logging
 import threading
 import time
@@ -7,7 +7,11 @@ import weakref
 import pytest
 import zc.zk
 from kazoo.exceptions import NoNodeError
+from zc.zk.connection.requests import Requests
 from zc.zk.testing.waiting import wait_for
+from zc.zk.watch.dispatcher import WatchDispatcher
+from zc.zk.watch.properties import Properties
+from zc.zk.watch.views import Children
 
 
 @pytest.fixture
@@ -16,7 +20,7 @@ def zk(zookeeper):
         yield zk
 
 
-def test_children_keep_up(zk):
+def test_children_are_kept_up_to_date(zk):
     zk.create('/test')
     children = zk.children('/test')
     assert list(children) == []
@@ -143,7 +147,7 @@ def test_a_callback_may_use_zookeeper(zookeeper, no_leaks, zk):
 
 
 @pytest.mark.parametrize('make', ['children', 'properties'])
-def test_released_when_nobody_holds_it(zk, make):
+def test_a_view_that_is_dropped_is_released(zk, make):
     zk.create('/test')
     seen = []
     view = getattr(zk, make)('/test')
@@ -156,18 +160,32 @@ def test_released_when_nobody_holds_it(zk, make):
     wait_for(lambda: reference() is None)
 
 
-def test_many_short_lived_views_leave_nothing_behind(zk):
-    zk.create('/test')
+@pytest.fixture
+def dispatcher(zookeeper, client):
+    """A dispatcher on a connection of its own."""
+    kazoo = client()
+    requests = Requests(kazoo)
+    dispatcher = WatchDispatcher(kazoo, requests)
+    yield dispatcher
+    dispatcher.close()
+    requests.close()
+    dispatcher.join(10)
+
+
+def test_many_short_lived_views_leave_nothing_behind(dispatcher):
+    kazoo = dispatcher.client
+    kazoo.create('/test')
     for _ in range(50):
-        zk.children('/test')
-        zk.properties('/test')
-    watchers = zk.client._child_watchers, zk.client._data_watchers
-    assert not any(zk._dispatcher._observers.values())
+        Children(dispatcher, '/test')
+        Properties(dispatcher, '/test', True, kazoo.set)
+    assert not dispatcher.observers()
+    # kazoo has no public way to count its watchers.
+    watchers = kazoo._child_watchers, kazoo._data_watchers
     assert sum(len(watchers) for paths in watchers
                for watchers in paths.values()) <= 2
 
 
-def test_deleted_nodes_are_empty_and_said_to_be_gone(zk):
+def test_views_of_deleted_nodes_are_empty(zk):
     zk.create('/test', b'{"a": 1}')
     zk.create('/test/child')
     seen = []
@@ -232,7 +250,7 @@ def test_a_link_that_is_turned_elsewhere_is_followed(zk):
     wait_for(lambda: list(children) == ['y'])
 
 
-def test_views_need_a_node_to_begin_with(zk):
+def test_a_view_needs_a_node_when_it_is_made(zk):
     with pytest.raises(NoNodeError, match='/nowhere'):
         zk.children('/nowhere')
     with pytest.raises(NoNodeError, match='/nowhere'):
@@ -290,7 +308,8 @@ def test_close_does_not_wait_for_a_stuck_callback(
     assert time.monotonic() - started < 5
     assert 'a task is still running' in caplog.text
     go.set()
-    zk._dispatcher.tasks.join()
+    wait_for(lambda: 'zc.zk watches' not in [
+        thread.name for thread in threading.enumerate()])
     assert list(children) == ['a']
 
 

@@ -1,0 +1,145 @@
+"""Connections by TCP and TLS, and the reports of their failures."""
+import contextlib
+import re
+import socket
+import threading
+
+import pytest
+import zc.zk
+from kazoo.client import KazooClient
+from zc.zk.connection.client import disconnect
+from zc.zk.connection.client import tls_context
+from zc.zk.connection.sockets import BoundedHandler
+from zc.zk.testing.ports import free_port
+from zc.zk.testing.waiting import wait_for
+from zc_zk_support.connecting import fails
+from zc_zk_support.connecting import told_seconds
+from zc_zk_support.tls import Terminator
+from zc_zk_support.tls import make_certificate
+
+
+def test_a_silent_server_beside_an_address_without_one(silent, nobody):
+    _, seconds = fails(f'{nobody},{silent}', 2.)
+    assert seconds > 2.5
+
+
+def test_one_server_is_silent(silent, zookeeper):
+    hosts, _, chroot = zookeeper.connection_string.partition('/')
+    for _ in range(5):  # kazoo begins with a random server
+        with zc.zk.ZooKeeper(f'{silent},{hosts}/{chroot}', 1.) as zk:
+            assert zk.exists('/')
+
+
+def test_tls(certificate, tls_port, zookeeper):
+    cert, key = certificate
+    with zc.zk.ZooKeeper(f'localhost:{tls_port}{zookeeper.chroot}',
+                         ca=cert, cert=cert, key=key) as zk:
+        zk.create('/a', b'x' * 100000)
+        assert zk.get('/a')[0] == b'x' * 100000
+        registration = zk.register('/', 'a:1')
+        assert registration.state == 'registered'
+
+
+def test_tls_with_a_certificate_for_another_name(certificate, tls_port,
+                                                 no_leaks):
+    cert, key = certificate
+    text, _ = fails(f'127.0.0.1:{tls_port}', .8, ca=cert, cert=cert, key=key)
+    assert 'certificate verify failed' in text
+
+
+def test_tls_with_an_unknown_authority(certificate, tls_port, no_leaks):
+    text, _ = fails(f'localhost:{tls_port}', .8, cert=certificate[0],
+                    key=certificate[1])
+    assert 'certificate verify failed' in text
+
+
+def test_tls_with_a_certificate_that_the_server_refuses(
+        certificate, tls_port, tmp_path, no_leaks):
+    """Read the refusal, which TLS 1.3 servers send after the handshake."""
+    cert, key = make_certificate(tmp_path)
+    where = f'localhost:{tls_port}'
+    text, _ = fails(where, .8, ca=certificate[0], cert=cert, key=key)
+    # On a busy machine it may take longer than 1.5 times the time-out.
+    assert re.match(rf'no ZooKeeper answered within [0-9.]+ s at {where} \(',
+                    text)
+    assert 'alert unknown ca' in text
+    text, _ = fails(where, .8, ca=certificate[0])
+    assert 'certificate required' in text
+    text, seconds = fails(where, 10., ca=certificate[0])
+    assert seconds < 8  # less than the 15 s that a silent server gets
+
+
+def test_tls_with_a_server_that_has_refused_us_before_we_send(certificate):
+    """Report the refusal, although the error of `send` has no reason."""
+    context = tls_context(certificate[0], None, None)
+    handler = BoundedHandler(1, context)
+    with Terminator(('127.0.0.1', 1), *certificate) as terminator:
+        address = '127.0.0.1', terminator.port
+        with handler.create_connection(address, 'localhost') as connection:
+            connection.setblocking(False)
+            wait_for(lambda: len(terminator.threads) == 2
+                     and not terminator.threads[1].is_alive())
+            with pytest.raises(OSError) as info:
+                while True:
+                    connection.send(b'x')
+            assert 'certificate required' not in str(info.value)
+            assert 'certificate required' in str(handler.failures[address])
+            # The end of the connection does not replace it.
+            with contextlib.suppress(OSError):
+                assert connection.recv(1) == b''
+            assert 'certificate required' in str(handler.failures[address])
+
+
+def test_tls_with_a_server_that_hangs_up(certificate, no_leaks):
+    """Connect to a TLS proxy that has lost its ZooKeeper."""
+    with Terminator(('127.0.0.1', free_port()), *certificate) as terminator:
+        text, _ = fails(f'localhost:{terminator.port}', .8,
+                        ca=certificate[0], cert=certificate[0],
+                        key=certificate[1])
+    # Which text it is depends on how much of our data the server had read.
+    assert ('the server closed the connection' in text or 'EOF' in text
+            or 'Connection reset by peer' in text)
+
+
+def test_a_tls_server_that_is_not_asked_for_tls(certificate, tls_port,
+                                                 no_leaks):
+    text, _ = fails(f'localhost:{tls_port}', .8)
+    assert 'the server speaks TLS' in text or 'the server hung up' in text
+
+
+@pytest.mark.parametrize('said, session_timeout, least, most, told', [
+    (b'\x15\x03\x03\0\2\2\x46', 10., 2, 12, '(the server speaks TLS)'),
+    # The server may be about to join its ensemble, and gets the time that
+    # a silent server gets.
+    (b'', 4., 6, 60, '(the server hung up without an answer, as one that'
+                     ' speaks TLS does, or one that is not ready)')])
+def test_a_server_that_hangs_up(said, session_timeout, least, most, told,
+                                no_leaks):
+    def serve():
+        while True:
+            connection, _ = server.accept()
+            with connection:
+                if not connection.recv(1 << 16):
+                    return
+                connection.sendall(said)
+
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        address = server.getsockname()
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            text, _ = fails(f'{address[0]}:{address[1]}', session_timeout)
+        finally:
+            socket.create_connection(address).close()
+            thread.join()
+    assert text.endswith(told)
+    assert least <= told_seconds(text) < most
+
+
+def test_our_handler_serves_a_plain_client(zookeeper):
+    client = KazooClient(zookeeper.hosts,
+                         handler=BoundedHandler(1, None))
+    client.start()
+    assert client.command(b'ruok') == 'imok'
+    disconnect(client)
+    disconnect(client)
