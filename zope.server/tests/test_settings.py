@@ -8,6 +8,7 @@ import sys
 from typing import get_type_hints
 
 import pytest
+import zope.server
 from hypothesis import given
 from hypothesis import strategies as st
 from zope.server import Server
@@ -192,3 +193,15 @@ def test_importing_the_settings_imports_no_server() -> None:
               if name.startswith(('zope', 'httptools', 'asyncio'))}
     assert loaded == {'zope.server.errors', 'zope.server.settings',
                       'zope.server.values'}
+
+
+# The package's public face.
+
+def test_every_public_name_is_there() -> None:
+    for name in zope.server.__all__:
+        assert getattr(zope.server, name).__name__ == name
+
+
+def test_there_is_no_other_name() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nonesuch'"):
+        getattr(zope.server, 'nonesuch')  # noqa: B009

@@ -49,8 +49,8 @@ TABLE: tuple[Option, ...] = (
     LISTENING['host'],
     LISTENING['port'],
     Option('session_timeout', number(100, 3_600_000), 10_000,
-           'ZooKeeper session timeout; decides how long clients see a server'
-           ' that was killed', unit='ms'),
+           'ZooKeeper session timeout: a server that was killed stays'
+           ' registered for this time', unit='ms'),
     ROWS['threads'],
     Option('monitor_server', monitor_address, None,
            'address of the monitor server: HOST:PORT, the host may be empty,'
@@ -61,23 +61,24 @@ TABLE: tuple[Option, ...] = (
     LISTENING['zservertracelog'],
     dataclasses.replace(ROWS['name'], default='zc.zkzopeserver'),
     Option('advertise', advertised, None,
-           'what to register instead of the bound address: HOST, HOST:PORT,'
-           ' interface:NAME, or route (the address from which ZooKeeper is'
-           ' reached)'),
+           'address to register instead of the bound one: HOST, HOST:PORT,'
+           ' interface:NAME, or route (that from which ZooKeeper is reached)'
+           ),
     Option('properties', properties, {},
-           'more properties of the node, a `name = literal` a line',
+           'further properties of the node, one `name = literal` in a line',
            default_label='none'),
     Option('wait', choice('fail', 'wait', 'serve'), 'fail',
-           'when ZooKeeper cannot be reached at start: fail, wait, or serve'
-           ' (serve now, register when it is there)'),
+           'if ZooKeeper cannot be reached at start: fail, wait for it, or'
+           ' serve (at once, and register when ZooKeeper is there)'),
     Option('ready', url_path, None,
            'a path that must answer 2xx or 3xx through the server\'s own'
            ' socket before the server is registered'),
     Option('ready_timeout', seconds(0.1, 86_400), 60.0,
-           'how long `ready` may take', unit='s'),
-    Option('deregister_wait', seconds(0, 3_600), 1.0,
-           'time between removing the node and closing the listening socket',
+           'time for `ready` to answer 2xx or 3xx; beyond: the start fails',
            unit='s'),
+    Option('deregister_wait', seconds(0, 3_600), 1.0,
+           'time between removing the node and closing the listening socket,'
+           ' for clients that still have the address', unit='s'),
     LISTENING['graceful_timeout'],
     Option('workers', number(1, 1000), 1,
            'processes, each with a port and a node of its own'),
@@ -100,14 +101,14 @@ TABLE: tuple[Option, ...] = (
     ROWS['output_buffer_size'],
     ROWS['output_spool_size'],
     Option('zookeeper_auth_file', line, None,
-           'file with `digest USER:PASSWORD`, refused when others can read'
-           ' it; nodes then are creator-all and world-readable'),
+           'file with `digest USER:PASSWORD`, refused unless its owner alone'
+           ' can read and write it; nodes then are creator-all and world-readable'),
     Option('zookeeper_ca', line, None,
            'file of the certificate authorities for TLS to ZooKeeper'),
     Option('zookeeper_cert', line, None,
-           'file of our certificate for TLS to ZooKeeper'),
+           'file of the certificate that the server shows to ZooKeeper'),
     Option('zookeeper_key', line, None,
-           'file of our key for TLS to ZooKeeper'),
+           'file of the private key for `zookeeper_cert`'),
 )
 
 BY_NAME = {option.name: option for option in TABLE}

@@ -227,7 +227,7 @@ LISTENING = {row.name: row for row in (
             'file of the access log, - for stdout: combined format with the'
             ' time taken'),
     Option('zservertracelog', boolean, False,
-            'trace records of each request on the logger zc.tracelog'),
+            'log trace records of each request, on the logger zc.tracelog'),
     Option('graceful_timeout', seconds(0, DAY_S), 30.0,
             'time for requests in flight to finish at a stop; beyond, they'
             ' are cut off', unit='s'),
