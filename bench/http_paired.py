@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import math
 import random
+import re
 import statistics
 import sys
 from pathlib import Path
@@ -69,10 +70,14 @@ def main() -> None:
     parser.add_argument('--starts', type=int, default=4)
     parser.add_argument('--rounds', type=int, default=8)
     parser.add_argument('--seconds', type=int, default=1)
+    parser.add_argument('--cells', default='', metavar='PATTERN',
+                        help='measure those that match, as lines name them')
     arguments = parser.parse_args()
     print(http_load.conditions(arguments.seconds, arguments.rounds)
           + f', started {arguments.starts} times')
     for cell in CELLS:
+        if not re.search(arguments.cells, str(cell)):
+            continue
         found: dict[str, list[Figures]] = {
             arguments.before: [], arguments.after: []}
         for _ in range(arguments.starts):

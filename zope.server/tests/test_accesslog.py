@@ -28,7 +28,7 @@ LINE = re.compile(
 
 
 def lines(path: Path) -> list[dict[str, str]]:
-    """The lines of a log, each of which must be well formed."""
+    """Return the fields of each line of a log; all must be well formed."""
     found = []
     for line in path.read_text('ascii').splitlines(keepends=True):
         match = LINE.fullmatch(line)
@@ -39,7 +39,7 @@ def lines(path: Path) -> list[dict[str, str]]:
 
 def logged(path: Path, *requests: bytes, application=hello,
            **options) -> list[dict[str, str]]:
-    """What is logged of these requests."""
+    """Return the fields of the lines of these requests."""
     with serving(application, access_log=str(path), **options) as server:
         for request in requests:
             with Client(server.address) as client:
@@ -187,7 +187,7 @@ def test_what_the_application_spoils_has_its_line(
     assert not caplog.text
 
 
-def test_no_line_takes_others_with_it(path: Path) -> None:
+def test_a_line_that_is_not_ascii_is_escaped_alone(path: Path) -> None:
     log = AccessLog(str(path))
     log.add_line('a\n')
     log.add_line('\u00e4\n')
@@ -195,13 +195,13 @@ def test_no_line_takes_others_with_it(path: Path) -> None:
     assert path.read_text() == 'a\n\\xe4\n'
 
 
-def test_a_line_that_comes_when_others_are_written_is_not_left(
+def test_a_line_that_comes_during_a_write_is_written_too(
         path: Path, caplog: pytest.LogCaptureFixture) -> None:
     class Late(int):
         """A bound that lets the writer finish before it is looked at."""
 
         def __gt__(self, count: int) -> bool:
-            # The last that it does is to tell of these.
+            # The last act of the writer is to tell how many.
             log.dropped += 1
             log.wake()
             until(lambda: 'lines were dropped' in caplog.text)
@@ -292,10 +292,10 @@ def test_answers_to_a_disk_that_takes_nothing_are_bounded(
         path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with serving(hello, access_log=str(path)) as server:
         log = server.engine.shared.access_log
-        # As if the thread that writes hung in it.
+        # As if the thread that writes hung in write(2).
         with log.lock:
             ask(server.address)
-            # A response is out before its line is there.
+            # The client has its response before there is a line.
             until(lambda: not server.statistics().connections)
             until(lambda: not log.lines)
             log.kept = 10

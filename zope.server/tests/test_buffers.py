@@ -1,4 +1,4 @@
-"""The memory of request bodies: counted, used again, and let go of."""
+"""The buffer pool of request bodies: counting, reuse, freeing."""
 from __future__ import annotations
 
 import io
@@ -25,7 +25,7 @@ from zope_server_support.talking import until
 KiB = 2 ** 10
 
 
-def test_a_block_is_used_again_by_bodies_of_about_its_size() -> None:
+def test_a_buffer_is_used_again_by_bodies_of_about_its_size() -> None:
     pool = BufferPool(1000 * KiB)
     block = pool.acquire(100 * KiB)
     assert len(block) == pool.used == 128 * KiB
@@ -40,7 +40,7 @@ def test_a_block_is_used_again_by_bodies_of_about_its_size() -> None:
 def test_there_is_room_until_the_limit() -> None:
     pool = BufferPool(100)
     pool.account(60)
-    assert pool.acquire(33) is None  # which would be one of 64
+    assert pool.acquire(33) is None  # It would take 64 bytes.
     assert len(pool.acquire(30)) == 32
     assert not pool.is_full
     pool.account(10)
@@ -48,25 +48,25 @@ def test_there_is_room_until_the_limit() -> None:
     pool.account(-70)
     assert pool.used == 32
     assert pool.acquire(69) is None
-    # There is none of 128, but there is room.
+    # No power of two fits, but the length does.
     assert len(pool.acquire(65)) == 65
     assert pool.acquire(101) is None
 
 
-def test_blocks_that_come_and_go_are_worth_waiting_for(
+def test_buffers_that_come_and_go_are_worth_waiting_for(
         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buffers, 'SIDE_BY_SIDE_BYTES', 128)
     found = BufferPool(1000)
     now = time.monotonic()
     assert not found.should_wait(200, now)
     blocks = [found.acquire(64) for _ in range(2)]
-    # More than two is not side by side any more; nothing is known of others.
+    # A third is too much side by side; other sizes were never in use.
     assert found.should_wait(64, now)
     assert not found.should_wait(16, now)
-    # A minute later nobody seems to give any back.
+    # A minute later no buffer is about to be released.
     assert not found.should_wait(64, now + 60)
     found.release(blocks.pop())
-    # There is one.
+    # A buffer is free.
     assert not found.should_wait(64, now)
     assert found.acquire(64) is not None
 
@@ -86,21 +86,21 @@ def test_no_more_is_kept_than_bodies_may_take() -> None:
     for size in 64, 32:
         pool.release(pool.acquire(size * KiB))
     assert (pool.used, pool.spare) == (0, 96 * KiB)
-    # A block of another size has those go that are in its way.
+    # Free buffers of other sizes make room.
     block = pool.acquire(16 * KiB)
     assert (pool.used, pool.spare) == (16 * KiB, 32 * KiB)
     pool.release(block)
     assert (pool.used, pool.spare) == (0, 48 * KiB)
 
 
-def test_what_is_not_wanted_any_more_is_let_go() -> None:
+def test_buffers_that_are_not_used_are_freed() -> None:
     pool = BufferPool(1000 * KiB)
     blocks = [pool.acquire(64 * KiB) for _ in range(4)]
     for block in blocks:
         pool.release(block)
     pool.trim()
     assert pool.spare == 4 * 64 * KiB
-    for _ in range(10):  # of which one is enough
+    for _ in range(10):  # One buffer is enough for these.
         pool.release(pool.acquire(64 * KiB))
     pool.trim()
     assert pool.spare == 64 * KiB
@@ -140,7 +140,7 @@ def test_a_file_has_all_of_it(size: int) -> None:
 @given(st.binary(min_size=1, max_size=50), st.data())
 def test_a_body_reads_as_any_file(content: bytes, data: Any) -> None:
     pool = BufferPool(2 ** 20)
-    # What was there before must not show.
+    # Earlier content of the buffer must not show.
     before = pool.acquire(len(content))
     before[:] = b'\n' * len(before)
     pool.release(before)
@@ -164,7 +164,7 @@ def test_a_body_reads_as_any_file(content: bytes, data: Any) -> None:
 
 
 def outcome(file: Any, name: str, arguments: list[Any]) -> Any:
-    """What a method returns, or that it raises."""
+    """Return what a method returns, or the class of what it raises."""
     try:
         return getattr(file, name)(*arguments)
     except (StopIteration, ValueError) as error:
@@ -181,7 +181,7 @@ def test_there_is_nothing_before_the_beginning() -> None:
     lambda file: file.read(), lambda file: file.readline(),
     lambda file: file.raw.read(3), lambda file: file.raw.readall(),
     lambda file: file.raw.readinto(bytearray(3))])
-def test_nobody_reads_the_body_of_another_request(read: Any) -> None:
+def test_a_closed_body_shows_nothing_of_the_next(read: Any) -> None:
     pool = BufferPool(2 ** 20)
     block = PreallocatedBody(5, pool, pool.acquire(5))
     block.space()[:] = b'first'
@@ -196,8 +196,9 @@ def test_nobody_reads_the_body_of_another_request(read: Any) -> None:
     assert pool.used == 8
 
 
-def test_uploads_share_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, 'SWEEP_S', 60)  # which lets go of spare blocks
+def test_uploads_share_a_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A sweep frees spare buffers.
+    monkeypatch.setattr(loop, 'SWEEP_S', 60)
     kept = []
 
     def application(environ, start_response):

@@ -1,4 +1,4 @@
-"""Every case of the HTTP corpus, by raw socket."""
+"""Every case of the HTTP corpus, sent by raw socket."""
 from __future__ import annotations
 
 import dataclasses
@@ -31,8 +31,8 @@ def server(recorder: Recorder) -> Iterator[Server]:
     valid = validator(recorder)
 
     def application(environ, start_response):
-        # Those below /app/ are there to be wrong; the validator warns of
-        # methods that it does not know, and makes lists into iterators.
+        # What is below /app/ is meant to be wrong; the validator warns of
+        # methods that it does not know, and turns lists into iterators.
         if (environ['PATH_INFO'].startswith('/app/')
                 or environ['REQUEST_METHOD'] not in KNOWN
                 or environ['SERVER_PROTOCOL'] == 'HTTP/1.0'):
@@ -62,6 +62,6 @@ def test_cases_against_a_process(use_epoll: bool) -> None:
     with process(use_epoll=use_epoll, **limits.SETTINGS) as server:
         for case in (*advisories.CASES, *connections.CASES):
             outcome = run(case, server.address, Recorder())
-            # What reaches its application stays in the process.
+            # The application's record stays in that process.
             assert differences(
                 dataclasses.replace(case, seen=()), outcome, Recorder()) == []

@@ -1,4 +1,4 @@
-"""A stop that loses nothing."""
+"""Draining: a stop that loses no request."""
 from __future__ import annotations
 
 import logging
@@ -24,7 +24,7 @@ HELLO = post(b'Content-Length: 5\r\n', b'hello')
 
 
 def brief(environ, start_response):
-    """An application that works for a moment."""
+    """Answer after a moment."""
     time.sleep(0.002)
     environ['wsgi.input'].read()
     start_response('200 OK', PLAIN)
@@ -32,7 +32,7 @@ def brief(environ, start_response):
 
 
 class Poster(threading.Thread):
-    """A keep-alive client that posts until it is told to go."""
+    """A keep-alive client that posts until the connection is closed."""
 
     def __init__(self, server: Server) -> None:
         super().__init__()
@@ -56,7 +56,7 @@ class Poster(threading.Thread):
 
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Idle connections are listened to for as long as a drain takes."""
+    """Keep idle connections for as long as a drain takes."""
     monkeypatch.setattr(engine, 'GRACE_S', 60)
 
 
@@ -88,7 +88,7 @@ def test_pipelined_requests_are_answered() -> None:
 
 
 def test_what_waits_in_the_listen_queue_is_answered() -> None:
-    # More than are accepted at once.
+    # More than are accepted in a turn.
     gate, count = Gate(), 2 * loop.ACCEPTS_A_TURN
     with serving(gate, threads=2, connection_limit=2) as server:
         clients = [Client(server.address) for _ in range(count)]
@@ -133,7 +133,7 @@ def test_clients_that_keep_coming_keep_no_stop_waiting(
 
 
 def can_connect(server: Server) -> bool:
-    """Whether the server takes connections."""
+    """Return whether the server accepts connections."""
     try:
         socket.create_connection(server.address, timeout=5).close()
     except ConnectionError:
@@ -148,7 +148,7 @@ def test_idle_connections_are_heard_once_more_and_closed(
         thread = threading.Thread(target=server.drain, args=(20,))
         thread.start()
         until(lambda: not can_connect(server))
-        # A request that was on its way when the stop began.
+        # This request was on its way when the stop began.
         assert client.get().fields['connection'] == 'close'
         with pytest.raises(ConnectionError):
             client.get()
@@ -187,7 +187,7 @@ def test_what_takes_too_long_is_cut_and_logged(
         for client in clients:
             assert client.read_all() == b''
             client.sock.close()
-        # The other two were never begun.
+        # The application never saw the other two.
         server.close()
         assert gate.most == 2
         assert len(gate.idents) == 2

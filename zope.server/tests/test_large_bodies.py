@@ -1,4 +1,4 @@
-"""Large bodies: what of them comes when, and in which order they are read."""
+"""Large bodies: pieces, ends, and the order in which they are read."""
 from __future__ import annotations
 
 import contextlib
@@ -28,23 +28,23 @@ ENGINES = pytest.mark.parametrize('use_epoll', [True, False])
 
 
 def upload(size: int) -> bytes:
-    """A request with a body of so many bytes."""
+    """Return a request with a body of `size` bytes."""
     return post(b'Content-Length: %d\r\n' % size, b'x' * size)
 
 
 def measure(environ, start_response):
-    """Answers with the size of the request's body."""
+    """Answer with the size of the request's body."""
     start_response('200 OK', PLAIN)
     return [b'%d' % len(environ['wsgi.input'].read())]
 
 
 def connections(server: Any) -> list[Connection]:
-    """The connections of a server."""
+    """Return the connections of a server."""
     return list(server.engine.loop.connections.values())
 
 
 def begun(server: Any) -> Connection:
-    """The one connection, once it waits for more of a body."""
+    """Return the connection that waits for more of a body."""
     return until(lambda: next(
         (connection for connection in connections(server)
          if connection.receiver.block is not None), None))
@@ -70,7 +70,7 @@ def test_pieces_of_any_size_are_a_body(use_epoll: bool) -> None:
             with Client(server.address) as client:
                 client.send(post(b'Content-Length: %d\r\n' % SIZE))
                 left = SIZE
-                # Few small ones, each of which is on its way alone.
+                # A few small pieces, each on its way alone.
                 for _ in range(10):
                     if left > piece:
                         client.send(b'x' * piece)
@@ -81,7 +81,8 @@ def test_pieces_of_any_size_are_a_body(use_epoll: bool) -> None:
 
 @ENGINES
 @pytest.mark.parametrize('is_reset', [True, False])
-def test_who_leaves_early_is_noticed(use_epoll: bool, is_reset: bool) -> None:
+def test_a_client_that_leaves_early_is_noticed(
+        use_epoll: bool, is_reset: bool) -> None:
     with serving(measure, use_epoll=use_epoll) as server:
         with Client(server.address) as client:
             client.send(upload(SIZE)[:-SIZE + 1000])
@@ -95,7 +96,7 @@ def test_who_leaves_early_is_noticed(use_epoll: bool, is_reset: bool) -> None:
 
 
 @ENGINES
-def test_who_sends_no_more_is_noticed(use_epoll: bool) -> None:
+def test_a_half_closed_upload_is_noticed(use_epoll: bool) -> None:
     with serving(measure, use_epoll=use_epoll) as server:
         with Client(server.address) as client:
             client.send(upload(SIZE)[:-SIZE + 1000])
@@ -109,7 +110,7 @@ def test_who_sends_no_more_is_noticed(use_epoll: bool) -> None:
 def turning(monkeypatch: pytest.MonkeyPatch, count: int,
             application: Callable = measure, **options: Any,
             ) -> Iterator[tuple[Loop, list[Client], Any]]:
-    """A server that nobody polls, and connections of it."""
+    """Yield (loop, clients, server) of a server without threads."""
     monkeypatch.setattr(ThreadPool, 'start', lambda self: None)
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(serving(application, **options))
@@ -124,18 +125,18 @@ def turning(monkeypatch: pytest.MonkeyPatch, count: int,
 
 
 def serve(loop: Loop) -> None:
-    """Run the next request that is ready."""
+    """Serve the next request that is ready."""
     connection = loop.ready.popleft()
     connection.serve()
     assert not connection.proceed()
 
 
 def until_come(connection: Connection, count: int) -> None:
-    """Until so much waits to be received."""
+    """Wait until `count` bytes wait to be received."""
     until(lambda: len(connection.sock.recv(count, socket.MSG_PEEK)) == count)
 
 
-# What is left of it after one read is worth a place of its own.
+# After one read more than PREALLOCATED_BYTES of it are left.
 BODIES = 90_000
 
 
@@ -156,7 +157,7 @@ def test_a_turn_ends_with_a_large_body(
         while len(loop.ready) < 4:
             before = len(loop.ready)
             graces.append(loop.turn())
-            # The small request may have come before it in the same turn.
+            # The small request may have come first in the same turn.
             assert len(loop.ready) <= before + 2
         assert len([grace for grace in graces if grace]) == 3
         assert all(0 < grace < LONG_S for grace in graces if grace)
@@ -188,7 +189,7 @@ def test_a_file_in_answer_to_a_large_body_ends_no_turns(
         reader.join()
 
 
-def test_who_waits_goes_on_one_a_turn(
+def test_a_turn_ends_the_wait_of_one_body(
         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body, 'MAX_WAIT_S', 60)
     with turning(monkeypatch, 4, body_memory=300_000) as (
@@ -213,7 +214,7 @@ def test_who_waits_goes_on_one_a_turn(
 
 
 def test_reading_a_body_is_not_work() -> None:
-    """Requests of which nothing but a body is read count as quick."""
+    """Requests count as quick if all that takes time is to read the body."""
     with serving(measure) as server:
         threads = server.engine.threads
         with Client(server.address) as client:

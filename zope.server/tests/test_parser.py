@@ -1,4 +1,4 @@
-"""Where requests end: made-up ones, and a second parser's opinion."""
+"""Where requests end: generated requests, and a second parser's opinion."""
 from __future__ import annotations
 
 import pytest
@@ -40,7 +40,7 @@ CHUNKS = st.sampled_from([
 
 @st.composite
 def requests(draw: st.DrawFn) -> bytes:
-    """Something like a request."""
+    """Generate something like a request."""
     method = draw(st.sampled_from([b'GET', b'POST', b'HEAD', b'PUT',
                                    b'OPTIONS', b'CONNECT', b'get', b'FOO']))
     target = draw(st.sampled_from([b'/', b'/a?b', b'*', b'http://a.example/',
@@ -55,7 +55,7 @@ def requests(draw: st.DrawFn) -> bytes:
 
 @st.composite
 def streams(draw: st.DrawFn) -> bytes:
-    """Some requests, with a byte or two changed."""
+    """Generate some requests, with a byte or two changed."""
     data = b''.join(draw(st.lists(requests(), min_size=1, max_size=3)))
     for _ in range(draw(st.integers(0, 2))):
         place = draw(st.integers(0, len(data)))
@@ -68,7 +68,7 @@ def streams(draw: st.DrawFn) -> bytes:
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
-    """The pieces between these places."""
+    """Return the pieces between these places."""
     edges = sorted({place % (len(data) + 1) for place in places})
     return [data[start:end] for start, end in zip(
         [0, *edges], [*edges, len(data)], strict=True)]
@@ -98,7 +98,7 @@ def test_the_corpus_by_h11_and_in_pieces() -> None:
 
 
 def test_the_opinions_differ_where_they_should() -> None:
-    # Or the comparison could not fail.
+    # Without this the comparison could not fail.
     data = b'GET / HTTP/1.1\nHost: a\n\n'
     assert by_h11(data).requests
     assert not by_receiver([data]).requests
@@ -107,7 +107,7 @@ def test_the_opinions_differ_where_they_should() -> None:
     assert by_receiver([good]).requests == (('POST', '/', b'hello'),)
 
 
-# What the end of a chunked body is made of.
+# Parts of the end of a chunked body.
 ENDINGS = st.lists(st.sampled_from([
     b'0', b'00', b'\r', b'\n', b'\r\n', b'\r\n\r\n', b'0\r\n\r\n',
     b'\n0\r\n', b'0;a', b'a', b'a: b\r\n']), min_size=1).map(b''.join)
@@ -137,7 +137,7 @@ def test_data_that_looks_like_the_end_is_not(
     assert b''.join(written) == b''.join(chunks)
 
 
-def test_who_is_wrong_about_the_end_goes_no_further(
+def test_a_wrong_end_of_a_body_is_refused(
         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ChunkedParser, 'possible_end',
                         lambda self, data, start: len(data))

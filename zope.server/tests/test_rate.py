@@ -1,4 +1,4 @@
-"""Who is too slow is ended, however fast it was before; others are not."""
+"""Clients that are too slow are ended, however fast they were before."""
 from __future__ import annotations
 
 import contextlib
@@ -32,21 +32,24 @@ CHUNK = b'%x\r\n%s\r\n' % (len(HALF), HALF)
 
 def lag(moves: list[tuple[float, int]], burst: int = 0, timeout: float = 60,
         rate: int = 500) -> float | None:
-    """When something is_too_slow that has moved so far at these times."""
-    pace, moved = MinimumRate(burst), 0
-    pace.begin(0)
+    """Return the second at which it is too slow; None if never.
+
+    `moves` are (second, bytes).
+    """
+    minimum, moved = MinimumRate(burst), 0
+    minimum.begin(0)
     for now in range(2_000):
         moved += sum(size for at, size in moves if at == now)
-        if pace.is_too_slow(now, moved, timeout, rate):
+        if minimum.is_too_slow(now, moved, timeout, rate):
             return now
     return None
 
 
 @pytest.mark.parametrize('moves, expected', [
     ([], 61),
-    # 30 seconds' worth, whenever it moves, is 30 seconds.
+    # Bytes for 30 seconds gain 30 seconds, whenever they move.
     ([(0, 15_000)], 91), ([(50, 15_000)], 91),
-    # Much is not an eternity.
+    # Much more gains no more than another timeout.
     ([(0, 10 ** 9)], 122), ([(60, 10 ** 9)], 122), ([(62, 10 ** 9)], 61),
     ([(50, 10 ** 6), (100, 10 ** 6), (160, 10 ** 6)], 244),
 ])
@@ -56,13 +59,13 @@ def test_credit_does_not_last(moves: list[tuple[float, int]],
 
 
 @pytest.mark.parametrize('step', [1, 7, 59])
-def test_who_keeps_the_rate_never_lags(step: int) -> None:
+def test_a_client_that_keeps_the_rate_is_never_too_slow(step: int) -> None:
     moves = [(at, 500 * step) for at in range(0, 2_000, step)]
     assert lag(moves) is None
 
 
 @pytest.mark.parametrize('rate', [600, 1000, 1500])
-def test_who_moves_in_lumps_may_do_so_once_it_was_ahead(rate: int) -> None:
+def test_bursts_are_allowed_after_a_lead(rate: int) -> None:
     moves = [(0, 200_000)] + [
         (at, 100_000) for at in range(0, 2_000, 100_000 // rate)]
     assert lag(moves) is not None
@@ -96,8 +99,8 @@ def test_empty_lines_give_no_head_its_time_again() -> None:
     assert receiver.overdue(31.0).status == 408
 
 
-def test_after_a_standstill_nobody_is_ended_before_data_is_read() -> None:
-    """Though one that stands still all the time ends those who are slow."""
+def test_after_a_standstill_data_is_read_before_clients_are_ended() -> None:
+    """Slow clients are ended even so, if it stands still all the time."""
     looked: list[float] = []
     times = iter([100.0, 101.5, 110.0, 111.0, 120.0, 130.0])
     poller = types.SimpleNamespace(
@@ -116,17 +119,17 @@ def test_after_a_standstill_nobody_is_ended_before_data_is_read() -> None:
 
 @pytest.mark.parametrize('count, spool', [(400, 2 ** 26), (10_000, 2 ** 20)])
 def test_a_fast_reader_that_stops_is_ended(count: int, spool: int) -> None:
-    """Whether the application is done by then, or waits."""
+    """It is, whether the application is done by then or waits."""
     blocks = Blocks(count)
     with serving(blocks, send_timeout=0.2, minimum_rate=500_000,
                  output_spool_size=spool) as server:
         with Client(server.address) as client:
-            # Or the kernel may take all of it.
+            # Without this the kernel may take all of it.
             client.sock.setsockopt(
                 socket.SOL_SOCKET, socket.SO_RCVBUF, 100_000)
             client.send(get())
             left = 4_000_000
-            # On a slow machine it may be ended even before.
+            # On a slow machine it may be ended before.
             while left > 0 and (found := client.sock.recv(65536)):
                 left -= len(found)
             until(lambda: blocks.closed)
@@ -136,7 +139,7 @@ def test_a_fast_reader_that_stops_is_ended(count: int, spool: int) -> None:
 
 
 def read(sock: socket.socket, count: int) -> None:
-    """Read so much."""
+    """Read `count` bytes."""
     while count > 0:
         found = sock.recv(min(65536, count))
         assert found
@@ -146,10 +149,10 @@ def read(sock: socket.socket, count: int) -> None:
 @contextlib.contextmanager
 def reading(block: int) -> Iterator[
         tuple[SendBuffer, socket.socket, socket.socket]]:
-    """An output with so much in it, its socket, and the client's."""
+    """Yield a send buffer with `block` bytes, its socket, and the client's."""
     with (socket.create_server(('127.0.0.1', 0)) as listening,
           socket.socket() as client):
-        # What it has not read is on the server's side.
+        # Unread data then waits on the server's side.
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 100_000)
         client.settimeout(20)
         client.connect(listening.getsockname())
@@ -173,13 +176,13 @@ def test_credit_of_a_fast_reader_does_not_last() -> None:
         now = time.monotonic()
         assert output.pending
         assert not output.is_stalled(now + 61)
-        # Of 10,000 seconds' worth some 262 are left.
+        # Of bytes for 10,000 seconds some for 262 are left.
         assert not output.is_stalled(now + 380)
         assert output.is_stalled(now + 385)
 
 
 def test_a_steady_reader_is_seen_through_the_kernels_buffer() -> None:
-    """Which takes nothing for a long time, while the client reads."""
+    """The kernel takes nothing for a long time, while the client reads."""
     with reading(10 ** 7) as (output, sock, client):
         silent = 0
         for minute in range(1, 21):
@@ -190,6 +193,6 @@ def test_a_steady_reader_is_seen_through_the_kernels_buffer() -> None:
             if select.select([], [sock], [], 0)[1]:
                 output.flush()
             silent += output.sent == sent
-        # Or this could not fail.
+        # Without this the test could not fail.
         assert silent > 2
         assert output.is_stalled(time.monotonic() + 60 * 30)

@@ -1,4 +1,4 @@
-"""What clients cannot take from the server, however they behave.
+"""What clients cannot take from the server, whatever they do.
 
 ``ZKZOPESERVER_SCALE=10`` makes the big tests ten times as big, which is what
 they are meant to be: 10,000 connections, gigabytes.
@@ -46,7 +46,7 @@ MiB = 2 ** 20
 
 
 def fill(connection: Connection) -> bytes:
-    """Leave no room for what is sent next; what the client gets first."""
+    """Fill the socket's buffers; return what the client gets first."""
     sock, sent, before = connection.sock, 0, -1
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 20000)
     while sent != before:
@@ -54,13 +54,13 @@ def fill(connection: Connection) -> bytes:
         with contextlib.suppress(BlockingIOError):
             while True:
                 sent += sock.send(b'a' * 1000)
-        # What the client's kernel takes late leaves room again.
+        # The client's kernel may take some late, which makes room.
         select.select([], [sock], [], 0.2)
     return b'a' * sent
 
 
 def is_idle(server: Process) -> bool:
-    """Whether it takes next to no processor time."""
+    """Return whether the server takes next to no processor time."""
     before = server.seconds
     time.sleep(0.5)
     return server.seconds - before < 0.2
@@ -101,7 +101,7 @@ def test_idle_clients_are_ended(use_epoll: bool) -> None:
 @pytest.mark.parametrize('how', ['closed', 'reset', 'half-closed'])
 def test_an_end_behind_much_data_is_noticed(
         use_epoll: bool, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also when the data is read in several turns."""
+    """It is noticed even if the data is read in several turns."""
     monkeypatch.setattr(connection_module, 'RECV_BYTES', 1000)
     monkeypatch.setattr(connection_module, 'READS', range(1))
     with serving(hello, use_epoll=use_epoll) as server:
@@ -122,7 +122,7 @@ def test_an_end_behind_much_data_is_noticed(
 
 
 def test_what_is_late_is_told_of_by_its_own_line(tmp_path: Path) -> None:
-    """And not by that of the request before."""
+    """The request before must not appear in its place."""
     log = tmp_path / 'access.log'
     with serving(hello, header_timeout=0.3, access_log=str(log)) as server:
         with Client(server.address) as client:
@@ -177,16 +177,16 @@ def test_a_steady_upload_may_take_longer() -> None:
 
 def test_a_client_that_does_not_read_stops_the_application() -> None:
     blocks = Blocks(10_000)
-    # What the client's kernel takes is soon no longer enough.
+    # The client's kernel soon does not take enough any more.
     with serving(blocks, threads=2, send_timeout=0.5,
                  minimum_rate=10 * MiB, output_spool_size=MiB) as server:
         with Client(server.address) as client:
             client.send(get())
             until(lambda: blocks.sent > 3)
-            # Others are served meanwhile.
+            # Other clients are served meanwhile.
             assert ask(server.address, b'/hello').body == b'hello'
             until(lambda: blocks.closed)
-            # What the kernel takes, and what we do.
+            # The kernel takes some, and so does the server.
             assert blocks.sent < 250
         until(lambda: server.statistics().connections == 0)
 
@@ -195,7 +195,7 @@ def test_a_response_that_fits_does_not_keep_its_thread() -> None:
     blocks = Blocks(80)
     with serving(blocks) as server, Client(server.address) as slow:
         slow.send(get())
-        # It is over for the application long before the client reads.
+        # The application is done long before the client reads.
         until(lambda: blocks.closed)
         assert ask(server.address, b'/hello').body == b'hello'
         assert len(slow.body()) == 8_000_000
@@ -206,7 +206,7 @@ def test_a_reader_that_has_stopped_is_ended_after_the_application() -> None:
     with serving(blocks, send_timeout=0.5, minimum_rate=10 * MiB,
                  output_spool_size=64 * MiB) as server:
         with Client(server.address) as slow:
-            # Or the kernel may take all of it, late.
+            # Without this the kernel may take all of it, late.
             slow.sock.setsockopt(
                 socket.SOL_SOCKET, socket.SO_RCVBUF, 100_000)
             slow.send(get())
@@ -216,7 +216,7 @@ def test_a_reader_that_has_stopped_is_ended_after_the_application() -> None:
 
 @contextlib.contextmanager
 def full(use_epoll: bool) -> Iterator[tuple[Client, Connection, bytes]]:
-    """A client whose connection takes no more, that, and what it took."""
+    """Yield a client, its connection that takes no more, and what it took."""
     with serving(hello, use_epoll=use_epoll) as server:
         with Client(server.address) as client:
             client.get()
@@ -250,7 +250,7 @@ def test_a_continue_goes_out_once_there_is_room(use_epoll: bool) -> None:
 
 @pytest.mark.parametrize('use_epoll', [True, False])
 def test_a_forked_process_keeps_no_connection_alive(use_epoll: bool) -> None:
-    """What it has of an old one is not taken for the next of its number."""
+    """Events of a connection that a child has are not those of the next."""
     gate, held, numbers = Gate(), [], []
 
     def holding(environ, start_response):
@@ -259,14 +259,14 @@ def test_a_forked_process_keeps_no_connection_alive(use_epoll: bool) -> None:
                     if found.environ['REMOTE_PORT'] == environ['REMOTE_PORT']]
         numbers.append(found.fd)
         if environ['PATH_INFO'] == '/held':
-            # As a child has it.
+            # As a forked child has it.
             held.append(os.dup(found.fd))
         elif environ['PATH_INFO'] == '/gate':
             return gate(environ, start_response)
         return hello(environ, start_response)
 
     with serving(holding, threads=2, use_epoll=use_epoll) as server:
-        # For the next client, which is not to have the number.
+        # For the next client, which is not to get the number.
         spare = os.open(os.devnull, os.O_RDONLY)
         old = Client(server.address)
         old.send(get(b'Connection: close\r\n', b'/held'))
@@ -278,7 +278,7 @@ def test_a_forked_process_keeps_no_connection_alive(use_epoll: bool) -> None:
             until(lambda: len(numbers) == 2)
             assert numbers[0] == numbers[1]
             reset(old)
-            # By then that has been told.
+            # By then the poller has told of the reset.
             ask(server.address)
             gate.open()
             assert client.response().status == 200
@@ -319,7 +319,7 @@ def test_a_file_is_sent_to_a_slow_reader_without_a_thread(
         assert client.body() == path.read_bytes()
         until(lambda: closed == [1])
         assert client.get(b'/hello').body == b'hello'
-        # And one who goes away.
+        # Another client goes away.
         with Client(server.address) as other:
             other.send(get())
             other.receive()
@@ -330,7 +330,7 @@ def test_a_file_is_sent_to_a_slow_reader_without_a_thread(
 
 @contextlib.contextmanager
 def idle_connections(address: tuple[str, int], count: int) -> Iterator[None]:
-    """So many idle connections from another process."""
+    """Keep `count` idle connections from another process."""
     script = (
         'import resource, socket, sys\n'
         'host, port, count = sys.argv[1], *map(int, sys.argv[2:])\n'
@@ -364,7 +364,7 @@ def test_many_idle_connections() -> None:
         until(lambda: server.descriptors < 50)
 
 
-def test_idle_connections_make_room_for_others(
+def test_idle_connections_make_room_for_new_ones(
         caplog: pytest.LogCaptureFixture) -> None:
     gate = Gate()
     with serving(gate, connection_limit=5) as server:
@@ -377,7 +377,7 @@ def test_idle_connections_make_room_for_others(
                 late.send(b'GET / HTTP/1.1\r\n\r\n')
                 assert late.response().status == 400
             gate.open()
-            # The one with a request in flight was spared.
+            # The connection with a request in flight was spared.
             assert clients[0].response().status == 200
     messages = [record.getMessage() for record in caplog.records]
     assert messages == ['there are 5 connections, which is the'
@@ -391,7 +391,7 @@ def test_running_out_of_descriptors(tmp_path: Path) -> None:
         with contextlib.ExitStack() as stack:
             clients = [stack.enter_context(Client(server.address))
                        for _ in range(60)]
-            # All of them busy, so that none can be closed for others.
+            # All are busy, so that none can be closed to make room.
             for client in clients:
                 client.send(get()[:-2])
             until(lambda: server.descriptors == 40)

@@ -1,4 +1,4 @@
-"""The server as others use it: bind, serve, drain, close."""
+"""The server as a program uses it: bind, serve, drain, close."""
 from __future__ import annotations
 
 import logging
@@ -210,7 +210,7 @@ def test_polling_goes_on_while_every_thread_is_busy(is_quick: bool) -> None:
     gate = Gate()
     with serving(gate, threads=2) as server:
         if is_quick:
-            # Have a worker poll, which it does for quick requests.
+            # Have a thread of the pool lead, as for quick requests.
             with Client(server.address) as client:
                 for _ in range(600):
                     client.get(b'/free')
@@ -219,7 +219,7 @@ def test_polling_goes_on_while_every_thread_is_busy(is_quick: bool) -> None:
             client.send(get())
         until(lambda: gate.inside == 2)
         with Client(server.address) as client:
-            # Answered by the server itself.
+            # The server answers this itself.
             client.send(b'GET / HTTP/1.1\r\n\r\n')
             assert client.response().status == 400
         with Client(server.address) as client:
@@ -244,7 +244,7 @@ def test_a_slow_request_among_quick_ones_keeps_no_other_waiting() -> None:
             for _ in range(5):
                 slow.send(get())
                 until(lambda: gate.inside == 1)
-                # One that waited would do so for ever.
+                # A request that had to wait would wait for ever.
                 for _ in range(300):
                     quick.get(b'/free')
                 gate.open()

@@ -1,6 +1,7 @@
 """Many clients at once, of every kind, that leave at every moment.
 
-Whatever they do, who stays gets the right answer, and nothing is left behind.
+Whatever they do, a client that stays gets the right answer, and nothing is
+left behind.
 """
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ SIZES = 0, 10, 20_000, 100_000, 300_000, 1_000_000, 1_500_000
 
 
 def digest(environ, start_response):
-    """Answers with what it has read; fails now and then."""
+    """Answer with size and hash of the body; fail now and then."""
     body, found, size = environ['wsgi.input'], hashlib.md5(), 0
     step = random.choice((-1, 1000, 65536))
     while data := body.read(step):
@@ -37,7 +38,7 @@ def digest(environ, start_response):
 
 
 class Guest:
-    """A client whose doings follow from a number."""
+    """A client; what it does follows from a number."""
 
     def __init__(self, address: tuple[str, int], number: int) -> None:
         self._address = address
@@ -46,7 +47,7 @@ class Guest:
         self.problems: list[str] = []
 
     def stay(self) -> None:
-        """Make one connection after the other."""
+        """Make connections in turn."""
         for _ in range(CONNECTIONS):
             with Client(self._address) as client:
                 try:
@@ -56,7 +57,7 @@ class Guest:
                     self.problems.append(repr(error))
 
     def _ask(self, client: Client) -> bool:
-        """Upload something; whether the connection goes on."""
+        """Upload something; return whether the connection goes on."""
         chance = self._chance
         body = chance.randbytes(chance.choice(SIZES))
         request = post(b'Content-Length: %d\r\n' % len(body) + chance.choice(

@@ -1,4 +1,4 @@
-"""The threads: that nothing is lost when the right to poll changes hands."""
+"""The threads: nothing is lost when the leader role changes hands."""
 from __future__ import annotations
 
 import contextlib
@@ -26,7 +26,7 @@ SCALE = float(os.environ.get('ZKZOPESERVER_SCALE', '1'))
 
 
 class Moody:
-    """Quick for a while, then slow for a while, and seldom very slow."""
+    """An application that is quick, then slow, and seldom very slow."""
 
     def __init__(self) -> None:
         self.idents: set[int] = set()
@@ -82,7 +82,7 @@ def test_every_request_is_answered_in_order(threads: int,
 
 
 def converse(client: Client, chance: random.Random, rounds: int) -> None:
-    """Ask in many ways, and check every answer."""
+    """Send requests in many ways, and check every answer."""
     for number in range(rounds):
         paths = [b'/%d-%d' % (number, part)
                  for part in range(chance.choice([1, 1, 1, 2, 5]))]
@@ -99,7 +99,7 @@ def converse(client: Client, chance: random.Random, rounds: int) -> None:
             assert client.response().body == path
 
 
-def test_quick_requests_are_run_by_who_polls() -> None:
+def test_quick_requests_are_run_by_the_leader() -> None:
     polled = set()
 
     def noting(environ, start_response):
@@ -110,8 +110,7 @@ def test_quick_requests_are_run_by_who_polls() -> None:
         began = time.process_time()
         for _ in range(3000):
             client.get()
-        # Never the thread that is there for polling: an application may keep
-        # things by thread.
+        # Never the polling thread: an application may keep data by thread.
         assert polled == {'1'}
         assert time.process_time() - began < 30
 
@@ -128,7 +127,7 @@ def test_an_idle_server_sleeps() -> None:
 
 def test_requests_now_and_then_are_answered_at_once(
         monkeypatch: pytest.MonkeyPatch) -> None:
-    # Or the next sweep would come to the rescue.
+    # Without this the next sweep would come to the rescue.
     monkeypatch.setattr(loop, 'SWEEP_S', 60)
     with serving(hello, threads=2) as server:
         with Client(server.address) as client:
@@ -144,7 +143,7 @@ def test_requests_now_and_then_are_answered_at_once(
 
 
 def test_an_application_that_answers_itself() -> None:
-    # A request that waits for another needs the second thread, whoever polls.
+    # A request that waits for another needs the second thread.
     addresses = []
 
     def recursive(environ, start_response):
@@ -168,7 +167,7 @@ def test_an_application_that_answers_itself() -> None:
 @contextlib.contextmanager
 def failing(text: str, kind: type[BaseException],
             name: str = 'zc.tracelog') -> Iterator[None]:
-    """A filter of a logger fails once, at a record with this."""
+    """Have a filter of a logger fail once, at a record with `text`."""
     logger = logging.getLogger(name)
 
     def fail(record: logging.LogRecord) -> bool:
@@ -208,7 +207,7 @@ def test_nothing_is_left_of_a_request_that_fails_us(
 def test_a_connection_that_fails_us_afterwards_is_ended(
         quick: int, kind: type[BaseException],
         caplog: pytest.LogCaptureFixture) -> None:
-    """Whoever polls: after many quick requests it is a worker."""
+    """Whichever thread leads: after many quick requests it is the pool's."""
     with serving(hello, zservertracelog=True, threads=1) as server:
         with Client(server.address) as client:
             for _ in range(quick):
@@ -225,7 +224,7 @@ def test_a_connection_that_fails_us_afterwards_is_ended(
 
 @KINDS
 @pytest.mark.parametrize('quick', [0, 600])
-def test_whoever_polls_goes_on_when_a_log_fails(
+def test_the_leader_goes_on_when_a_log_fails(
         quick: int, kind: type[BaseException],
         caplog: pytest.LogCaptureFixture,
         monkeypatch: pytest.MonkeyPatch) -> None:
@@ -246,7 +245,7 @@ def test_whoever_polls_goes_on_when_a_log_fails(
 
 
 @KINDS
-def test_whoever_polls_goes_on_after_a_call_that_fails(
+def test_the_leader_goes_on_after_a_call_that_fails(
         kind: type[BaseException], caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> None:
         raise kind('the call')
@@ -286,7 +285,7 @@ def test_a_waker_that_is_set_is_not_written_again() -> None:
 
 
 def test_no_wake_up_is_lost() -> None:
-    # Who drains looks at the work after that, who adds work wakes after that.
+    # `take` looks for work after it drains, `give` wakes after it adds work.
     waker, work, done = Waker(), [], []
     count = int(3000 * SCALE)
 

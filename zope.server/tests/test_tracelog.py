@@ -37,7 +37,7 @@ def logger() -> Iterator[logging.Logger]:
 
 @pytest.fixture
 def path(tmp_path: Path, logger: logging.Logger) -> Iterator[Path]:
-    """A file with the trace records."""
+    """Yield the path of a file with the trace records."""
     found = tmp_path / 'trace.log'
     handler = logging.FileHandler(found)
     logger.addHandler(handler)
@@ -48,7 +48,7 @@ def path(tmp_path: Path, logger: logging.Logger) -> Iterator[Path]:
 
 @pytest.fixture
 def trace(path: Path) -> Trace:
-    """What is recorded of requests: ``CODE TEXT`` lines."""
+    """Return a function from requests to their ``CODE TEXT`` lines."""
     def run(*requests: bytes, application=hello) -> list[str]:
         with serving(application, zservertracelog=True) as server:
             for request in requests:
@@ -102,7 +102,7 @@ def test_an_error_that_cannot_be_shown(trace: Trace) -> None:
     def failing(environ, start_response):
         raise Mute
 
-    # There is an answer.
+    # The client has an answer even so.
     assert trace(get(), application=failing)[3:] == ['A Error: Mute', 'E']
 
 
@@ -130,7 +130,7 @@ def test_without_it_nothing_is_recorded(path: Path) -> None:
 @pytest.fixture(scope='module')
 def report(tmp_path_factory: pytest.TempPathFactory
            ) -> Iterator[types.ModuleType]:
-    """zc.zservertracelog's report, without what else that brings along.
+    """Yield zc.zservertracelog's report, without its other requirements.
 
     It requires zope.app, so it is fetched by itself, where pip can.
     """
@@ -142,8 +142,7 @@ def report(tmp_path_factory: pytest.TempPathFactory
     path = folder / 'zc' / 'zservertracelog' / 'tracereport.py'
     if done.returncode or not path.exists():
         pytest.skip('no zc.zservertracelog: ' + done.stdout.strip()[-200:])
-    # What it imports of its package is found without the package's own
-    # __init__, which would bring zope.app along.
+    # A stand-in for the package: its own __init__ would import zope.app.
     package = types.ModuleType('zc.zservertracelog')
     package.__path__ = [str(path.parent)]
     monkeypatch = pytest.MonkeyPatch()

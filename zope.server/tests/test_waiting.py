@@ -1,4 +1,4 @@
-"""Bodies that wait for room in memory, and go to a file when none comes."""
+"""Bodies that wait for memory, and go to a file when there is none."""
 from __future__ import annotations
 
 import contextlib
@@ -30,7 +30,7 @@ SHORT = post(b'Content-Length: 5\r\n', b'hello')
 
 
 class Held:
-    """A server with room for one body; uploads wait to be let go."""
+    """A server with memory for one body; uploads wait for `let_go`."""
 
     def __init__(self, server: Any, letting_go: queue.SimpleQueue) -> None:
         self.address = server.address
@@ -41,18 +41,18 @@ class Held:
         self._letting_go = letting_go
 
     def let_go(self, count: int = 1) -> None:
-        """Let requests go on."""
+        """Let `count` uploads go on."""
         for _ in range(count):
             self._letting_go.put(None)
 
     def wait_for(self, count: int) -> None:
-        """Until so many bodies wait for room."""
+        """Wait until `count` bodies wait for memory."""
         until(lambda: len(self.loop.waiting) == count)
 
 
 @contextlib.contextmanager
 def held(**settings: Any) -> Iterator[Held]:
-    """A server that answers in what its request's body was received."""
+    """Yield a server that answers with the class that holds the body."""
     letting_go: queue.SimpleQueue = queue.SimpleQueue()
 
     def application(environ, start_response):
@@ -73,7 +73,7 @@ def held(**settings: Any) -> Iterator[Held]:
 
 @contextlib.contextmanager
 def full(server: Held) -> Iterator[tuple[Client, Client]]:
-    """A client whose upload is held and takes the room, and another one."""
+    """Yield a client whose upload takes all the memory, and another client."""
     with Client(server.address) as first, Client(server.address) as other:
         first.send(UPLOAD)
         until(lambda: server.shared.buffer_pool.used)
@@ -82,7 +82,7 @@ def full(server: Held) -> Iterator[tuple[Client, Client]]:
 
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bodies wait for longer than any test takes."""
+    """Have bodies wait for longer than any test takes."""
     monkeypatch.setattr(body_module, 'MAX_WAIT_S', 60)
 
 
@@ -95,12 +95,12 @@ def test_a_body_waits_for_room(use_epoll: bool, patience: None) -> None:
             for number, client in enumerate(clients):
                 client.send(UPLOAD)
                 server.wait_for(number)
-            # The memory that they take is that of one.
+            # All together they take the memory of one.
             assert server.shared.buffer_pool.used < 150_000
             server.let_go(4)
             for client in clients:
                 assert client.response().body == b'BufferReader whole'
-                # The connections go on.
+                # The connections can be used again.
                 client.send(UPLOAD)
             server.let_go(4)
             for client in clients:
@@ -108,7 +108,7 @@ def test_a_body_waits_for_room(use_epoll: bool, patience: None) -> None:
 
 
 @pytest.mark.parametrize('use_epoll', [True, False])
-def test_it_does_not_wait_for_ever(use_epoll: bool) -> None:
+def test_a_body_does_not_wait_for_ever(use_epoll: bool) -> None:
     with held(use_epoll=use_epoll) as server, full(server) as (first, other):
         other.send(UPLOAD)
         until(lambda: server.statistics().in_flight == 2)
@@ -117,12 +117,12 @@ def test_it_does_not_wait_for_ever(use_epoll: bool) -> None:
             b'BufferReader whole', b'FileIO whole']
 
 
-def test_while_others_come_and_go_no_more_memory_is_taken(
+def test_while_buffers_come_and_go_no_more_memory_is_taken(
         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buffers, 'REUSE_WINDOW_S', 60)
     monkeypatch.setattr(buffers, 'SIDE_BY_SIDE_BYTES', 150_000)
     monkeypatch.setattr(body_module, 'REUSE_WAIT_S', 60)
-    # A sweep lets go of spare buffers.
+    # A sweep frees spare buffers.
     monkeypatch.setattr(loop_module, 'SWEEP_S', 60)
     with held(body_memory=10_000_000) as server:
         with full(server) as (first, other):
@@ -133,9 +133,9 @@ def test_while_others_come_and_go_no_more_memory_is_taken(
             server.wait_for(0)
             server.let_go()
             assert other.response().body == b'BufferReader whole'
-        # A response is out before its request gives the block back.
+        # A client has its response before the buffer is released.
         until(lambda: not server.loop.connections)
-        # One block has done for both.
+        # One buffer was enough for both.
         assert server.shared.buffer_pool.spare == 131_072
 
 
@@ -156,7 +156,7 @@ def test_more_is_taken_in_a_lull_or_in_the_end(
                 assert client.response().body == b'BufferReader whole'
 
 
-def test_nobody_waits_for_what_cannot_be(patience: None) -> None:
+def test_a_body_that_never_fits_does_not_wait(patience: None) -> None:
     with held(body_memory=50_000) as server:
         with Client(server.address) as client:
             client.send(UPLOAD)
@@ -164,7 +164,7 @@ def test_nobody_waits_for_what_cannot_be(patience: None) -> None:
             assert client.response().body == b'FileIO whole'
 
 
-def test_who_waits_is_not_asked_for_the_body(patience: None) -> None:
+def test_a_client_that_waits_is_not_asked_for_the_body(patience: None) -> None:
     with held() as server, full(server) as (first, other):
         other.send(post(LENGTH + b'Expect: 100-continue\r\n'))
         server.wait_for(1)
@@ -181,7 +181,7 @@ def test_who_waits_is_not_asked_for_the_body(patience: None) -> None:
         assert other.response().body == b'BufferReader whole'
 
 
-def test_who_has_said_all_still_gets_the_answer(patience: None) -> None:
+def test_a_half_closed_client_gets_its_answer(patience: None) -> None:
     with held() as server, full(server) as (first, other):
         other.send(UPLOAD)
         other.sock.shutdown(socket.SHUT_WR)
@@ -192,7 +192,7 @@ def test_who_has_said_all_still_gets_the_answer(patience: None) -> None:
         assert other.read_all() == b''
 
 
-def test_who_goes_away_leaves_nothing(patience: None) -> None:
+def test_a_client_that_goes_away_leaves_nothing(patience: None) -> None:
     with held() as server:
         with Client(server.address) as first:
             first.send(UPLOAD)
@@ -205,8 +205,8 @@ def test_who_goes_away_leaves_nothing(patience: None) -> None:
             until(lambda: len(server.loop.connections) == 1)
 
 
-def test_nobody_waits_where_nothing_moves(patience: None) -> None:
-    """Such as for clients that only announce a body."""
+def test_no_body_waits_where_no_memory_is_released(patience: None) -> None:
+    """As for clients that only announce a body."""
     with held() as server:
         with Client(server.address) as first, Client(server.address) as other:
             first.send(post(LENGTH))
@@ -219,7 +219,7 @@ def test_nobody_waits_where_nothing_moves(patience: None) -> None:
 
 def test_a_next_request_waits_as_the_first(
         patience: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is a worker then that leaves it to whoever polls."""
+    """A thread of the pool then leaves it to the leader."""
     monkeypatch.setattr(loop_module, 'SWEEP_S', 60)
     with held() as server:
         with Client(server.address) as first, Client(server.address) as other:
@@ -234,7 +234,7 @@ def test_a_next_request_waits_as_the_first(
 
 
 class Slow:
-    """Lets a body wait for memory, and keeps the thread that says so."""
+    """Replaces `wait_for_memory` and keeps the thread that has called it."""
 
     def __init__(self, loop: Loop) -> None:
         self._wait_for_memory = loop.wait_for_memory
@@ -247,7 +247,7 @@ class Slow:
         self.goes_on.wait(20)
 
 
-def test_a_worker_is_left_its_connection(
+def test_a_thread_is_left_its_connection(
         patience: None, monkeypatch: pytest.MonkeyPatch) -> None:
     with held(threads=3) as server:
         slow = Slow(server.loop)
@@ -260,7 +260,7 @@ def test_a_worker_is_left_its_connection(
             server.let_go()
             assert first.response().body == b'BufferReader whole'
             until(lambda: not server.shared.buffer_pool.used)
-            for _ in range(3):  # turns in which there is room
+            for _ in range(3):  # Turns in which there is memory.
                 turned = threading.Event()
                 server.call(turned.set)
                 assert turned.wait(20)
@@ -272,7 +272,7 @@ def test_a_worker_is_left_its_connection(
             assert other.response().body == b'BufferReader whole'
 
 
-def test_a_stop_does_not_forget_who_waits(patience: None) -> None:
+def test_a_drain_answers_bodies_that_wait(patience: None) -> None:
     with held() as server, full(server) as (first, other):
         other.send(UPLOAD)
         server.wait_for(1)

@@ -9,13 +9,13 @@ PLAIN = [('Content-Type', 'text/plain')]
 
 
 def hello(environ, start_response):
-    """An application that is done at once."""
+    """Answer at once."""
     start_response('200 OK', PLAIN)
     return [b'hello']
 
 
 def showing(key: str) -> Callable:
-    """An application that shows a part of its environment."""
+    """Return an application that shows a key of its environment."""
     def application(environ, start_response):
         start_response('200 OK', PLAIN)
         return [repr(environ.get(key)).encode()]
@@ -23,7 +23,7 @@ def showing(key: str) -> Callable:
 
 
 class Gate:
-    """An application whose requests wait until they are let through."""
+    """An application whose requests wait for `open`."""
 
     def __init__(self) -> None:
         self.inside = 0
@@ -46,7 +46,7 @@ class Gate:
         return [environ['PATH_INFO'].encode()]
 
     def open(self, count: int = 1) -> None:
-        """Let so many through."""
+        """Let `count` requests through."""
         self._passes.release(count)
 
 

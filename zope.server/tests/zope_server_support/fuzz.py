@@ -10,13 +10,13 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=['zc.zkzopeserver', 'h11']):
+with atheris.instrument_imports(include=['zope.server', 'h11']):
     from zope_server_support.corpus import CASES
     from zope_server_support.second_opinion import disagreement
 
 
 def try_bytes(data: bytes) -> None:
-    """Try some bytes; the first says where the others are cut."""
+    """Try some bytes; the first byte says where the rest is cut."""
     if not data:
         return
     place, data = data[0], data[1:]
@@ -26,7 +26,7 @@ def try_bytes(data: bytes) -> None:
 
 
 def fill(folder: Path) -> None:
-    """Enter the cases into the folder."""
+    """Write the cases of the corpus into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for case in CASES:
         data = b'\x20' + b''.join(case.send)

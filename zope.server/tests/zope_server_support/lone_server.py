@@ -21,7 +21,7 @@ BLOCK = b'x' * 100_000
 
 
 def application(environ: dict[str, Any], start_response: Any) -> Any:
-    """Answers about itself, and much data."""
+    """Answer with much data, or the hash of what is sent."""
     start_response('200 OK', [('Content-Type', 'text/plain')])
     path, query = environ['PATH_INFO'], environ['QUERY_STRING']
     if path == '/blocks':
@@ -45,7 +45,7 @@ class Process:
 
     @property
     def seconds(self) -> float:
-        """The processor time that it has taken so far."""
+        """The seconds of processor time that it has taken so far."""
         with open(f'/proc/{self.running.pid}/stat') as file:
             fields = file.read().rpartition(')')[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
@@ -65,7 +65,7 @@ class Process:
 @contextlib.contextmanager
 def process(limits: dict[str, int] | None = None, errors: Any = None,
             **options: Any) -> Iterator[Process]:
-    """Run this module as a process."""
+    """Yield a server that runs this module as a process."""
     running = subprocess.Popen(
         [sys.executable, '-W', 'ignore', '-m', __name__,
          json.dumps(limits or {}), json.dumps(options)],

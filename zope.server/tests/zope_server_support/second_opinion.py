@@ -25,14 +25,17 @@ SETTINGS = Settings(max_request_body_size=100_000, body_spool_size=1000,
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """What was made of some bytes: requests, and the refusal that ended."""
+    """Requests that were found in some bytes, and the error at their end.
+
+    `requests` are (method, target, body); `refusal` is a status, 0 for none.
+    """
 
     requests: tuple[tuple[str, str, bytes], ...]
     refusal: int = 0
 
 
 def by_receiver(pieces: Iterable[bytes]) -> Found:
-    """What this server's receiver makes of them."""
+    """Return what this server's receiver finds."""
     shared = SharedState(lambda *args: [], ('host', 80), SETTINGS)
     receiver = Receiver(shared, shared.environ, Task)
     requests = []
@@ -48,20 +51,20 @@ def by_receiver(pieces: Iterable[bytes]) -> Found:
                 if not task.keep_alive:
                     return Found(tuple(requests))
                 is_complete = receiver.has_begun() and receiver.feed(b'')
-    except HTTPError as refusal:
-        return Found(tuple(requests), refusal.status)
+    except HTTPError as error:
+        return Found(tuple(requests), error.status)
     finally:
         receiver.close()
     return Found(tuple(requests))
 
 
 def by_h11(data: bytes) -> Found:
-    """What h11 makes of them."""
+    """Return what h11 finds."""
     requests = []
     goes_on = True
     try:
         while goes_on:
-            # Unlike us, h11 does not skip empty lines before a request.
+            # Unlike the receiver, h11 does not skip empty lines.
             data = EMPTY_LINES(data)
             connection = h11.Connection(h11.SERVER, 2 ** 20)
             connection.receive_data(data)
@@ -75,7 +78,7 @@ def by_h11(data: bytes) -> Found:
                 break
             requests.append((request.method.decode(),
                              request.target.decode('latin-1'), body))
-            # An upgrade, which we do not.
+            # Or an upgrade, which the receiver ignores.
             goes_on = request.method != b'CONNECT' and (
                 connection.their_state in (
                     h11.DONE, h11.MIGHT_SWITCH_PROTOCOL))
@@ -86,7 +89,7 @@ def by_h11(data: bytes) -> Found:
 
 
 def disagreement(data: bytes, pieces: Iterable[bytes]) -> str:
-    """What is wrong, if something is; `pieces` are `data`, cut somehow."""
+    """Return what is wrong, or ``''``; `pieces` are `data`, cut somehow."""
     whole = by_receiver([data])
     cut = by_receiver(pieces)
     if (cut.requests, cut.refusal > 0) != (whole.requests, whole.refusal > 0):

@@ -25,7 +25,10 @@ RESET = struct.pack('ii', 1, 0)
 
 
 def until(condition: Callable[[], Any], timeout: float = TIMEOUT) -> Any:
-    """What the condition is once it is true; AssertionError if never."""
+    """Return what a condition returns once that is true.
+
+    Raise AssertionError if it is not within `timeout` seconds.
+    """
     deadline = time.monotonic() + timeout
     while not (found := condition()):
         assert time.monotonic() < deadline, f'{condition} stays {found!r}'
@@ -34,13 +37,13 @@ def until(condition: Callable[[], Any], timeout: float = TIMEOUT) -> Any:
 
 
 def descriptors() -> int:
-    """How many descriptors this process has open."""
+    """Return how many descriptors this process has open."""
     return len(os.listdir('/proc/self/fd'))
 
 
 @contextlib.contextmanager
 def serving(application: Callable, **options: Any) -> Iterator[Server]:
-    """A running server that leaves nothing behind."""
+    """Yield a running server, which must leave nothing behind."""
     options.setdefault('host', '127.0.0.1')
     threads, files = set(threading.enumerate()), descriptors()
     server = Server(application, **options)
@@ -76,14 +79,14 @@ class Client:
         self.sock.sendall(data)
 
     def receive(self) -> bool:
-        """Read some; whether there was any."""
+        """Read some data; return whether there was any."""
         data = self.sock.recv(2 ** 20)
         self.raw += data
         self.is_over = not data
         return bool(data)
 
     def response(self) -> Response:
-        """The next response; ConnectionError when there is none."""
+        """Return the next response; raise ConnectionError if there is none."""
         while True:
             found = read_response(self.raw, False, self.is_over)
             if found is not None and found[0].is_complete:
@@ -94,31 +97,31 @@ class Client:
             self.receive()
 
     def get(self, target: bytes = b'/', fields: bytes = b'') -> Response:
-        """Ask for something."""
+        """Send a GET request; return the response."""
         self.send(get(fields, target))
         return self.response()
 
     def body(self) -> bytes:
-        """The body of the next response, which may be a big one."""
+        """Return the body of the next response, which may be large."""
         assert not self.raw
         response = http.client.HTTPResponse(self.sock)
         response.begin()
         return response.read()
 
     def read_all(self) -> bytes:
-        """Everything up to the end of the connection."""
+        """Return all data up to the end of the connection."""
         while not self.is_over and self.receive():
             pass
         return self.raw
 
 
 def ask(address: tuple[str, int], target: bytes = b'/') -> Response:
-    """Ask for something on a connection of its own."""
+    """Send a GET request on a connection of its own."""
     with Client(address) as client:
         return client.get(target, b'Connection: close\r\n')
 
 
 def reset(client: Client) -> None:
-    """Break the connection off."""
+    """Reset the connection."""
     client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     client.sock.close()

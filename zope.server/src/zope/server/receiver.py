@@ -194,8 +194,8 @@ class Receiver(Generic[T]):
         """Receive this body; after MustWait, the one that was found."""
         self._body = body
         self.block = body if isinstance(body, PreallocatedBody) else None
-        # Not the loop's time: a worker that looks for a next request has no
-        # other clock.
+        # Not `shared.now`: a thread of the pool that reads a next request may
+        # find it to be old.
         self._rate.begin(time.monotonic())
 
     def fill(self, block: PreallocatedBody, count: int) -> bool:

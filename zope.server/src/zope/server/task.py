@@ -131,9 +131,9 @@ class Task(Writer):
                 return
         self.send_end()
 
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, failure: BaseException) -> None:
         if self.trace is not None:
-            self.trace.failed(error)
+            self.trace.failed(failure)
         self.keep_alive = False
         if self.is_head_sent:
             self.is_cut = True
@@ -143,8 +143,8 @@ class Task(Writer):
             '500 Internal Server Error')
         try:
             self.send_whole(FAILED)
-        except Disconnected as gone:
-            self._abandon(gone)
+        except Disconnected as error:
+            self._abandon(error)
 
     def _abandon(self, error: Disconnected) -> None:
         logger.debug('%s: %s', self, error)

@@ -1,8 +1,8 @@
 """HTTP cases as data: what is sent, and what must come of it.
 
-`case` describes one, `running` runs one, `application` is what they are
-addressed to.  ``python -m zope_server_support.corpus.compare`` runs
-all of them against this server and against waitress.
+`case` describes a case, `running` runs it, and `application` answers it.
+``python -m zope_server_support.corpus.compare`` runs all of them against this
+server and against waitress.
 """
 from __future__ import annotations
 

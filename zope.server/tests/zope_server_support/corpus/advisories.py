@@ -1,7 +1,7 @@
-"""What has been reported against waitress, which has the same ancestor.
+"""Cases that were reported against waitress, which has the same ancestor.
 
-The names are those of the advisories; each is a way to have two servers
-disagree about where a request ends, or to exhaust one.
+The names are those of the advisories.  Each is a way to make two servers
+disagree about where a request ends, or to exhaust a server.
 """
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ HELLO = b'5\r\nhello\r\n0\r\n\r\n'
 
 
 def refused(name: str, send: bytes, status: int = 400) -> Case:
-    """A case in which nothing reaches the application."""
+    """Return a case in which nothing reaches the application."""
     return bad(name, send, status, lacks=(b'smuggled',), severe=True)
 
 
 def filling(size: int) -> bytes:
-    """A bad request of this size."""
+    """Return a bad request of this size in bytes."""
     request = get(b'X : %b\r\n')
     return request % (b'a' * (size - len(request) + 2))
 
@@ -95,8 +95,8 @@ CASES = (
     *(bad(f'CVE-2024-49768 a bad request of {size} bytes, at once',
           filling(size) + SMUGGLED, lacks=(b'smuggled',), severe=True)
       for size in (1024, 2048, 4096)),
-    # A client that was gone before it was looked at kept the server busy:
-    # see also test_http_resources.
+    # A client that was gone before it was accepted kept the server busy:
+    # see also test_resources.
     Case('CVE-2024-49769 gone at once', (), (), half_close=True,
          ends='closed'),
     # A body that comes in the pieces of the head was counted wrongly.

@@ -1,4 +1,4 @@
-"""The application that the cases are addressed to.
+"""The application that answers the requests of the cases.
 
 ``/app/NAME`` does what `ANSWERS` has under NAME; any other path is answered
 with 200.  What reaches it is recorded by the client's port.
@@ -30,12 +30,12 @@ class Recorder:
         self.closed = 0
 
     def seen(self, port: int) -> list[str]:
-        """What has come from a port, as `Case.seen` has it."""
+        """Return what has come from a port, as in `Case.seen`."""
         return [environ['corpus.seen']
                 for environ in self.environs[str(port)]]
 
     def forget(self, port: int) -> None:
-        """A port may have been used before."""
+        """Drop the record of a port, which may have been used before."""
         self.environs.pop(str(port), None)
 
     def __call__(self, environ: dict[str, Any],
@@ -62,14 +62,14 @@ class Recorder:
 
 
 def answer(function: Answer) -> Answer:
-    """Enter a function as ``/app/ITS-NAME``."""
+    """Register a function as ``/app/ITS-NAME``."""
     ANSWERS[function.__name__.replace('_', '-')] = function
     return function
 
 
 def simply(name: str, *headers: Any, status: Any = '200 OK',
            body: Any = b'hello') -> None:
-    """Enter an answer of one piece."""
+    """Register an answer of one piece."""
     def do(environ: dict[str, Any], start_response: Callable) -> Any:
         start_response(status, [PLAIN, *headers])
         return [body]
@@ -78,7 +78,7 @@ def simply(name: str, *headers: Any, status: Any = '200 OK',
 
 def in_parts(name: str, *parts: Any, headers: Any = (),
              status: str = '200 OK') -> None:
-    """Enter an answer by a generator; an exception among them is raised."""
+    """Register an answer by a generator of `parts`; see `generate`."""
     def do(environ: dict[str, Any], start_response: Callable) -> Any:
         start_response(status, [PLAIN, *headers])
         return generate(parts)
@@ -86,7 +86,7 @@ def in_parts(name: str, *parts: Any, headers: Any = (),
 
 
 def generate(parts: Iterable[Any]) -> Iterator[Any]:
-    """The parts; those that are exceptions are raised."""
+    """Yield the parts, and raise those that are exceptions."""
     for part in parts:
         if isinstance(part, BaseException):
             raise part
@@ -266,7 +266,7 @@ def raise_in_close_late(environ, start_response):
 
 
 def opened(content: bytes = b'hello') -> Any:
-    """An open file."""
+    """Return an open file."""
     found = tempfile.TemporaryFile()
     found.write(content)
     found.seek(0)
@@ -363,7 +363,7 @@ def mutates_environ(environ, start_response):
 
 
 def raises(name: str, error: BaseException, starts: bool = False) -> None:
-    """Enter an answer that raises."""
+    """Register an answer that raises."""
     def do(environ: dict[str, Any], start_response: Callable) -> Any:
         if starts:
             start_response('200 OK', [PLAIN])

@@ -1,4 +1,4 @@
-"""What applications do, rightly and wrongly: see `application`."""
+"""Cases of what applications do, rightly and wrongly: see `application`."""
 from __future__ import annotations
 
 from typing import Any
@@ -16,7 +16,7 @@ SECRET = b'secret'
 
 def does(name: str, status: int = 200, body: bytes | None = b'hello',
          **more: Any) -> Case:
-    """A case for ``/app/NAME``."""
+    """Return a case for ``/app/NAME``."""
     method = more.pop('method', 'GET')
     version = more.pop('version', '1.1')
     title = ' '.join([name, method, version]) if (
@@ -30,7 +30,7 @@ def does(name: str, status: int = 200, body: bytes | None = b'hello',
 
 
 def fails(name: str, **more: Any) -> Case:
-    """A case in which the application's doing ends as 500."""
+    """Return a case in which the application is answered for with 500."""
     return does(name, 500, None, ends=CLOSED, **more)
 
 

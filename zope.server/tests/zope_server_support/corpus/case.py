@@ -1,4 +1,4 @@
-"""One case."""
+"""A case of the corpus, and the requests that cases are made of."""
 from __future__ import annotations
 
 import dataclasses
@@ -57,7 +57,7 @@ HOST = b'Host: example.com\r\n'
 
 def good(name: str, send: bytes | tuple[bytes, ...], *seen: str,
          **more: Any) -> Case:
-    """A case in which every request is answered with 200."""
+    """Return a case in which every request is answered with 200."""
     pieces = send if isinstance(send, tuple) else (send,)
     more.setdefault('statuses', (200,) * len(seen))
     return Case(name, pieces, seen=seen, **more)
@@ -65,7 +65,7 @@ def good(name: str, send: bytes | tuple[bytes, ...], *seen: str,
 
 def bad(name: str, send: bytes | tuple[bytes, ...], status: int = 400,
         **more: Any) -> Case:
-    """A case in which a request is refused and the connection closed."""
+    """Return a case in which a request is refused, and the connection ends."""
     pieces = send if isinstance(send, tuple) else (send,)
     more.setdefault('ends', CLOSED)
     seen = more.pop('seen', ())
@@ -75,17 +75,17 @@ def bad(name: str, send: bytes | tuple[bytes, ...], status: int = 400,
 
 def get(fields: bytes = b'', target: bytes = b'/',
         version: bytes = b'HTTP/1.1') -> bytes:
-    """A GET request."""
+    """Return a GET request."""
     return b'GET %b %b\r\n%b%b\r\n' % (target, version, HOST, fields)
 
 
 def post(fields: bytes = b'', body: bytes = b'') -> bytes:
-    """A POST request; the fields say how long the body is."""
+    """Return a POST request; `fields` say how long the body is."""
     return b'POST / HTTP/1.1\r\n%b%b\r\n%b' % (HOST, fields, body)
 
 
 def in_chunks(chunks: bytes) -> bytes:
-    """A POST request with a chunked body."""
+    """Return a POST request with a chunked body."""
     return post(b'Transfer-Encoding: chunked\r\n', chunks)
 
 

@@ -1,4 +1,4 @@
-"""Chunked bodies and transfer codings."""
+"""Cases of chunked bodies and transfer codings."""
 from __future__ import annotations
 
 from zope_server_support.corpus.case import NEXT
@@ -13,19 +13,19 @@ HELLO = b'5\r\nhello\r\n0\r\n\r\n'
 
 
 def found(name: str, chunks: bytes, body: str = 'hello') -> Case:
-    """A case in which this body arrives, and then the next request."""
+    """Return a case in which this body arrives, and then a request."""
     return good(f'chunks {name}', in_chunks(chunks) + NEXT,
                 f'POST / {body}' if body else 'POST /', 'GET /next')
 
 
 def broken(name: str, chunks: bytes, status: int = 400) -> Case:
-    """A case in which the body is refused, whatever follows."""
+    """Return a case in which the body is refused, whatever follows."""
     return bad(f'chunks {name}', in_chunks(chunks + SMUGGLED), status,
                lacks=(b'smuggled',), severe=True)
 
 
 def coding(name: str, *values: bytes, status: int = 400) -> Case:
-    """A case in which the transfer codings are refused."""
+    """Return a case in which the transfer codings are refused."""
     lines = b''.join(b'Transfer-Encoding:%b\r\n' % value for value in values)
     return bad(f'coding {name}', post(lines, HELLO + SMUGGLED), status,
                lacks=(b'smuggled',), severe=True)

@@ -2,8 +2,8 @@
 
 Run it with ``python -m zope_server_support.corpus.compare``; with
 ``--all`` it also lists the cases that both answer as they should.  What this
-server's tests demand is not always what HTTP demands: refusing is allowed in
-many a place where taking is, too.
+server's tests demand is not always what HTTP demands: often a server may
+accept a request or refuse it.
 """
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Address = tuple[str, int]
 
 @contextlib.contextmanager
 def ours(application: Callable) -> Iterator[Address]:
-    """This server, with the limits of the corpus."""
+    """Run this server, with the limits of the corpus."""
     server = Server(application, host='127.0.0.1', threads=2,
                     **limits.SETTINGS)
     server.start()
@@ -45,7 +45,7 @@ def ours(application: Callable) -> Iterator[Address]:
 
 @contextlib.contextmanager
 def waitress(application: Callable) -> Iterator[Address]:
-    """waitress, with what it has of these limits."""
+    """Run waitress, with what it has of these limits."""
     from waitress.server import create_server
     server = create_server(
         application, host='127.0.0.1', port=0, threads=2, map={},
@@ -59,10 +59,10 @@ SERVERS = ours, waitress
 
 
 def lenient(case: Case, outcome: Outcome) -> Case:
-    """The case as another server, too, can be expected to answer it.
+    """Return the case as any server can be expected to answer it.
 
-    One refusal is as good as another, and so is the way in which a
-    connection ends after it.  What it says in its headers is its own affair.
+    Any error status counts for any other, and any end of the connection for
+    any other.  Headers do not count.
     """
     statuses = tuple(
         given if wanted >= 400 <= given else wanted
@@ -77,7 +77,7 @@ def lenient(case: Case, outcome: Outcome) -> Case:
 
 
 def verdict(case: Case, address: Address, recorder: Recorder) -> str:
-    """What is wrong with the answers to a case; nothing if all is right."""
+    """Return what is wrong with the answers to a case."""
     try:
         outcome = run(case, address, recorder, SILENCE, is_patient=False)
         found = differences(lenient(case, outcome), outcome, recorder)

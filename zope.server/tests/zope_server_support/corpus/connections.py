@@ -1,4 +1,4 @@
-"""Connections: what keeps and what ends them, pipelining, Expect."""
+"""Cases of connections: what keeps and ends them, pipelining, Expect."""
 from __future__ import annotations
 
 from zope_server_support.corpus.case import CLOSED

@@ -1,4 +1,4 @@
-"""Header fields: names, values, Host, what is dropped and what is joined."""
+"""Cases of header fields: names, values, Host, dropped and joined."""
 from __future__ import annotations
 
 from zope_server_support.corpus.case import CLOSED
@@ -9,28 +9,28 @@ from zope_server_support.corpus.case import good
 
 
 def found(name: str, fields: bytes, **environ: str | None) -> Case:
-    """A case in which the fields become this environment."""
+    """Return a case in which the fields become this environment."""
     return good(f'field {name}', get(fields), 'GET /', environ=environ)
 
 
 def broken(name: str, fields: bytes, **more: bool) -> Case:
-    """A case in which the fields are refused."""
+    """Return a case in which the fields are refused."""
     return bad(f'field {name}', get(fields), **more)
 
 
 def host(name: str, fields: bytes, version: bytes = b'1.1') -> bytes:
-    """A request with just these fields."""
+    """Return a request with these fields only."""
     return b'GET / HTTP/%b\r\n%b\r\n' % (version, fields)
 
 
 def good_host(value: bytes) -> Case:
-    """A case in which this host is taken."""
+    """Return a case in which this host is accepted."""
     return good(f'host {value!r}', b'GET / HTTP/1.1\r\nHost: %b\r\n\r\n'
                 % value, 'GET /', environ={'HTTP_HOST': value.decode()})
 
 
 def bad_host(name: str, fields: bytes, version: bytes = b'1.1') -> Case:
-    """A case in which the fields lack a right Host."""
+    """Return a case in which the fields lack a valid Host."""
     return bad(f'host {name}', b'GET / HTTP/%b\r\n%b\r\n' % (version, fields))
 
 

@@ -1,4 +1,4 @@
-"""Bodies of declared length, and everything that looks like one."""
+"""Cases of bodies of declared length, and of what looks like a length."""
 from __future__ import annotations
 
 from zope_server_support.corpus.case import CLOSED
@@ -12,7 +12,7 @@ from zope_server_support.corpus.case import post
 
 
 def broken(name: str, *fields: bytes, status: int = 400) -> Case:
-    """A case in which these fields are refused, whatever follows."""
+    """Return a case in which these fields are refused, whatever follows."""
     lines = b''.join(field + b'\r\n' for field in fields)
     return bad(f'length {name}', post(lines, b'hello' + SMUGGLED), status,
                lacks=(b'smuggled',), severe=True)

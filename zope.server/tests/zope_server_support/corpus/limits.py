@@ -1,7 +1,4 @@
-"""Limits.  The server of the corpus has smaller ones than usual:
-
-line 2,000, header 8,000, fields 50, body 2,000,000, chunk framing 2,000.
-"""
+"""Cases of limits, which are smaller than the defaults: see `SETTINGS`."""
 from __future__ import annotations
 
 from zope_server_support.corpus.case import bad

@@ -1,4 +1,4 @@
-"""Request lines: methods, versions, spaces."""
+"""Cases of request lines: methods, versions, spaces."""
 from __future__ import annotations
 
 from zope_server_support.corpus.case import CLOSED
@@ -11,7 +11,7 @@ from zope_server_support.corpus.case import good
 
 
 def line(text: bytes, fields: bytes = HOST) -> bytes:
-    """A request with this request line."""
+    """Return a request with this request line."""
     return text + b'\r\n' + fields + b'\r\n'
 
 

@@ -1,4 +1,4 @@
-"""Running a case against a server."""
+"""Runs a case against a server."""
 from __future__ import annotations
 
 import dataclasses
@@ -13,13 +13,13 @@ from zope_server_support.corpus.case import Case
 from zope_server_support.corpus.case import get
 
 PROBE = get(target=b'/probe')
-# Between two pieces, so that they arrive as such.
+# Seconds between two pieces, so that they arrive as such.
 GAP = 0.002
 
 
 @dataclasses.dataclass
 class Response:
-    """A response as it was found in the output."""
+    """A response, as it was found in the output."""
 
     status: int
     fields: dict[str, str]
@@ -39,13 +39,13 @@ class Outcome:
 
     @property
     def statuses(self) -> tuple[int, ...]:
-        """Those of the responses."""
+        """The statuses of the responses."""
         return tuple(response.status for response in self.responses)
 
 
 def read_responses(raw: bytes, heads: set[int],
                    is_over: bool) -> tuple[list[Response], bytes]:
-    """The responses in the output, and what is left of it.
+    """Return the responses in the output, and what is left of it.
 
     `heads` has the numbers of those that answer HEAD, 100 not counted.
     """
@@ -62,7 +62,10 @@ def read_responses(raw: bytes, heads: set[int],
 
 def read_response(raw: bytes, is_head: bool,
                   is_over: bool) -> tuple[Response, bytes] | None:
-    """The first response, and what is left; None before its head is here."""
+    """Return the first response, and what is left.
+
+    None if its head is not complete.
+    """
     head, empty, raw = raw.partition(b'\r\n\r\n')
     if not empty:
         return None
@@ -78,7 +81,7 @@ def read_response(raw: bytes, is_head: bool,
 
 def read_body(raw: bytes, status: int, fields: dict[str, str], is_head: bool,
               is_over: bool) -> tuple[bytes, bytes, bool]:
-    """The body, what is left, and whether the body is complete."""
+    """Return the body, what is left, and whether the body is complete."""
     if is_head or status in (100, 204, 304):
         return b'', raw, True
     if 'transfer-encoding' in fields:
@@ -90,7 +93,7 @@ def read_body(raw: bytes, status: int, fields: dict[str, str], is_head: bool,
 
 
 def read_chunks(raw: bytes) -> tuple[bytes, bytes, bool]:
-    """A chunked body, what is left, and whether the body is complete."""
+    """Return a chunked body, what is left, and whether it is complete."""
     body = b''
     while b'\r\n' in raw:
         line, _, rest = raw.partition(b'\r\n')
@@ -107,10 +110,10 @@ def read_chunks(raw: bytes) -> tuple[bytes, bytes, bool]:
 
 def run(case: Case, address: tuple[str, int], recorder: Recorder,
         timeout: float = 10, is_patient: bool = True) -> Outcome:
-    """Run a case; TimeoutError when too little comes.
+    """Run a case; raise TimeoutError when too little comes.
 
-    Without patience, as for a server of which one does not know how it
-    answers, a silence of `timeout` ends the case instead.
+    Without patience, a silence of `timeout` seconds ends the case instead,
+    as for a server whose answers are not known beforehand.
     """
     with socket.create_connection(address, timeout=timeout) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -132,7 +135,7 @@ class Run:
                        if seen.startswith('HEAD ')}
 
     def outcome(self) -> Outcome:
-        """Send, read, and find out what became of the connection."""
+        """Send, read, and return what came of it and of the connection."""
         port = self._sock.getsockname()[1]
         self._send()
         expected = len(self._case.statuses)
@@ -163,7 +166,7 @@ class Run:
             self._sock.shutdown(socket.SHUT_WR)
 
     def _read_until(self, count: int | None) -> None:
-        """Read so many responses, or to the end."""
+        """Read `count` responses, or to the end if it is None."""
         while not self._end:
             if count is not None:
                 found, _ = read_responses(self._raw, self._heads, False)
@@ -184,7 +187,7 @@ class Run:
                     self._end = CLOSED
 
     def _probe(self, count: int) -> str:
-        """Whether the connection goes on, in step with us."""
+        """Send another request; return OPEN if the answer is the next."""
         try:
             self._sock.sendall(PROBE)
         except OSError:
@@ -198,18 +201,18 @@ class Run:
 
 
 def differences(case: Case, outcome: Outcome, recorder: Recorder) -> list[str]:
-    """What is not as the case wants it."""
+    """Return what is not as the case wants it."""
     found = []
     seen = recorder.seen(outcome.port)
     if seen and seen[-1] == 'GET /probe':
         seen.pop()
-    for what, is_so, wanted in (
+    for what, actual, wanted in (
             ('statuses', outcome.statuses, case.statuses),
             ('seen', tuple(seen), case.seen),
             ('end', outcome.ends, case.ends),
             ('rest', outcome.rest, b'')):
-        if is_so != wanted:
-            found.append(f'{what} {is_so!r:.200}, not {wanted!r:.200}')
+        if actual != wanted:
+            found.append(f'{what} {actual!r:.200}, not {wanted!r:.200}')
     for piece in case.has:
         if piece not in outcome.raw:
             found.append(f'lacks {piece!r}')

@@ -1,4 +1,4 @@
-"""Targets: forms, escapes, paths as applications see them."""
+"""Cases of targets: forms, escapes, paths as applications see them."""
 from __future__ import annotations
 
 from zope_server_support.corpus.case import Case
@@ -9,7 +9,7 @@ from zope_server_support.corpus.case import good
 
 def found(name: str, target: bytes, path: str, query: str = '',
           **environ: str | None) -> Case:
-    """A case in which the target becomes this path and this query."""
+    """Return a case in which the target becomes this path and query."""
     environ = {'PATH_INFO': path, 'QUERY_STRING': query, 'SCRIPT_NAME': '',
                'REQUEST_URI': target.decode('latin-1'), **environ}
     seen = f'GET {path}' + (f'?{query}' if query else '')
@@ -17,7 +17,7 @@ def found(name: str, target: bytes, path: str, query: str = '',
 
 
 def broken(name: str, target: bytes, **more: bool) -> Case:
-    """A case in which the target is refused."""
+    """Return a case in which the target is refused."""
     return bad(f'target {name}', get(target=target), **more)
 
 
