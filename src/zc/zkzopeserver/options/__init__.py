@@ -102,7 +102,8 @@ TABLE: tuple[Option, ...] = (
     ROWS['output_spool_size'],
     Option('zookeeper_auth_file', line, None,
            'file with `digest USER:PASSWORD`, refused unless its owner alone'
-           ' can read and write it; nodes then are creator-all and world-readable'),
+           ' can read and write it; nodes then are creator-all and'
+           ' world-readable'),
     Option('zookeeper_ca', line, None,
            'file of the certificate authorities for TLS to ZooKeeper'),
     Option('zookeeper_cert', line, None,
