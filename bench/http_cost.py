@@ -1,14 +1,14 @@
-"""What registration, monitor and access log cost a request.
+"""The cost of registration, monitor and access log to a request.
 
 ``bin/py bench/http_cost.py`` asks three servers with wrk, in turn, round after
-round: the HTTP server alone, the whole with a monitor server and a node in a
+round: zope.server alone, zc.zkzopeserver with a monitor server and a node in a
 real ZooKeeper (the embedded one with ``--embedded``), and that with an access
-log.  Each is compared with the first in the same round; the medians count, and
-the standard error of the ratios says how far to trust them.
+log.  Each is compared with the first in the same round.  The medians of the
+ratios are printed with their standard error.
 
 Shared machines change their speed within seconds, and one process is a little
-faster than the next of the same program: so the three run side by side, asked
-for a second each in a random order, and are started again a few times.
+faster than the next of the same program.  So the three run side by side, are
+asked for a second each in a random order, and are started again a few times.
 """
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ WAYS = {'zc.zkzopeserver': 'HTTP alone',
 
 
 def report(cell: Cell, found: dict[str, list[http_load.Figures]]) -> None:
-    """Print a cell: medians, and of the ratios round by round."""
+    """Print a cell: medians of the figures, and of the ratios by round."""
     print(f'\n{cell}:')
     base = found['zc.zkzopeserver']
     for name, runs in found.items():
@@ -56,7 +56,7 @@ def report(cell: Cell, found: dict[str, list[http_load.Figures]]) -> None:
 
 def measure(cell: Cell, rounds: int, environment: dict[str, str],
             found: dict[str, list[http_load.Figures]]) -> None:
-    """Start the three, and add what they do, a second each, in turn."""
+    """Start the three, and add their figures, a second each, in turn."""
     with contextlib.ExitStack() as servers:
         subjects = {name: servers.enter_context(
             running(name, cell.threads, environment)) for name in found}
@@ -64,7 +64,7 @@ def measure(cell: Cell, rounds: int, environment: dict[str, str],
             # A server is not at its best from the first request on.
             http_load.load(*subject, cell, 1)
         for _ in range(rounds):
-            # What one leaves behind must not always meet the same one.
+            # In a random order: a server may leave work for the next.
             for name in random.sample(list(subjects), len(subjects)):
                 found[name].append(http_load.load(*subjects[name], cell, 1))
 

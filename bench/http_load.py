@@ -20,7 +20,7 @@ UPLOAD = ('wrk.method = "POST"; wrk.body = string.rep("x", 1048576);'
 
 
 class Cell(NamedTuple):
-    """What is measured at once."""
+    """What is measured together."""
 
     path: str
     threads: int
@@ -29,13 +29,13 @@ class Cell(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """What is asked for."""
+        """The kind of request."""
         return {'/hello': 'hello', '/large': '100 kB',
                 '/upload': '1 MB upload'}[self.path]
 
     @property
     def size(self) -> str:
-        """The rest, in short."""
+        """Threads, connections and ``close``, in short."""
         return (f'{self.threads}, {self.connections}'
                 + ('' if self.keep_alive else ', close'))
 
@@ -45,7 +45,7 @@ class Cell(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What a server did in one run."""
+    """What a server did in a run."""
 
     rate: float     # requests a second
     cpu: float      # microseconds of the server's CPU a request
@@ -55,13 +55,13 @@ class Figures(NamedTuple):
 
 
 def median(runs: Iterable[Figures]) -> Figures:
-    """The median of each figure; the sum of the errors."""
+    """Return the median of each figure, and the sum of the errors."""
     *figures, errors = zip(*runs, strict=True)
     return Figures(*map(statistics.median, figures), sum(errors))
 
 
 def conditions(seconds: int, rounds: int) -> str:
-    """Where and how it is measured; SystemExit without wrk."""
+    """Return where and how it is measured; exit without wrk."""
     if not shutil.which('wrk'):
         raise SystemExit('wrk is needed: apt-get install wrk')
     return (f'{datetime.date.today()}, Python {platform.python_version()},'
@@ -70,20 +70,20 @@ def conditions(seconds: int, rounds: int) -> str:
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    """CPU that a process and its children have used."""
+    """Return the seconds of CPU that a process and its children have used."""
     found = [process, *process.children(recursive=True)]
     return sum(sum(each.cpu_times()[:2]) for each in found)
 
 
 def measure(name: str, cell: Cell, seconds: int) -> Figures:
-    """One run of wrk against one server, started for it."""
+    """Start a server, run wrk against it, and return the figures."""
     with running(name, cell.threads) as (port, process):
         return load(port, process, cell, seconds)
 
 
 def load(port: int, process: psutil.Process, cell: Cell,
          seconds: int) -> Figures:
-    """One run of wrk against a server that runs."""
+    """Run wrk against a server that runs; return the figures."""
     with tempfile.NamedTemporaryFile('w', suffix='.lua') as script:
         command = ['wrk', '-t1', f'-c{cell.connections}', f'-d{seconds}s',
                    '--latency', f'http://127.0.0.1:{port}{cell.path}']
@@ -101,7 +101,7 @@ def load(port: int, process: psutil.Process, cell: Cell,
 
 
 def figures(output: str, used: float) -> Figures:
-    """What wrk has printed; `used` are the seconds of CPU meanwhile."""
+    """Return figures from the output of wrk; `used` are seconds of CPU."""
     done = int(re.search(r'(\d+) requests in', output)[1])
     rate = float(re.search(r'Requests/sec:\s+([\d.]+)', output)[1])
     errors = sum(map(int, re.findall(
@@ -112,7 +112,7 @@ def figures(output: str, used: float) -> Figures:
 
 
 def milliseconds(name: str, output: str) -> float:
-    """A time that wrk has printed."""
+    """Return a time that wrk has printed, in milliseconds."""
     number, unit = re.search(rf'{name}\s+([\d.]+)(us|ms|s|m)\b',
                              output).groups()
     return float(number) * {'us': 0.001, 'ms': 1, 's': 1000,

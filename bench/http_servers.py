@@ -2,20 +2,21 @@
 
 ``bin/py bench/http_servers.py`` runs each server in a process of its own and
 asks it with wrk (Debian's package ``wrk``), in turn, round after round, so
-that a machine that gets slower meanwhile gets slower for all.
+that a machine that gets slower meanwhile gets slower for all.  Ratios are to
+zope.server 5, see `http_subjects`; without it, to zope.server 6.
 (Not http.py: the scripts beside it would import that instead of Python's.)
 
 Measured are 1, 4 and 16 threads, 1, 32 and 256 connections, kept alive and
 closed, hello, 100 kB and 1 MB upload; with ``--short`` the cells that matter
-most.  Figures are medians over the rounds.  Trust ratios.
+most.  Figures are medians over the rounds.  Trust the ratios.
 
-All of it takes an hour.  With ``--results FILE`` it can be done in pieces:
-what was measured is kept there, and the summary is of all that is.
+All cells take an hour.  With ``--results FILE`` they can be measured in
+pieces: the file keeps what was measured, and the summary is of all of it.
 
-The slowest of a hundred requests says little where a server keeps most of
-the connections waiting for good: wrk only counts what is answered.  So
-``served`` says how many of the connections were being served on average:
-requests a second times mean latency (Little's law).
+The 99th percentile says little about a server that keeps most connections
+waiting for good, as wrk only counts answers.  So ``served`` is the number of
+connections that were being served on average: requests a second times mean
+latency (Little's law).
 """
 from __future__ import annotations
 
@@ -46,8 +47,8 @@ RULE = ' '.join('=' * width for width in (16, 10, 7, 10, 9, 6, 6))
 
 
 def table(cell: Cell, found: dict[str, Figures]) -> None:
-    """Print what all servers did in a cell, as reStructuredText."""
-    base = found['zope.server'].rate
+    """Print the figures of all servers in a cell, as reStructuredText."""
+    base = next(iter(found.values())).rate
     print(f'\n{cell}:\n\n{RULE}')
     print(f'{"":16} {"requests/s":>10} {"ratio":>7} {"CPU us":>10}'
           f' {"p99 ms":>9} {"served":>6} {"errors":>6}\n{RULE}')
@@ -61,15 +62,14 @@ def table(cell: Cell, found: dict[str, Figures]) -> None:
 def summary(found: dict[Cell, dict[str, Figures]]) -> None:
     """Print a table for each kind of request, as reStructuredText.
 
-    Requests a second beside zope.server's, and in brackets the milliseconds
-    that 99 of 100 requests took at most; a star where less than half of the
-    connections were served.
+    It has the ratio of requests a second to the first server's, and in
+    brackets the 99th percentile of latency in milliseconds; a star where less
+    than half of the connections were served.
     """
     for path in dict.fromkeys(cell.path for cell in found):
         rows = {cell: servers for cell, servers in found.items()
                 if cell.path == path}
-        names = [name for name in next(iter(rows.values()))
-                 if name != 'zope.server']
+        names = list(next(iter(rows.values())))[1:]
         rule = ' '.join(['=' * 14, *(['=' * 12] * len(names))])
         print(f'\n{next(iter(rows)).kind}, by threads and connections:\n')
         print(rule)
@@ -84,15 +84,16 @@ def summary(found: dict[Cell, dict[str, Figures]]) -> None:
 
 
 def beside(servers: dict[str, Figures], name: str, cell: Cell) -> str:
-    """What a server did in a cell, in the summary."""
+    """Return the figures of a server in a cell, for the summary."""
     each = servers[name]
     star = '*' if 2 * each.served < cell.connections else ''
-    return (f'{each.rate / servers["zope.server"].rate:.2f}'
+    base = next(iter(servers.values())).rate
+    return (f'{each.rate / base:.2f}'
             f' ({each.p99:.{1 if each.p99 < 100 else 0}f}){star}')
 
 
 def load(path: Path | None) -> dict[Cell, dict[str, Figures]]:
-    """What was measured before."""
+    """Return what was measured before."""
     if path is None or not path.exists():
         return {}
     return {Cell(*cell): {name: Figures(*figures)
@@ -101,7 +102,7 @@ def load(path: Path | None) -> dict[Cell, dict[str, Figures]]:
 
 
 def save(path: Path | None, found: dict[Cell, dict[str, Figures]]) -> None:
-    """Keep what was measured."""
+    """Write what was measured to the file, if there is any."""
     if path is not None:
         path.write_text(json.dumps(list(found.items())))
 
@@ -114,14 +115,14 @@ def main() -> None:
     parser.add_argument('--seconds', type=int, default=3)
     parser.add_argument('--only', nargs='*', choices=SERVERS)
     parser.add_argument('--cells', default='', metavar='PATTERN',
-                        help='measure those that match, as tables name them')
+                        help='measure the cells whose titles match')
     parser.add_argument('--results', type=Path, metavar='FILE',
-                        help='go on from there, and keep it there')
+                        help='read and keep what was measured')
     arguments = parser.parse_args()
     print(http_load.conditions(arguments.seconds, arguments.rounds))
-    names = [name for name in installed()
-             if not arguments.only or name in (*arguments.only,
-                                               'zope.server')]
+    first, *names = installed()
+    names = [first, *(name for name in names
+                      if not arguments.only or name in arguments.only)]
     cells = [cell for cell in (SHORT if arguments.short else ALL)
              if re.search(arguments.cells, str(cell))]
     found = load(arguments.results)

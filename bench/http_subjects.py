@@ -1,7 +1,12 @@
 """The servers that the benchmarks compare, each a process of its own.
 
-``http_subjects.py NAME PORT THREADS`` serves and never returns.  What is not
-installed is left out: ``pip install waitress gunicorn cheroot granian``.
+``http_subjects.py NAME PORT THREADS`` serves and never returns.  Servers that
+are not installed are left out: waitress, gunicorn, cheroot, granian.
+
+zope.server 5 has the import name of zope.server 6.  It is run with the Python
+that the environment variable ZOPE_SERVER_5 names, of a virtual environment
+with ``pip install zope.server==5.0 psutil`` (and pyasyncore from Python 3.12
+on), and left out without it.
 """
 from __future__ import annotations
 
@@ -20,11 +25,12 @@ from typing import Any
 import psutil
 
 PATH = '/fooservice/providers'
+ZOPE_SERVER_5 = 'zope.server 5'
 BODIES = {'/hello': b'Hello, world.\n', '/large': b'x' * 100_000}
 
 
 def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
-    """Reads what is sent, answers with as much as the path says."""
+    """Read the body of a POST, and answer with the body of the path."""
     body = BODIES.get(environ['PATH_INFO'], b'ok')
     if environ['REQUEST_METHOD'] == 'POST':
         while environ['wsgi.input'].read(65536):
@@ -35,7 +41,7 @@ def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
 
 
 def serve_ours(port: int, threads: int) -> None:
-    """zc.zkzopeserver's, without registration."""
+    """Serve with zope.server 6, without registration."""
     from zope.server.server import Server
     server = Server(application, host='127.0.0.1', port=port,
                     threads=threads)
@@ -45,8 +51,9 @@ def serve_ours(port: int, threads: int) -> None:
 
 
 def serve_registered(port: int, threads: int, **options: str) -> None:
-    """The whole: registered, with a monitor server; where, the environment
-    says.
+    """Serve with zc.zkzopeserver: registered, with a monitor server.
+
+    The environment variable ZOOKEEPER is the connection string.
     """
     import zc.zkzopeserver
     zc.zkzopeserver.run(
@@ -56,12 +63,12 @@ def serve_registered(port: int, threads: int, **options: str) -> None:
 
 
 def serve_logged(port: int, threads: int) -> None:
-    """As `serve_registered`, and with an access log."""
+    """Serve as `serve_registered`, with an access log, ACCESS_LOG."""
     serve_registered(port, threads, access_log=os.environ['ACCESS_LOG'])
 
 
-def serve_zope(port: int, threads: int) -> None:
-    """zope.server, bare."""
+def serve_zope_5(port: int, threads: int) -> None:
+    """Serve with zope.server 5."""
     import asyncore
 
     from zope.server.http.wsgihttpserver import WSGIHTTPServer
@@ -74,17 +81,17 @@ def serve_zope(port: int, threads: int) -> None:
 
 
 def serve_waitress(port: int, threads: int) -> None:
-    """waitress."""
+    """Serve with waitress."""
     import waitress
     waitress.serve(application, host='127.0.0.1', port=port, threads=threads,
                    _quiet=True)
 
 
 def serve_cheroot(port: int, threads: int) -> None:
-    """cheroot, with as long a listen queue as the others have.
+    """Serve with cheroot, with a listen queue as long as other servers'.
 
-    Its own is 5: most clients would then wait in vain for a connection, and
-    that is in nobody's figures.
+    Its default is 5: most clients would then wait in vain for a connection,
+    which no figure shows.
     """
     from cheroot.wsgi import Server
     Server(('127.0.0.1', port), application, numthreads=threads,
@@ -92,7 +99,7 @@ def serve_cheroot(port: int, threads: int) -> None:
 
 
 def serve_gunicorn(port: int, threads: int) -> None:
-    """gunicorn with a worker of threads."""
+    """Serve with gunicorn, in a worker process with threads."""
     os.execv(sys.executable, [
         sys.executable, '-m', 'gunicorn', '-k', 'gthread', '--workers', '1',
         '--threads', str(threads), '--bind', f'127.0.0.1:{port}',
@@ -101,7 +108,7 @@ def serve_gunicorn(port: int, threads: int) -> None:
 
 
 def serve_granian(port: int, threads: int) -> None:
-    """granian, with a worker."""
+    """Serve with granian, in a worker process."""
     from granian import Granian
     Granian('http_subjects:application', address='127.0.0.1', port=port,
             interface='wsgi', workers=1, blocking_threads=threads,
@@ -109,17 +116,21 @@ def serve_granian(port: int, threads: int) -> None:
             working_dir=Path(__file__).parent).serve()
 
 
-SERVERS = {'zope.server': serve_zope, 'zc.zkzopeserver': serve_ours,
+SERVERS = {ZOPE_SERVER_5: serve_zope_5, 'zc.zkzopeserver': serve_ours,
            'waitress': serve_waitress, 'gunicorn': serve_gunicorn,
            'cheroot': serve_cheroot, 'granian': serve_granian}
 PARTS = {'registered': serve_registered, 'logged': serve_logged}
 
 
 def installed() -> list[str]:
-    """The servers that are here."""
+    """Return the names of the servers that can be run.
+
+    The first is what the rest is compared with.
+    """
     return [name for name in SERVERS
-            if name in ('zope.server', 'zc.zkzopeserver')
-            or importlib.util.find_spec(name)]
+            if name == 'zc.zkzopeserver'
+            or (name == ZOPE_SERVER_5 and 'ZOPE_SERVER_5' in os.environ)
+            or (name != ZOPE_SERVER_5 and importlib.util.find_spec(name))]
 
 
 @contextlib.contextmanager
@@ -130,9 +141,11 @@ def running(name: str, threads: int, environment: Mapping[str, str] = {},
 
     `script` is the `http_subjects.py` that is run with `python`.
     """
+    if name == ZOPE_SERVER_5:
+        python = os.environ['ZOPE_SERVER_5']
     with socket.create_server(('127.0.0.1', 0)) as free:
         port = free.getsockname()[1]
-    # Another interpreter has its own.
+    # Another interpreter has a path of its own.
     path = {} if python != sys.executable else {
         'PYTHONPATH': os.pathsep.join(filter(None, sys.path))}
     process = subprocess.Popen(
