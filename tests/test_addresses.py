@@ -1,4 +1,4 @@
-"""What is registered instead of the bound address."""
+"""HOST:PORT, and what is registered in place of the bound address."""
 import socket
 
 import psutil
@@ -28,7 +28,7 @@ def test_advertised(advertise, bound, registered):
 
 def loopback():
     return next(name for name, found in psutil.net_if_addrs().items()
-                if any(one.address == '127.0.0.1' for one in found))
+                if any(each.address == '127.0.0.1' for each in found))
 
 
 def test_interface():

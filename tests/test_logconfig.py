@@ -21,7 +21,7 @@ logging.getLogger('kazoo.client').info('from kazoo')
 
 
 def logged(loggers, *more):
-    """What such a process logs to stderr."""
+    """Return what a process of its own logs to stderr."""
     return subprocess.run(
         [sys.executable, '-c', PROGRAM, loggers, *more], text=True,
         check=True, capture_output=True,

@@ -22,7 +22,7 @@ from zc.zkzopeserver.service import Service
 
 @pytest.fixture
 def monitored(zookeeper, tree):
-    """A function that asks the monitor server of a running server."""
+    """Return a function that asks the monitor of a running server."""
     with running(zookeeper, monitor_server='127.0.0.1:0'):
         address, = tree.get_children(PATH)
         data = json.loads(tree.get(f'{PATH}/{address}')[0])
@@ -137,7 +137,7 @@ def test_busy_threads_do_not_keep_operators_waiting(zookeeper, tree):
 
 
 def make_service(zookeeper, monitor_server='127.0.0.1:0'):
-    """A service with a monitor, not started."""
+    """Return a service with a monitor, not started."""
     return Service(options.parse({
         'zookeeper': zookeeper.connection_string, 'path': PATH,
         'host': '127.0.0.1', 'deregister_wait': '0',

@@ -14,9 +14,9 @@ from zc.zkzopeserver.readiness import wait_until_ready
 
 @contextlib.contextmanager
 def serving(statuses):
-    """The address of a server that answers with these statuses in turn.
+    """Serve, and answer with `statuses` in turn.
 
-    Also gives the list of the paths that it was asked for.
+    Return the address, and the list of the paths that were asked for.
     """
     asked = []
 

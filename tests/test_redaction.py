@@ -1,4 +1,4 @@
-"""What is nobody's business."""
+"""Secrets in option values and in texts of lines."""
 import subprocess
 import sys
 

@@ -126,7 +126,7 @@ def zookeeper_client_timeouts(found):
 
 
 def test_threads(zookeeper, tree):
-    """As many requests at once as there are threads."""
+    """There are as many requests at once as threads."""
     together = threading.Barrier(4)
 
     def meeting(environ, start_response):

@@ -13,13 +13,13 @@ from zc.zkzopeserver.service import Service
 
 
 def make_service(zookeeper, **settings):
-    """A service, not started."""
+    """Return a service, not started."""
     return Service(options.parse({
         'zookeeper': zookeeper.connection_string, 'path': PATH,
         'host': '127.0.0.1', **settings}, ''), hello)
 
 
-def test_who_has_seen_the_node_is_served_though_we_have_not_heard_of_it(
+def test_clients_that_saw_the_node_are_served_before_its_answer_is_here(
         zookeeper, tree, monkeypatch):
     heard, register = threading.Event(), zc.zk.ZooKeeper.register
 
@@ -46,7 +46,7 @@ def test_who_has_seen_the_node_is_served_though_we_have_not_heard_of_it(
         stop.join()
 
 
-def test_who_was_never_to_be_seen_stops_at_once(zookeeper, client):
+def test_a_server_that_was_never_registered_stops_at_once(zookeeper, client):
     service = make_service(zookeeper, deregister_wait='60', wait='serve')
     service.start()  # there is no such path
     wait_for(lambda: service.parts.registration.is_connected)

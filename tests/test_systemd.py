@@ -9,7 +9,7 @@ from zc.zkzopeserver import systemd
 
 @pytest.fixture
 def manager():
-    """A socket that listens as systemd does; tests bind it."""
+    """Return a socket in the role of systemd; tests bind it."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.settimeout(10)
         yield sock

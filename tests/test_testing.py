@@ -1,4 +1,4 @@
-"""What users' own tests are given."""
+"""`zc.zkzopeserver.testing`, which tests of users import."""
 import urllib.request
 
 import pytest
@@ -6,8 +6,6 @@ import zc.zk
 from zc.zk.testing.leaks import no_leaks
 from zkzopeserver_support.running import application
 
-# Importing zope.server opens a pipe, once and for all of a process.
-import zc.zkzopeserver.service
 from zc.zkzopeserver.testing import NotServing
 from zc.zkzopeserver.testing import serving
 

@@ -1,4 +1,4 @@
-"""When the next worker is started."""
+"""The back-off: when the next worker is started."""
 from __future__ import annotations
 
 import pytest

@@ -1,4 +1,4 @@
-"""A worker's process and channel, as its parent has them."""
+"""A worker's process and channel, at the parent's end."""
 from __future__ import annotations
 
 import signal
@@ -33,7 +33,7 @@ def test_environment():
 
 
 def speaking(words):
-    """A worker that says this, and ends when it hears something."""
+    """Start a worker that says `words`, and ends when it hears anything."""
     code = ('import os, socket\n'
             'fd = os.environ["ZC_ZKZOPESERVER_WORKER"]\n'
             'sock = socket.socket(fileno=int(fd))\n'
@@ -43,7 +43,7 @@ def speaking(words):
 
 
 def heard(worker, count=1):
-    """The news of a worker, so many."""
+    """Return the news of a worker, once there are `count`."""
     news = []
 
     def listen():
@@ -96,7 +96,7 @@ def test_end_of_its_channel():
     assert worker.receive(6.0) == []
     wait_for(lambda: worker.status() is not None)
     assert worker.status() == -signal.SIGKILL
-    # Nobody is hit by signals for one that has ended.
+    # Signals for a worker that has ended reach no other process.
     worker.kill()
     worker.stop(0)
     worker.close()

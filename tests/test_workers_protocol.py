@@ -119,7 +119,7 @@ def test_closing_is_no_loss_of_the_parent(pair, caplog):
     link.close()
     assert called == []
     assert not caplog.text
-    # Those of earlier tests may end meanwhile.
+    # Threads of earlier tests may end meanwhile.
     assert set(threading.enumerate()) <= before
 
 

@@ -94,22 +94,22 @@ def test_worker_has_the_time_of_its_own_options(tmp_path):
         assert not program.find('killing')
 
 
-@pytest.mark.parametrize('slow, heeds', [(1, True), (2, False)])
-def test_second_signal_stops_at_once(tmp_path, slow, heeds):
-    # Who heeds it has the time that this takes on a slow machine.
+@pytest.mark.parametrize('slow, obeys', [(1, True), (2, False)])
+def test_second_signal_stops_at_once(tmp_path, slow, obeys):
+    # A worker that obeys has the time that this takes on a slow machine.
     with running(tmp_path, {'slow': slow, 'limits': {'graceful_timeout': 60}},
                  constants={'workers.supervisor.FORCE_EXIT_S':
-                            60 if heeds else 0.1}) as program:
+                            60 if obeys else 0.1}) as program:
         program.wait_registered(2)
         program.send(signal.SIGTERM)
         wait_for(lambda: len(program.events('stopping')) == 2)
-        # What comes in the same moment belongs to the first.
+        # A signal in the same moment counts as the first one.
         wait_for(lambda: program.find('again: stopping at once')
                  or program.send(signal.SIGINT))
         assert program.wait() == 1
         assert program.find('WARNING .* SIGINT again: stopping at once')
-        assert len(program.events('hurried')) == 2 * heeds
-        assert len(program.find('killing it')) == 2 * (not heeds)
+        assert len(program.events('hurried')) == 2 * obeys
+        assert len(program.find('killing it')) == 2 * (not obeys)
 
 
 def test_terminal_interrupt_is_the_parents_alone(tmp_path):
@@ -160,11 +160,11 @@ def test_dead_worker_is_replaced_at_once(tmp_path):
         assert program.stop() == 0
 
 
-def test_worker_told_to_stop_by_somebody_is_replaced_meanwhile(tmp_path):
+def test_worker_that_another_process_stops_is_replaced_meanwhile(tmp_path):
     with running(tmp_path, {'slow': True}) as program:
         first, _ = program.wait_registered(2)
         os.kill(first, signal.SIGTERM)
-        # Not yet gone, but no more to be found.
+        # It still runs, and clients do not find it any more.
         program.wait_log(f'INFO .* worker {first} at .* stops, and not at our'
                          ' request')
         program.wait_registered(2)
@@ -174,9 +174,9 @@ def test_worker_told_to_stop_by_somebody_is_replaced_meanwhile(tmp_path):
         assert program.stop() == 0
 
 
-def test_worker_that_keeps_leaving_is_not_started_without_end(tmp_path):
+def test_worker_that_keeps_stopping_is_not_started_without_end(tmp_path):
     with running(tmp_path, {'leave': True}, constants=HUNG) as program:
-        # Until the second is dead, each that leaves is replaced at once.
+        # Until the second is dead, each worker that stops is replaced at once.
         wait_for(lambda: len(program.find('has stopped'))
                  == len(program.find('started worker')) >= 2,
                  30, program.log)
@@ -197,7 +197,7 @@ def test_workers_that_crash_when_registered_are_slowed_down(tmp_path):
 
 
 @pytest.mark.parametrize('status', [2, 3, 4])
-def test_first_start_that_is_hopeless(tmp_path, status):
+def test_fatal_status_at_the_first_start(tmp_path, status):
     with running(tmp_path, {'exit': status}) as program:
         assert program.wait() == status
         assert program.find(
@@ -205,7 +205,7 @@ def test_first_start_that_is_hopeless(tmp_path, status):
             ' registered; stopping')
 
 
-def test_hopeless_status_later_is_no_reason_to_stop(tmp_path):
+def test_fatal_status_later_does_not_stop_it(tmp_path):
     with running(tmp_path, constants=QUICK) as program:
         first, second = program.wait_registered(2)
         program.plan(exit=3)
@@ -246,7 +246,7 @@ def test_deaths_at_the_start_let_one_try_for_all(tmp_path):
         program.wait_registered(3)
         *_, afterwards = program.log().split('starting another in')
         assert afterwards.split('is registered')[0].count('started') == 1
-        # Three that died, a fourth perhaps, one that tried, and the others.
+        # Three workers that died, perhaps a fourth, one that tried, two more.
         assert len(program.events('started')) in (6, 7)
         assert program.stop() == 0
 
@@ -322,7 +322,7 @@ def at_most_one_more(program, target):
         elif event == 'stopping':
             there.discard(pid)
             counts.append(len(there))
-    # The others stop at the end, side by side.
+    # The last `target` workers stop at the end, side by side.
     return all(count == target for count in counts[:target])
 
 
@@ -347,7 +347,7 @@ def test_roll_waits_until_an_old_worker_has_ended(tmp_path):
      r'was not registered in \d+ s'),
 ])
 def test_new_worker_that_does_not_come_up(tmp_path, plan, why):
-    # The old are slow to end: the roll is not over when a crash comes late.
+    # The old workers end slowly: a crash that comes late is in the roll.
     with running(tmp_path, {'slow': True},
                  constants={'workers.pool.LATE_S': 0.5} | QUICK) as program:
         old = program.wait_registered(2)
@@ -358,7 +358,7 @@ def test_new_worker_that_does_not_come_up(tmp_path, plan, why):
         assert set(program.registered()) <= set(old)
         program.release()
         program.plan()
-        # Where one of the old was stopped already, another takes its place.
+        # Where an old worker was stopped already, a new one takes its place.
         program.wait_registered(2)
         program.send(signal.SIGHUP)
         program.wait_log('rolling restart done: 2 workers')
@@ -372,7 +372,7 @@ def test_new_worker_that_crashes_late_ends_the_roll(tmp_path):
         program.plan(slow=True)
         program.send(signal.SIGHUP)
         program.wait_log('rolling restart done')
-        # These are slow to end: time enough for what follows.
+        # These workers end slowly, which leaves time for what follows.
         old = program.wait_registered(3)
         program.plan()
         program.send(signal.SIGHUP)
@@ -381,7 +381,7 @@ def test_new_worker_that_crashes_late_ends_the_roll(tmp_path):
         os.kill(new, signal.SIGKILL)
         program.wait_log(rf'ERROR .* given up: worker {new} .* was killed by'
                          ' SIGKILL after it was registered; 2 old')
-        # The crew is complete again, with the two old ones.
+        # The pool is complete again, with the two old workers.
         assert len(set(program.wait_registered(3)) & set(old)) == 2
         program.release()
         assert program.stop() == 0
@@ -427,7 +427,7 @@ def test_roll_before_any_is_registered(tmp_path):
         assert program.stop() == 0
 
 
-def test_roll_replaces_those_who_try_in_vain(tmp_path):
+def test_roll_replaces_a_worker_that_does_not_come_up(tmp_path):
     with running(tmp_path, constants=HUNG) as program:
         first, second = program.wait_registered(2)
         program.plan(silent=True)
@@ -527,7 +527,7 @@ def test_systemd_hears_of_start_roll_and_stop(tmp_path):
         assert order == ['READY=1', reloading, 'READY=1', 'STOPPING=1']
 
 
-def test_systemd_hears_of_nobody_before_all_are_there(tmp_path):
+def test_systemd_is_told_ready_once_all_are_registered(tmp_path):
     with Systemd(tmp_path) as systemd, running(
             tmp_path, environment=systemd.environment) as program:
         first = program.wait_registered(2)[0]
@@ -573,7 +573,7 @@ def test_watchdog_is_fed(tmp_path):
     with Systemd(tmp_path) as systemd, running(
             tmp_path, environment=watched(systemd, 4)) as program:
         workers = program.wait_registered(2)
-        # Each after half of the time: long enough to find a worker silent.
+        # One each 2 s: long enough to find a worker silent.
         wait_for(lambda: len(systemd.told('WATCHDOG=1')) >= 4, 20)
         assert program.registered() == workers
         assert program.stop() == 0
@@ -584,7 +584,7 @@ def test_hung_worker_is_killed_and_replaced(tmp_path, number):
     with Systemd(tmp_path) as systemd, running(
             tmp_path, environment=watched(systemd, 4)) as program:
         hung, sound = program.wait_registered(2)
-        # Who never beat is not expected to.
+        # A worker that never sent a beat is not watched.
         wait_for(lambda: hung in program.events('beating'))
         os.kill(hung, number)
         program.wait_log(rf'ERROR .* worker {hung} at \S+ hangs, its serving'
@@ -597,7 +597,7 @@ def test_hung_worker_is_killed_and_replaced(tmp_path, number):
         assert program.stop() == 0
 
 
-def test_parent_that_was_halted_blames_nobody(tmp_path):
+def test_parent_that_was_halted_kills_no_worker(tmp_path):
     with Systemd(tmp_path) as systemd, running(
             tmp_path, environment=watched(systemd, 4)) as program:
         workers = program.wait_registered(2)
@@ -605,7 +605,7 @@ def test_parent_that_was_halted_blames_nobody(tmp_path):
         for pid in (program.process.pid, *workers):
             os.kill(pid, signal.SIGSTOP)
         time.sleep(4.5)  # the time itself is what is tested
-        # The parent first: beats that it hears would hide what it forgives.
+        # The parent first: beats that it hears would hide that it forgives.
         for pid in (program.process.pid, *workers):
             os.kill(pid, signal.SIGCONT)
         program.wait_log('WARNING .* this process did not run for')

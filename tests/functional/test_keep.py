@@ -162,12 +162,12 @@ def test_an_address_that_two_servers_advertise(zookeeper, tree, tmp_path):
             back(tree, address, old)
             now = owner(tree, address)
             wait_for(lambda: 'ERROR' in first.output, 20,
-                     'the error of the one who lost the address')
+                     'the error of the server that lost the address')
             assert str(second.pid) in first.output
             # They do not fight over the node.
             assert owner(tree, address) == now
             assert second.stopped() == 0
-            # Nobody serves there any more but the first.
+            # Only the first serves there now.
             back(tree, address, now)
             assert pid_at(tree, address) == first.pid
         assert first.stopped() == 0

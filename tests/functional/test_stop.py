@@ -17,7 +17,7 @@ from zope.server import engine
 
 from zc.zkzopeserver import signals
 
-# How often to try what a busy machine may be too slow for.
+# How often to try where a busy machine may be too slow.
 ATTEMPTS = 10
 
 SLOW = 'call:zkzopeserver_support.running:make_slow'
@@ -26,9 +26,9 @@ GATED = 'call:zkzopeserver_support.running:make_gated'
 
 @pytest.fixture
 def serving(zookeeper, tree, tmp_path):
-    """A function that starts a server: (process, address).
+    """Return a function that starts a server: (process, address).
 
-    A slow request takes the seconds, or until the file `gate` is there.
+    A slow request takes `seconds`, or ends once the file `gate` is there.
     """
     import contextlib
     with contextlib.ExitStack() as stack:
@@ -45,12 +45,12 @@ def serving(zookeeper, tree, tmp_path):
 
 
 def until_in_flight(address, process):
-    """Wait until the server answers something else, so has read the slow."""
+    """Wait until the server answers a request that follows the slow one."""
     wait_for(lambda: get(address)[0] == 200, 10)
 
 
 def gone(tree):
-    """Wait for the node to go."""
+    """Wait until the node is gone."""
     wait_for(lambda: not tree.get_children(PATH), 10, 'the node to go')
 
 
@@ -95,9 +95,9 @@ def test_a_second_signal_stops_at_once_with_status_1(serving, tree):
 
 
 def twice(process, first, second):
-    """Two signals, the second when the first has begun the stop.
+    """Send two signals, the second when the first has begun the stop.
 
-    Whether no more than a moment lies between them, on a busy machine.
+    Return whether they were within SAME_REQUEST_S, on a busy machine.
     """
     began = time.monotonic()
     process.signal(first)
@@ -141,7 +141,7 @@ def test_timeout_lets_it_finish(tree, zookeeper, tmp_path, workers):
         address, *_ = registered(tree, process, count=int(workers))
         thread, results = asking(address)
         until_in_flight(address, process)
-        # What it gets it passes on: to its child, and to its group.
+        # It passes the signal on to its child, and to its group.
         process.signal()
         assert process.ended() == 0, process.output
         thread.join()

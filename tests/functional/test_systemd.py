@@ -1,4 +1,4 @@
-"""What systemd is told, by a real process through a real socket."""
+"""Notifications to systemd, from real processes through real sockets."""
 import socket
 
 import pytest
@@ -10,7 +10,7 @@ from zkzopeserver_support.running import PATH
 
 
 class Manager:
-    """The end of the notification socket that systemd has."""
+    """systemd's end of the notification socket."""
 
     def __init__(self, path):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -20,7 +20,7 @@ class Manager:
         self.heard = []
 
     def has(self, word, count=1):
-        """Whether it was told so, `count` times."""
+        """Return whether `word` has arrived, `count` times at least."""
         try:
             while True:
                 self.heard += self.sock.recv(4096).decode().splitlines()

@@ -25,7 +25,7 @@ def write_ini(folder, zookeeper, app=ECHO, **options):
 
 
 def registered(tree, process, count):
-    """The data of the providers, once the parent knows of so many."""
+    """Return the data of the providers, once the parent knows `count`."""
     wait_for(lambda: f'all {count} workers are registered' in process.output,
              30, lambda: process.output)
     return processes.registered(tree, process, count=count)
@@ -36,7 +36,7 @@ def pids(nodes):
 
 
 def family(process):
-    """The parent's and the workers' numbers."""
+    """Return the process ids of the parent and of its workers."""
     return [process.pid, *(child.pid for child in
                            psutil.Process(process.pid).children())]
 
@@ -79,7 +79,7 @@ def test_rolling_restart_loses_no_request(zookeeper, tree, tmp_path):
     with processes.started(ini) as process:
         old = registered(tree, process, count=2)
         with Traffic(lambda: tree.get_children(PATH), 8, 0.01) as traffic:
-            # Before they go.
+            # While the old workers serve.
             answers = {f'echo {pid}' for pid in pids(old)}
             wait_for(lambda: answers <= set(traffic.answers), 30)
             write_ini(tmp_path, zookeeper, ECHO + '\ngreeting = changed',
@@ -208,7 +208,7 @@ def test_sigterm_to_all_processes_is_one_request_to_stop(
             answers = [executor.submit(get, address, '/slow', 60)
                        for address in nodes]
             wait_for(lambda: all(map(is_busy, everybody[1:])))
-            # As systemd does; and the parent tells its workers, too.
+            # As systemd does; the parent signals its workers as well.
             for pid in reversed(everybody):
                 os.kill(pid, signal.SIGTERM)
             wait_for(lambda: 'SIGTERM: stopping' in process.output, 30,
