@@ -159,6 +159,6 @@ def invalid_option(name: str, value: str, error: InvalidValue) -> str:
 
 
 def shorten(value: object, limit: int = 60) -> str:
-    """Return a value as messages quote it, cut to `limit` characters."""
+    """Return a value as messages quote it, cut to about `limit` characters."""
     quoted = repr(value)
     return quoted if len(quoted) <= limit else quoted[:limit - 3] + "...'"

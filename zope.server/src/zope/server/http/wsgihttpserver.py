@@ -75,6 +75,7 @@ class WSGIHTTPServer:
             self.accept_connections()
 
     def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         if hasattr(cls, 'executeRequest'):
             raise TypeError(
                 f'{cls.__name__}.executeRequest: nothing calls it since'
