@@ -16,7 +16,7 @@ from zkzopeserver_support.running import get
 from zkzopeserver_support.running import running
 
 from zc.zkzopeserver import options
-from zc.zkzopeserver.errors import ServerError
+from zc.zkzopeserver.errors import ListenError
 from zc.zkzopeserver.service import Service
 
 
@@ -174,7 +174,7 @@ def test_a_monitor_that_cannot_listen_leaves_no_commands(zookeeper, tree):
     with zc.monitor.Listener(('127.0.0.1', 0)) as taken:
         host, port = taken.address
         service = make_service(zookeeper, f'{host}:{port}')
-        with pytest.raises(ServerError, match='monitor_server'):
+        with pytest.raises(ListenError, match='monitor_server'):
             service.start()
         assert 'status' not in registry.names()
         service.stop()

@@ -19,8 +19,8 @@ import zc.zkzopeserver
 from zc.zkzopeserver import runner
 from zc.zkzopeserver import signals
 from zc.zkzopeserver.errors import ConfigurationError
+from zc.zkzopeserver.errors import ListenError
 from zc.zkzopeserver.errors import RegistrationError
-from zc.zkzopeserver.errors import ServerError
 from zc.zkzopeserver.options import OptionsError
 from zc.zkzopeserver.testing import NotServing
 
@@ -255,7 +255,7 @@ def test_a_port_in_use(zookeeper):
     with socket.create_server(('127.0.0.1', 0)) as taken:
         port = taken.getsockname()[1]
         reason = failure(zookeeper, port=str(port))
-    assert isinstance(reason, ServerError)
+    assert isinstance(reason, ListenError)
     assert f'127.0.0.1:{port}' in str(reason)
     assert 'in use' in str(reason)
 
@@ -264,7 +264,7 @@ def test_a_monitor_port_in_use(zookeeper):
     with socket.create_server(('127.0.0.1', 0)) as taken:
         port = taken.getsockname()[1]
         reason = failure(zookeeper, monitor_server=f'127.0.0.1:{port}')
-    assert isinstance(reason, ServerError)
+    assert isinstance(reason, ListenError)
     assert "option 'monitor_server'" in str(reason)
     assert f'127.0.0.1:{port}' in str(reason)
 

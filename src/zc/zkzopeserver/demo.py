@@ -38,12 +38,12 @@ TREE = """\
 START_TIMEOUT_S = 30
 
 
-class Failed(Exception):
+class DemoFailed(Exception):
     """Something was not as it should be; the text says what."""
 
 
-class ServerProcess:
-    """The process of a start script, and what it has written."""
+class DemoServer:
+    """A server of the demo: its process, and what that has written."""
 
     def __init__(self, name: str, popen: subprocess.Popen[bytes],
                  output: IO[bytes]) -> None:
@@ -81,7 +81,7 @@ def main(scripts: Mapping[str, str],
         # terminated, or whose terminal is closed.
         with signals.calling((signal.SIGTERM, signal.SIGHUP), interrupt):
             run(scripts, stays)
-    except Failed as error:
+    except DemoFailed as error:
         print(f'demo: {error}', file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -106,7 +106,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(scripts: Mapping[str, str], stays: bool) -> None:
-    """Start everything, show it, and stop it; raise Failed for a fault.
+    """Start everything, show it, and stop it; raise DemoFailed for a fault.
 
     With `stays`, wait for a Ctrl-C before the stop.
     """
@@ -136,7 +136,7 @@ def closing_client(connection_string: str) -> Iterator[zc.zk.ZooKeeper]:
 
 @contextlib.contextmanager
 def servers(scripts: Mapping[str, str], connection_string: str
-            ) -> Iterator[list[ServerProcess]]:
+            ) -> Iterator[list[DemoServer]]:
     """Run the start scripts; stop them at the end, as an operator does."""
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(started(name, script, connection_string))
@@ -145,7 +145,7 @@ def servers(scripts: Mapping[str, str], connection_string: str
 
 @contextlib.contextmanager
 def started(name: str, script: str, connection_string: str
-            ) -> Iterator[ServerProcess]:
+            ) -> Iterator[DemoServer]:
     """Run one start script; keep its output for when it fails."""
     with tempfile.TemporaryFile() as output:
         try:
@@ -156,8 +156,9 @@ def started(name: str, script: str, connection_string: str
                 # in order.
                 start_new_session=True)
         except OSError as error:
-            raise Failed(f'cannot run {script}: {error.strerror}') from None
-        process = ServerProcess(name, popen, output)
+            raise DemoFailed(
+                f'cannot run {script}: {error.strerror}') from None
+        process = DemoServer(name, popen, output)
         try:
             yield process
             if popen.returncode is not None:
@@ -165,13 +166,13 @@ def started(name: str, script: str, connection_string: str
                 return
             popen.terminate()
             if popen.wait(START_TIMEOUT_S):
-                raise Failed(process.describe_end())
+                raise DemoFailed(process.describe_end())
         finally:
             popen.kill()
             popen.wait()
 
 
-def show(zk: zc.zk.ZooKeeper, processes: Sequence[ServerProcess]) -> None:
+def show(zk: zc.zk.ZooKeeper, processes: Sequence[DemoServer]) -> None:
     """Fetch a page from each server, by its address found in ZooKeeper."""
     for process in processes:
         path = f'/demo/{process.name}/providers'
@@ -185,19 +186,19 @@ def show(zk: zc.zk.ZooKeeper, processes: Sequence[ServerProcess]) -> None:
     print(flush=True)
 
 
-def wait_for(condition: Callable[[], object], process: ServerProcess,
+def wait_for(condition: Callable[[], object], process: DemoServer,
              otherwise: str) -> None:
     """Wait until `condition` returns something true.
 
-    Raise Failed when the process ends, and with the text `otherwise` after
+    Raise DemoFailed when the process ends, and with the text `otherwise` after
     START_TIMEOUT_S seconds.
     """
     deadline = time.monotonic() + START_TIMEOUT_S
     while not condition():
         if process.popen.poll() is not None:
-            raise Failed(process.describe_end())
+            raise DemoFailed(process.describe_end())
         if time.monotonic() > deadline:
-            raise Failed(otherwise + process.tail())
+            raise DemoFailed(otherwise + process.tail())
         time.sleep(0.02)
 
 
@@ -208,7 +209,7 @@ def fetch(address: str) -> str:
         with urllib.request.urlopen(url, timeout=10) as page:
             return page.read().decode().strip()
     except OSError as error:
-        raise Failed(f'{url}: {error}') from None
+        raise DemoFailed(f'{url}: {error}') from None
 
 
 def look_further(connection_string: str) -> None:
@@ -224,7 +225,7 @@ def look_further(connection_string: str) -> None:
 Ctrl-C stops everything.''', flush=True)
 
 
-def wait_for_interrupt(processes: Sequence[ServerProcess]) -> None:
+def wait_for_interrupt(processes: Sequence[DemoServer]) -> None:
     """Wait for a Ctrl-C, and tell of each server that ends meanwhile."""
     with contextlib.suppress(KeyboardInterrupt):
         while True:
@@ -236,16 +237,17 @@ def wait_for_interrupt(processes: Sequence[ServerProcess]) -> None:
 
 
 def check_gone(zk: zc.zk.ZooKeeper,
-               processes: Sequence[ServerProcess]) -> None:
-    """Raise Failed when a server that was stopped is still registered.
+               processes: Sequence[DemoServer]) -> None:
+    """Raise DemoFailed when a server that was stopped is still registered.
 
     The node of a server that was killed goes with its session, later.
     """
     for process in processes:
         left = zk.get_children(f'/demo/{process.name}/providers')
         if left and process.has_stopped:
-            raise Failed(f'{process.name} has stopped and is still registered:'
-                         ' ' + ', '.join(left))
+            raise DemoFailed(
+                f'{process.name} has stopped and is still registered: '
+                + ', '.join(left))
 
 
 def say(text: str) -> None:

@@ -19,7 +19,7 @@ class StoppedAtOnce(StartError):
     """A repeated stop signal cut requests in flight off (exit status 1)."""
 
 
-class ServerError(StartError):
+class ListenError(StartError):
     """The server, or its monitor, cannot listen (exit status 2)."""
 
     exit_status = 2

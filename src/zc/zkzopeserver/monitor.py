@@ -18,7 +18,7 @@ from typing import Any
 from typing import Protocol
 
 from zc.zkzopeserver.errors import ConfigurationError
-from zc.zkzopeserver.errors import ServerError
+from zc.zkzopeserver.errors import ListenError
 from zc.zkzopeserver.errors import StartError
 from zc.zkzopeserver.logconfig import LEVELS
 from zc.zkzopeserver.logconfig import level as level_number
@@ -66,7 +66,7 @@ class MonitorServer:
             self._listener = self._library.Listener(address)
         except self._library.ListenError as error:
             self._unregister()
-            raise ServerError(f"option 'monitor_server': {error}") from None
+            raise ListenError(f"option 'monitor_server': {error}") from None
         self.address: Address = self._listener.address
 
     def close(self) -> None:

@@ -6,7 +6,6 @@ Stop: remove the node -> wait, still serving -> drain -> monitor -> session.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import os
 import queue
@@ -19,13 +18,13 @@ from functools import partial
 from typing import Any
 
 from zope.server import Server
-from zope.server import ServerError as CannotServe
-from zope.server import Settings
+from zope.server import ServerError
+from zope.server.settings import ROWS
 from zope.server.values import format_address
 
 from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import systemd
-from zc.zkzopeserver.errors import ServerError
+from zc.zkzopeserver.errors import ListenError
 from zc.zkzopeserver.errors import StoppedAtOnce
 from zc.zkzopeserver.monitor import MonitorServer
 from zc.zkzopeserver.monitor import commands
@@ -130,9 +129,8 @@ class Service:
 
     def _listen(self) -> Server:
         options = self.options
-        settings = {field.name: getattr(options, field.name)
-                    for field in dataclasses.fields(Settings)
-                    if field.name in BY_NAME}
+        settings = {name: getattr(options, name)
+                    for name in ROWS if name in BY_NAME}
         try:
             return Server(
                 self.application, host=options.host, port=options.port,
@@ -140,8 +138,8 @@ class Service:
                 zservertracelog=options.zservertracelog,
                 access_log=options.access_log,
                 multiprocess=options.workers > 1, **settings)
-        except CannotServe as error:
-            raise ServerError(str(error)) from None
+        except ServerError as error:
+            raise ListenError(str(error)) from None
 
     def _call_in_loop(self, function: Callable[[], object], interval_s: float,
                       name: str) -> None:

@@ -47,7 +47,7 @@ def run(instance: Instance, arguments: Any = None) -> int:
             Progress(instance.name) as progress:
         if is_single(settings, process, providers):
             return instead(settings, process, progress)
-        RollingRestart(settings, process.pid, providers, progress).run()
+        Reload(settings, process.pid, providers, progress).run()
     return 0
 
 
@@ -72,7 +72,7 @@ def instead(settings: InstanceSettings, process: survey.ServerProcess,
     return restart(settings, process, progress)
 
 
-class RollingRestart:
+class Reload:
     """A rolling restart as it is seen from outside."""
 
     def __init__(self, settings: InstanceSettings, pid: int,
