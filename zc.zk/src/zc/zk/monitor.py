@@ -58,7 +58,7 @@ def notify(registering: object) -> None:
 
 
 def servers(output: Output, path: str | None = None) -> None:
-    """List the registered servers; with a path, the addresses there.
+    """List the registered servers; given a path, the addresses there.
 
     The servers are a line of JSON, a list of objects with ``path``,
     ``address`` and the server's properties. The addresses are a line of
