@@ -1,12 +1,16 @@
-"""The verbs of ``bin/NAME``, and what they need.
+"""The command line of ``bin/NAME``, and what its verbs need.
 
-`commandline` knows the verbs; each is a module with `run`, imported when it
-is asked for: `foreground`, `starting`, `stopping`, `restarting`,
-`reloading`, `reopening`, `status`, `checking`, `showing`, `tree`, `monitor`.
+- `main` parses the command line and runs a verb; `verbs` has a module for
+  each verb, or for a few that belong together.
+- `instance` says where the files of a server are; `ini` reads its ini by
+  PasteDeploy; `settings` adds what the verbs need to know of the options.
+- `pidfile`, `zdaemon` and `processes` find the processes of a server;
+  `transcript` reads what they wrote; `providers` reads its nodes in
+  ZooKeeper.
+- `survey` compares processes and nodes; `waiting` waits until they are as
+  they should be.
+- `tree_script` is another program, ``bin/NAME-tree``.
 
-`instance` says where the files of a server are, `settings` what its ini says
-(`loading` asks PasteDeploy).  `pidfile`, `daemon` (zdaemon) and `processes`
-(psutil) find its processes, `transcript` what they wrote, `providers` (zc.zk)
-its nodes; `survey` compares processes and nodes, `report` tells what it found,
-and `waiting` waits until it is as it should be.
+The server itself is reached only through the entry point that the ini names,
+so that ``bin/NAME`` and any other PasteDeploy launcher take the same way.
 """

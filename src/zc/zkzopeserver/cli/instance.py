@@ -1,4 +1,4 @@
-"""Where a server's ini is, and the files of its process."""
+"""An instance: a server of this machine, with the files of its process."""
 from __future__ import annotations
 
 import os
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-# What a start script may say, and what it does not say is beside the ini.
+# A file that a start script may place -> its suffix beside the ini.
 FILES = {'pid': 'pid', 'socket': 'sock', 'transcript': 'log'}
 KNOWN = (*FILES, 'user', 'start_timeout')
 
@@ -15,10 +15,12 @@ KNOWN = (*FILES, 'user', 'start_timeout')
 class Instance:
     """A server of this machine: its ini, its name, the files of its process.
 
-    `run` are the keyword arguments of a start script: ``pid``, ``socket``
-    and ``transcript``, paths; ``user``, who the server runs as when root
-    starts it; ``start_timeout``, seconds.  `overrides` are the options of
-    the command line; `program` is what makes this program run.
+    `ini`, `name` and `run` are those of `zc.zkzopeserver.start.main`;
+    TypeError for an unknown key of `run`.  `overrides` are the options of
+    the command line.  `program` is the command that runs this program,
+    without arguments.
+
+    `user` is '' and `start_timeout` (seconds) None when `run` has none.
     """
 
     def __init__(self, ini: str, name: str = '',
@@ -38,20 +40,20 @@ class Instance:
         folder = os.path.dirname(self.ini)
         self.pid_file, self.socket, self.transcript = (
             os.path.abspath(run.get(key) or os.path.join(
-                folder, f'{self.name}.{kind}'))
-            for key, kind in FILES.items())
+                folder, f'{self.name}.{suffix}'))
+            for key, suffix in FILES.items())
 
 
 def program(argv: Sequence[str]) -> list[str]:
-    """What this process was started with, without its arguments `argv`.
+    """Return the command that started this process, less its last words.
 
-    With other arguments, it makes this program do something else.
+    `argv` are those words, the arguments.  The command with other arguments
+    makes this program do something else, in any directory.
     """
-    found = [sys.executable, *sys.orig_argv[1:]]
-    if argv and found[-len(argv):] == list(argv):
-        del found[-len(argv):]
+    command = [sys.executable, *sys.orig_argv[1:]]
+    if argv and command[-len(argv):] == list(argv):
+        del command[-len(argv):]
     script = sys.argv[0]
-    if script in found and os.path.isfile(script):
-        # Others may start it in another directory.
-        found[found.index(script)] = os.path.abspath(script)
-    return found
+    if script in command and os.path.isfile(script):
+        command[command.index(script)] = os.path.abspath(script)
+    return command

@@ -1,7 +1,8 @@
-"""The file that says which process serves: its number, and a lock.
+"""The pid file: the pid of the process that serves, and a lock on the file.
 
-The lock is what counts, as a number may be given again: it is held as long
-as the process lives, whatever ends it.
+The lock tells whether that process lives.  The pid alone does not, as the
+kernel gives pids again.  The kernel releases the lock (flock(2)) when the
+process ends, however it ends.
 """
 from __future__ import annotations
 
@@ -15,16 +16,19 @@ from collections.abc import Iterator
 
 logger = logging.getLogger('zc.zkzopeserver.cli')
 
-# Seconds for those who look whether the lock is held, which is to hold it.
-LOOK_S = 0.2
+# How long `held` tries to get the lock.  `read` and `clear` take a shared
+# lock for a moment to see whether there is an exclusive one.
+LOCK_S = 0.2
 
-# Seconds for the last thread of a process that was killed.
+# How long the last thread of a killed process may keep the lock.
 LAST_THREAD_S = 1.0
+
+RETRY_S = 0.01
 
 
 @dataclasses.dataclass(frozen=True)
 class PidFile:
-    """What a pid file says, and whether that process lives."""
+    """The content of a pid file, and whether that process lives."""
 
     pid: int
     is_alive: bool
@@ -32,19 +36,19 @@ class PidFile:
 
 @contextlib.contextmanager
 def held(path: str, ini: str) -> Iterator[bool]:
-    """Have a pid file of this process, which serves `ini`; whether it could
-    be had.
+    """Hold a pid file of this process; remove it at the end.
 
-    It is removed at the end.  A server serves without one, too: when another
-    process has it, or when it cannot be written.
+    Yields whether it is held.  When another process holds it, or it cannot
+    be written, that is logged and the server serves without one.  `ini` is
+    what this process serves, for the message.
     """
     try:
         fd = _locked(path)
         if fd is None:
             logger.warning(taken(path, ini))
-    except OSError as reason:
+    except OSError as error:
         logger.warning('no pid file: %s: %s; `stop` and the like will not'
-                       ' find this process', path, reason.strerror)
+                       ' find this process', path, error.strerror)
         fd = None
     if fd is None:
         yield False
@@ -60,44 +64,44 @@ def held(path: str, ini: str) -> Iterator[bool]:
 
 
 def _locked(path: str) -> int | None:
-    """A descriptor of the file, locked; None when another process has it."""
-    deadline = time.monotonic() + LOOK_S
+    """Return a descriptor of the locked file; None when it is taken."""
+    deadline = time.monotonic() + LOCK_S
     while True:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as reason:
+        except OSError as error:
             os.close(fd)
-            if not isinstance(reason, BlockingIOError):
+            if not isinstance(error, BlockingIOError):
                 raise
             if time.monotonic() > deadline:
                 return None
-            time.sleep(LOOK_S / 20)
+            time.sleep(RETRY_S)
         else:
             if _is_at(fd, path):
                 return fd
-            # Its owner has removed it meanwhile.
+            # Its owner has removed the file between open and flock.
             os.close(fd)
 
 
 def taken(path: str, ini: str) -> str:
-    """What to say when another process has the pid file."""
-    found = read(path)
-    other = f'pid {found.pid}' if found else 'another process'
+    """Return the warning for a pid file that another process holds."""
+    holder = read(path)
+    other = f'pid {holder.pid}' if holder else 'another process'
     return (f'{other} serves {ini} already and has {path}: `stop`, `status`'
             f' and the like mean that one, not this one, pid {os.getpid()}.'
             ' `stop` it first, or give this server a section of its own')
 
 
 def _is_at(fd: int, path: str) -> bool:
-    """Whether the open file is still the one of this path."""
+    """Return whether the open file is still the file at `path`."""
     with contextlib.suppress(OSError):
         return os.path.samestat(os.fstat(fd), os.stat(path))
     return False
 
 
 def read(path: str) -> PidFile | None:
-    """What the file says; None without one, or without a number in it."""
+    """Read a pid file; None when there is none, or no pid in it."""
     try:
         with open(path, 'rb') as file:
             text = file.read(20).strip()
@@ -110,16 +114,16 @@ def read(path: str) -> PidFile | None:
 
 
 def clear(path: str) -> None:
-    """Remove the file that a process has left which is no more.
+    """Remove the pid file of a process that has ended.
 
-    One that was just killed may hold the lock until its last thread is gone.
+    Waits up to LAST_THREAD_S for its lock to go; a locked file is left.
     """
     with contextlib.suppress(OSError), open(path, 'r+b') as file:
         deadline = time.monotonic() + LAST_THREAD_S
         while _is_locked(file.fileno()):
             if time.monotonic() > deadline:
                 return
-            time.sleep(LOOK_S / 20)
+            time.sleep(RETRY_S)
         if _is_at(file.fileno(), path):
             os.unlink(path)
 
@@ -133,7 +137,7 @@ def _is_locked(fd: int) -> bool:
 
 
 def exists(pid: int) -> bool:
-    """Whether there is a process of this number."""
+    """Return whether there is a process of this pid, a zombie included."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,4 +1,4 @@
-"""The processes of this machine; only this module imports psutil."""
+"""The processes of this machine (psutil), and the user of this process."""
 from __future__ import annotations
 
 import contextlib
@@ -13,19 +13,22 @@ import psutil
 
 from zc.zkzopeserver.errors import ConfigurationError
 
+RETRY_S = 0.02
+
 
 def lives(pid: int) -> bool:
-    """Whether the process runs; one that has ended, unburied, does not."""
+    """Return whether the process runs; a zombie has ended."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
     except psutil.Error:
+        # It is there, and not ours to look at.
         return True
 
 
 def children(pid: int) -> list[int]:
-    """The live processes that a process has started, the oldest first."""
+    """Return the pids of the live children of a process, oldest first."""
     try:
         found = psutil.Process(pid).children()
     except psutil.Error:
@@ -34,19 +37,22 @@ def children(pid: int) -> list[int]:
 
 
 def ports(pid: int) -> list[tuple[str, int]] | None:
-    """Where a process listens, (host, port); None when we may not know."""
+    """Return where a process listens by TCP, [(host, port), ...].
+
+    None when this process is not allowed to know, or there is no process.
+    """
     try:
-        found = psutil.Process(pid).net_connections('tcp')
+        connections = psutil.Process(pid).net_connections('tcp')
     except psutil.Error:
         return None
-    return [(each.laddr.ip, each.laddr.port) for each in found
+    return [(each.laddr.ip, each.laddr.port) for each in connections
             if each.status == psutil.CONN_LISTEN]
 
 
 def is_here(host: str, ask_dns: bool = False) -> bool:
-    """Whether a host is this machine, by address or by its usual names.
+    """Return whether a host is this machine: its address, or its usual name.
 
-    Asking the DNS for what a name means may take long.
+    With `ask_dns` other names are resolved as well, which may take seconds.
     """
     if host in _addresses() or host in ('localhost', socket.gethostname()):
         return True
@@ -69,40 +75,44 @@ def _addresses() -> frozenset[str]:
 
 
 def wait_end(pids: Iterable[int], timeout_s: float) -> list[int]:
-    """Wait until the processes have ended; those that have not."""
+    """Wait until the processes have ended; return those that have not."""
     deadline = time.monotonic() + timeout_s
     left = list(pids)
     while left := [pid for pid in left if lives(pid)]:
         if time.monotonic() > deadline:
             break
-        time.sleep(0.02)
+        time.sleep(RETRY_S)
     return left
 
 
+# The user of this process.
+
 def become(user: str, folders: tuple[str, ...] = (),
            required: bool = False) -> None:
-    """Be `user` from now on, if we are root; nothing when it is ''.
+    """Become `user` when this process is root's; do nothing when it is ''.
 
-    `folders` are made first, the user's own, where their parents are there:
-    ``/run`` is empty after a boot.  When `required`, ConfigurationError
-    if we are neither root nor this user.
+    First the missing ones of `folders` are made for that user, if their
+    parents exist: ``/run`` is empty after a boot.
+
+    ConfigurationError when there is no such user; with `required` also when
+    this process is neither root's nor the user's.
     """
     if not user:
         return
     try:
-        found = pwd.getpwnam(user)
+        entry = pwd.getpwnam(user)
     except KeyError:
         raise ConfigurationError(f'there is no user {user!r}') from None
     if os.geteuid():
-        if required and os.geteuid() != found.pw_uid:
+        if required and os.geteuid() != entry.pw_uid:
             raise ConfigurationError(
                 f'it runs as the user {user!r}: start it as that user, or as'
                 ' root')
         return
     for folder in folders:
-        _make(folder, found)
-    if found.pw_uid:
-        _be(found)
+        _make(folder, entry)
+    if entry.pw_uid:
+        _set_user(entry)
 
 
 def _make(folder: str, owner: pwd.struct_passwd) -> None:
@@ -111,7 +121,8 @@ def _make(folder: str, owner: pwd.struct_passwd) -> None:
         os.chown(folder, owner.pw_uid, owner.pw_gid)
 
 
-def _be(user: pwd.struct_passwd) -> None:
+def _set_user(user: pwd.struct_passwd) -> None:
+    # The groups first: afterwards this process is not allowed to.
     os.initgroups(user.pw_name, user.pw_gid)
     os.setgid(user.pw_gid)
     os.setuid(user.pw_uid)

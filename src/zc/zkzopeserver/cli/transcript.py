@@ -1,4 +1,8 @@
-"""What a server in the background and its manager write: a file."""
+"""The transcript: the file of what a server in the background writes.
+
+zdaemon writes to it what the server writes to stdout and stderr, and lines of
+its own about starts and ends.
+"""
 from __future__ import annotations
 
 import contextlib
@@ -6,25 +10,28 @@ import os
 import re
 import signal
 
-# The most that is read of it.
+# How much of the transcript's end is read.
 TAIL_BYTES = 64 * 1024
 
-_ended = re.compile(
+# The lines among which the last end of the server is looked for.
+END_LINES = 1000
+
+_ends = re.compile(
     r' zdaemon pid (\d+): (?:exit status (\d+)|terminated by (\w+))').findall
 
 
 def size(path: str) -> int:
-    """How long the transcript is."""
+    """Return the size of the transcript in bytes; 0 when there is none."""
     with contextlib.suppress(OSError):
         return os.path.getsize(path)
     return 0
 
 
 def tail(path: str, start: int = 0, lines: int = 20) -> list[str]:
-    """The last lines of the transcript, of those behind byte `start`.
+    """Return the last lines of the transcript, from byte `start` on.
 
-    Who sends requests may have had a hand in them: what a terminal would
-    obey is escaped.
+    Control characters are escaped: a client may have got them into a log
+    line, and a terminal would obey them.
     """
     try:
         with open(path, 'rb') as file:
@@ -36,20 +43,21 @@ def tail(path: str, start: int = 0, lines: int = 20) -> list[str]:
             text = file.read().decode(errors='replace')
     except OSError:
         return []
-    return [_printable(line) for line in text.splitlines()[-lines:]]
+    return [_escaped(line) for line in text.splitlines()[-lines:]]
 
 
-def _printable(line: str) -> str:
+def _escaped(line: str) -> str:
     return ''.join(sign if sign.isprintable() or sign == '\t'
                    else ascii(sign)[1:-1] for sign in line)
 
 
 def exit_status(path: str, start: int) -> int | None:
-    """How the server ended last, by the transcript behind byte `start`.
+    """Return the last exit status of the server, from byte `start` on.
 
-    Minus the number of a signal; None when it does not say.
+    For a death by a signal it is minus the signal's number.  None when the
+    transcript does not say.
     """
-    ends = _ended('\n'.join(tail(path, start, 1000)))
+    ends = _ends('\n'.join(tail(path, start, END_LINES)))
     if not ends:
         return None
     _, status, name = ends[-1]
@@ -59,7 +67,7 @@ def exit_status(path: str, start: int) -> int | None:
 
 
 def last_lines(path: str, start: int = 0) -> list[str]:
-    """The last lines, for an error's message, and whose they are."""
+    """Return the last lines for an error message, below a heading."""
     lines = tail(path, start)
     if not lines:
         return [f'nothing was written to {path}']
