@@ -5,8 +5,8 @@ distributions there, runs buildout, and, given a NAME, runs ``bin/NAME`` with
 the remaining arguments and its exit status.  Needs a Python >= 3.10 and
 nothing else.
 
-``test``, ``py`` and no NAME set up everything.  Any other NAME sets up what
-the demo needs, without the distributions of the tests.
+``test``, ``coverage``, ``py`` and no NAME set up everything.  Any other NAME
+sets up what the demo needs, without the distributions of the tests.
 
 An old Python can still read this file, and says that it is too old.
 """
@@ -48,7 +48,7 @@ INPUT_FOLDERS = ('src/zc/zkzopeserver/recipe',
 DEMO_PARTS = 'buildout-script', 'scripts', 'web', 'api', 'demo'
 DEMO_EXTRAS = 'daemon', 'monitor'
 # The scripts that need all parts.
-NEED_ALL = 'test', 'py'
+NEED_ALL = 'test', 'coverage', 'py'
 
 
 class Stop(Exception):

@@ -21,6 +21,10 @@ PROGRAM = Path(__file__).with_name('standin.py')
 LIMITS = {'workers': 2, 'ready_timeout': 60, 'graceful_timeout': 0.2,
           'deregister_wait': 0}
 
+# Many of them are started, and an import of site takes long.  It is what
+# starts coverage.py.
+NO_SITE = [] if 'COVERAGE_PROCESS_START' in os.environ else ['-S']
+
 
 class Program:
     """A parent and its workers, with what they say."""
@@ -35,8 +39,7 @@ class Program:
         (folder / 'settings').write_text(json.dumps(settings))
         with self.log_path.open('wb') as log:
             self.process = subprocess.Popen(
-                # -S: many of them are started, and site takes its time.
-                [sys.executable, '-S', '-W', 'error', PROGRAM, folder],
+                [sys.executable, *NO_SITE, '-W', 'error', PROGRAM, folder],
                 stdout=log, stderr=log, env={
                     **os.environ, **environment,
                     'PYTHONPATH': os.pathsep.join(filter(None, sys.path))},
