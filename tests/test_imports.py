@@ -56,7 +56,8 @@ SHARED = 'options', 'options.values', 'redaction', 'addresses', 'errors'
 
 
 # What is cheap of zope.server: rows of options, and parsers.
-CHEAP = 'zope.server.settings', 'zope.server.values'
+CHEAP = ('zope.server.options', 'zope.server.settings',
+         'zope.server.values')
 
 
 def test_what_the_recipe_shares_imports_the_standard_library_only():

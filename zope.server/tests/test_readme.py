@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 from paste.deploy import appconfig
+from zope.server.options import SettingsError
+from zope.server.options import option_reference
+from zope.server.options import parse_texts
 from zope.server.runner import OPTIONS
 from zope.server.runner import run
-from zope.server.settings import SettingsError
-from zope.server.settings import option_reference
-from zope.server.settings import parse_texts
 from zope.server.settings import rows
 from zope_server_support.applications import hello
 from zope_server_support.talking import ask

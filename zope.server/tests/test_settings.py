@@ -15,11 +15,11 @@ from zope.server import Server
 from zope.server import Settings
 from zope.server import SettingsError
 from zope.server import settings
+from zope.server.options import REQUIRED
+from zope.server.options import Option
+from zope.server.options import parse_texts
 from zope.server.settings import LISTENING
-from zope.server.settings import REQUIRED
 from zope.server.settings import ROWS
-from zope.server.settings import Option
-from zope.server.settings import parse_texts
 from zope.server.values import InvalidValue
 from zope.server.values import format_size
 from zope.server.values import size
@@ -191,7 +191,8 @@ def test_importing_the_settings_imports_no_server() -> None:
     # A start-up hook, as of coverage, may import what it needs.
     loaded = {name for name in done.stdout.split()
               if name.startswith(('zope', 'httptools', 'asyncio'))}
-    assert loaded == {'zope.server.errors', 'zope.server.settings',
+    assert loaded == {'zope.server.errors', 'zope.server.options',
+                      'zope.server.settings',
                       'zope.server.values'}
 
 

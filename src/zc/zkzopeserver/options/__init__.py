@@ -15,13 +15,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Any
 
+from zope.server.options import REQUIRED
+from zope.server.options import Option
+from zope.server.options import SettingsError
+from zope.server.options import option_reference
+from zope.server.options import parse_texts
 from zope.server.settings import LISTENING
-from zope.server.settings import REQUIRED
 from zope.server.settings import ROWS
-from zope.server.settings import Option
-from zope.server.settings import SettingsError
-from zope.server.settings import option_reference
-from zope.server.settings import parse_texts
 from zope.server.values import line
 from zope.server.values import number
 from zope.server.values import seconds

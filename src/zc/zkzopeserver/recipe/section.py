@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from typing import Any
 
-from zope.server.settings import Option
+from zope.server.options import Option
 from zope.server.values import InvalidValue
 from zope.server.values import boolean
 from zope.server.values import line

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from zope.server.errors import ServerError
+from zope.server.options import SettingsError
 from zope.server.settings import Settings
-from zope.server.settings import SettingsError
 
 if TYPE_CHECKING:
     from zope.server.accesslog import AccessLog

@@ -18,10 +18,10 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
+from zope.server.options import SettingsError
+from zope.server.options import parse_texts
 from zope.server.server import Server
 from zope.server.settings import LISTENING
-from zope.server.settings import SettingsError
-from zope.server.settings import parse_texts
 from zope.server.settings import rows
 from zope.server.values import format_address
 
