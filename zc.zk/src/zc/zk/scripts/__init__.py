@@ -1,8 +1,9 @@
-"""The command lines for trees.
+"""Commands that export, import, compare, check and change trees.
 
-Each of these functions takes a list of arguments, by default those of the
-process. All exit with status 2 and one line for each problem when something
-is wrong.
+Each function takes a list of arguments, by default those of the process. It
+returns the exit status, None for 0. When something is wrong, it writes a line
+for each problem to standard error and raises SystemExit with status 2, or 130
+after Ctrl-C.
 """
 from zc.zk.scripts.zookeeper_diff import diff
 from zc.zk.scripts.zookeeper_export import export

@@ -1,4 +1,4 @@
-"""What all command lines have in common: options, connection, errors."""
+"""The common part of the commands: options, credentials, errors, status."""
 import argparse
 import contextlib
 import logging
@@ -22,14 +22,16 @@ from zc.zk.scripts.files import flush_stdout
 from zc.zk.sync.applier import ApplyError
 from zc.zk.tree import TreeError
 
+#: Exit statuses: an error, and SIGINT (128 + 2, as the shell has it).
 TROUBLE = 2
 INTERRUPTED = 130
 
+#: The most bytes of an auth file that are read.
 MAX_AUTH_FILE_BYTES = 2 ** 16
 
 
 class Failure(Exception):
-    """Something is wrong; the text is for the user."""
+    """A command cannot go on; the text, for the user, says why."""
 
 
 Main = Callable[[argparse.Namespace], int | None]
@@ -37,9 +39,9 @@ Main = Callable[[argparse.Namespace], int | None]
 
 def run(parser: argparse.ArgumentParser, main: Main,
         args: Sequence[str] | None) -> int | None:
-    """Parse the arguments, call `main`, tell errors as lines, and exit.
+    """Parse the arguments and call `main`; return its exit status.
 
-    Returns what `main` returns: the exit status, None when all is well.
+    Print an exception as lines on standard error, and exit.
     """
     options = parser.parse_args(args)
     _log()
@@ -50,7 +52,7 @@ def run(parser: argparse.ArgumentParser, main: Main,
             flush_stdout()
             return status
     except BrokenPipeError:
-        sys.exit(TROUBLE)  # whoever read our output has seen enough
+        sys.exit(TROUBLE)  # the reader of a pipe, as head(1), has ended
     except (KeyboardInterrupt, *_ERRORS) as error:
         for line in _text(error).splitlines():
             print(f'{parser.prog}: {line}', file=sys.stderr)
@@ -60,7 +62,10 @@ def run(parser: argparse.ArgumentParser, main: Main,
 
 @contextlib.contextmanager
 def _noting_interrupts(interrupts: list[int]) -> Iterator[None]:
-    """Note those as well that kazoo makes a lost connection of."""
+    """Append each SIGINT to `interrupts`.
+
+    A KeyboardInterrupt in kazoo's code may end up as a lost connection.
+    """
     def interrupt(number: int, frame: object) -> None:
         interrupts.append(number)
         raise KeyboardInterrupt
@@ -77,36 +82,39 @@ def _noting_interrupts(interrupts: list[int]) -> Iterator[None]:
 
 
 def make_parser(name: str, description: str) -> argparse.ArgumentParser:
-    """A parser for the command of this name."""
+    """Return an argument parser for the command `name`."""
     return argparse.ArgumentParser(
         prog=name, description=description,
-        epilog='Exit status 2 means trouble.')
+        epilog='The exit status is 2 after an error.')
 
 
 def add_connection(parser: argparse.ArgumentParser) -> None:
-    """Add what says where ZooKeeper is, and how to connect."""
+    """Add the options that say where ZooKeeper is, and how to connect."""
     parser.add_argument(
         'connection', metavar='CONNECTION', type=_connection,
         help='HOST:PORT[,HOST:PORT...][/CHROOT]')
     group = parser.add_argument_group('connection')
     group.add_argument(
         '--auth-file', metavar='FILE',
-        help='file with lines "digest USER:PASSWORD", which nobody else may'
-             ' read')
+        help='file with lines "digest USER:PASSWORD"; its mode must be 0600 or'
+             ' stricter')
     group.add_argument(
-        '--ca', metavar='FILE', help='use TLS; certificates to trust (PEM)')
+        '--ca', metavar='FILE',
+        help='use TLS, and trust the certificate authorities in this PEM file')
     group.add_argument(
-        '--cert', metavar='FILE', help='use TLS; our certificate (PEM)')
+        '--cert', metavar='FILE',
+        help='use TLS, with the client certificate in this PEM file')
     group.add_argument(
-        '--key', metavar='FILE', help='the key of our certificate (PEM)')
+        '--key', metavar='FILE',
+        help='PEM file with the key of the client certificate')
     group.add_argument(
         '--session-timeout', metavar='SECONDS', type=_seconds, default=10.0,
-        help='of the ZooKeeper session (default: 10)')
+        help='session timeout, in seconds (default: 10)')
 
 
 @contextlib.contextmanager
 def connected(options: argparse.Namespace) -> Iterator[ZooKeeper]:
-    """A connection as the options of `add_connection` say."""
+    """Connect as the options of `add_connection` say; close at the end."""
     auth = read_credentials(options.auth_file) if options.auth_file else None
     zk = ZooKeeper(options.connection, options.session_timeout, auth=auth,
                    ca=options.ca, cert=options.cert, key=options.key)
@@ -115,11 +123,12 @@ def connected(options: argparse.Namespace) -> Iterator[ZooKeeper]:
 
 
 def read_credentials(path: str) -> list[tuple[str, str]]:
-    """Return pairs of scheme and credential.
+    """Return the credentials of a file, as pairs of scheme and credential.
 
-    A line is ``digest USER:PASSWORD``; empty lines and those that begin with
-    ``#`` do not count. Raises ValueError when the file is not like that, or
-    when others may read or change it. No message shows what is in it.
+    A line is ``digest USER:PASSWORD``. Empty lines and lines that begin with
+    ``#`` are skipped. Raise ValueError for any other line, and when the mode
+    of the file lets other users read or change it. No message has text of the
+    file.
     """
     with open(path, 'rb') as file:
         mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
@@ -141,7 +150,7 @@ def read_credentials(path: str) -> list[tuple[str, str]]:
 
 
 def node_path(text: str) -> str:
-    """For argparse: the absolute path of a node."""
+    """Return the absolute path of a node; a type for argparse."""
     if not text.startswith('/'):
         raise argparse.ArgumentTypeError(
             f'{text!r}: the path of a node begins with /')
@@ -158,7 +167,7 @@ def _credential(path: str, number: int, line: str) -> tuple[str, str]:
 
 
 def _log() -> None:
-    """Show warnings, but not kazoo's: what fails is told as an error."""
+    """Log warnings, without kazoo's: `run` prints what fails."""
     handler = logging.StreamHandler()
     handler.addFilter(lambda record: record.levelno >= logging.ERROR
                       or not record.name.startswith('kazoo'))
@@ -178,7 +187,7 @@ def _seconds(text: str) -> float:
 
 
 def _connection(text: str) -> str:
-    """Text there must be: without any, another server would be meant."""
+    """Refuse an empty text, which would mean the default servers."""
     if not text.strip():
         raise argparse.ArgumentTypeError('it is empty')
     return text

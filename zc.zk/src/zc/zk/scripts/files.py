@@ -1,4 +1,4 @@
-"""Trees in files, and standard input and output."""
+"""Read and write files, standard input and output; show progress."""
 import contextlib
 import errno
 import os
@@ -17,18 +17,20 @@ try:
 except ImportError:
     tqdm = None
 
+#: The most characters in one write to standard output.
 PIECE_CHARACTERS = 2 ** 16
 
-#: How long it takes until a progress bar appears.
+#: The time after which a progress bar appears.
 PROGRESS_DELAY_S = 1.0
 
 STDIN, STDOUT = 'standard input', 'standard output'
 
 
 def read_file_tree(path: str) -> Node:
-    """Return the tree in a file, ``-`` for standard input.
+    """Return the tree in a file; ``-`` is standard input.
 
-    Raises ValueError, with a line for each problem.
+    Raise ValueError, with a line for each problem, for a text that is not a
+    tree or not UTF-8.
     """
     name = STDIN if path == '-' else path
     try:
@@ -43,9 +45,9 @@ def read_file_tree(path: str) -> Node:
 
 
 def write_output(text: str, path: str | None) -> None:
-    """Write to a file, all or nothing, or to standard output.
+    """Write to a file, atomically; None or ``-`` is standard output.
 
-    Both get UTF-8, whatever the locale.
+    A file gets UTF-8 in every locale.
     """
     if path is None or path == '-':
         write_stdout(text)
@@ -54,13 +56,16 @@ def write_output(text: str, path: str | None) -> None:
 
 
 def write_stdout(text: str) -> None:
-    """Write to standard output, in UTF-8 where its encoding is too small."""
+    """Write to standard output.
+
+    Write UTF-8 when the text does not fit in the encoding of standard output.
+    """
     with _naming(STDOUT):
         _write_stdout(text)
 
 
 def flush_stdout() -> None:
-    """Have written what was written to standard output."""
+    """Flush standard output."""
     with _naming(STDOUT):
         if sys.stdout is not None:
             sys.stdout.flush()
@@ -69,9 +74,11 @@ def flush_stdout() -> None:
 @contextlib.contextmanager
 def progress(what: str, total: int | None = None
              ) -> Iterator[Callable[[int], None] | None]:
-    """A function to be called with what is done so far, or None.
+    """Yield a function that shows a progress bar; None without a terminal.
 
-    The bar appears on a terminal after a second, and goes at the end.
+    Call it with the number of things done so far, out of `total`. The bar
+    appears on standard error after PROGRESS_DELAY_S, and goes at the end. It
+    needs tqdm; None without it.
     """
     if tqdm is None or not sys.stderr.isatty():
         yield None
@@ -83,19 +90,19 @@ def progress(what: str, total: int | None = None
 
 @contextlib.contextmanager
 def _naming(name: str) -> Iterator[None]:
-    """Have errors name a file as the user knows it."""
+    """Raise each OSError of the block with the file name `name`."""
     try:
         yield
     except OSError as error:
         if name == STDOUT:
-            # Python would try again at its end, and say so.
+            # Else Python flushes again at its end, and prints the error.
             with contextlib.suppress(AttributeError, OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise OSError(error.errno, error.strerror, name) from None
 
 
 def _write_stdout(text: str) -> None:
-    if sys.stdout is None:  # closed by whoever started us
+    if sys.stdout is None:  # the process was started with it closed
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     try:
         text.encode(getattr(sys.stdout, 'encoding', None) or 'utf-8')
@@ -103,21 +110,24 @@ def _write_stdout(text: str) -> None:
         sys.stdout.flush()
         sys.stdout.buffer.write(text.encode('utf-8', 'backslashreplace'))
     else:
-        # In pieces: without a buffer, the rest of a piece that a pipe does
-        # not take is lost silently.
+        # In pieces: an unbuffered stream (python -u) silently drops what a
+        # pipe does not take of a large write.
         for start in range(0, len(text), PIECE_CHARACTERS):
             sys.stdout.write(text[start:start + PIECE_CHARACTERS])
 
 
 def write_atomically(text: str, path: str, mode: int | None = None) -> None:
-    """Replace a file, or make it; `mode` is by default that of any file."""
+    """Replace or create a file, with the text or not at all.
+
+    None as `mode` keeps the mode of the file, or obeys the umask.
+    """
     with _naming(path):
         _write_atomically(text, path, mode)
 
 
 def _write_atomically(text: str, path: str, mode: int | None) -> None:
     if os.path.exists(path) and not os.path.isfile(path):
-        # Such as /dev/stdout or a pipe, which must not be replaced.
+        # A device or a pipe, such as /dev/stdout, must not be replaced.
         with open(path, 'w', encoding='utf-8', newline='') as file:
             file.write(text)
         return
@@ -140,7 +150,7 @@ def _write_atomically(text: str, path: str, mode: int | None) -> None:
 
 
 def _mode(path: str) -> int:
-    """The mode of a file that is there, or of a new one."""
+    """Return the mode of a file, or the mode that a new one would have."""
     try:
         return os.stat(path).st_mode & 0o7777
     except FileNotFoundError:
@@ -150,9 +160,9 @@ def _mode(path: str) -> int:
 
 
 def _read(path: str) -> str:
-    # One character more than is read, for the parser to say so.
+    # One more than MAX_TEXT, so that parse_tree refuses a longer text.
     if path == '-':
-        if sys.stdin is None:  # closed by whoever started us
+        if sys.stdin is None:  # the process was started with it closed
             raise OSError(errno.EBADF, os.strerror(errno.EBADF), STDIN)
         stdin = getattr(sys.stdin, 'buffer', None)
         if stdin is None:

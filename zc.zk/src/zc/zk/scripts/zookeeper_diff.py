@@ -1,4 +1,4 @@
-"""``zookeeper_diff``: a file beside a live tree, or two live trees."""
+"""``zookeeper_diff``: compare a file with a live tree, or two live trees."""
 import argparse
 import json
 from collections.abc import Sequence
@@ -22,34 +22,35 @@ DIFFERENT = 1
 
 
 def diff(args: Sequence[str] | None = None) -> int | None:
-    """Show the differences; return 1 when there are some."""
+    """Print the differences; return 1 when there are any."""
     parser = make_parser(
         'zookeeper_diff',
-        'Show what would have to change in a live tree for it to be like a'
-        ' file, or like another live tree. The exit status is 0 when they are'
-        ' the same, 1 when they differ.')
+        'Show the changes that would make a live tree equal to a file, or to'
+        ' another live tree. The exit status is 0 when they are equal, 1 when'
+        ' they differ.')
     add_connection(parser)
     parser.add_argument(
         'wanted', metavar='FILE',
-        help='the tree, - for standard input; with --live the path of a node')
+        help='the tree file, - for standard input; with --live the path of a'
+             ' node')
     parser.add_argument(
         'path', metavar='PATH', nargs='?', default='/', type=node_path,
-        help='the node below which the tree would be imported; with --live'
+        help='the node below which the file would be imported; with --live'
              ' the other node (default: /)')
     parser.add_argument(
         '-l', '--live', action='store_true',
-        help='compare two nodes, and all that is below them')
+        help='compare two live nodes, and all nodes below them')
     parser.add_argument(
         '-a', '--all', action='store_true',
-        help='nodes below PATH that the file does not name at its top are'
-             ' differences as well')
+        help='count nodes below PATH that the file does not name at its top'
+             ' as differences')
     parser.add_argument(
         '-e', '--ephemeral', action='store_true',
-        help='ephemeral nodes count as well')
+        help='compare ephemeral nodes as well')
     parser.add_argument(
         '--acl', action='store_true',
-        help='with --live, compare access control lists; those in a file'
-             ' always are')
+        help='with --live, compare access control lists as well; those in a'
+             ' file are always compared')
     parser.add_argument(
         '--json', action='store_true', help='write a JSON list')
     return run(parser, _main, args)
@@ -67,8 +68,8 @@ def _main(options: argparse.Namespace) -> int | None:
     with connected(options) as zk:
         changes = compare(zk, options)
     if options.json:
-        report = [change.as_json() for change in changes]
-        write_stdout(json.dumps(report, indent=1) + '\n')
+        objects = [change.as_json() for change in changes]
+        write_stdout(json.dumps(objects, indent=1) + '\n')
     else:
         write_stdout(''.join(f'{change}\n' for change in changes))
     return DIFFERENT if changes else None
@@ -89,6 +90,6 @@ def _file(zk: ZooKeeper, options: argparse.Namespace) -> list[Change]:
         live = read_tree(
             zk.client, options.path, acl=has_acl(wanted),
             like=None if options.all else wanted, progress=report)
-    wanted.properties = live.properties  # which no file tells
+    wanted.properties = live.properties  # a file has none for its top
     return difference(wanted, live, options.path,
                       ephemeral=options.ephemeral)

@@ -1,4 +1,4 @@
-"""``zookeeper_embedded``: the development server as a command."""
+"""``zookeeper_embedded``: run the development server."""
 import argparse
 import logging
 import signal
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parse(arguments)
     logging.basicConfig(
         level=logging.WARNING, format='%(levelname)s %(message)s')
-    # Blocked in all threads, so that sigwait is the one that gets them.
+    # Blocked in all threads, so that only sigwait receives them.
     signals = {signal.SIGTERM, signal.SIGINT}
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     server = Server(
@@ -37,8 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog='zookeeper_embedded',
-        description=FIRST_LINE + ' Without --data everything is forgotten'
-                    ' when it ends.')
+        description=FIRST_LINE + ' Without --data, all nodes are gone when'
+                    ' it ends.')
     parser.add_argument(
         '--port', type=_port, default=2181,
         help='the port to listen on, 0 for any (default: 2181)')
@@ -50,8 +50,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help='keep the persistent nodes in this file')
     parser.add_argument(
         '--tick', type=_tick, default=2000, metavar='MS',
-        help="milliseconds; sessions last 2 to 20 ticks (default: 2000, as"
-             " Apache ZooKeeper's)")
+        help="tickTime, in milliseconds; session timeouts are 2 to 20 ticks"
+             " (default: 2000, as Apache ZooKeeper's)")
     return parser.parse_args(arguments)
 
 

@@ -1,4 +1,4 @@
-"""``zookeeper_export``: a tree as text, as JSON, or as a graph."""
+"""``zookeeper_export``: write a tree as text, as JSON or as a graph."""
 import argparse
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -20,24 +20,26 @@ from zc.zk.tree.as_json import tree_as_json
 
 def export(args: Sequence[str] | None = None) -> int | None:
     """Write a tree to standard output or to a file."""
-    parser = make_parser('zookeeper_export', 'Export a tree.')
+    parser = make_parser(
+        'zookeeper_export',
+        'Write a live tree as text, as JSON or as a graph.')
     add_connection(parser)
     parser.add_argument(
         'path', metavar='PATH', nargs='?', default='/', type=node_path,
         help='the top of the tree (default: /)')
     parser.add_argument(
         '-e', '--ephemeral', action='store_true',
-        help='with ephemeral nodes')
+        help='include ephemeral nodes')
     parser.add_argument(
         '-o', '--output', metavar='FILE',
-        help='the file to write, when all has been read (default: standard'
-             ' output)')
+        help='the file to write, once the whole tree is read (default:'
+             ' standard output)')
     parser.add_argument(
         '--format', choices=_FORMATS, default='text',
-        help='text, which can be imported (the default); json; or dot, the'
-             ' services and their links as a graph')
+        help='text, which zookeeper_import reads (default); json; or dot, a'
+             ' graph of the services and their links for Graphviz')
     parser.add_argument(
-        '--acl', action='store_true', help='with access control lists')
+        '--acl', action='store_true', help='include access control lists')
     parser.add_argument(
         '--name', help='another name for the top node')
     return run(parser, _main, args)

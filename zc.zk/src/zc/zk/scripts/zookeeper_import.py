@@ -1,4 +1,4 @@
-"""``zookeeper_import``: make a live tree what a file says."""
+"""``zookeeper_import``: change a live tree to what a file says."""
 import argparse
 import sys
 from collections.abc import Sequence
@@ -40,31 +40,31 @@ def import_(args: Sequence[str] | None = None) -> int | None:
 def _parser() -> argparse.ArgumentParser:
     parser = make_parser(
         'zookeeper_import',
-        'Make the nodes below a path what a tree file says. What is going to'
-        ' be changed is shown first. A second run finishes what a first one'
-        ' could not.')
+        'Change the nodes below a path to those of a tree file. The changes'
+        ' are shown first. If a run fails, a second run makes the rest of the'
+        ' changes.')
     add_connection(parser)
     parser.add_argument(
         'file', metavar='FILE', nargs='?', default='-',
-        help='the tree, - for standard input (the default)')
+        help='the tree file, - for standard input (default)')
     parser.add_argument(
         'path', metavar='PATH', nargs='?', default='/', type=node_path,
-        help='the node below which the tree is put (default: /)')
+        help='the node below which the tree is imported (default: /)')
     parser.add_argument(
         '-d', '--dry-run', action='store_true',
-        help='only show what would be changed')
+        help='show the changes, and make none')
     parser.add_argument(
         '-t', '--trim', action=argparse.BooleanOptionalAction,
-        help='delete, or with --no-trim do not mention, nodes that are not in'
-             ' the file; top nodes are never deleted')
+        help='delete nodes that are not in the file, or with --no-trim do not'
+             ' mention them; top nodes are never deleted')
     parser.add_argument(
         '--backup', metavar='FILE',
-        help='first write there the export of the nodes that the file names'
-             ' at its top')
+        help='before any change, export the nodes that the tree file names at'
+             ' its top to this file')
     parser.add_argument(
         '--max-deletes', metavar='N', type=_count, default=MAX_DELETES,
-        help='ask before more nodes are deleted, or give up where there is'
-             f' nobody to ask (default: {MAX_DELETES})')
+        help='before deleting more nodes than this, ask on the terminal, or'
+             f' give up without one (default: {MAX_DELETES})')
     parser.add_argument(
         '--force', action='store_true',
         help='change and delete ephemeral nodes as well')
@@ -76,19 +76,19 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_acl(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
-        'access', 'By default nodes that are there keep their access control'
-        ' lists, and new ones are open to everyone. An ACL in the file goes'
-        ' before these options.')
+        'access', 'By default, existing nodes keep their access control lists,'
+        ' and new nodes are open to everyone. An ACL in the file overrides'
+        ' these options.')
     either = group.add_mutually_exclusive_group()
     either.add_argument(
         '-p', '--permission', metavar='BITS', type=_permission,
-        help='what everyone may do with the nodes of the file, as a number:'
+        help='permissions of everyone for the nodes of the file, as a sum:'
              ' 1 read, 2 write, 4 create, 8 delete, 16 admin')
     either.add_argument(
         '--acl', metavar='SCHEME:ID:PERMISSIONS', action='append',
         type=_acl_entry,
         help='an entry of the access control list for the nodes of the file,'
-             ' as world:anyone:r; can be repeated')
+             ' such as world:anyone:r; can be repeated')
 
 
 def _main(options: argparse.Namespace) -> None:
@@ -137,13 +137,13 @@ def _check_deletes(todo: list[Change], options: argparse.Namespace) -> None:
 
 def _back_up(zk: ZooKeeper, wanted: Node, todo: list[Change],
              options: argparse.Namespace) -> None:
-    """Write what is there, in a form that can be imported at the path."""
+    """Export the live nodes in a form that can be imported at the path."""
     live = read_tree(zk.client, options.path, like=wanted, acl=any(
         change.kind == CHANGE_ACL for change in todo))
     top = Node(children=without_ephemeral(live).children)
     text = (f'# {options.path} of {options.connection} before the import of'
             f' {options.file!r}\n' + format_tree(top))
-    # The nodes may hold what not everybody should read.
+    # Private, as the ACLs of the nodes may be.
     write_atomically(text, options.backup, 0o600)
 
 

@@ -1,4 +1,4 @@
-"""``zookeeper_set_property``: change properties of one node."""
+"""``zookeeper_set_property``: set properties of one node."""
 import argparse
 from collections.abc import Sequence
 
@@ -20,12 +20,12 @@ from zc.zk.tree import parse_tree
 
 
 def set_property(args: Sequence[str] | None = None) -> int | None:
-    """Set properties, show what was changed, and leave the others."""
+    """Set properties of a node, keep its others, and print the changes."""
     parser = make_parser(
         'zookeeper_set_property',
-        'Set properties of a node, which may be behind symbolic links. The'
-        ' values are literals, so that strings have quotes, which the shell'
-        ' must not take away: "name=\'value\'".')
+        'Set properties of a node. Symbolic links in the path are followed.'
+        ' Values are literals: strings have quotes, which must be protected'
+        ' from the shell: "name=\'value\'".')
     add_connection(parser)
     parser.add_argument('path', metavar='PATH', type=node_path,
                         help='the node')
@@ -67,7 +67,7 @@ def _parsed(texts: list[str]) -> dict:
 
 
 def _update(zk: ZooKeeper, path: str, new: dict) -> dict:
-    """Set the properties; return those that the node had."""
+    """Set the properties; return all that the node had before."""
     while True:
         data, stat = zk.get(path)
         old = decode(data, path)
@@ -76,5 +76,5 @@ def _update(zk: ZooKeeper, path: str, new: dict) -> dict:
         try:
             zk.set(path, encode(old | new), stat.version)
         except BadVersionError:
-            continue  # somebody else was quicker
+            continue  # another client changed the node meanwhile
         return old

@@ -1,4 +1,4 @@
-"""``zookeeper_validate``: is a file a tree that can be imported?"""
+"""``zookeeper_validate``: check whether a file can be imported."""
 import argparse
 from collections.abc import Sequence
 
@@ -14,13 +14,13 @@ from zc.zk.tree import Node
 
 
 def validate(args: Sequence[str] | None = None) -> int | None:
-    """Say what is wrong with a tree file; say nothing when it is right."""
+    """Print what is wrong with a tree file, nothing when it is right."""
     parser = make_parser(
         'zookeeper_validate',
-        'Check a tree file. Nothing is said when it can be imported.')
+        'Check a tree file. Prints nothing when it can be imported.')
     parser.add_argument(
         'file', metavar='FILE', nargs='?', default='-',
-        help='the tree, - for standard input (the default)')
+        help='the tree file, - for standard input (default)')
     return run(parser, _main, args)
 
 
