@@ -1,6 +1,6 @@
-"""What tests need to run against ZooKeeper servers, real or embedded.
+"""Run tests against ZooKeeper servers, real or embedded.
 
-`setUp` and `tearDown` are for doctests and ``unittest``; the fixtures for
+`setUp` and `tearDown` are for doctests and ``unittest``. The fixtures for
 pytest are in ``zc.zk.testing.fixtures``.
 """
 from zc.zk.testing.doctests import setUp

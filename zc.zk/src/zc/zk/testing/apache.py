@@ -1,6 +1,6 @@
-"""A real Apache ZooKeeper server for tests.
+"""Apache: a real Apache ZooKeeper server for tests.
 
-``python -m zc.zk.testing.apache`` fetches what is needed to run one.
+``python -m zc.zk.testing.apache`` fetches what it needs.
 """
 import os
 import sys
@@ -19,14 +19,19 @@ MAIN = 'org.apache.zookeeper.server.quorum.QuorumPeerMain'
 
 JVM = ('-Xmx64m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1',
        '-Xshare:auto', '-Dzookeeper.jmx.log4j.disable=true',
-       # For tests only: a power cut may lose what was acknowledged.
+       # For tests only: a power cut may lose acknowledged changes.
        '-Dzookeeper.forceSync=no')
 
-#: Short ticks, so that tests can wait for sessions to expire.
-SETTINGS = {
-    'tickTime': 200,
-    'minSessionTimeout': 400,
-    'maxSessionTimeout': 60000,
+#: Short ticks, so that tests can wait for sessions to expire. The shortest
+#: session timeout is two ticks.
+TICK_MS = 200
+MAX_SESSION_TIMEOUT_MS = 60_000
+
+#: Settings of zoo.cfg (ZooKeeper Administrator's Guide).
+SETTINGS: dict[str, object] = {
+    'tickTime': TICK_MS,
+    'minSessionTimeout': 2 * TICK_MS,
+    'maxSessionTimeout': MAX_SESSION_TIMEOUT_MS,
     'maxClientCnxns': 0,
     'admin.enableServer': 'false',
     '4lw.commands.whitelist': '*',
@@ -34,10 +39,16 @@ SETTINGS = {
 
 
 class Apache(ServerProcess):
-    """An Apache ZooKeeper in a Java process; what it is told survives.
+    """An Apache ZooKeeper in a Java process; its data survives a restart.
 
-    ``settings`` adds to zoo.cfg or overrides what is there, ``jvm`` adds
-    arguments of the Java virtual machine.
+    `folder`
+        The folder for its data, log and zoo.cfg.
+    `installation`
+        The Java and the jars, by default those of `obtain`.
+    `settings`
+        Settings of zoo.cfg, which override SETTINGS.
+    `jvm`
+        More arguments of the Java virtual machine.
     """
 
     name = 'apache'
@@ -53,11 +64,11 @@ class Apache(ServerProcess):
 
     @property
     def data(self) -> Path:
-        """The folder of its snapshots and transaction logs."""
+        """The folder of snapshots and transaction logs."""
         return self.folder / 'data'
 
     def command(self) -> list[str]:
-        """Write zoo.cfg and return the command that reads it."""
+        """Write zoo.cfg; return the command of the server."""
         self.data.mkdir(exist_ok=True)
         settings = {**SETTINGS, 'dataDir': self.data,
                     'clientPortAddress': self.host, 'clientPort': self.port,
@@ -70,15 +81,15 @@ class Apache(ServerProcess):
                 MAIN, str(configuration)]
 
     def is_ready(self) -> bool:
-        """Tell whether it serves, and is not another server on our port.
+        """Return whether the server serves, and is not another on its port.
 
-        A connection that comes too early is accepted and never answered, so
-        neither that nor ``ruok`` says anything.
+        Neither a connection nor ``ruok`` can tell: a starting server accepts
+        a connection that it never answers.
         """
         return bool(self.mode()) and str(self.data) in self.ask('conf')
 
     def mode(self) -> str:
-        """Return standalone, leader or follower; empty while not serving."""
+        """Return standalone, leader or follower; empty while it starts."""
         for line in self.ask('srvr').splitlines():
             name, _, value = line.partition(':')
             if name == 'Mode':
@@ -86,15 +97,16 @@ class Apache(ServerProcess):
         return ''
 
     def ask(self, word: str, timeout: float = .25) -> str:
-        """Return the answer to a four-letter word, empty when there is none.
+        """Return the answer to a four-letter word; empty without one.
+
+        `timeout` is in seconds.
         """
         return four_letter_word(self.address, word, timeout)
 
 
 def command() -> str:
-    """Return the command that fetches what is missing, as one would type it.
-    """
-    # A buildout's interpreter, which sees zc.zk, lies beside its scripts.
+    """Return the shell command that fetches what is missing."""
+    # A buildout's interpreter, which can import zc.zk, is beside its scripts.
     buildouts = Path(sys.argv[0]).with_name('py')
     python = (os.path.relpath(buildouts) if buildouts.is_file()
               else sys.executable)
@@ -102,7 +114,7 @@ def command() -> str:
 
 
 def main() -> int:
-    """Fetch what is missing and say what there is."""
+    """Fetch what is missing, print where it is; return the exit status."""
     try:
         if not (installation := find()):
             print(f'fetching Apache ZooKeeper into {parts_folder()} ...',

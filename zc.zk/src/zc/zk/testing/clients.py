@@ -1,5 +1,6 @@
-"""kazoo clients for tests, and a chroot for each test."""
+"""Start kazoo clients for tests, and give each test a chroot."""
 import uuid
+from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -8,24 +9,32 @@ import kazoo.client
 import kazoo.exceptions
 from kazoo.client import KazooClient
 
-#: kazoo's default is to wait longer after each failure, up to a minute.
+#: kazoo's default waits longer after each failure, up to a minute.
 RECONNECT_QUICKLY = {
     'max_tries': -1, 'delay': .02, 'backoff': 1.5, 'max_delay': .5}
 
 
 class Servers(Protocol):
-    """One server or an ensemble."""
+    """One server, or an ensemble."""
 
-    name: str
-    hosts: str
-    version: tuple[int, ...]
+    @property
+    def name(self) -> str:
+        """The kind of the servers: ``embedded`` or ``apache``."""
+
+    @property
+    def hosts(self) -> str:
+        """``HOST:PORT`` of all servers, with commas between."""
+
+    @property
+    def version(self) -> tuple[int, ...]:
+        """The version of the servers."""
 
     def expire(self, client: KazooClient) -> None:
-        """End the client's session from the servers' side."""
+        """End a client's session from the servers' side."""
 
 
 class Chroot:
-    """A server, or several, seen under a path that one test has alone."""
+    """Servers, seen below a path that belongs to one test."""
 
     def __init__(self, servers: Servers, chroot: str) -> None:
         self.servers = servers
@@ -33,34 +42,34 @@ class Chroot:
 
     @property
     def name(self) -> str:
-        """``embedded`` or ``apache``"""
+        """The kind of the servers: ``embedded`` or ``apache``."""
         return self.servers.name
 
     @property
     def hosts(self) -> str:
-        """``HOST:PORT``, several with commas, without the chroot."""
+        """``HOST:PORT`` of all servers, with commas between, no chroot."""
         return self.servers.hosts
 
     @property
     def version(self) -> tuple[int, ...]:
-        """As the servers tell it; the embedded one, which it behaves as."""
+        """The version of the servers, or that the embedded one behaves as."""
         return self.servers.version
 
     @property
     def connection_string(self) -> str:
-        """Hosts and chroot."""
+        """The hosts and the chroot."""
         return self.hosts + self.chroot
 
     def expire(self, client: KazooClient) -> None:
-        """End the client's session from the servers' side."""
+        """End a client's session from the servers' side."""
         self.servers.expire(client)
 
 
 def start_client(connection_string: str, **options: object) -> KazooClient:
-    """Return a started client; ``options`` are kazoo's.
+    """Return a started client; `options` are KazooClient's.
 
-    Unless told otherwise it looks for its server often and without end, and
-    a session of 5 seconds is asked for.
+    By default it asks for a session timeout of 5 seconds, and reconnects
+    quickly and without end. Raise kazoo's timeout error after 30 seconds.
     """
     options = {'timeout': 5., 'connection_retry': dict(RECONNECT_QUICKLY),
                **options}
@@ -74,14 +83,14 @@ def start_client(connection_string: str, **options: object) -> KazooClient:
 
 
 def stop_client(client: KazooClient) -> None:
-    """End the client's session and free what it holds; may be repeated."""
+    """End the client's session and close it; may be called twice."""
     client.stop()
     client.close()
 
 
 @contextmanager
 def own_chroot(servers: Servers) -> Iterator[Chroot]:
-    """Make a node under which a test is alone, and remove it afterwards."""
+    """Create a node for one test, and delete it and all below at the end."""
     chroot = f'/test-{uuid.uuid4().hex[:12]}'
     _with_client(servers, lambda client: client.create(chroot))
     try:
@@ -90,7 +99,8 @@ def own_chroot(servers: Servers) -> Iterator[Chroot]:
         _with_client(servers, lambda client: _remove(client, chroot))
 
 
-def _with_client(servers: Servers, function) -> None:
+def _with_client(servers: Servers,
+                 function: Callable[[KazooClient], object]) -> None:
     client = start_client(servers.hosts)
     try:
         function(client)
@@ -99,12 +109,12 @@ def _with_client(servers: Servers, function) -> None:
 
 
 def _remove(client: KazooClient, path: str) -> None:
-    """Remove the tree, as far as its ACLs let us; the server goes anyway."""
+    """Delete a tree, as far as its ACLs allow: the server ends anyway."""
     for _ in range(5):
         try:
             return client.delete(path, recursive=True)
         except kazoo.exceptions.NotEmptyError:
-            continue  # a client that the test left behind is still at work
+            continue  # a client that the test left behind adds nodes
         except kazoo.exceptions.NoAuthError:
             return None
     return None

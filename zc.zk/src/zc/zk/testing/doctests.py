@@ -1,8 +1,8 @@
-"""`setUp` and `tearDown` for tests that reach ZooKeeper under a made-up name.
+"""`setUp` and `tearDown` for tests that connect to an example name.
 
-A doctest connects to ``zookeeper.example.com:2181`` and reaches a server that
-it has alone. The name works for kazoo clients made in this process between
-setUp and tearDown; nothing is resolved or listens there.
+A doctest connects to ``zookeeper.example.com:2181`` and reaches a server of
+its own. The name works for kazoo clients that this process creates between
+setUp and tearDown. It is never resolved.
 """
 import contextlib
 import os
@@ -17,7 +17,7 @@ from zc.zk.client import ZooKeeper
 from zc.zk.embedded import Server
 from zc.zk.testing.waiting import wait_for
 
-#: The environment variable that names a real server to use instead.
+#: The environment variable with the connection string of a real server.
 REAL_VARIABLE = 'TEST_ZOOKEEPER_CONNECTION'
 
 CONNECTION_STRING = 'zookeeper.example.com:2181'
@@ -30,7 +30,7 @@ TREE = """
   favorite_color = 'red'
 """
 
-# Where a test keeps what is to be undone.
+# The global variable of a test with what `tearDown` is to undo.
 _STACK = '__zc_zk_testing__'
 
 
@@ -38,27 +38,27 @@ def setUp(test: Any, tree: str | None = None,
           connection_string: str = CONNECTION_STRING) -> None:
     """Give a test a ZooKeeper server of its own.
 
-    ``test``
+    `test`
         A doctest or a ``unittest.TestCase``.
-    ``tree``
-        The tree, as text, that is in the server when the test begins. By
-        default it is that of the examples of zc.zk.
-    ``connection_string``
-        What the test passes to ``zc.zk.ZooKeeper`` or ``KazooClient``. A
-        path may follow there.
+    `tree`
+        The tree, as text, of the server when the test begins. The default is
+        the tree of zc.zk's examples.
+    `connection_string`
+        The connection string that the test uses, to which it may append a
+        path.
 
     The test gets these as global variables (a TestCase as attributes):
 
     ``ZooKeeper``
-        The embedded server, or None for a real one.
+        The embedded server, None for a real server.
     ``wait_until``
         A function that waits until a function returns something true.
     ``assert_``
         A function that raises AssertionError unless its argument is true.
 
-    When the environment variable TEST_ZOOKEEPER_CONNECTION is set to the
-    connection string of a real server, that is used, below a node that is
-    made for the test and removed by `tearDown`.
+    The environment variable TEST_ZOOKEEPER_CONNECTION can have the connection
+    string of a real server. The test then uses that server, below a node that
+    `tearDown` deletes.
     """
     globs = _globs(test)
     stack = globs.setdefault(_STACK, contextlib.ExitStack())
@@ -82,7 +82,7 @@ def setUp(test: Any, tree: str | None = None,
 
 
 def tearDown(test: Any) -> None:
-    """Undo `setUp`; clients that the test left open are closed."""
+    """Undo `setUp`; close clients that the test left open."""
     stack = _globs(test).pop(_STACK, None)
     if stack is not None:
         stack.close()
@@ -96,9 +96,9 @@ def assert_(condition: object, message: str = '') -> None:
 
 @contextlib.contextmanager
 def redirected(connection_string: str, target: str) -> Iterator[None]:
-    """Have kazoo clients that connect to a string reach another one."""
-    # The one place where kazoo learns what to connect to, whoever makes the
-    # client: sockets and name resolution stay as they are.
+    """Connect kazoo clients for one connection string to another one."""
+    # Every KazooClient gets its connection string here. Sockets and name
+    # resolution stay as they are.
     set_hosts = KazooClient.set_hosts
     clients: weakref.WeakSet[KazooClient] = weakref.WeakSet()
 
@@ -123,7 +123,7 @@ def redirected(connection_string: str, target: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _node(connection_string: str) -> Iterator[str]:
-    """A node that is removed afterwards, as a connection string."""
+    """Create a node; yield its connection string; delete it at the end."""
     path = f'/zc.zk.testing-{uuid.uuid4().hex}'
     with ZooKeeper(connection_string) as zk:
         zk.create(path)

@@ -1,4 +1,4 @@
-"""A real ensemble of Apache ZooKeeper servers on one machine."""
+"""Ensemble: a real ensemble of Apache ZooKeeper servers on one machine."""
 import os
 from pathlib import Path
 
@@ -12,14 +12,16 @@ from zc.zk.testing.process import HasClientId
 from zc.zk.testing.process import NotReady
 from zc.zk.testing.waiting import wait_for
 
-#: In ticks: time to join a leader, and to be behind it.
-LIMITS = {'initLimit': 50, 'syncLimit': 10}
+#: In ticks: the time to connect to a leader, and to be behind it.
+LIMITS: dict[str, object] = {'initLimit': 50, 'syncLimit': 10}
 
 
 class Ensemble:
-    """Servers that elect a leader; three unless told otherwise.
+    """Servers that elect a leader, three by default.
 
-    A context manager.  ``servers`` are all of them, each an ``Apache``.
+    `servers` is a tuple of `Apache` objects, empty before the first start.
+    `chroot` is a path that is appended to the connection string. A context
+    manager, which starts and stops the servers.
     """
 
     name = 'apache'
@@ -31,26 +33,28 @@ class Ensemble:
         self.installation = installation or obtain()
         self.size = size
         self.servers: tuple[Apache, ...] = ()
-        #: A path that is appended to the connection string.
         self.chroot = ''
 
     @property
     def hosts(self) -> str:
-        """``HOST:PORT`` of each, with commas between."""
+        """``HOST:PORT`` of all servers, with commas between."""
         return ','.join(server.hosts for server in self.servers)
 
     @property
     def connection_string(self) -> str:
-        """Hosts and chroot."""
+        """The hosts and the chroot."""
         return self.hosts + self.chroot
 
     @property
     def version(self) -> tuple[int, ...]:
-        """As the running servers tell it, for example ``(3, 9, 6)``."""
+        """The version of the running servers, such as ``(3, 9, 6)``."""
         return self.servers[0].version
 
     def start(self, timeout: float = 60) -> None:
-        """Start them all; return when each leads or follows."""
+        """Start all servers; return when each leads or follows.
+
+        Raise NotReady when one does not within `timeout` seconds.
+        """
         for attempt in range(1, ATTEMPTS + 1):
             self.servers = self._configured(attempt)
             try:
@@ -62,23 +66,23 @@ class Ensemble:
                     raise
 
     def restart(self, timeout: float = 60) -> None:
-        """Bring them all back on the same ports with the same data."""
+        """Restart all servers, with the same ports and data."""
         self.stop()
         self._start(self.servers, timeout)
 
     def stop(self) -> None:
-        """End them all at once; what they acknowledged stays."""
+        """Kill all servers; acknowledged changes stay."""
         for server in self.servers:
             server.kill()
 
     close = stop
 
     def heal(self, timeout: float = 60) -> None:
-        """Bring the dead and the paused back, and wait for all."""
+        """Restart dead and paused servers, and wait for all."""
         for server in self.servers:
             if server.is_paused:
-                # A leader that was away needs seconds to see that it is none
-                # any more; a new process is quicker.
+                # A resumed leader takes seconds to see that it no longer
+                # leads. A new process is faster.
                 server.kill()
         dead = [server for server in self.servers if not server.is_running()]
         self._start(dead, timeout)
@@ -87,29 +91,29 @@ class Ensemble:
 
     @property
     def leader(self) -> Apache:
-        """Who leads now; waits for the end of an election."""
+        """The leader; waits up to 30 seconds for the end of an election."""
         return wait_for(self._find_leader, 30, 'the ensemble to have a leader')
 
     @property
     def followers(self) -> tuple[Apache, ...]:
-        """Who follows now."""
+        """The followers at the moment."""
         return tuple(server for server in self.servers
                      if server.mode() == 'follower')
 
     def kill_leader(self) -> Apache:
-        """Kill who leads, and return that server."""
+        """Kill the leader, and return it."""
         leader = self.leader
         leader.kill()
         return leader
 
     def pause_leader(self) -> Apache:
-        """Make who leads hang, and return that server."""
+        """Pause the leader, and return it."""
         leader = self.leader
         leader.pause()
         return leader
 
     def server_of(self, client: HasClientId) -> Apache:
-        """Return the server that a KazooClient is connected to."""
+        """Return the server that a client is connected to."""
         session = f'sid=0x{client.client_id[0]:x},'
         return wait_for(lambda: next(
             (server for server in self.servers
@@ -117,7 +121,7 @@ class Ensemble:
             message=f'a server to have the connection of {session}')
 
     def expire(self, client: HasClientId) -> None:
-        """End the session of a KazooClient; return when that is done."""
+        """End a client's session; return when no server knows it."""
         expire_session(self.leader.address, *client.client_id)
 
     def __enter__(self) -> 'Ensemble':
@@ -134,7 +138,7 @@ class Ensemble:
         return None
 
     def _configured(self, attempt: int) -> tuple[Apache, ...]:
-        """Choose all ports; each server must know those of the others."""
+        """Choose all ports: each server must know the ports of all servers."""
         numbers = range(1, self.size + 1)
         ports = iter(free_ports(3 * self.size))
         settings = dict(LIMITS)

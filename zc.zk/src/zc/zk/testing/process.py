@@ -1,4 +1,4 @@
-"""A server in a process of its own, to be stopped, killed and paused."""
+"""ServerProcess: a ZooKeeper server in a process that tests control."""
 import os
 import signal
 import subprocess
@@ -14,16 +14,16 @@ from zc.zk.testing.expiry import expire_session
 from zc.zk.testing.ports import free_port
 from zc.zk.testing.waiting import wait_for
 
-#: Other ports to try when somebody was quicker to take the chosen one.
+#: The most ports to try, as another process may take a chosen one first.
 ATTEMPTS = 5
 
 
 class NotReady(RuntimeError):
-    """The server did not come up; the text ends with its last log lines."""
+    """A server did not start; the text ends with its last log lines."""
 
 
 class HasClientId(Protocol):
-    """What of a KazooClient names its session."""
+    """A KazooClient, with the number and password of its session."""
 
     client_id: tuple[int, bytes]
 
@@ -31,12 +31,12 @@ class HasClientId(Protocol):
 class ServerProcess:
     """A ZooKeeper server on a loopback port, with a folder for data and log.
 
-    The port is chosen at the first start and kept, and so is the data: a
-    server that was stopped or killed comes back as it was.  Subclasses say
-    what to run and when it is ready.
+    `start` chooses the port, and keeps it and the data for later starts.
+    Subclasses say what to run, and when it is ready. A context manager, which
+    starts and stops the server.
     """
 
-    #: What tests may ask to know which kind of server they talk to.
+    #: The kind of the server: ``embedded`` or ``apache``.
     name = 'server'
 
     def __init__(self, folder: str | os.PathLike,
@@ -47,13 +47,13 @@ class ServerProcess:
         self.port = 0
         self.log = self.folder / 'log'
         self._process: subprocess.Popen | None = None
-        #: Whether ``pause`` holds it at the moment.
+        #: Whether `pause` has stopped the process.
         self.is_paused = False
 
-    # What subclasses give.
+    # Subclasses override these.
 
     def command(self) -> list[str]:
-        """Return what to run; write the configuration that it needs."""
+        """Write the configuration; return the command that runs the server."""
         raise NotImplementedError
 
     def environment(self) -> Mapping[str, str]:
@@ -61,42 +61,46 @@ class ServerProcess:
         return os.environ
 
     def is_ready(self) -> bool:
-        """Tell whether this very process answers clients."""
+        """Return whether this very process answers clients."""
         raise NotImplementedError
 
-    # What tests use.
+    # Tests use these.
 
     @property
     def hosts(self) -> str:
-        """``HOST:PORT``"""
+        """The address as ``HOST:PORT``."""
         return f'{self.host}:{self.port}'
 
     @property
     def connection_string(self) -> str:
-        """The same; there is no chroot."""
+        """The same as `hosts`, as there is no chroot."""
         return self.hosts
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port as a pair."""
+        """The address as a pair of host and port."""
         return self.host, self.port
 
     @property
     def version(self) -> tuple[int, ...]:
-        """As the running server tells it, for example ``(3, 9, 6)``."""
+        """The version of the running server, such as ``(3, 9, 6)``."""
         return four_letter_words.version(self.address)
 
     @property
     def pid(self) -> int | None:
-        """Number of the process, None when it isn't running."""
-        return self._process.pid if self.is_running() else None
+        """The number of the process, None while it does not run."""
+        process = self._running()
+        return None if process is None else process.pid
 
     def is_running(self) -> bool:
-        """Tell whether the process is there, paused or not."""
-        return self._process is not None and self._process.poll() is None
+        """Return whether the process exists, paused or not."""
+        return self._running() is not None
 
     def start(self, timeout: float = 30) -> None:
-        """Start and wait until clients get answers; raise ``NotReady``."""
+        """Start, unless it runs, and wait until clients get answers.
+
+        Raise NotReady when they do not within `timeout` seconds.
+        """
         if self.is_running():
             return
         attempts = 1 if self.port else ATTEMPTS
@@ -112,19 +116,24 @@ class ServerProcess:
                     raise
 
     def spawn(self) -> None:
-        """Start without waiting; ``wait_ready`` is the other half."""
+        """Start the process without waiting; see `wait_ready`."""
         command = self.command()
         with self.log.open('wb') as log:
-            # A session of its own: Ctrl-C must reach pytest alone, which
-            # then stops its servers in order.
-            self._process = subprocess.Popen(
+            # A session of its own: Ctrl-C must reach only pytest, which then
+            # stops its servers in order.
+            process = subprocess.Popen(
                 command, cwd=self.folder, env=dict(self.environment()),
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 start_new_session=True)
-        orphans.guard(self._process.pid)
+        self._process = process
+        orphans.guard(process.pid)
 
     def wait_ready(self, timeout: float = 30) -> None:
-        """Wait until clients get answers; raise ``NotReady``."""
+        """Wait until clients get answers.
+
+        Raise NotReady when they do not within `timeout` seconds, and when the
+        process ends.
+        """
         deadline = time.monotonic() + timeout
         while self.is_running():
             if self.is_ready():
@@ -136,52 +145,56 @@ class ServerProcess:
         raise NotReady(self._report('ended while it started'))
 
     def stop(self, timeout: float = 10) -> None:
-        """Ask it to end and wait; kill it after ``timeout`` seconds."""
-        if self.is_running():
+        """Send SIGTERM and wait; send SIGKILL after `timeout` seconds."""
+        process = self._running()
+        if process is not None:
             self.resume()
-            self._process.terminate()
+            process.terminate()
             try:
-                self._process.wait(timeout)
+                process.wait(timeout)
             except subprocess.TimeoutExpired:
-                self._process.kill()
+                process.kill()
         self._ended()
 
     close = stop
 
     def kill(self) -> None:
-        """End it as a power cut would, and wait until it is gone."""
-        if self.is_running():
-            self._process.kill()
+        """Send SIGKILL, and wait until the process is gone."""
+        process = self._running()
+        if process is not None:
+            process.kill()
         self._ended()
 
     def restart(self, timeout: float = 30) -> None:
-        """Stop, then start on the same port with the same data."""
+        """Stop, and start with the same port and data."""
         self.stop()
         self.start(timeout)
 
     def pause(self) -> None:
-        """Make it hang: connections stay, nothing is answered."""
-        self._signal(signal.SIGSTOP)
-        process = psutil.Process(self._process.pid)
+        """Let the server hang: connections stay, nothing is answered.
+
+        Raise ValueError when the server does not run.
+        """
+        process = psutil.Process(self._signal(signal.SIGSTOP))
         wait_for(lambda: process.status() == psutil.STATUS_STOPPED,
                  message=f'{self.name} server to be suspended', interval=.001)
         self.is_paused = True
 
     def resume(self) -> None:
-        """End the pause; nothing happens when there is none."""
+        """End a pause, if there is one."""
         if self.is_paused:
             self._signal(signal.SIGCONT)
         self.is_paused = False
 
     def expire(self, client: HasClientId) -> None:
-        """End the session of a KazooClient; return when that is done.
+        """End a client's session; return when the server no longer knows it.
 
-        The client learns of it when it connects again.
+        The client sees that when it reconnects.
         """
         expire_session(self.address, *client.client_id)
 
     def log_tail(self, lines: int = 20) -> str:
-        """Return the last lines of its log."""
+        """Return the last `lines` lines of the log."""
         try:
             text = self.log.read_text('utf-8', 'replace')
         except OSError as error:
@@ -195,10 +208,19 @@ class ServerProcess:
     def __exit__(self, *exception: object) -> None:
         self.stop()
 
-    def _signal(self, number: int) -> None:
-        if not self.is_running():
+    def _running(self) -> subprocess.Popen | None:
+        """Return the process, None when it has ended."""
+        if self._process is not None and self._process.poll() is None:
+            return self._process
+        return None
+
+    def _signal(self, number: int) -> int:
+        """Send a signal; return the number of the process."""
+        process = self._running()
+        if process is None:
             raise ValueError(f'{self.name} server is not running')
-        self._process.send_signal(number)
+        process.send_signal(number)
+        return process.pid
 
     def _ended(self) -> None:
         if self._process is not None:

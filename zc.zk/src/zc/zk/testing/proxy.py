@@ -1,4 +1,4 @@
-"""A faulty network: a TCP proxy between a client and a server."""
+"""Proxy: a TCP proxy that makes the network faulty."""
 import queue
 import selectors
 import socket
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from zc.zk.testing.ports import free_port
 
-#: The two directions, as ``half_open`` names the one that still works.
+#: The two directions of a connection; see `Proxy.half_open`.
 TO_SERVER = 'to_server'
 TO_CLIENT = 'to_client'
 
@@ -16,7 +16,7 @@ CHUNK_BYTES = 1 << 16
 READ = selectors.EVENT_READ
 WRITE = selectors.EVENT_WRITE
 
-#: close() then sends a reset, and nothing that is still in the buffers.
+#: For SO_LINGER: close() sends a reset and drops unsent data (socket(7)).
 RESET_ON_CLOSE = struct.pack('ii', 1, 0)
 
 
@@ -32,23 +32,24 @@ class Pipe:
         self.has_ended = False
 
     def read(self) -> None:
-        """Take what has come, or pass its end on."""
+        """Read from the source; pass its end on to the sink."""
         self.pending = self.source.recv(CHUNK_BYTES)
         if not self.pending:
             self.has_ended = True
             self.sink.shutdown(socket.SHUT_WR)
 
     def write(self) -> None:
-        """Pass on what was taken."""
+        """Send what was read to the sink."""
         self.pending = self.pending[self.sink.send(self.pending):]
 
 
 class Proxy:
-    """Forwards connections to ``target`` until told to misbehave.
+    """Forwards connections to `target`, with the faults that a test asks for.
 
-    ``target`` is ``(host, port)`` or ``'HOST:PORT'``.  It works from the
-    moment it is made, in a thread of its own, on an ``address`` that stays
-    the same.  A context manager.  Each fault replaces the one before.
+    `target` is ``(host, port)`` or ``'HOST:PORT'``. The constructor starts a
+    thread, which listens on `address`, a pair of host and port that never
+    changes. Each fault replaces the fault before. A context manager; its end
+    closes the proxy.
     """
 
     def __init__(self, target: tuple[str, int] | str,
@@ -69,28 +70,28 @@ class Proxy:
 
     @property
     def connection_string(self) -> str:
-        """``HOST:PORT`` to connect to."""
+        """The address as ``HOST:PORT``."""
         return '{}:{}'.format(*self.address)
 
     @property
     def connections(self) -> int:
-        """How many connections are open."""
+        """The number of open connections."""
         return len(self._links)
 
     def drop(self) -> None:
-        """Reset all connections and refuse new ones."""
+        """Reset all connections, and refuse new ones."""
         self._order(self._drop)
 
     def reset(self) -> None:
-        """Reset all connections once; new ones are as before."""
+        """Reset all connections once; treat new ones as before."""
         self._order(self._reset)
 
     def stall(self) -> None:
-        """Accept and keep connections, and forward nothing."""
+        """Keep and accept connections, but forward nothing."""
         self._order(lambda: self._block(TO_SERVER, TO_CLIENT))
 
     def half_open(self, works: str = TO_SERVER) -> None:
-        """Forward in one direction only: ``to_server`` or ``to_client``."""
+        """Forward in one direction only: TO_SERVER or TO_CLIENT."""
         if works not in (TO_SERVER, TO_CLIENT):
             raise ValueError(f'half_open({works!r}): the direction that works'
                              f' is {TO_SERVER!r} or {TO_CLIENT!r}')
@@ -98,11 +99,11 @@ class Proxy:
         self._order(lambda: self._block(other))
 
     def heal(self) -> None:
-        """Work again; what was held back is forwarded."""
+        """End the fault; forward what was held back."""
         self._order(self._block)
 
     def close(self) -> None:
-        """End all connections and the thread; may be repeated."""
+        """Reset all connections and end the thread; may be called twice."""
         if self._thread.is_alive():
             self._order(self._close)
             self._thread.join()
@@ -113,12 +114,12 @@ class Proxy:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    # All that follows runs in the proxy's thread.
+    # All but `_order` runs in the proxy's thread.
 
     def _run(self) -> None:
         while not self._is_closed:
-            # Made anew each time: which ends matter changes all the time,
-            # and a test has few connections.
+            # A new selector each time: what to wait for changes with each
+            # event, and a test has few connections.
             with selectors.DefaultSelector() as selector:
                 self._watch(selector)
                 for key, events in selector.select():
@@ -140,7 +141,7 @@ class Proxy:
     def _forward(self, link: tuple[Pipe, Pipe], end: socket.socket,
                  events: int) -> None:
         if link not in self._links:
-            return  # reset by an order in the same turn
+            return  # an order in the same turn has reset it
         try:
             for pipe in link:
                 if pipe.direction in self._blocked:
@@ -155,9 +156,11 @@ class Proxy:
             self._end(link)
 
     def _accept(self, events: int) -> None:
+        if self._listener is None:  # an order in the same turn closed it
+            return
         try:
             client = self._listener.accept()[0]
-        except (OSError, AttributeError):  # dropped in the same turn
+        except OSError:  # the client has given up
             return
         try:
             server = socket.create_connection(self.target, 2)
@@ -210,7 +213,7 @@ class Proxy:
                 _abort(pipe.source)
 
     def _order(self, order: Callable[[], None]) -> None:
-        """Have it done in the proxy's thread; called in any other."""
+        """Have the proxy's thread call `order`, and wait until it has."""
         done = threading.Event()
         self._orders.put((order, done))
         self._bell.send(b'!')

@@ -6,14 +6,21 @@ from typing import TypeVar
 Value = TypeVar('Value')
 
 
-def wait_for(condition: Callable[[], Value], timeout: float = 10,
+def wait_for(condition: Callable[[], Value | None], timeout: float = 10,
              message: str | Callable[[], str] = '',
              interval: float = .01) -> Value:
-    """Call ``condition`` until what it returns is true, and return that.
+    """Call `condition` until it returns a true value; return that value.
 
-    After ``timeout`` seconds raise ``AssertionError`` with ``message`` (a text
-    or a function that makes one) and the last value.  What the condition
-    raises is not caught.
+    `timeout`
+        The seconds after which AssertionError is raised, with the message and
+        the last value.
+    `message`
+        What is waited for: a text, or a function that returns one. By default
+        the name of the condition.
+    `interval`
+        The seconds between two calls.
+
+    Exceptions of the condition are not caught.
     """
     deadline = time.monotonic() + timeout
     while not (value := condition()):
