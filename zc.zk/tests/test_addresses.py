@@ -1,4 +1,4 @@
-"""Addresses as text, and what an empty host stands for."""
+"""Addresses as text, and the addresses of an empty host."""
 import socket
 from types import SimpleNamespace
 

@@ -53,14 +53,14 @@ def test_session_timeout_is_in_seconds(zookeeper):
         assert zk.client._session_timeout == 2500
 
 
-def test_nobody_there(nobody, no_leaks):
+def test_no_server_listens(nobody, no_leaks):
     text, seconds = fails(nobody + ',127.0.0.1:1')
     assert 2 <= told_seconds(text) < 12  # of the 15 s that silence gets
     assert text.endswith(f's at {nobody}, 127.0.0.1:1 (Connection refused)')
     assert 2 <= seconds < 13
 
 
-def test_nobody_answers(silent, no_leaks):
+def test_a_server_never_answers(silent, no_leaks):
     text, seconds = fails(silent, .8)
     assert silent in text
     assert seconds < 8
@@ -71,7 +71,7 @@ def test_an_unknown_name(no_leaks):
     assert 'zookeeper.invalid:2181' in text
 
 
-def test_wait_goes_on_and_says_so_once(nobody, no_leaks, caplog):
+def test_wait_goes_on_and_logs_it_once(nobody, no_leaks, caplog):
     asked = []
 
     def wait():

@@ -46,7 +46,7 @@ def test_a_request_that_waits_for_the_connection(zookeeper_server, kazoo,
     try:
         assert pending.result()
     except SessionExpiredError:
-        pass  # its time may have been over
+        pass  # the session may have expired
 
 
 def test_close_ends_waiting(zookeeper, kazoo, requests):

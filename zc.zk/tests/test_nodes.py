@@ -8,7 +8,6 @@ from kazoo.exceptions import NoNodeError
 from kazoo.security import OPEN_ACL_UNSAFE
 from kazoo.security import make_acl
 from kazoo.security import make_digest_acl
-from zc.zk import paths
 from zc.zk.sync.change import Change
 from zc.zk.testing.waiting import wait_for
 from zc_zk_support import versions
@@ -155,18 +154,6 @@ def test_ln_at_the_root(zk):
     assert zk.resolve('/link') == '/a'
     zk.ln('/a/b', '/')
     assert zk.get_properties('/') == {'link ->': '/a', 'b ->': '/a/b'}
-
-
-def test_path_functions():
-    assert zc.zk.join('/a', 'b', 'c') == '/a/b/c'
-    assert zc.zk.join('/', 'b') == '/b'
-    assert zc.zk.join('/') == '/'
-    assert paths.split('/a/b') == ('/a', 'b')
-    assert paths.split('/a') == ('/', 'a')
-    assert paths.normalize('//a/./b/../c/') == '/a/c'
-    assert paths.relative_to('/a', 'b') == '/a/b'
-    assert paths.relative_to('/a', '/b') == '/b'
-    assert paths.relative_to('/a', '..') == '/'
 
 
 # Walking

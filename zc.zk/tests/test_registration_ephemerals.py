@@ -55,7 +55,8 @@ def test_not_allowed(zk):
         zk.register('/closed', ADDRESS)
 
 
-def test_stale_node_that_nobody_may_read(zookeeper, client, connect, caplog):
+def test_stale_node_that_no_client_may_read(
+        zookeeper, client, connect, caplog):
     killed = client()
     killed.ensure_path(PATH)
     killed.create(NODE, b'{"pid": 4711}', ephemeral=True,
@@ -71,7 +72,7 @@ def test_stale_node_that_nobody_may_read(zookeeper, client, connect, caplog):
     assert owner(zk) == session(zk)
 
 
-def test_stale_node_that_nobody_may_read_nor_delete(zk, client):
+def test_stale_node_that_we_may_neither_read_nor_delete(zk, client):
     owner = client(auth_data=[('digest', 'user:secret')])
     mine = make_digest_acl('user', 'secret', all=True)
     owner.create('/closed', b'', [mine, make_acl(
@@ -83,7 +84,7 @@ def test_stale_node_that_nobody_may_read_nor_delete(zk, client):
 
 
 def test_node_of_our_own_that_we_may_not_read(zk, client, caplog):
-    """Only who knows the password may; some keep providers to themselves."""
+    """Register with an ACL for clients that know a password, unlike us."""
     registration = zk.register(PATH, ADDRESS, [make_digest_acl(
         'user', 'secret', read=True)], a=1)
     reader = client(auth_data=[('digest', 'user:secret')])
@@ -117,6 +118,6 @@ def test_another_process_whose_node_we_may_not_read(
     assert other.exists(NODE)
     assert not registration.restore()
     assert registration.state == 'displaced'
-    other.delete(NODE)  # of which servers do not tell us
+    other.delete(NODE)  # servers do not report it
     wait_for(lambda: is_back(registration))
     assert owner(zk) == session(zk)

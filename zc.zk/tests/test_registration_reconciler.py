@@ -119,7 +119,7 @@ def test_displaced_by_a_live_process(zk, connect, caplog):
                f'session 0x{session(other):x}')
     assert mine.last_error == message
     assert message in caplog.text
-    # It is not fought over:
+    # The node is left to the other process:
     created = zk.exists(NODE).czxid
     assert not mine.update(a=1)
     assert not mine.restore()
@@ -127,7 +127,7 @@ def test_displaced_by_a_live_process(zk, connect, caplog):
     assert theirs.state == 'registered'
     assert theirs.reregistered == 0
     assert caplog.text.count(message + '. It is left to them') == 1
-    # It is taken back when they are gone:
+    # It is taken back when the other process has withdrawn:
     theirs.withdraw()
     wait_for(lambda: is_back(mine))
     assert owner(zk) == session(zk)

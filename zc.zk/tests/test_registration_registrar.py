@@ -215,7 +215,7 @@ def test_leader_killed(ensemble, connect):
     ensemble.kill_leader()
     wait_for(lambda: zk.client.connected
              and registration.state == 'registered', 30)
-    # The new leader may yet close connections that it got too early.
+    # The new leader may close connections that came too early.
     retry = zk.client.retry
     assert retry(zk.get_children, PATH) == ['192.0.2.7:8080']
     assert retry(owner, zk) == session(zk)

@@ -208,7 +208,7 @@ def test_withdraw_is_fast(zk):
         started = time.monotonic()
         assert registration.withdraw()
         times.append(time.monotonic() - started)
-    # The machine may be slow now and then: whatever waits, waits each time.
+    # A slow machine delays some attempts, a wait in the code all of them.
     assert min(times) < .5
 
 

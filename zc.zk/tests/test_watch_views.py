@@ -7,11 +7,7 @@ import weakref
 import pytest
 import zc.zk
 from kazoo.exceptions import NoNodeError
-from zc.zk.connection.requests import Requests
 from zc.zk.testing.waiting import wait_for
-from zc.zk.watch.dispatcher import WatchDispatcher
-from zc.zk.watch.properties import Properties
-from zc.zk.watch.views import Children
 
 
 @pytest.fixture
@@ -158,31 +154,6 @@ def test_a_view_that_is_dropped_is_released(zk, make):
     wait_for(lambda: len(seen) == 2)
     del view
     wait_for(lambda: reference() is None)
-
-
-@pytest.fixture
-def dispatcher(zookeeper, client):
-    """A dispatcher on a connection of its own."""
-    kazoo = client()
-    requests = Requests(kazoo)
-    dispatcher = WatchDispatcher(kazoo, requests)
-    yield dispatcher
-    dispatcher.close()
-    requests.close()
-    dispatcher.join(10)
-
-
-def test_many_short_lived_views_leave_nothing_behind(dispatcher):
-    kazoo = dispatcher.client
-    kazoo.create('/test')
-    for _ in range(50):
-        Children(dispatcher, '/test')
-        Properties(dispatcher, '/test', True, kazoo.set)
-    assert not dispatcher.observers()
-    # kazoo has no public way to count its watchers.
-    watchers = kazoo._child_watchers, kazoo._data_watchers
-    assert sum(len(watchers) for paths in watchers
-               for watchers in paths.values()) <= 2
 
 
 def test_views_of_deleted_nodes_are_empty(zk):

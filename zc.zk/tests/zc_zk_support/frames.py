@@ -1,4 +1,4 @@
-"""A proxy that sees requests and answers, to behave as other servers do."""
+"""A proxy that reads requests and answers, and may answer itself."""
 import socket
 import socketserver
 import struct
@@ -10,7 +10,7 @@ MARSHALLING = -5
 
 
 class Frames:
-    """Forwards the frames of ZooKeeper's protocol; a context manager.
+    """Forward the frames of ZooKeeper's protocol; a context manager.
 
     ``refused``
         Types of requests that are answered with Unimplemented, whereupon
@@ -83,7 +83,7 @@ class Frames:
 
     def forward(self, source: socket.socket, sink: socket.socket,
                 check: Callable) -> None:
-        """Send frames on that `check` finds nothing to say about."""
+        """Send on the frames that `check` does not handle."""
         is_first = True
         try:
             while True:
@@ -99,7 +99,7 @@ class Frames:
             _shut(sink)
 
     def request(self, frame: bytes, client: socket.socket) -> bool:
-        """Look at a request, answer it when it is not to be sent on."""
+        """Read a request; answer it if it is not to be sent on."""
         xid, type_ = struct.unpack_from('!ii', frame)
         if type_ != 11:  # a ping
             self.seen.append(type_)
@@ -115,7 +115,7 @@ class Frames:
         return bool(code)
 
     def answer(self, frame: bytes, server: socket.socket) -> None:
-        """Look at an answer."""
+        """Read an answer."""
         if len(frame) > self.most:
             raise ConnectionError('the answer is too long')
 

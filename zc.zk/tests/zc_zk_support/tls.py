@@ -1,4 +1,4 @@
-"""TLS in front of a ZooKeeper that knows nothing of it."""
+"""A TLS proxy in front of a ZooKeeper server without TLS."""
 import contextlib
 import select
 import socket
@@ -10,7 +10,7 @@ import pytest
 
 
 class Terminator:
-    """Forwards connections to `target`, a host and a port; a context manager.
+    """Forward connections to `target`, a host and a port; a context manager.
 
     Only clients that have the certificate get through. ``port`` is ours, on
     localhost.
@@ -44,7 +44,7 @@ class Terminator:
         self.threads[-1].start()
 
     def accept(self) -> None:
-        """Take connections until the end."""
+        """Accept connections until the proxy closes."""
         while self.ended not in select.select(
                 [self.server, self.ended], [], [])[0]:
             self.begin(self.serve, self.server.accept()[0])
@@ -58,7 +58,7 @@ class Terminator:
                 self.forward(front, back)
 
     def forward(self, front: ssl.SSLSocket, back: socket.socket) -> None:
-        """Forward, both ways, until one side or all ends."""
+        """Forward both ways, until a side or the whole proxy closes."""
         while True:
             ready = [front] if front.pending() else select.select(
                 [front, back, self.ended], [], [])[0]

@@ -1,4 +1,4 @@
-"""What ZooKeeper servers do in some releases and not in others.
+"""Behaviour that differs between releases of ZooKeeper.
 
 Of each the first releases, one a line of releases, that do it.
 """
@@ -26,7 +26,7 @@ IPV6_IN_ACLS = (3, 9, 4),
 
 
 def does(servers, *releases: tuple[int, ...]) -> bool:
-    """Whether servers are of one of the releases, or of a later one."""
+    """Return whether servers are of one of the releases, or later."""
     version = servers.version
     return version[:2] > max(releases)[:2] or any(
         version[:2] == release[:2] and version >= release

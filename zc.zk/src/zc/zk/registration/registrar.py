@@ -66,7 +66,7 @@ class Registrar:
 
     @property
     def records(self) -> tuple[Record, ...]:
-        """The records that are kept, and those that are to be removed."""
+        """The records whose nodes are kept, or are to be removed."""
         return tuple(self._records)
 
     def register(self, record: Record) -> None:
