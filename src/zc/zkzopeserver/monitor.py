@@ -23,7 +23,7 @@ from zc.zkzopeserver.errors import StartError
 from zc.zkzopeserver.logconfig import LEVELS
 from zc.zkzopeserver.logconfig import level as level_number
 
-Address = tuple[str, int] | str
+MonitorAddress = tuple[str, int] | str
 
 
 def zc_monitor(wanted_by: str) -> ModuleType:
@@ -55,7 +55,7 @@ class MonitorServer:
     `address` is (host, true port), or the path of a unix socket.
     """
 
-    def __init__(self, address: Address,
+    def __init__(self, address: MonitorAddress,
                  commands: Mapping[str, Callable[..., Any]]) -> None:
         self._library = zc_monitor("option 'monitor_server'")
         self._commands = commands
@@ -67,7 +67,7 @@ class MonitorServer:
         except self._library.ListenError as error:
             self._unregister()
             raise ListenError(f"option 'monitor_server': {error}") from None
-        self.address: Address = self._listener.address
+        self.address: MonitorAddress = self._listener.address
 
     def close(self) -> None:
         """Stop listening, and take the commands away; may be called twice."""
@@ -83,7 +83,7 @@ class MonitorServer:
 
 # Asking.
 
-def ask(address: Address, line: str, timeout_s: float) -> str:
+def ask(address: MonitorAddress, line: str, timeout_s: float) -> str:
     """Return the whole answer of the monitor at `address` to a command.
 
     Raise StartError when there is no answer within `timeout_s` seconds.
