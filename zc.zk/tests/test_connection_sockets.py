@@ -3,12 +3,13 @@ import contextlib
 import re
 import socket
 import threading
+from functools import partial
 
 import pytest
 import zc.zk
 from kazoo.client import KazooClient
+from zc.zk.connection import tls
 from zc.zk.connection.client import disconnect
-from zc.zk.connection.client import tls_context
 from zc.zk.connection.sockets import BoundedHandler
 from zc.zk.testing.ports import free_port
 from zc.zk.testing.waiting import wait_for
@@ -71,8 +72,8 @@ def test_tls_with_a_certificate_that_the_server_refuses(
 
 def test_tls_with_a_server_that_has_refused_us_before_we_send(certificate):
     """Report the refusal, although the error of `send` has no reason."""
-    context = tls_context(certificate[0], None, None)
-    handler = BoundedHandler(1, context)
+    context = tls.make_context(certificate[0], None, None)
+    handler = BoundedHandler(1, partial(tls.wrap, context))
     with Terminator(('127.0.0.1', 1), *certificate) as terminator:
         address = '127.0.0.1', terminator.port
         with handler.create_connection(address, 'localhost') as connection:

@@ -12,7 +12,6 @@ import threading
 import time
 
 import zc.zk
-import zc.zk.connection.client
 from kazoo.exceptions import NoAuthError
 from kazoo.exceptions import ZookeeperError
 
@@ -252,8 +251,9 @@ def check_tls(options: Options) -> None:
     files = (options.zookeeper_ca, options.zookeeper_cert,
              options.zookeeper_key)
     if any(files):
+        from zc.zk.connection import tls
         try:
-            zc.zk.connection.client.tls_context(*files)
+            tls.make_context(*files)
         except ValueError as error:
             raise ConfigurationError(
                 "options 'zookeeper_ca', 'zookeeper_cert', 'zookeeper_key':"

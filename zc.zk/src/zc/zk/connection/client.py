@@ -10,11 +10,11 @@ when it connects again (ZooKeeper Programmer's Guide, "ZooKeeper Sessions"). A
 disconnected client does not know.
 """
 import logging
-import ssl
 import threading
 import time
 from collections.abc import Callable
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from kazoo.client import KazooClient
@@ -63,16 +63,19 @@ def make_client(connection_string: str, session_timeout: float, *,
         raise ValueError(f'a session time-out of {session_timeout} s is not '
                          'possible')
     kazoo_logger = RateLimitedLogger(logging.getLogger('kazoo.client'))
-    tls = tls_context(ca, cert, key) if ca or cert or key else None
+    wrap = None
+    if ca or cert or key:
+        from zc.zk.connection import tls
+        wrap = partial(tls.wrap, tls.make_context(ca, cert, key))
     servers = connection_string.partition('/')[0].count(',') + 1
     client = KazooClient(
         connection_string,
         timeout=session_timeout,
-        handler=BoundedHandler(servers, tls),
+        handler=BoundedHandler(servers, wrap),
         auth_data=list(map(_check_credential, auth or ())),
         connection_retry=RETRY,
         command_retry=_command_retry(),
-        use_ssl=tls is not None,
+        use_ssl=wrap is not None,
         logger=kazoo_logger,
     )
 
@@ -117,28 +120,6 @@ def _check_credential(pair: Any) -> tuple[str, Credential]:
         raise TypeError('auth: pairs of scheme and credential, both text, '
                         'are needed')
     return pair[0], Credential(pair[1])
-
-
-def tls_context(ca: str | None, cert: str | None,
-                key: str | None) -> ssl.SSLContext:
-    """Return a TLS context that checks the server's certificate and name.
-
-    `ca`, `cert` and `key` are names of PEM files. Without `ca`, the system's
-    authorities are trusted; without `cert`, the client shows no certificate.
-    Raises ValueError for files that cannot be used.
-    """
-    if key and not cert:
-        raise ValueError(f'TLS: the key {key} is of no use without its '
-                         'certificate')
-    try:
-        role, path = 'certificates of authorities', ca
-        context = ssl.create_default_context(cafile=ca)
-        if cert:
-            role, path = 'certificate or its key', cert
-            context.load_cert_chain(cert, key)
-    except OSError as error:  # ssl.SSLError as well
-        raise ValueError(f'TLS: the {role} {path}: {error}') from None
-    return context
 
 
 def connect(client: KazooClient, session_timeout: float,

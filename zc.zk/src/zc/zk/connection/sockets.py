@@ -5,9 +5,7 @@ handler gives up connecting sooner than kazoo's, can end a connection from
 another thread, and remembers why servers could not be reached.
 """
 import socket
-import ssl
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -23,6 +21,9 @@ TLS_ALERT_PREFIX = b'\x15\x03'
 
 #: Takes the outcome of the first answer: None, or what went wrong.
 Report = Callable[[Exception | None], None]
+
+#: Shakes hands for TLS; takes a socket, the server's name and a Report.
+Wrap = Callable[[socket.socket, str | None, Report], socket.socket]
 
 
 class ServerHungUp(ConnectionError):
@@ -40,15 +41,17 @@ class BoundedHandler(SequentialThreadingHandler):
     servers, and `CONNECT_TIMEOUT_S` at most: a silent server must not use up
     the time of those that answer.
 
+    `wrap` makes a TLS socket of a connection; without it there is no TLS.
+
     `failures` maps the address of each server that failed last time, a tuple
     of IP address and port, to its exception.
     """
 
-    def __init__(self, servers: int, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, servers: int, wrap: Wrap | None = None) -> None:
         super().__init__()
         self.failures: dict[tuple[str, int], Exception] = {}
         self._servers = servers
-        self._tls = tls
+        self._wrap = wrap
         self._socket: socket.socket | None = None
         self._aborted = False
 
@@ -64,8 +67,8 @@ class BoundedHandler(SequentialThreadingHandler):
         try:
             connection = self._connect(address, hostname, timeout)
         except Exception as error:
-            if not (isinstance(error, TimeoutError) and isinstance(
-                    self.failures.get(address), ssl.SSLError)):
+            if not (isinstance(error, TimeoutError)
+                    and self._has_tls_error(address)):
                 # A TLS error of before tells more than a time-out now.
                 self.failures[address] = error
             raise
@@ -80,12 +83,18 @@ class BoundedHandler(SequentialThreadingHandler):
         connection = socket.create_connection(address, timeout)
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._tls is None:
+            if self._wrap is None:
                 return _PlainSocket(connection, report)
-            return _wrap_tls(connection, self._tls, hostname, report)
+            return self._wrap(connection, hostname, report)
         except BaseException:
             connection.close()
             raise
+
+    def _has_tls_error(self, address: tuple[str, int]) -> bool:
+        if self._wrap is None:
+            return False
+        import ssl
+        return isinstance(self.failures.get(address), ssl.SSLError)
 
     def _note_outcome(self, address: tuple[str, int],
                       error: Exception | None) -> None:
@@ -104,10 +113,12 @@ class BoundedHandler(SequentialThreadingHandler):
         nothing (Python's ssl documentation, "Notes on non-blocking
         sockets").
         """
-        ready = [each for each in rlist
-                 if isinstance(each, ssl.SSLSocket) and each.pending()]
-        if ready:
-            return ready, [], []
+        if self._wrap is not None:
+            # The other sockets, of kazoo's own pipe, have no `pending`.
+            ready = [each for each in rlist
+                     if hasattr(each, 'pending') and each.pending()]
+            if ready:
+                return ready, [], []
         return super().select(rlist, wlist, xlist, timeout)
 
     def is_refused(self) -> bool:
@@ -160,56 +171,3 @@ class _PlainSocket(socket.socket):
             raise error
         self._report(None if data else ServerHungUp())
         return data
-
-
-def _wrap_tls(connection: socket.socket, context: ssl.SSLContext,
-              hostname: str | None, report: Report) -> '_TLSSocket':
-    context.sslsocket_class = _TLSSocket
-    wrapped = context.wrap_socket(connection, server_hostname=hostname)
-    assert isinstance(wrapped, _TLSSocket)
-    wrapped.report = report
-    return wrapped
-
-
-class _TLSSocket(ssl.SSLSocket):
-    """A TLS socket that reports its first failure, and each success.
-
-    In TLS 1.3 the client's handshake ends before the server has seen the
-    client's certificate (RFC 8446, section 2, figure 1). A refusal comes in
-    place of the first answer, as an alert or as a closed connection.
-    """
-
-    report: Report = staticmethod(lambda outcome: None)
-    _has_failed = False
-
-    def recv(self, *args: Any) -> bytes:
-        """Receive, and report the outcome."""
-        try:
-            data = super().recv(*args)
-        except ssl.SSLWantReadError:
-            raise
-        except OSError as error:
-            self._fail(error)
-            raise
-        if data:
-            self.report(None)
-        else:
-            self._fail(ConnectionError('the server closed the connection'))
-        return data
-
-    def send(self, *args: Any) -> int:
-        """Send; where that fails, receive first what the server said."""
-        try:
-            return super().send(*args)
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            raise
-        except OSError as error:
-            with suppress(OSError):
-                self.recv(1)
-            self._fail(error)
-            raise
-
-    def _fail(self, error: OSError) -> None:
-        if not self._has_failed:
-            self._has_failed = True
-            self.report(error)
