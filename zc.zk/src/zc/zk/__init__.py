@@ -5,6 +5,8 @@ Begin with `ZooKeeper`. `ZK` is the same class.
 from importlib import import_module
 from typing import Any
 
+# First: it imports kazoo, and without OpenSSL.
+import zc.zk.connection.lateimport  # noqa: F401
 from kazoo.exceptions import NoNodeError
 from kazoo.security import OPEN_ACL_UNSAFE
 from kazoo.security import READ_ACL_UNSAFE
