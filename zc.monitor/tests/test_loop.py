@@ -4,12 +4,14 @@ import os
 import random
 import re
 import resource
+import select
 import socket
 import threading
 import time
 
 import pytest
 import zc.monitor
+from zc.monitor.loop import Waker
 from zc_monitor_support.support import Client
 from zc_monitor_support.support import wait_for
 
@@ -216,3 +218,34 @@ def test_without_file_descriptors_it_does_not_spin(listener, caplog):
         sock.sendall(b'quit\n')
         sock.settimeout(10)
         assert sock.recv(100) == b'Goodbye.\n'
+
+
+def test_a_command_for_which_there_is_no_thread(listener, monkeypatch):
+    """Its client is told; the listener serves on."""
+    start = threading.Thread.start
+
+    def refuse(thread):
+        if thread.name.startswith('zc.monitor command'):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, 'start', refuse)
+    assert zc.monitor.ask(listener.address, 'quit') == (
+        "Cannot run 'quit': can't start new thread.\n")
+    monkeypatch.undo()
+    assert zc.monitor.ask(listener.address, 'quit') == 'Goodbye.\n'
+
+
+def test_more_wake_ups_than_a_socket_has_room_for():
+    waker = Waker()
+
+    def is_awake():
+        return bool(select.select([waker.reader], [], [], 0)[0])
+
+    for _number in range(100_000):
+        waker.wake()
+    assert is_awake()
+    waker.clear()
+    assert not is_awake()
+    waker.close()
+    waker.wake()

@@ -376,3 +376,21 @@ def test_many_beginnings_and_ends():
     for _number in range(50):
         with zc.monitor.Listener(('127.0.0.1', 0)) as listener:
             Client(listener.address).sock.close()
+
+
+def test_no_descriptors_for_a_listener(monkeypatch):
+    def refuse(*arguments):
+        raise OSError(errno.EMFILE, 'Too many open files')
+
+    monkeypatch.setattr(socket, 'socketpair', refuse)
+    with pytest.raises(zc.monitor.ListenError) as caught:
+        zc.monitor.Listener(('127.0.0.1', 0))
+    assert caught.value.errno == errno.EMFILE
+    assert str(caught.value).startswith('cannot listen on 127.0.0.1:')
+    assert str(caught.value).endswith(': Too many open files')
+
+
+def test_the_text_of_a_listener_names_its_address():
+    with zc.monitor.Listener(('127.0.0.1', 0)) as listener:
+        port = listener.address[1]
+        assert repr(listener) == f'<zc.monitor.Listener 127.0.0.1:{port}>'
