@@ -42,7 +42,7 @@ def test_tls(certificate, tls_port, zookeeper):
 
 
 def test_tls_with_a_certificate_for_another_name(certificate, tls_port,
-                                                 no_leaks):
+                                                no_leaks):
     cert, key = certificate
     text, _ = fails(f'127.0.0.1:{tls_port}', .8, ca=cert, cert=cert, key=key)
     assert 'certificate verify failed' in text
@@ -103,7 +103,7 @@ def test_tls_with_a_server_that_hangs_up(certificate, no_leaks):
 
 
 def test_a_tls_server_that_is_not_asked_for_tls(certificate, tls_port,
-                                                 no_leaks):
+                                                no_leaks):
     text, _ = fails(f'localhost:{tls_port}', .8)
     assert 'the server speaks TLS' in text or 'the server hung up' in text
 

@@ -159,7 +159,7 @@ class ZooKeeper(Nodes):
         registering = registering_server(name, real_path, properties)
         event.notify(registering)
         record = Record(path, real_path, names,
-                      encode(registering.properties), acl)
+                        encode(registering.properties), acl)
         self._registrar.register(record)
         return Registration(self._registrar, record)
 

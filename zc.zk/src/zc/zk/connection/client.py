@@ -123,7 +123,7 @@ def _check_credential(pair: Any) -> tuple[str, Credential]:
 
 
 def connect(client: KazooClient, session_timeout: float,
-          wait: bool | Callable[[], bool] = False) -> None:
+            wait: bool | Callable[[], bool] = False) -> None:
     """Start a client and return when its session works.
 
     Raises FailedConnect when no server answers in time, or when a server

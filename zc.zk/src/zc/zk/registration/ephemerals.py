@@ -31,7 +31,8 @@ from zc.zk.paths import split
 
 Stats = dict[str, ZnodeStat | None]
 
-#: `ephemeralOwner` of a container node, which is not ephemeral.
+#: `ephemeralOwner` of a container node, which is not ephemeral: see
+#: EphemeralType in ZooKeeper's source.
 CONTAINER = -1 << 63
 
 #: `ephemeralOwner`, made up, of another session's node that we may not read.
@@ -53,10 +54,10 @@ class Conflict(Exception):
 class NodeChange(NamedTuple):
     """A change of the node at `path`.
 
-    `delete` is the version of the node that is deleted first, -1 for any
-    version, None for no deletion. `data` is what the node has afterwards,
-    None for no node. `exists` is whether the node is kept and gets the data;
-    else it is created.
+    `delete` is the version of the node to delete first; -1 is any version,
+    None is no deletion. `data` is the node's data afterwards; None is no
+    node. `exists` is whether the data is set on the existing node; else the
+    node is created.
     """
 
     path: str
@@ -84,11 +85,12 @@ class Ephemerals:
         If we may not read a node, its ZnodeStat has only the owner: our
         session or `HIDDEN`. ZooKeeper sets no watch on such a node.
         """
-        asked = {path: self._requests.send(self._client.exists_async, path,
-                                        self._watch if watch else None)
-                 for path in paths}
+        watcher = self._watch if watch else None
+        sent = {path: self._requests.send(self._client.exists_async, path,
+                                          watcher)
+                for path in paths}
         return {path: self._stat(path, pending)
-                for path, pending in asked.items()}
+                for path, pending in sent.items()}
 
     def _stat(self, path: str, pending: PendingRequest) -> ZnodeStat | None:
         try:
