@@ -48,7 +48,7 @@ def test_a_link_is_followed(providers, tree):
 
 def test_a_path_that_is_not_there(providers, tree):
     found = providers('/nosuch')
-    for call in found.nodes, found.tree, lambda: list(found.rights()):
+    for call in found.nodes, found.tree, lambda: list(found.missing_rights()):
         with pytest.raises(RegistrationError,
                            match="option 'path': there is no /nosuch in the"
                                  ' ZooKeeper at '):
@@ -65,7 +65,7 @@ def test_nobody_sees_that_rights_are_asked_for(providers, tree, client):
     seen = []
     tree.get_children(PATH, watch=seen.append)
     before = tree.exists(PATH)
-    assert list(providers().rights()) == []
+    assert list(providers().missing_rights()) == []
     assert tree.exists(PATH) == before
     # The watch would have been seen before this answer.
     assert tree.get_children(PATH) == [] and seen == []
@@ -80,7 +80,7 @@ def test_rights_that_are_missing(providers, tree, rights, words):
     acl = [make_acl('world', 'anyone', **rights),
            make_acl('digest', 'op:x', all=True)]
     tree.set_acls(PATH, acl)
-    problem, = providers().rights()
+    problem, = providers().missing_rights()
     assert problem.startswith(f"option 'path': {words} {PATH}, where the"
                               ' rights are world:anyone:')
     assert problem.endswith('digest:op:x:cdrwa')
@@ -90,12 +90,12 @@ def test_rights_by_credentials(providers, tree, tmp_path):
     tree.add_auth('digest', 'op:secret')
     tree.set_acls(PATH, [make_acl('world', 'anyone', read=True),
                          make_acl('auth', '', all=True)])
-    assert len(list(providers().rights())) == 1
+    assert len(list(providers().missing_rights())) == 1
     file = tmp_path / 'auth'
     file.write_text('digest op:secret\n')
     file.chmod(0o600)
     found = providers(zookeeper_auth_file=str(file))
-    assert list(found.rights()) == []
+    assert list(found.missing_rights()) == []
     assert found.nodes() == []
 
 

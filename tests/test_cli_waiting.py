@@ -1,7 +1,6 @@
 import io
 import os
 import pty
-import types
 
 from zc.zkzopeserver.cli.waiting import Progress
 
@@ -19,11 +18,10 @@ def test_elsewhere_a_line_for_each_news():
 def test_on_a_terminal_one_line(monkeypatch):
     monkeypatch.setenv('TERM', 'xterm')
     # One second passes before the first, two before each of the others.
-    clock = types.SimpleNamespace(monotonic=iter([10, 11, 13, 15]).__next__)
-    monkeypatch.setattr('zc.zkzopeserver.cli.waiting.time', clock)
+    clock = iter([10, 11, 13, 15]).__next__
     ours, theirs = pty.openpty()
     with open(theirs, 'w') as stream, open(ours, 'rb', buffering=0) as screen:
-        with Progress('web', stream) as progress:
+        with Progress('web', stream, clock) as progress:
             progress.tell('1 of 2')
             progress.tell('2 of 2')
             progress.say('up')

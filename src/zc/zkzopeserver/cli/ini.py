@@ -1,4 +1,4 @@
-"""An ini, as PasteDeploy understands it; only this module imports that."""
+"""An ini as PasteDeploy understands it."""
 from __future__ import annotations
 
 import configparser
@@ -12,10 +12,11 @@ from paste.deploy import loadwsgi
 
 from zc.zkzopeserver.errors import ConfigurationError
 
-# What a section of ours uses, and where that is defined.
+# What a section of ours uses, and the module of what it refers to.
 OURS = 'egg:zc.zkzopeserver', 'egg:zc.zkzopeserver#main'
 RUNNER = 'zc.zkzopeserver.runner'
 
+# What PasteDeploy raises for an ini that is wrong or not there.
 WRONG = (OSError, LookupError, configparser.Error, UnicodeDecodeError,
          importlib.metadata.PackageNotFoundError)
 
@@ -23,68 +24,103 @@ WRONG = (OSError, LookupError, configparser.Error, UnicodeDecodeError,
 class Ini:
     """The server and the application that an ini describes.
 
-    Raises ConfigurationError for an ini that cannot be read or that has no
-    server.  `options` are the strings of the server's section; `overrides`
-    come before those.  `is_ours` is whether the server is zc.zkzopeserver.
+    `options` are the strings of the server's section, with `overrides`, the
+    options of the command line, instead of those of the same name.
+    `is_ours` is whether the server is zc.zkzopeserver.
+
+    ConfigurationError for an ini that cannot be read or has no server.
     """
 
     def __init__(self, path: str, overrides: Mapping[str, str]) -> None:
         self.path = os.path.abspath(path)
         self._uri = 'config:' + self.path
         try:
-            options = self._plain()
+            options = self._plain_options()
             self.is_ours = options is not None
             if options is None:
                 options = self._context.local_conf
                 self.is_ours = (getattr(self._context.object, '__module__',
                                         '') == RUNNER)
-        except WRONG as reason:
-            text = getattr(reason, 'strerror', None) or str(reason)
+        except WRONG as error:
+            text = getattr(error, 'strerror', None) or str(error)
             raise ConfigurationError(
                 f'{path}: ' + ' '.join(text.split())) from None
         self.options: dict[str, str] = {**options, **overrides}
 
     @functools.cached_property
     def _context(self) -> Any:
-        """What PasteDeploy makes of the server; imports the server."""
+        """PasteDeploy's context of the server; imports the server."""
         return loadwsgi.loadcontext(loadwsgi.SERVER, self._uri)
 
-    def _plain(self) -> dict[str, str] | None:
-        """The options of a section as the recipe writes it; None for others.
+    def _plain_options(self) -> dict[str, str] | None:
+        """Return the options of a section as the recipe writes it.
 
-        Verbs that don't serve are quicker without importing a server.
+        None for any other section.  Without PasteDeploy's context the verbs
+        that don't serve need not import a server.
         """
         loader = loadwsgi.ConfigLoader(self.path)
         section = loader.find_config_section(loadwsgi.SERVER, 'main')
         shared = loader.parser.defaults()
-        found = {name: loader.parser.get(section, name)
-                 for name in loader.parser.options(section)
-                 if name not in shared}
-        if found.pop('use', None) not in OURS or any(
-                name == 'require' or ' ' in name for name in found):
+        options = {name: loader.parser.get(section, name)
+                   for name in loader.parser.options(section)
+                   if name not in shared}
+        if options.pop('use', None) not in OURS or any(
+                name == 'require' or ' ' in name for name in options):
             return None
-        return found
+        return options
 
     @property
     def where(self) -> str:
         """The server's section, for messages."""
         return f'server section of {os.path.basename(self.path)}'
 
-    def server(self) -> Any:
-        """What serves an application when it is called with one."""
-        self._context.local_conf = dict(self.options)
-        return self._context.create()
+    def serve(self) -> None:
+        """Serve the application; returns when the server has stopped.
+
+        The server is called as any PasteDeploy launcher does, with the
+        application.  Only ours gets a `DeferredApplication` instead.
+        """
+        context = self._context
+        if self.is_ours:
+            # Not by PasteDeploy, which would rewrite a TypeError that comes
+            # from loading the application.
+            context.object(DeferredApplication(self), context.global_conf,
+                           **self.options)
+            return
+        application = self.application()
+        context.local_conf = self.options
+        context.create()(application)
 
     def application(self) -> Any:
-        """The application; what its own loading raises is left as it is."""
+        """Load the application; what that raises is passed on."""
         return loadwsgi.loadapp(self._uri)
 
     def sections(self) -> dict[str, dict[str, str]]:
-        """All sections as they are written; ``[DEFAULT]`` is one of them."""
-        parser = configparser.ConfigParser(interpolation=None,
-                                           default_section='')
-        parser.optionxform = str  # type: ignore[assignment]
+        """Return all sections as they are written, ``[DEFAULT]`` included."""
+        parser = _Parser(interpolation=None, default_section='')
         with open(self.path, encoding='utf-8') as file:
             parser.read_file(file)
         return {name: dict(parser.items(name))
                 for name in parser.sections()}
+
+
+class DeferredApplication:
+    """The application of an ini, for a server that loads it by itself.
+
+    Ours does so once its options are right, and not at all as the parent of
+    workers.
+    """
+
+    def __init__(self, ini: Ini) -> None:
+        self._ini = ini
+
+    def load_application(self) -> Any:
+        """Load the application; what that raises is passed on."""
+        return self._ini.application()
+
+
+class _Parser(configparser.ConfigParser):
+    """Names of options keep their case."""
+
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr

@@ -11,6 +11,10 @@ from typing import Any
 FILES = {'pid': 'pid', 'socket': 'sock', 'transcript': 'log'}
 KNOWN = (*FILES, 'user', 'start_timeout')
 
+# The first word of the command line that makes this program zdaemon's
+# manager (`zc.zkzopeserver.cli.zdaemon.start`).  No verb for people.
+MANAGER_WORD = 'zdaemon'
+
 
 class Instance:
     """A server of this machine: its ini, its name, the files of its process.

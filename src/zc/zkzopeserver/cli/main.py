@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from typing import Any
 
+from zc.zkzopeserver.cli.instance import MANAGER_WORD
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.instance import program
 from zc.zkzopeserver.cli.verbs import Verb
@@ -49,10 +50,6 @@ VERB --help."""
 
 OPTION = '-o', '--option'
 
-# The word by which `start` makes this program zdaemon's manager (see
-# `zc.zkzopeserver.cli.zdaemon.start`).  No verb for people.
-MANAGER = 'zdaemon'
-
 # The exit status after Ctrl-C: 128 + SIGINT, as shells have it.
 INTERRUPTED = 130
 
@@ -66,7 +63,7 @@ def execute(ini: str, name: str, argv: Sequence[str],
     and that is the status.  Any other exception is a defect and is raised.
     """
     argv = list(argv)
-    if argv[:1] == [MANAGER]:
+    if argv[:1] == [MANAGER_WORD]:
         from zc.zkzopeserver.cli import zdaemon
         return zdaemon.manage(argv[1:])
     instance = Instance(ini, name, run=run, program=program(argv))

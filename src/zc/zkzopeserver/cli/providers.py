@@ -1,6 +1,7 @@
-"""The providers of a service in ZooKeeper; only this module imports zc.zk.
+"""The providers of a service, read from ZooKeeper.
 
-Nothing is changed there: `rights` asks with a transaction that always fails.
+Nothing is changed there: `Providers.missing_rights` asks with a transaction
+that always fails.
 """
 from __future__ import annotations
 
@@ -25,17 +26,14 @@ from zc.zkzopeserver.errors import RegistrationError
 from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.registration import read_auth_file
 
-# Of our own session, which has nothing to keep: an answer that takes longer
-# is none.
+# The longest timeout of the session that reads.  It owns no nodes, so that it
+# need not survive a ZooKeeper that is away for longer.
 SESSION_TIMEOUT_S = 4.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Provider:
-    """A provider: its name is its address, and its properties are its own.
-
-    `pid` and `monitor` are None when there is none of the kind expected.
-    """
+    """A provider's node: `name`, its address, and its `properties`."""
 
     name: str
     properties: dict[str, Any]
@@ -50,23 +48,27 @@ class Provider:
 
     @property
     def pid(self) -> int | None:
-        """The process that registered it, on its host."""
+        """The pid of the process that registered it; None without one."""
         pid = self.properties.get('pid')
         return pid if type(pid) is int and pid > 0 else None
 
     @property
     def monitor(self) -> str | None:
-        """The address of its monitor server."""
+        """The address of its monitor server; None without one."""
         monitor = self.properties.get('monitor')
         return monitor if isinstance(monitor, str) and monitor else None
 
 
 class Providers:
-    """A look at the providers; a context manager.
+    """The providers node, read in a session of its own; a context manager.
 
-    ZooKeeper gets a few seconds to answer; with `goes_on`, as long as that
-    says so when it is asked again and again.  RegistrationError when it does
-    not answer, or when the path is not there or may not be read.
+    `options` say where it is.  The session waits a few seconds for
+    ZooKeeper; with `goes_on`, for as long as that returns true when it is
+    called again and again.
+
+    ConfigurationError for TLS files that cannot be used.  RegistrationError
+    when ZooKeeper does not answer; the methods raise it as well when the
+    path is not there or must not be read.
     """
 
     def __init__(self, options: Options,
@@ -80,12 +82,12 @@ class Providers:
                 auth=read_auth_file(options.zookeeper_auth_file),
                 ca=options.zookeeper_ca, cert=options.zookeeper_cert,
                 key=options.zookeeper_key)
-        except ValueError as reason:
-            # zc.zk's word for TLS files that cannot be used.
-            raise ConfigurationError(str(reason)) from None
-        except zc.zk.FailedConnect as reason:
+        except ValueError as error:
+            # zc.zk raises it for TLS files.
+            raise ConfigurationError(str(error)) from None
+        except zc.zk.FailedConnect as error:
             raise RegistrationError(
-                f"option 'zookeeper': {reason}") from None
+                f"option 'zookeeper': {error}") from None
 
     def __enter__(self) -> Providers:
         return self
@@ -94,48 +96,50 @@ class Providers:
         self._zk.close()
 
     def path(self) -> str:
-        """The path of the providers node, links followed."""
+        """Return the path of the providers node, its links followed."""
         try:
             return self._ask(self._zk.resolve, self._options.path)
-        except zc.zk.LinkLoop as reason:
-            raise RegistrationError(f"option 'path': {reason}") from None
+        except zc.zk.LinkLoop as error:
+            raise RegistrationError(f"option 'path': {error}") from None
 
     def _ask(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """Call ZooKeeper; RegistrationError instead of kazoo's errors."""
         path = self._options.path
         where = f'in the ZooKeeper at {self._options.zookeeper}'
         try:
             return call(*arguments)
-        except NoNodeError as reason:
-            # It names the node that is missing, and links that led there.
+        except NoNodeError as error:
+            # Its text names the missing node, and the links that led there.
             raise RegistrationError(f"option 'path': there is no"
-                                    f' {str(reason) or path} {where}'
+                                    f' {str(error) or path} {where}'
                                     ) from None
-        except NoAuthError as reason:
+        except NoAuthError as error:
             raise RegistrationError(
-                f"option 'path': not allowed to read {path} {where}: {reason}"
+                f"option 'path': not allowed to read {path} {where}: {error}"
                 .removesuffix(': ')) from None
-        except (KazooException, KazooTimeoutError) as reason:
+        except (KazooException, KazooTimeoutError) as error:
             raise RegistrationError(
                 f"option 'zookeeper': {self._options.zookeeper}:"
-                f' {type(reason).__name__} {reason}'.rstrip()) from None
+                f' {type(error).__name__} {error}'.rstrip()) from None
 
     def nodes(self) -> list[Provider]:
-        """The providers, by name."""
+        """Return the providers, ordered by name."""
         tree = self._ask(read_tree, self._zk.client, self.path())
         return [Provider(name, dict(node.properties))
                 for name, node in sorted(tree.children.items())]
 
     def tree(self) -> str:
-        """The providers node as text, the live nodes with it."""
+        """Return the providers node as tree text, with ephemeral nodes."""
         path = self.path()
         return self._ask(self._zk.export_tree, path, True,
                          posixpath.basename(path))
 
-    def rights(self) -> Iterator[str]:
-        """What we are not allowed to do with a node of ours, a sentence each.
+    def missing_rights(self) -> Iterator[str]:
+        """Yield a sentence when we may not create or delete a node there.
 
-        Asked with a transaction that creates the node, deletes it and then
-        cannot go on, so that nobody ever sees it.
+        The transaction creates a node, deletes it, and then checks its
+        version, which fails: it is rolled back as a whole, so that no client
+        sees the node.
         """
         path = self.path()
         node = posixpath.join(path, f'check-{os.urandom(8).hex()}')
@@ -148,6 +152,7 @@ class Providers:
         created, deleted, _ = self._ask(transaction.commit)
         for result, what in (created, 'create'), (deleted, 'delete'):
             if isinstance(result, RolledBackError):
+                # This operation is allowed; a later one failed.
                 continue
             if isinstance(result, NoAuthError):
                 yield (f"option 'path': not allowed to {what} nodes below"

@@ -1,8 +1,10 @@
-"""What the ini of a server says, for the verbs."""
+"""The settings of an instance: what its ini says, as the verbs need it."""
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
+from collections.abc import Mapping
 
 from zc.zkzopeserver import options as option_table
 from zc.zkzopeserver.cli import zdaemon
@@ -12,69 +14,52 @@ from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.workers.protocol import WorkerOptions
 
-# Seconds to start and to stop beyond what the options give it.
+# What a start and a stop may take beyond the times that the options give.
 START_MARGIN_S = 30
 STOP_MARGIN_S = 10
 
-# Seconds for a server that is not ours, of whose options we know nothing.
+# What either may take with a server that is not ours: its ini does not say.
 OTHERS_S = 60
 
-# Seconds for the stop of one of which the ini does not tell any more how long
-# it may take: rather too long than that a request is lost.
+# What a stop may take when the ini no longer says it.  The server may still
+# have requests in flight, which a SIGKILL would lose.
 UNKNOWN_S = 3600
 
-# What has to be known for a stop, besides where the nodes are.
+# The options that say how long a stop may take.
 FOR_STOP = 'workers', 'deregister_wait', 'graceful_timeout'
 
 
+@dataclasses.dataclass(frozen=True)
 class InstanceSettings:
-    """The settings of the server at a instance.
+    """The settings of an instance.
 
-    OptionsError with all that is wrong in the options.  `options` is None
-    for a server that is not ours (``use-server`` of the recipe).
-
-    `is_known` is whether the ini tells what a stop has to know.
+    `server_options` are the strings of the server's section.  `options` are
+    those of our own server; None, with `problem` to say why, for another
+    server (``use-server`` of the recipe), or when they cannot be known.
+    `is_known` is whether the ini says how long a stop may take.
     """
 
-    is_known = True
-
-    def __init__(self, instance: Instance) -> None:
-        self.instance = instance
-        self.ini = Ini(instance.ini, instance.overrides)
-        self.options = self._parsed()
-
-    def _parsed(self) -> Options | None:
-        if not self.ini.is_ours:
-            return None
-        return option_table.parse(self.ini.options, self.ini.where)
-
-    @classmethod
-    def of_running(cls, instance: Instance) -> InstanceSettings:
-        """The settings of the server as it was started.
-
-        What `start` had on its command line stands for what this has not.
-        """
-        with contextlib.suppress(zdaemon.NotAllowed):
-            take_over(instance)
-        return cls(instance)
+    instance: Instance
+    server_options: Mapping[str, str]
+    options: Options | None
+    problem: str = ''
+    is_known: bool = True
 
     @property
     def ours(self) -> Options:
-        """The options; ConfigurationError when the server is not ours."""
+        """The options; ConfigurationError when there are none."""
         if self.options is None:
-            raise ConfigurationError(
-                f'{self.ini.where}: the server is not zc.zkzopeserver, and'
-                ' not in ZooKeeper')
+            raise ConfigurationError(self.problem)
         return self.options
 
     @property
     def workers(self) -> int:
-        """How many processes are to be registered."""
+        """How many processes should be registered."""
         return 1 if self.options is None else self.options.workers
 
     @property
     def start_timeout_s(self) -> float:
-        """Seconds that a start may take."""
+        """How long a start may take, in seconds."""
         if self.instance.start_timeout is not None:
             return float(self.instance.start_timeout)
         if self.options is None:
@@ -83,9 +68,9 @@ class InstanceSettings:
 
     @property
     def stop_timeout_s(self) -> float:
-        """Seconds that a stop may take; then it is SIGKILL.
+        """How long a stop may take before SIGKILL, in seconds.
 
-        More than what the parent of several workers gives those.
+        It is longer than what a parent of workers gives them.
         """
         if not self.is_known:
             return UNKNOWN_S
@@ -94,47 +79,67 @@ class InstanceSettings:
         return WorkerOptions.of(self.options).stop_s + STOP_MARGIN_S
 
 
-def take_over(instance: Instance) -> None:
-    """Have what `start` had on its command line stand for what this has not.
+def read_settings(instance: Instance) -> InstanceSettings:
+    """Read the settings of an instance from its ini.
+
+    ConfigurationError when the ini cannot be read, OptionsError with all
+    that is wrong in the options.
+    """
+    ini = Ini(instance.ini, instance.overrides)
+    if not ini.is_ours:
+        return _of_other(instance, ini)
+    return InstanceSettings(instance, ini.options,
+                            option_table.parse(ini.options, ini.where))
+
+
+def read_running(instance: Instance) -> InstanceSettings:
+    """Read the settings with which the server was started; as `read_settings`."""
+    with contextlib.suppress(zdaemon.NotAllowed):
+        add_start_overrides(instance)
+    return read_settings(instance)
+
+
+def read_for_stop(instance: Instance) -> InstanceSettings:
+    """Read the settings of an ini that may be wrong by now.
+
+    A server has to be stopped all the same: defaults stand for options that
+    are wrong.  `options` is None as well when the ini is gone or broken, or
+    no longer says where the server is registered.
+
+    ConfigurationError only when this user is not allowed to read the ini.
+    """
+    with contextlib.suppress(zdaemon.NotAllowed):
+        add_start_overrides(instance)
+    try:
+        ini = Ini(instance.ini, instance.overrides)
+    except ConfigurationError as error:
+        if (os.path.exists(instance.ini)
+                and not os.access(instance.ini, os.R_OK)):
+            raise
+        return InstanceSettings(instance, {}, None, str(error), False)
+    if not ini.is_ours:
+        return _of_other(instance, ini)
+    values, problems = option_table.check(ini.options)
+    if 'zookeeper' not in values or 'path' not in values:
+        return InstanceSettings(instance, ini.options, None,
+                                f'{ini.where}: {problems[0]}', False)
+    is_known = all(name in values for name in FOR_STOP
+                   if name in ini.options)
+    return InstanceSettings(instance, ini.options, Options(values),
+                            is_known=is_known)
+
+
+def _of_other(instance: Instance, ini: Ini) -> InstanceSettings:
+    return InstanceSettings(
+        instance, ini.options, None, f'{ini.where}: the server is not'
+        ' zc.zkzopeserver, and not in ZooKeeper')
+
+
+def add_start_overrides(instance: Instance) -> None:
+    """Add the options of `start`'s command line to the instance's.
+
+    Those of this command line come first.
     """
     if manager := zdaemon.find(instance.socket):
-        instance.overrides = {**dict(manager.overrides), **instance.overrides}
-
-
-class LenientSettings(InstanceSettings):
-    """InstanceSettings of an ini that may be wrong by now: a stop has to work.
-
-    Defaults stand for what is wrong; `options` is None when it cannot be
-    known where the server is registered, as when the ini is gone or broken;
-    `ini` is None then.
-    """
-
-    def __init__(self, instance: Instance) -> None:
-        try:
-            super().__init__(instance)
-        except ConfigurationError as reason:
-            if os.path.exists(instance.ini) and not os.access(instance.ini,
-                                                           os.R_OK):
-                raise
-            self.instance = instance
-            self.ini = self.options = None
-            self.is_known = False
-            self._reason = reason
-
-    @property
-    def ours(self) -> Options:
-        """The options; ConfigurationError when there are none."""
-        if self.ini is None:
-            raise self._reason
-        return super().ours
-
-    def _parsed(self) -> Options | None:
-        if not self.ini.is_ours:
-            return None
-        values, _ = option_table.check(self.ini.options)
-        self.is_known = all(name in values for name in FOR_STOP
-                            if name in self.ini.options)
-        if 'zookeeper' in values and 'path' in values:
-            return Options(values)
-        self.is_known = False
-        return None
+        instance.overrides = {**dict(manager.overrides),
+                              **instance.overrides}

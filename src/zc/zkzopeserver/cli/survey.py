@@ -1,4 +1,5 @@
-"""What ZooKeeper says of a server, beside what is true on this machine."""
+"""Compare the nodes of a service in ZooKeeper with this machine's processes.
+"""
 from __future__ import annotations
 
 import concurrent.futures
@@ -17,46 +18,52 @@ from zc.zkzopeserver.cli.settings import InstanceSettings
 from zc.zkzopeserver.errors import StartError
 from zc.zkzopeserver.options import Options
 
-# Seconds that a server gets for an answer, and how many are asked at once.
+# How long a provider gets to answer, and how many are asked at once.
 ANSWER_S = 5.0
 AT_ONCE = 16
 
 
 @dataclasses.dataclass(frozen=True)
 class ServerProcess:
-    """The server's process: the one that serves, or the parent of several.
+    """The server's process: the one that serves, or the parent of workers.
 
-    `pid` is None when there is none; `stale` is the one that died without
-    removing its pid file; `manager` runs it in the background.
+    `pid` is None when there is none.  `stale_pid` is that of a process that
+    has died without removing its pid file; None without one.  `manager` is
+    the zdaemon that runs it in the background; None in the foreground.
     """
 
     pid: int | None = None
-    stale: int | None = None
+    stale_pid: int | None = None
     manager: zdaemon.Manager | None = None
 
     @property
     def is_dead(self) -> bool:
         """Whether it is not there, and should be."""
-        return self.pid is None and bool(self.stale or self.manager)
+        return self.pid is None and bool(self.stale_pid or self.manager)
 
 
 def find(instance: Instance) -> ServerProcess:
-    """The server's process, by the files beside it."""
+    """Find the server's process by its pid file and its manager."""
     try:
         manager = zdaemon.find(instance.socket)
     except zdaemon.NotAllowed:
-        # The pid file is for everybody.
+        # Every user may read the pid file.
         manager = None
-    said = pidfile.read(instance.pid_file)
-    if said and said.is_alive:
-        return ServerProcess(said.pid, manager=manager)
+    recorded = pidfile.read(instance.pid_file)
+    if recorded and recorded.is_alive:
+        return ServerProcess(recorded.pid, manager=manager)
     pid = manager.server if manager else 0
-    return ServerProcess(pid or None, said and said.pid, manager)
+    return ServerProcess(pid or None, recorded.pid if recorded else None,
+                         manager)
 
 
 class Owner(enum.Enum):
-    """Whose a node is: a process of ours that lives, or one that has died;
-    one that has died on this machine, ours or not; or somebody else's."""
+    """The owner of a node, by its pid and its address.
+
+    OURS: a live process of the instance.  DEAD: a process of the instance
+    that has ended.  ORPHAN: a process of this machine that has ended, of
+    this instance or not.  OTHER: anything else.
+    """
 
     OURS = 'ours'
     DEAD = 'dead'
@@ -66,14 +73,15 @@ class Owner(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class ProviderStatus:
-    """A node, whose it is, and what its address answers.
+    """A provider's node, its owner, and what its address answers.
 
-    `answer` is the status of an HTTP response, or why there is none; None
-    when it was not asked.  `is_well` is whether that is what is wanted.
+    `answer` is the status of an HTTP response, or a text that says why there
+    is none; None when it was not asked.  `is_well` is whether the answer is
+    as it should be.
     """
 
     node: Provider
-    kind: Owner
+    owner: Owner
     answer: int | str | None = None
     is_well: bool = False
 
@@ -82,9 +90,12 @@ class ProviderStatus:
 class Survey:
     """The processes and the nodes of a server.
 
-    `members` are the processes that should each have a node; `problem` is
-    why ZooKeeper could not be asked.  A server that is not zc.zkzopeserver
-    does not register: what stands for its node is where it listens.
+    `expected` is the number of processes that should be registered,
+    `members` are the pids of those that run.  `problem` is why ZooKeeper
+    could not be asked, '' when it was.
+
+    A server that is not zc.zkzopeserver does not register (`registers`):
+    instead of nodes, `providers` has the address that its ini names.
     """
 
     name: str
@@ -95,29 +106,37 @@ class Survey:
     providers: tuple[ProviderStatus, ...] = ()
     problem: str = ''
 
-    def of(self, kind: Owner) -> list[ProviderStatus]:
-        """The nodes of a kind."""
-        return [each for each in self.providers if each.kind is kind]
+    def of(self, owner: Owner) -> list[ProviderStatus]:
+        """Return the providers of an owner."""
+        return [each for each in self.providers if each.owner is owner]
 
     @property
     def registered(self) -> set[int]:
-        """The processes of ours that have a node."""
-        return {each.node.pid for each in self.of(Owner.OURS)}
+        """The pids of our processes that have a node."""
+        return {each.node.pid for each in self.of(Owner.OURS)
+                if each.node.pid is not None}
 
     @property
     def answering(self) -> set[int]:
-        """Those of them of which every node answers."""
+        """The pids of our processes of which every node answers."""
         return self.registered - {each.node.pid for each in
                                   self.of(Owner.OURS) if not each.is_well}
 
     @property
     def unregistered(self) -> list[int]:
-        """The processes of ours that have no node."""
+        """The pids of our processes that should have a node, and have none."""
         return [pid for pid in self.members if pid not in self.registered]
 
     @property
+    def answered(self) -> dict[str, int]:
+        """The names of our nodes that have answered well, with their pids."""
+        return {each.node.name: each.node.pid
+                for each in self.of(Owner.OURS)
+                if each.is_well and each.node.pid is not None}
+
+    @property
     def is_up(self) -> bool:
-        """Whether all is as it should be."""
+        """Whether all expected processes are registered and answer."""
         if self.process.pid is None or self.problem:
             return False
         return (self.answering == self.registered
@@ -126,39 +145,46 @@ class Survey:
 
 
 def survey(settings: InstanceSettings, nodes: Iterable[Provider] = (),
-           problem: str = '', known: Mapping[str, int] | None = None
+           problem: str = '', answered: Mapping[str, int] | None = None
            ) -> Survey:
     """Compare the nodes with the processes of this machine.
 
-    `problem` is why there are no nodes.  Those whose name is in `known` with
-    their pid are not asked again whether they answer.
+    `problem` is why there are no nodes.  A node that stands in `answered`
+    (see `Survey.answered`) with the same pid is not asked again.
     """
     process = find(settings.instance)
     if settings.options is None:
-        nodes = stand_ins(settings, process.pid)
-    members = family_of(process.pid)
-    providers = [ProviderStatus(node, owner_of(node, set(members), process,
-                                        settings.options))
+        nodes = configured_address(settings, process.pid)
+    family = family_of(process.pid)
+    providers = [ProviderStatus(node, owner_of(node, set(family), process,
+                                               settings.options))
                  for node in nodes]
     return Survey(
         settings.instance.name, settings.workers, process,
         settings.options is not None,
-        tuple(pid for pid in members
+        tuple(pid for pid in family
               if is_member(pid, process, providers, settings.workers)),
-        tuple(asked(providers, settings, known or {})), problem)
+        tuple(ask(providers, settings, answered or {})), problem)
 
 
-def stand_ins(settings: InstanceSettings, pid: int | None) -> list[Provider]:
-    """Where a server listens that is not ours, as far as its ini says."""
-    given = settings.ini.options
-    host, port = given.get('host', '').strip(), given.get('port', '').strip()
+def configured_address(settings: InstanceSettings,
+                       pid: int | None) -> list[Provider]:
+    """Return where a server that does not register listens, as a provider.
+
+    It has the pid of the server.  Empty when the server does not run, or its
+    ini does not name a port.
+    """
+    options = settings.server_options
+    host = options.get('host', '').strip()
+    port = options.get('port', '').strip()
     if pid is None or not port.isdigit() or not int(port):
         return []
     return [Provider(f'{host or "127.0.0.1"}:{port}', {'pid': pid})]
 
 
 def family_of(pid: int | None) -> list[int]:
-    """The processes that may have nodes: the server's, and its children."""
+    """Return the pids that may have nodes: the server's and its children's.
+    """
     if pid is None:
         return []
     return [pid, *processes.children(pid)]
@@ -166,65 +192,64 @@ def family_of(pid: int | None) -> list[int]:
 
 def is_member(pid: int, process: ServerProcess,
               providers: Iterable[ProviderStatus], workers: int) -> bool:
-    """Whether a process should have a node.
+    """Return whether a process of the family should have a node.
 
-    A parent has none, and the children of a single process are the
-    application's.
+    A parent of workers has none.  The children of a single process are the
+    application's, and have none.
     """
-    single = workers == 1 or any(
-        each.node.pid == process.pid and each.kind is Owner.OURS
+    is_single = workers == 1 or any(
+        each.node.pid == process.pid and each.owner is Owner.OURS
         for each in providers)
-    return (pid == process.pid) == single
+    return (pid == process.pid) == is_single
 
 
 def owner_of(node: Provider, family: set[int], process: ServerProcess,
-            options: Options | None) -> Owner:
-    """Whose a node is."""
-    if node.address is None or node.pid is None:
+             options: Options | None) -> Owner:
+    """Return the owner of a node; `family` are the live pids of ours."""
+    address = node.address
+    if address is None or node.pid is None:
         return Owner.OTHER
     if node.pid in family:
         if is_ours(node, options):
             return Owner.OURS
-    elif is_gone(node):
-        is_dead = node.pid == process.stale or (
-            options and options.port == node.address[1])
+    elif not processes.lives(node.pid) and processes.is_here(address[0]):
+        is_dead = node.pid == process.stale_pid or (
+            options is not None and options.port == address[1])
         return Owner.DEAD if is_dead else Owner.ORPHAN
     return Owner.OTHER
 
 
 def is_ours(node: Provider, options: Options | None) -> bool:
-    """Whether the address is this machine's, and the process listens there.
+    """Return whether the node's process listens at the node's address.
 
-    Another machine may have a process of the same number.  What is
-    advertised may be an address that only others know.
+    On another machine there may be a process of the same pid, so that the
+    address must be this machine's.  It may also be what `advertise` says:
+    that may be an address that only clients know.
     """
-    host, port = node.address
+    address, pid = node.address, node.pid
+    if address is None or pid is None:
+        return False
+    host, port = address
     advertise = options and options.advertise
     if advertise and advertise in (node.name, host, f'[{host}]'):
         return True
     if not processes.is_here(host, ask_dns=True):
         return False
-    listening = processes.ports(node.pid)
+    listening = processes.ports(pid)
     return (listening is None
             or any(number == port for _, number in listening))
 
 
-def is_gone(node: Provider) -> bool:
-    """Whether its process was one of this machine, and has ended."""
-    return (not processes.lives(node.pid)
-            and processes.is_here(node.address[0]))
-
-
-def asked(providers: list[ProviderStatus], settings: InstanceSettings,
-          known: Mapping[str, int]) -> list[ProviderStatus]:
-    """The providers, those of ours with their answers."""
+def ask(providers: list[ProviderStatus], settings: InstanceSettings,
+        answered: Mapping[str, int]) -> list[ProviderStatus]:
+    """Ask our providers over HTTP; return all, ours with their answers."""
     ready = settings.options and settings.options.ready
 
-    def ask(provider: ProviderStatus) -> ProviderStatus:
+    def ask_one(provider: ProviderStatus) -> ProviderStatus:
         node = provider.node
-        if provider.kind is not Owner.OURS:
+        if provider.owner is not Owner.OURS or node.address is None:
             return provider
-        if known.get(node.name) == node.pid:
+        if answered.get(node.name) == node.pid:
             return dataclasses.replace(provider, is_well=True)
         answer = readiness.ask(node.address, ready or '/', ANSWER_S)
         return dataclasses.replace(
@@ -233,17 +258,21 @@ def asked(providers: list[ProviderStatus], settings: InstanceSettings,
     if not providers:
         return []
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(ask, providers))
+        return list(pool.map(ask_one, providers))
 
 
 def is_well(answer: int | str, has_ready: bool) -> bool:
-    """Whether an answer is what is wanted: any, or a good one of `ready`."""
+    """Return whether an answer is as it should be.
+
+    With the option `ready` it has to be 2xx or 3xx, as for the server
+    itself; else any response will do.
+    """
     return isinstance(answer, int) and (not has_ready or 200 <= answer < 400)
 
 
-def require_running(instance: Instance) -> ServerProcess:
-    """The server's process; StartError when there is none."""
+def require_running(instance: Instance) -> tuple[ServerProcess, int]:
+    """Return the server's process and its pid; StartError without one."""
     process = find(instance)
     if process.pid is None:
         raise StartError('not running')
-    return process
+    return process, process.pid

@@ -1,4 +1,4 @@
-"""Waiting for a server that was started."""
+"""Wait for a server that was started, and tell how far it is meanwhile."""
 from __future__ import annotations
 
 import contextlib
@@ -6,31 +6,92 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
 from typing import TextIO
 
 from zc.zkzopeserver import readiness
 from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli import survey
 from zc.zkzopeserver.cli import transcript
+from zc.zkzopeserver.cli.providers import Provider
+from zc.zkzopeserver.cli.providers import Providers
 from zc.zkzopeserver.cli.settings import InstanceSettings
 from zc.zkzopeserver.errors import ReadyError
 from zc.zkzopeserver.errors import RegistrationError
 
-# Seconds between two looks, and between two attempts to have a look.
-LOOK_S = 0.1
+# How long to wait between two surveys, and before ZooKeeper is asked again
+# after it has failed.
+SURVEY_S = 0.1
 RETRY_S = 1.0
+
+# How long the line on a terminal stands before its seconds are renewed.
+REFRESH_S = 0.5
+
+
+class Progress:
+    """Tell how far a verb is; a context manager that tidies the terminal.
+
+    On a terminal there is one line that changes, with the seconds that have
+    passed; elsewhere a line for each new text.  `name` begins each line.
+    `stream` is stdout by default, `clock` returns seconds.
+    """
+
+    def __init__(self, name: str, stream: TextIO | None = None,
+                 clock: Callable[[], float] = time.monotonic) -> None:
+        self._name = name
+        self._stream = stream or sys.stdout
+        self._clock = clock
+        self._is_terminal = (self._stream.isatty()
+                             and os.environ.get('TERM') != 'dumb')
+        self._began = clock()
+        self._text = ''
+        self._told_at = 0.0
+        self._has_line = False
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._wipe()
+
+    def tell(self, text: str) -> None:
+        """Tell how far it is; the same text again is told once."""
+        now = self._clock()
+        if text == self._text and (not self._is_terminal or
+                                   now < self._told_at + REFRESH_S):
+            return
+        self._text, self._told_at = text, now
+        if not self._is_terminal:
+            self.say(text)
+            return
+        self._wipe()
+        self._write(f'{self._name}: {text} ({now - self._began:.0f} s)')
+        self._has_line = True
+
+    def say(self, text: str) -> None:
+        """Write a line that stays."""
+        self._wipe()
+        self._write(f'{self._name}: {text}\n')
+
+    def _wipe(self) -> None:
+        if self._has_line:
+            self._has_line = False
+            self._write('\r\x1b[K')
+
+    def _write(self, text: str) -> None:
+        # The verb goes on when the reader of its output is gone.
+        with contextlib.suppress(BrokenPipeError):
+            self._stream.write(text)
+            self._stream.flush()
 
 
 class Ended(Exception):
-    """The server has ended, or its manager, before it was up."""
+    """The server or its manager has ended before the server was up."""
 
 
 class StartWait:
-    """Waits until a server is up; `offset` is where its transcript begins.
+    """Wait until a server that was started is up.
 
-    Raises Ended when it is gone, and a ReadyError or a RegistrationError
-    when it is not up in time.
+    `offset` is the size that its transcript had before, in bytes.
     """
 
     def __init__(self, settings: InstanceSettings, progress: Progress,
@@ -40,153 +101,96 @@ class StartWait:
         self._progress = progress
         self._deadline = time.monotonic() + settings.start_timeout_s
         self._pid: int | None = None
-        self._known: dict[str, int] = {}
+        self._answered: dict[str, int] = {}
 
     def wait(self) -> survey.Survey:
-        """The survey of the server that is up."""
-        if self.settings.options is None:
+        """Wait; return the survey of the server that is up.
+
+        Ended when the server is gone; ReadyError or RegistrationError when
+        it is not up within the start's timeout.
+        """
+        options = self.settings.options
+        if options is None:
             return self._until_up(list)
-        # Imported by those who have something to look for there.
-        from zc.zkzopeserver.cli.providers import Providers
         while True:
             try:
-                with Providers(self.settings.options,
-                              self._goes_on) as providers:
+                with Providers(options, self._goes_on) as providers:
                     return self._until_up(providers.nodes)
-            except RegistrationError as reason:
-                self._look()
-                found = survey.survey(self.settings, problem=str(reason))
-                if self._is_enough(found):
-                    return found
-                self._check_time(found)
+            except RegistrationError as error:
+                self._check_process()
+                result = survey.survey(self.settings, problem=str(error))
+                if self._is_enough(result):
+                    return result
+                self._check_time(result)
             time.sleep(RETRY_S)
 
     def _goes_on(self) -> bool:
-        """Whether there is still something to wait for."""
+        """Return whether to go on waiting for ZooKeeper."""
         self._progress.tell('starting: waiting for ZooKeeper')
         try:
-            self._look()
+            self._check_process()
         except Ended:
             return False
         return (time.monotonic() < self._deadline
                 and not self._is_enough(survey.survey(self.settings)))
 
-    def _is_enough(self, found: survey.Survey) -> bool:
-        """Whether it serves, when that counts as started (`wait`)."""
+    def _is_enough(self, result: survey.Survey) -> bool:
+        """Return whether it serves, when `wait` says that this is enough."""
         return (self.settings.ours.wait == 'serve'
-                and len(found.members) >= found.expected
-                and all(serves(pid, self.settings) for pid in found.members))
+                and len(result.members) >= result.expected
+                and all(serves(pid, self.settings) for pid in result.members))
 
-    def _look(self) -> survey.ServerProcess:
-        """The server's process; Ended when it is another than before."""
-        found = survey.find(self.settings.instance)
+    def _check_process(self) -> None:
+        """Raise Ended when the server's process is not the one of before."""
+        process = survey.find(self.settings.instance)
         if self._pid is None:
-            self._pid = found.pid
-        if found.pid is None or found.pid != self._pid:
+            self._pid = process.pid
+        if process.pid is None or process.pid != self._pid:
             raise Ended
-        return found
 
-    def _until_up(self, nodes: Callable[[], list[Any]]) -> survey.Survey:
+    def _until_up(self, nodes: Callable[[], list[Provider]]) -> survey.Survey:
         while True:
-            self._look()
-            found = survey.survey(self.settings, nodes(), known=self._known)
-            if found.is_up and found.process.pid == self._pid:
-                return found
-            self._known |= {each.node.name: each.node.pid
-                            for each in found.providers if each.is_well}
-            self._check_time(found)
-            time.sleep(LOOK_S)
+            self._check_process()
+            result = survey.survey(self.settings, nodes(),
+                                   answered=self._answered)
+            if result.is_up and result.process.pid == self._pid:
+                return result
+            self._answered |= result.answered
+            self._check_time(result)
+            time.sleep(SURVEY_S)
 
-    def _check_time(self, found: survey.Survey) -> None:
-        """Tell how far it is; raise when it is late."""
-        self._progress.tell(how_far(found))
+    def _check_time(self, result: survey.Survey) -> None:
+        """Tell how far it is; raise an error when it is late."""
+        self._progress.tell(how_far(result))
         if time.monotonic() > self._deadline:
-            error = RegistrationError if found.problem else ReadyError
-            raise error(late(self.settings, found))
+            error = RegistrationError if result.problem else ReadyError
+            raise error(late(self.settings, result))
 
 
 def serves(pid: int, settings: InstanceSettings) -> bool:
-    """Whether a process answers anywhere, registered or not."""
+    """Return whether a process answers at any port, registered or not."""
     path = settings.ours.ready
     return any(survey.is_well(readiness.ask(address, path or '/',
                                             survey.ANSWER_S), bool(path))
                for address in processes.ports(pid) or ())
 
 
-def how_far(found: survey.Survey) -> str:
-    """A start, as far as it is."""
-    if found.problem:
-        return f'starting: {found.problem}'
-    if not found.registers:
+def how_far(result: survey.Survey) -> str:
+    """Return how far a start is, in words."""
+    if result.problem:
+        return f'starting: {result.problem}'
+    if not result.registers:
         return 'starting'
-    if len(found.registered) > len(found.answering):
-        return (f'starting: {len(found.registered)} of {found.expected}'
-                f' registered, {len(found.answering)} answering')
-    return f'starting: {len(found.registered)} of {found.expected} registered'
+    counts = f'{len(result.registered)} of {result.expected} registered'
+    if len(result.registered) > len(result.answering):
+        counts += f', {len(result.answering)} answering'
+    return f'starting: {counts}'
 
 
-def late(settings: InstanceSettings, found: survey.Survey) -> str:
-    """What to say of a server that is not up in time."""
+def late(settings: InstanceSettings, result: survey.Survey) -> str:
+    """Return the error message for a server that is not up in time."""
     instance = settings.instance
     text = (f'not up within {settings.start_timeout_s:g} s'
-            f' ({how_far(found).partition(": ")[2] or "no answer"}); it goes'
+            f' ({how_far(result).partition(": ")[2] or "no answer"}); it goes'
             ' on starting: see `status`, or `stop` it')
     return '\n'.join([text, *transcript.last_lines(instance.transcript)])
-
-
-# Seconds between two refreshes of the line, for the time that it shows.
-REFRESH_S = 0.5
-
-
-class Progress:
-    """Tells how far something is; ``with`` leaves the terminal tidy.
-
-    On a terminal there is one line, with the seconds that have passed;
-    elsewhere a line for each news.
-    """
-
-    def __init__(self, name: str, stream: TextIO | None = None) -> None:
-        self._name = name
-        self._stream = stream or sys.stdout
-        self._is_terminal = (self._stream.isatty()
-                             and os.environ.get('TERM') != 'dumb')
-        self._began = time.monotonic()
-        self._said = ''
-        self._said_at = 0.0
-        self._is_shown = False
-
-    def __enter__(self) -> Progress:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._wipe()
-
-    def tell(self, text: str) -> None:
-        """How it is now; the same again is not told again."""
-        now = time.monotonic()
-        if text == self._said and (not self._is_terminal or
-                                   now < self._said_at + REFRESH_S):
-            return
-        self._said, self._said_at = text, now
-        if not self._is_terminal:
-            self.say(text)
-            return
-        self._wipe()
-        self._write(f'{self._name}: {text} ({now - self._began:.0f} s)')
-        self._is_shown = True
-
-    def say(self, text: str) -> None:
-        """A line that stays."""
-        self._wipe()
-        self._write(f'{self._name}: {text}\n')
-
-    def _wipe(self) -> None:
-        if self._is_shown:
-            self._is_shown = False
-            self._write('\r\x1b[K')
-
-    def _write(self, text: str) -> None:
-        # Nobody reads any more: what is done goes on.
-        with contextlib.suppress(BrokenPipeError):
-            self._stream.write(text)
-            self._stream.flush()

@@ -1,8 +1,8 @@
 """zdaemon's manager: a process that runs a server in the background.
 
 It starts the server, starts it again when it dies, and listens on a unix
-socket for commands of one line.  Only this module imports zdaemon, and only
-in the manager's own process.
+socket for commands of one line.  zdaemon is optional, and is imported in the
+manager's own process alone.
 """
 from __future__ import annotations
 
@@ -21,14 +21,17 @@ import time
 from collections.abc import Iterator
 from collections.abc import Sequence
 
+from zc.zkzopeserver.cli.instance import MANAGER_WORD
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.errors import StartError
 
-# A server that dies is started again after 1, 2, ... and then always so many
-# seconds, so that one that cannot find ZooKeeper is back when that is back.
-# What only a person can mend (2), or has asked for (0), ends the manager.
+# A server that dies is started again after 1, 2, ... and at most this many
+# seconds, without end: when ZooKeeper comes back, so does the server.
 BACKOFF_LIMIT_S = 10
+
+# The exit statuses that end the manager: 0 is a stop that was asked for, 2 an
+# error that only a person can mend.
 FINAL_STATUSES = '0,2'
 
 CONFIGURATION = """\
@@ -49,34 +52,36 @@ CONFIGURATION = """\
 </eventlog>
 """
 
-# Seconds in which a manager that is well answers a command.
+# How long a manager may take to answer a command.
 ANSWER_S = 5.0
 
-# Seconds in which a manager is up, or says why not.
+# How long a manager may take to go to the background, or to fail.
 LAUNCH_S = 60.0
 
-# The longest path of a unix socket, less what zdaemon puts behind it for a
-# while: a dot and its pid.
+RETRY_S = 0.02
+
+# The longest path of a unix socket, in bytes: 107 (unix(7), without the final
+# null byte), less what zdaemon appends for a while, a dot and its pid.
 LONGEST_SOCKET = 107 - 8
 
-_number = re.compile(rb'^(\w+)=(\d+)', re.MULTILINE).findall
-
-
-# Set for the manager's process: see `start`.
+# The environment variable that `start` sets for the manager's process.
 VARIABLE = 'ZC_ZKZOPESERVER_ZDAEMON'
+
+_numbers = re.compile(rb'^(\w+)=(\d+)', re.MULTILINE).findall
 
 
 class NotAllowed(StartError):
-    """A manager may listen, and is not ours to ask."""
+    """A manager may listen, and this user is not allowed to connect."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Manager:
-    """A manager that answers: its pid, and that of the server.
+    """A manager that answers: its `pid`, and that of its `server`.
 
-    `server` is 0 while it waits until it starts the server again, or when it
-    is about to end.  `overrides` are the options of the command line that it
-    starts the server with.  `is_stopping` is whether it was told to stop.
+    `server` is 0 while the manager waits before it starts the server again,
+    and when it is about to end.  `overrides` are the options of the command
+    line that it starts the server with.  `is_stopping` is whether the
+    manager was told to stop.
     """
 
     pid: int
@@ -86,15 +91,16 @@ class Manager:
 
 
 def find(path: str) -> Manager | None:
-    """The manager that listens at `path`; None when there is none.
+    """Return the manager that listens at `path`; None when there is none.
 
-    StartError when there is something that does not answer as one, or that
-    we may not ask.
+    StartError when something else listens there, or does not answer, or
+    (NotAllowed) when this user is not allowed to connect.
     """
     answer = ask(path, 'status')
     if answer is None:
         return None
-    numbers = {name.decode(): int(number) for name, number in _number(answer)}
+    numbers = {name.decode(): int(number)
+               for name, number in _numbers(answer)}
     if 'manager' not in numbers or 'application' not in numbers:
         raise StartError(f'{path}: what listens there is no zdaemon')
     return Manager(numbers['manager'], numbers['application'],
@@ -102,7 +108,10 @@ def find(path: str) -> Manager | None:
 
 
 def _overrides(answer: bytes) -> tuple[tuple[str, str], ...]:
-    """The options of the command line that the server was started with."""
+    """Return the -o options in a manager's answer, ((name, value), ...).
+
+    They are those behind the last ``fg`` of the command that it runs.
+    """
     match = re.search(rb'^args=(.*)$', answer, re.MULTILINE)
     try:
         words = ast.literal_eval(match[1].decode()) if match else []
@@ -110,15 +119,16 @@ def _overrides(answer: bytes) -> tuple[tuple[str, str], ...]:
         return ()
     if not isinstance(words, list) or 'fg' not in words:
         return ()
-    behind = words[len(words) - words[::-1].index('fg'):]
-    pairs = [word.partition('=') for word in behind[1::2]]
+    options = words[len(words) - words[::-1].index('fg'):]
+    pairs = [word.partition('=') for word in options[1::2]]
     return tuple((name, value) for name, _, value in pairs)
 
 
 def ask(path: str, command: str) -> bytes | None:
-    """A manager's answer to a command; None when nobody listens at `path`.
+    """Send a manager a command; return its answer.
 
-    StartError when there is no answer.
+    None when no process listens at `path`.  StartError when it does not
+    answer.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(ANSWER_S)
@@ -129,38 +139,39 @@ def ask(path: str, command: str) -> bytes | None:
         except TimeoutError:
             raise StartError(f'{path}: the manager does not answer within'
                              f' {ANSWER_S:g} s') from None
-        except OSError as reason:
-            if reason.errno in (errno.ENOENT, errno.ECONNREFUSED,
-                                errno.ECONNRESET, errno.EPIPE):
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ECONNREFUSED,
+                               errno.ECONNRESET, errno.EPIPE):
                 return None
-            if reason.errno is None:
-                # A path that is too long for a socket: nobody listens there.
+            if error.errno is None:
+                # The path is too long for a socket, so that none is there.
                 return None
-            error = (NotAllowed if isinstance(reason, PermissionError)
-                     else StartError)
-            raise error(f'{path}: {reason.strerror}') from None
+            kind = (NotAllowed if isinstance(error, PermissionError)
+                    else StartError)
+            raise kind(f'{path}: {error.strerror}') from None
 
 
 def launch(instance: Instance, stop_timeout_s: float) -> bool:
     """Start a manager, and with it the server; False when one was there.
 
-    Two at a time don't disturb each other.
+    A lock on the ini keeps two launches apart.
     """
     check(instance)
     with locked(instance.ini):
         if find(instance.socket) is not None:
             return False
         with contextlib.suppress(FileNotFoundError):
-            # Nobody listens there any more.
+            # A manager that was killed has left it.
             os.unlink(instance.socket)
         start(instance, stop_timeout_s)
         return True
 
 
 def check(instance: Instance) -> None:
-    """Refuse what zdaemon would trip over without saying a word."""
+    """Raise ConfigurationError for what zdaemon would fail at silently."""
     if VARIABLE in os.environ:
-        # What should have been the manager: it would start another one.
+        # This process should have become the manager.  Instead it is about
+        # to start another one, which would do the same.
         raise ConfigurationError(
             'the start script does not heed its command line, so that it'
             ' cannot be made to run zdaemon')
@@ -184,27 +195,30 @@ def check(instance: Instance) -> None:
     try:
         with open(instance.transcript, 'ab'):
             pass
-    except OSError as reason:
+    except OSError as error:
         raise ConfigurationError(
-            f'cannot write {instance.transcript}: {reason.strerror}') from None
+            f'cannot write {instance.transcript}: {error.strerror}') from None
 
 
 @contextlib.contextmanager
 def locked(path: str) -> Iterator[None]:
-    """Be the only one in here, for a file."""
+    """Hold an exclusive lock on a file, where the file system has locks."""
     with open(path, 'rb') as file:
-        # Where files cannot be locked, there is no better way.
         with contextlib.suppress(OSError):
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def start(instance: Instance, stop_timeout_s: float) -> None:
-    """Start the manager's process, which goes to the background."""
+    """Start the manager's process; return once it is in the background.
+
+    StartError with what it has written when it fails.  The process is this
+    program again, as only that has zdaemon on its sys.path for certain.
+    """
     umask = os.umask(0o022)
     os.umask(umask)
     done = subprocess.run(
-        [*instance.program, 'zdaemon', '-C', '/dev/stdin',
+        [*instance.program, MANAGER_WORD, '-C', '/dev/stdin',
          '-s', instance.socket, '-t', instance.transcript, '-m', oct(umask),
          *foreground(instance)],
         input=configuration(instance, stop_timeout_s).encode(),
@@ -217,14 +231,14 @@ def start(instance: Instance, stop_timeout_s: float) -> None:
 
 
 def foreground(instance: Instance) -> list[str]:
-    """The command that runs the server in the foreground."""
+    """Return the command that runs the server in the foreground."""
     return [*instance.program, 'fg', *(
         word for name, value in instance.overrides.items()
         for word in ('-o', f'{name}={value}'))]
 
 
 def configuration(instance: Instance, stop_timeout_s: float) -> str:
-    """What zdaemon takes from a file alone."""
+    """Return the settings that zdaemon takes from a file alone."""
     return CONFIGURATION.format(
         backoff_limit=BACKOFF_LIMIT_S, final=FINAL_STATUSES,
         stop_timeout=math.ceil(stop_timeout_s),
@@ -232,7 +246,7 @@ def configuration(instance: Instance, stop_timeout_s: float) -> str:
 
 
 def manage(arguments: Sequence[str]) -> int:
-    """Be the manager; returns, in the background, when all is over."""
+    """Be the manager; return, in the background, when all is over."""
     from zdaemon import zdrun
     os.environ.pop(VARIABLE, None)
     zdrun.main(list(arguments))
@@ -240,10 +254,10 @@ def manage(arguments: Sequence[str]) -> int:
 
 
 def wait_gone(path: str, timeout_s: float) -> bool:
-    """Wait until no manager listens any more; whether that is so."""
+    """Wait until no manager listens any more; return whether that is so."""
     deadline = time.monotonic() + timeout_s
     while find(path) is not None:
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.02)
+        time.sleep(RETRY_S)
     return True

@@ -1,7 +1,7 @@
-"""The verbs of ``bin/NAME``: a module each, imported when it is asked for.
+"""The verbs of ``bin/NAME``, each in a module that is imported on demand.
 
-The table in `zc.zkzopeserver.cli.main` says in which module a verb stands.
-It stands there as a `Verb`, by its name in capitals.
+The table in `zc.zkzopeserver.cli.main` names the module of each verb.  There
+the verb is a `Verb`, by its name in capitals.
 """
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ class Verb:
 
     `run(instance, arguments)` returns the exit status.  `arguments` is the
     namespace of the verb's parser, to which `add_arguments` adds the verb's
-    own arguments.  `description` and `statuses` are texts of the help.
+    own; None for `fg` when no parser was needed.  `description` and
+    `statuses` (exit statuses) are texts of the help.
     """
 
     run: Callable[[Instance, Any], int]

@@ -1,6 +1,7 @@
-"""``check``: would it serve?  Looked at without serving."""
+"""``check``: find out whether the server would serve, without serving."""
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import os
 import socket
@@ -8,7 +9,6 @@ import sys
 import traceback
 from collections.abc import Callable
 from collections.abc import Iterator
-from typing import Any
 
 from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import options as option_table
@@ -37,21 +37,24 @@ before 3 before 1."""
 
 ERROR, WRONG, ZOOKEEPER = 1, 2, 3
 
-# What is wrong: the exit status, and a sentence.
+# (exit status, sentence)
 Problem = tuple[int, str]
 
 
-def run(instance: Instance, arguments: Any = None) -> int:
-    """Check everything; a line for each check, and for each problem."""
+def run(instance: Instance, arguments: argparse.Namespace) -> int:
+    """Check everything; return the exit status.
+
+    Prints a line for each check and each problem.
+    """
     processes.become(instance.user)
     ini = Ini(instance.ini, instance.overrides)
     problems: list[Problem] = []
     for what, check in checks(ini, instance):
-        found = list(check())
-        problems += found
-        print(f'{instance.name}: {what}: ' + ('wrong' if found else 'ok'),
+        new = list(check())
+        problems += new
+        print(f'{instance.name}: {what}: ' + ('wrong' if new else 'ok'),
               flush=True)
-        for _, problem in found:
+        for _, problem in new:
             for line in problem.splitlines():
                 print(f'{instance.name}: {line}', file=sys.stderr)
     statuses = {status for status, _ in problems}
@@ -61,7 +64,10 @@ def run(instance: Instance, arguments: Any = None) -> int:
 
 def checks(ini: Ini, instance: Instance
            ) -> Iterator[tuple[str, Callable[[], Iterator[Problem]]]]:
-    """What is checked; what needs right options, only with these."""
+    """Yield (name of a check, function that yields its problems).
+
+    Those that need the options come only when the options are right.
+    """
     yield 'application', lambda: application(ini)
     if not ini.is_ours:
         return
@@ -77,25 +83,25 @@ def checks(ini: Ini, instance: Instance
 
 
 def application(ini: Ini) -> Iterator[Problem]:
-    """Load the application; where it fails, and how."""
+    """Load the application; yield its exception, and where it was raised."""
     try:
         ini.application()
-    except Exception as reason:  # noqa: BLE001 (anybody's code)
-        text = traceback.format_exception_only(reason)[-1].strip()
-        frames = traceback.extract_tb(reason.__traceback__)
+    except Exception as error:  # noqa: BLE001 (the application's own code)
+        text = traceback.format_exception_only(error)[-1].strip()
+        frames = traceback.extract_tb(error.__traceback__)
         where = f' ({frames[-1].filename}, line {frames[-1].lineno})'
         yield ERROR, f'the application cannot be loaded: {text}{where}'
 
 
 def files(options: Options) -> Iterator[Problem]:
-    """The files that options name, and what they need besides."""
+    """Check the files that options name, and the optional distributions."""
     yield from attempted(lambda: ServiceRegistration(options))
     if options.monitor_server is not None and missing('zc.monitor'):
         yield WRONG, ("option 'monitor_server' needs the zc.monitor"
                       ' distribution; add zc.zkzopeserver[monitor] to the'
                       ' eggs')
     path = options.access_log
-    if path not in (None, '-'):
+    if path is not None and path != '-':
         folder = os.path.dirname(os.path.abspath(path))
         target = path if os.path.exists(path) else folder
         if not os.access(target, os.W_OK) or os.path.isdir(path):
@@ -103,7 +109,7 @@ def files(options: Options) -> Iterator[Problem]:
 
 
 def missing(name: str) -> bool:
-    """Whether there is no such module."""
+    """Return whether there is no module of this name."""
     try:
         return importlib.util.find_spec(name) is None
     except ModuleNotFoundError:
@@ -111,46 +117,49 @@ def missing(name: str) -> bool:
 
 
 def address(options: Options, instance: Instance) -> Iterator[Problem]:
-    """Whether the address can be listened on; that of our own process is."""
+    """Check that the address can be listened on.
+
+    When the server runs, it has the port: then only the host is checked.
+    """
     process = survey.find(instance)
     port = 0 if process.pid is not None else options.port
     where = f'{options.host or "*"}:{options.port}'
     try:
-        family, kind, _, _, found = socket.getaddrinfo(
+        family, kind, _, _, sockaddr = socket.getaddrinfo(
             options.host or '0.0.0.0', port, type=socket.SOCK_STREAM,
             flags=socket.AI_PASSIVE)[0]
         with socket.socket(family, kind) as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            sock.bind(found)
-    except (OSError, UnicodeError) as reason:
-        text = getattr(reason, 'strerror', None) or reason
+            sock.bind(sockaddr)
+    except (OSError, UnicodeError) as error:
+        text = getattr(error, 'strerror', None) or error
         yield WRONG, f'cannot listen on {where}: {text}'
 
 
 def loggers(options: Options) -> Iterator[Problem]:
-    """Set logging up as the server would."""
+    """Configure logging as the server would."""
     yield from attempted(lambda: logconfig.configure(options.loggers))
 
 
 def zookeeper(options: Options) -> Iterator[Problem]:
-    """Whether it can be reached, the path is there, and we have rights."""
+    """Check that ZooKeeper answers, the path is there, and our rights."""
     def look() -> Iterator[str]:
         with Providers(options) as providers:
-            yield from providers.rights()
+            yield from providers.missing_rights()
 
     try:
         for problem in look():
             yield ZOOKEEPER, problem
-    except StartError as reason:
-        yield reason.exit_status, str(reason)
+    except StartError as error:
+        yield error.exit_status, str(error)
 
 
 def attempted(call: Callable[[], object]) -> Iterator[Problem]:
-    """What an attempt says is wrong."""
+    """Make a call; yield the StartError that it raises."""
     try:
         call()
-    except StartError as reason:
-        yield reason.exit_status, str(reason)
+    except StartError as error:
+        yield error.exit_status, str(error)
 
 
 CHECK = Verb(run, DESCRIPTION, STATUSES)

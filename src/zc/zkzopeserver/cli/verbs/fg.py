@@ -1,7 +1,7 @@
-"""``fg``: serve here and now, until SIGTERM or SIGINT.
+"""``fg``: serve in the foreground, until SIGTERM or SIGINT.
 
-What systemd, supervisor and containers want, and what `start` runs in the
-background.  Nothing of the other verbs is imported.
+systemd, supervisor and containers run this verb, and `start` runs it in the
+background.  It imports nothing of the other verbs.
 """
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import os
 from typing import Any
 
 from zc.zkzopeserver import logconfig
-from zc.zkzopeserver import options as option_table
 from zc.zkzopeserver import signals
 from zc.zkzopeserver.cli import pidfile
 from zc.zkzopeserver.cli.ini import Ini
@@ -32,33 +31,22 @@ and again before they were registered."""
 
 
 def run(instance: Instance, arguments: Any = None) -> int:
-    """Run the application and the server of the ini; the exit status."""
+    """Serve the application of the ini; return the exit status."""
     if instance.user:
-        # Not for every server: it imports psutil.
+        # Not without a user: it imports psutil, which takes time and memory.
         from zc.zkzopeserver.cli import processes
         processes.become(instance.user, (os.path.dirname(instance.pid_file),),
                          required=True)
     with contextlib.ExitStack() as stack:
         stack.enter_context(signals.serving_operators())
         if protocol.VARIABLE not in os.environ:
-            # The file is the parent's, when there is one.
+            # A worker's pid file is its parent's.
             stack.enter_context(pidfile.held(instance.pid_file, instance.ini))
-        serve(Ini(instance.ini, instance.overrides))
+        ini = Ini(instance.ini, instance.overrides)
+        if 'loggers' not in ini.options:
+            logconfig.configure_default()
+        ini.serve()
     return 0
-
-
-def serve(ini: Ini) -> None:
-    """Serve until it is over."""
-    application = None
-    if 'loggers' not in ini.options:
-        logconfig.configure_default()
-    # The runner parses the options again, as any paste launcher hands it
-    # strings.  They are parsed before the application is loaded, so that
-    # wrong ones are told at once, and a parent of workers loads none.
-    if not ini.is_ours or not protocol.is_parent(
-            option_table.parse(ini.options, ini.where).workers):
-        application = ini.application()
-    ini.server()(application)
 
 
 FG = Verb(run, DESCRIPTION, STATUSES)

@@ -1,4 +1,4 @@
-"""``monitor``: ask the monitor servers that are found in ZooKeeper."""
+"""``monitor``: ask the monitor servers of a service."""
 from __future__ import annotations
 
 import argparse
@@ -11,6 +11,7 @@ from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.providers import Provider
 from zc.zkzopeserver.cli.providers import Providers
 from zc.zkzopeserver.cli.settings import InstanceSettings
+from zc.zkzopeserver.cli.settings import read_running
 from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.errors import StartError
 from zc.zkzopeserver.options import Options
@@ -27,14 +28,16 @@ STATUSES = """\
 exit status: 0 all have answered; 1 one has not, or there is none; 2 an option
 or a file is wrong; 3 ZooKeeper cannot be reached, or the path is not there."""
 
+# How long a monitor server may take to answer, unless --timeout says it.
 TIMEOUT_S = 10.0
 
-# A monitor, by what to call it, and where it listens.
+# (name of a monitor server for messages, address where it listens): a path
+# is that of a unix socket.
 Target = tuple[str, str | tuple[str, int]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `monitor`."""
+    """Add the arguments of `monitor`."""
     parser.add_argument('--at', metavar='ADDRESS',
                         help='the provider to ask: its HOST:PORT, or its'
                              " monitor's")
@@ -46,9 +49,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(instance: Instance, arguments: argparse.Namespace) -> int:
-    """Ask, and print the answers."""
+    """Ask the monitor servers, print their answers; return the exit status.
+    """
     processes.become(instance.user)
-    settings = InstanceSettings.of_running(instance)
+    settings = read_running(instance)
     with Providers(settings.ours) as providers:
         nodes = providers.nodes()
     if arguments.at:
@@ -60,42 +64,48 @@ def run(instance: Instance, arguments: argparse.Namespace) -> int:
 
 
 def chosen(nodes: list[Provider], address: str) -> Target:
-    """The monitor of the provider at an address."""
-    found = [node for node in nodes if address in (node.name, node.monitor)]
-    if not found:
-        raise StartError(f'no provider is registered at {address}; there are '
-                         + (', '.join(node.name for node in nodes) or 'none'))
-    if found[0].monitor is None:
-        raise StartError(f'{found[0].name} has no monitor server')
-    return found[0].name, found[0].monitor
+    """Return the monitor server of the provider at an address.
+
+    The address is the provider's or its monitor server's.  StartError when
+    there is no such provider, or it has no monitor server.
+    """
+    for node in nodes:
+        if address in (node.name, node.monitor):
+            if node.monitor is None:
+                raise StartError(f'{node.name} has no monitor server')
+            return node.name, node.monitor
+    raise StartError(f'no provider is registered at {address}; there are '
+                     + (', '.join(node.name for node in nodes) or 'none'))
 
 
 def ours(settings: InstanceSettings, nodes: list[Provider]) -> list[Target]:
-    """The monitors of our processes, each once."""
-    instance, options = settings.instance, settings.ours
-    process = survey.require_running(instance)
-    pids = ([process.pid] if settings.workers == 1
-            else survey.family_of(process.pid))
-    found: dict[int, Target] = {}
+    """Return the monitor servers of our processes; StartError without one."""
+    options = settings.ours
+    _, parent = survey.require_running(settings.instance)
+    pids = ([parent] if settings.workers == 1
+            else survey.family_of(parent))
+    targets: dict[int, Target] = {}
     for node in nodes:
-        if (node.pid in pids and node.monitor and node.pid not in found
+        if (node.pid is not None and node.pid in pids and node.monitor
+                and node.pid not in targets
                 and survey.is_ours(node, options)):
-            found[node.pid] = node.name, node.monitor
+            targets[node.pid] = node.name, node.monitor
     for pid in pids:
-        if pid not in found and (target := hidden(pid, options)):
-            found[pid] = target
-    if not found:
+        if pid not in targets and (target := unregistered(pid, options)):
+            targets[pid] = target
+    if not targets:
         raise StartError('no monitor server found' + (
             '' if options.monitor_server
             else ": there is no option 'monitor_server'"))
-    return list(found.values())
+    return list(targets.values())
 
 
-def hidden(pid: int, options: Options) -> Target | None:
-    """The monitor of a process that is not registered.
+def unregistered(pid: int, options: Options) -> Target | None:
+    """Find the monitor server of a process that is not in ZooKeeper.
 
-    Of where it listens, that is where nobody talks HTTP: the others answer
-    `help` with an error, and do nothing.
+    Its address is not known when the operating system picked the port: each
+    port of the process is sent ``help``.  The HTTP server answers that with
+    an error and does nothing.  None when there is no monitor server.
     """
     wanted = options.monitor_server
     if wanted is None:
@@ -116,13 +126,16 @@ def hidden(pid: int, options: Options) -> Target | None:
 
 def ask_all(instance: Instance, targets: list[Target], command: str,
             timeout_s: float) -> int:
-    """Ask one after the other; a heading for each when there are several."""
+    """Ask one monitor server after the other; return the exit status.
+
+    With several, each answer has the name of its provider above it.
+    """
     status = 0
     for name, address in targets:
         try:
             answer = monitor.ask(address, command, timeout_s)
-        except StartError as reason:
-            print(f'{instance.name}: {name}: {reason}', file=sys.stderr)
+        except StartError as error:
+            print(f'{instance.name}: {name}: {error}', file=sys.stderr)
             status = 1
             continue
         if len(targets) > 1:

@@ -1,4 +1,8 @@
-"""``reload``: replace the workers of a running server one by one."""
+"""``reload``, ``restart``, ``logreopen``: renew what runs.
+
+`reload` replaces the workers of a running server one by one, `restart` stops
+and starts it, `logreopen` opens its log files anew.
+"""
 from __future__ import annotations
 
 import signal
@@ -14,66 +18,58 @@ from zc.zkzopeserver.cli.ini import Ini
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.providers import Providers
 from zc.zkzopeserver.cli.settings import InstanceSettings
+from zc.zkzopeserver.cli.settings import read_running
 from zc.zkzopeserver.cli.verbs import Verb
-from zc.zkzopeserver.cli.verbs import start as starting
-from zc.zkzopeserver.cli.verbs import stop as stopping
+from zc.zkzopeserver.cli.verbs import start
+from zc.zkzopeserver.cli.verbs import stop
 from zc.zkzopeserver.cli.waiting import Progress
 from zc.zkzopeserver.errors import StartError
 
-DESCRIPTION = """\
-Replace the workers one by one (SIGHUP), so that clients always find as many
-as there should be.  The new ones read the ini anew.  Returns when all are
-replaced, registered and answering; when a new one does not come up, the old
-ones that are left stay.
-
-With workers = 1 there is nothing to roll: one process cannot be replaced
-without a gap.  It is restarted instead, when `start` has started it.  An ini
-with wrong options is refused before anything is done."""
-
-STATUSES = """\
-exit status: 0 all are replaced; 1 not all could be replaced, or it does not
-run; 2 an option or a file is wrong; 3 ZooKeeper cannot be reached; else as
-`start` has it."""
-
+# How long to wait between two looks at a rolling restart.
 LOOK_S = 0.1
 
+ONE_PROCESS = ('it is one process (workers = 1), which cannot be replaced'
+               ' without a gap')
 
-def run(instance: Instance, arguments: Any = None) -> int:
-    """Roll, and wait until that is done."""
+
+def reload(instance: Instance, arguments: Any = None) -> int:
+    """Replace the workers; return once all are replaced and answer."""
     processes.become(instance.user)
-    settings = InstanceSettings.of_running(instance)
-    process = survey.require_running(instance)
+    settings = read_running(instance)
+    process, pid = survey.require_running(instance)
     with Providers(settings.ours) as providers, \
             Progress(instance.name) as progress:
-        if is_single(settings, process, providers):
-            return instead(settings, process, progress)
-        Reload(settings, process.pid, providers, progress).run()
+        if is_single(settings, pid, providers):
+            return restart_single(settings, process, progress)
+        Reload(settings, pid, providers, progress).run()
     return 0
 
 
-def is_single(settings: InstanceSettings, process: survey.ServerProcess,
+def is_single(settings: InstanceSettings, pid: int,
               providers: Providers) -> bool:
-    """Whether the process serves itself, whatever its ini says by now."""
-    found = survey.survey(settings, providers.nodes())
-    return (process.pid in found.registered
-            or settings.workers == 1 and not found.registered)
+    """Return whether the process serves, and is no parent of workers.
+
+    Its ini may have been changed since it was started, so that its own node
+    decides; only without nodes it is the ini.
+    """
+    result = survey.survey(settings, providers.nodes())
+    return (pid in result.registered
+            or settings.workers == 1 and not result.registered)
 
 
-def instead(settings: InstanceSettings, process: survey.ServerProcess,
-            progress: Progress) -> int:
-    """What can be done with one process."""
-    text = ('it is one process (workers = 1), which cannot be replaced'
-            ' without a gap')
+def restart_single(settings: InstanceSettings, process: survey.ServerProcess,
+                   progress: Progress) -> int:
+    """Restart a single process; StartError if `start` has not started it."""
     if process.manager is None:
         raise StartError(
-            f'{text}, and it was not started by `start`: restart it with'
-            ' what runs it in the foreground (systemd, supervisor)')
-    progress.say(f'{text}: restarting it instead')
-    return restart(settings, process, progress)
+            f'{ONE_PROCESS}, and it was not started by `start`: restart it'
+            ' with what runs it in the foreground (systemd, supervisor)')
+    progress.say(f'{ONE_PROCESS}: restarting it instead')
+    return stop_and_start(settings, process, progress)
 
 
 class Reload:
-    """A rolling restart as it is seen from outside."""
+    """A rolling restart of the parent `pid`, as it is seen from outside."""
 
     def __init__(self, settings: InstanceSettings, pid: int,
                  providers: Providers, progress: Progress) -> None:
@@ -84,21 +80,24 @@ class Reload:
         self._old = set(processes.children(pid))
         self._living = set(self._old)
         self._new: set[int] = set()
-        self._known: dict[str, int] = {}
+        self._answered: dict[str, int] = {}
 
     def run(self) -> None:
-        """Roll; StartError when that is given up."""
-        # A worker's start and a worker's stop, in the worst case.
-        patience = (self._settings.start_timeout_s
-                    + self._settings.stop_timeout_s)
-        stopping.send(self._pid, signal.SIGHUP)
-        deadline, done = time.monotonic() + patience, 0
+        """Tell the parent to roll, and wait until it has.
+
+        StartError when the parent has given up, or has replaced no worker
+        for as long as one start and one stop may take.
+        """
+        timeout_s = (self._settings.start_timeout_s
+                     + self._settings.stop_timeout_s)
+        stop.send(self._pid, signal.SIGHUP)
+        deadline, done = time.monotonic() + timeout_s, 0
         while not self._is_over():
             if self._replaced() > done:
                 done = self._replaced()
-                deadline = time.monotonic() + patience
+                deadline = time.monotonic() + timeout_s
             if time.monotonic() > deadline:
-                self._give_up(f'nothing has changed for {patience:g} s')
+                self._give_up(f'nothing has changed for {timeout_s:g} s')
             self._progress.tell(
                 f'rolling: {done} of {len(self._old)} workers replaced'
                 + (', waiting for answers' if done == len(self._old)
@@ -115,46 +114,55 @@ class Reload:
             self._give_up('the server has ended')
         self._new |= self._living - self._old
         if self._old & self._living:
-            # Only a roll that fails loses new ones while old ones are left.
+            # While old workers are left, a new one ends only when the roll
+            # has failed.
             if gone := self._new - self._living:
                 self._give_up(f'new worker {min(gone)} has ended')
             return False
-        found = survey.survey(self._settings, self._providers.nodes(),
-                              known=self._known)
-        self._known |= {each.node.name: each.node.pid
-                        for each in found.providers if each.is_well}
-        return found.is_up
+        result = survey.survey(self._settings, self._providers.nodes(),
+                               answered=self._answered)
+        self._answered |= result.answered
+        return result.is_up
 
     def _give_up(self, why: str) -> None:
         path = self._settings.instance.transcript
         left = len(self._old & self._living)
-        # In the foreground, it writes elsewhere.
+        # A server in the foreground has no transcript.
         lines = transcript.last_lines(path) if transcript.size(path) else ()
         raise StartError('\n'.join([
             f'not reloaded: {why}; {left} of {len(self._old)} old workers'
             ' are left', *lines]))
 
 
-RESTART_DESCRIPTION = """\
-Stop the server, if it runs, and start it in the background.  An ini with
-wrong options is refused before anything is stopped.  What `start` had on its
-command line stays, unless it is given anew."""
+RELOAD = Verb(reload, """\
+Replace the workers one by one (SIGHUP), so that clients always find as many
+as there should be.  The new ones read the ini anew.  Returns when all are
+replaced, registered and answering; when a new one does not come up, the old
+ones that are left stay.
 
-RESTART_STATUSES = starting.STATUSES
+With workers = 1 there is nothing to roll: one process cannot be replaced
+without a gap.  It is restarted instead, when `start` has started it.  An ini
+with wrong options is refused before anything is done.""", """\
+exit status: 0 all are replaced; 1 not all could be replaced, or it does not
+run; 2 an option or a file is wrong; 3 ZooKeeper cannot be reached; else as
+`start` has it.""")
 
 
-def run_restart(instance: Instance, arguments: Any = None) -> int:
-    """Stop the server, if it runs, and start it; returns when it is up."""
-    starting.enter(instance)
-    settings = InstanceSettings.of_running(instance)
+def restart(instance: Instance, arguments: Any = None) -> int:
+    """Stop the server, if it runs, and start it; return once it is up."""
+    start.become_user(instance)
+    settings = read_running(instance)
     process = survey.find(instance)
     with Progress(instance.name) as progress:
-        return restart(settings, process, progress)
+        return stop_and_start(settings, process, progress)
 
 
-def restart(settings: InstanceSettings, process: survey.ServerProcess,
-            progress: Progress) -> int:
-    """Stop and start; StartError for what `start` has not started."""
+def stop_and_start(settings: InstanceSettings, process: survey.ServerProcess,
+                   progress: Progress) -> int:
+    """Stop and start the server; return the exit status.
+
+    StartError when it runs and `start` has not started it.
+    """
     if process.pid is not None and process.manager is None:
         raise StartError(
             f'pid {process.pid} was not started by `start`: restart it with'
@@ -162,36 +170,35 @@ def restart(settings: InstanceSettings, process: survey.ServerProcess,
             ' it first')
     zdaemon.check(settings.instance)
     if process.pid is not None or process.manager is not None:
-        stopping.stop(settings, process, progress)
-    return starting.start(settings, survey.ServerProcess(), progress)
+        stop.stop(settings, process, progress)
+    return start.start(settings, survey.ServerProcess(), progress)
 
 
-LOGREOPEN_DESCRIPTION = """\
-Open the log files anew, after log rotation has renamed them: those of the
-server and of its workers (SIGUSR2), and the transcript.  Nothing is done, and
-that is fine, when the server does not run."""
-
-LOGREOPEN_STATUSES = """\
-exit status: 0 done, or it does not run; 1 an error; 2 a file is wrong."""
+RESTART = Verb(restart, """\
+Stop the server, if it runs, and start it in the background.  An ini with
+wrong options is refused before anything is stopped.  What `start` had on its
+command line stays, unless it is given anew.""", start.STATUSES)
 
 
 def logreopen(instance: Instance, arguments: Any = None) -> int:
-    """Tell the server, and its manager."""
+    """Tell the server and its manager to open their log files anew."""
     processes.become(instance.user)
-    done = []
+    told = []
     if zdaemon.ask(instance.socket, 'reopen_transcript') is not None:
-        done.append('zdaemon')
-    # Not the process that zdaemon knows of: until there is a pid file, the
-    # signal would end it.
-    found = pidfile.read(instance.pid_file)
-    if (found and found.is_alive and Ini(instance.ini, {}).is_ours
-            and stopping.send(found.pid, signal.SIGUSR2)):
-        done.append(f'pid {found.pid}')
-    print(f'{instance.name}: ' + (f'told {" and ".join(done)}' if done
-                               else 'not running'))
+        told.append('zdaemon')
+    # By the pid file, not by zdaemon: a server that has no pid file yet has
+    # no handler of SIGUSR2 either, and would end.
+    recorded = pidfile.read(instance.pid_file)
+    if (recorded and recorded.is_alive and Ini(instance.ini, {}).is_ours
+            and stop.send(recorded.pid, signal.SIGUSR2)):
+        told.append(f'pid {recorded.pid}')
+    print(f'{instance.name}: ' + (f'told {" and ".join(told)}' if told
+                                  else 'not running'))
     return 0
 
 
-RELOAD = Verb(run, DESCRIPTION, STATUSES)
-RESTART = Verb(run_restart, RESTART_DESCRIPTION, RESTART_STATUSES)
-LOGREOPEN = Verb(logreopen, LOGREOPEN_DESCRIPTION, LOGREOPEN_STATUSES)
+LOGREOPEN = Verb(logreopen, """\
+Open the log files anew, after log rotation has renamed them: those of the
+server and of its workers (SIGUSR2), and the transcript.  Nothing is done, and
+that is fine, when the server does not run.""", """\
+exit status: 0 done, or it does not run; 1 an error; 2 a file is wrong.""")

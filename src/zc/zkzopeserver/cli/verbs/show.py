@@ -1,17 +1,16 @@
-"""``show``: the options in effect, and where each comes from."""
+"""``show``: print the options in effect, and where each comes from."""
 from __future__ import annotations
 
 import argparse
 import contextlib
 import json
 import sys
-from typing import Any
 
 from zc.zkzopeserver import options as option_table
 from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli.ini import Ini
 from zc.zkzopeserver.cli.instance import Instance
-from zc.zkzopeserver.cli.settings import take_over
+from zc.zkzopeserver.cli.settings import add_start_overrides
 from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.errors import StartError
 from zc.zkzopeserver.redaction import redact
@@ -26,35 +25,36 @@ STATUSES = """\
 exit status: 0 fine; 2 an option or a file is wrong (what can be shown is
 shown)."""
 
+# The origins of a value.
 COMMAND_LINE, INI, DEFAULT = 'command line', 'ini', 'default'
 STARTED = 'given to start'
 
-# A value, and where it comes from.
+# Name of an option -> (value, origin).
 Values = dict[str, tuple[str, str]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `show`."""
+    """Add the arguments of `show`."""
     parser.add_argument('--json', action='store_true',
                         help='as a JSON object')
 
 
 def run(instance: Instance, arguments: argparse.Namespace) -> int:
-    """Print the options; 2 when some are wrong."""
+    """Print the options; return 2 when some are wrong, else 0."""
     processes.become(instance.user)
     given = set(instance.overrides)
     with contextlib.suppress(StartError):
-        take_over(instance)
+        add_start_overrides(instance)
     ini = Ini(instance.ini, instance.overrides)
     options, files = effective(ini, instance, given), process_files(instance)
-    others = {name: {key: redact(key, value)
-                     for key, value in values.items()}
-              for name, values in ini.sections().items()
-              if not name.startswith('server:')}
+    sections = {name: {key: redact(key, value)
+                       for key, value in values.items()}
+                for name, values in ini.sections().items()
+                if not name.startswith('server:')}
     if arguments.json:
-        print(as_json(instance, options, files, others))
+        print(as_json(instance, options, files, sections))
     else:
-        print(as_text(instance, options, files, others))
+        print(as_text(instance, options, files, sections))
     problems = option_table.check(ini.options)[1] if ini.is_ours else []
     for problem in problems:
         print(f'{instance.name}: {ini.where}: {problem}', file=sys.stderr)
@@ -62,40 +62,41 @@ def run(instance: Instance, arguments: argparse.Namespace) -> int:
 
 
 def effective(ini: Ini, instance: Instance, given: set[str]) -> Values:
-    """The options of the server in the order of their table.
+    """Return the options of the server, in the order of their table.
 
-    `given` are those of our own command line.
+    `given` are the names of those on this command line; the other overrides
+    of the instance were on `start`'s.
     """
-    found: Values = {}
+    values: Values = {}
     for option in option_table.TABLE if ini.is_ours else ():
-        found[option.name] = option.default_text, DEFAULT
+        values[option.name] = option.default_text, DEFAULT
     for name, value in ini.options.items():
         origin = (COMMAND_LINE if name in given else
                   STARTED if name in instance.overrides else INI)
-        found[name] = redact(name, value.strip()), origin
-    return found
+        values[name] = redact(name, value.strip()), origin
+    return values
 
 
 def process_files(instance: Instance) -> dict[str, str]:
-    """What the start script says of the process."""
+    """Return what the start script says of the process, for people."""
     return {'ini': instance.ini, 'pid file': instance.pid_file,
             'socket': instance.socket, 'transcript': instance.transcript,
-            'user': instance.user or 'whoever starts it',
+            'user': instance.user or 'the user that starts it',
             'start-timeout': ('from ready_timeout'
                               if instance.start_timeout is None
                               else f'{instance.start_timeout:g} s')}
 
 
 def as_text(instance: Instance, options: Values, files: dict[str, str],
-            others: dict[str, dict[str, str]]) -> str:
-    """For people."""
+            sections: dict[str, dict[str, str]]) -> str:
+    """Return all as text for people."""
     lines = [f'{instance.name}:']
     lines += [f'  {name}: {value}' for name, value in files.items()]
     lines += ['', 'server:']
     width = max(map(len, options), default=0)
     for name, (value, origin) in options.items():
         lines.append(f'  {name:<{width}}  {indented(value)}  ({origin})')
-    for name, values in others.items():
+    for name, values in sections.items():
         lines += ['', f'[{name}]']
         lines += [f'  {key} = {indented(value)}'
                   for key, value in values.items()]
@@ -103,19 +104,18 @@ def as_text(instance: Instance, options: Values, files: dict[str, str],
 
 
 def indented(value: str) -> str:
-    """A value, its further lines below it."""
+    """Return a value with its lines after the first indented."""
     return value.replace('\n', '\n      ')
 
 
 def as_json(instance: Instance, options: Values, files: dict[str, str],
-            others: dict[str, dict[str, str]]) -> str:
-    """For programs."""
-    found: dict[str, Any] = {
+            sections: dict[str, dict[str, str]]) -> str:
+    """Return all as a JSON object, for programs."""
+    return json.dumps({
         'name': instance.name, 'files': files,
         'options': {name: {'value': value, 'from': origin}
                     for name, (value, origin) in options.items()},
-        'sections': others}
-    return json.dumps(found, indent=2)
+        'sections': sections}, indent=2)
 
 
 SHOW = Verb(run, DESCRIPTION, STATUSES, add_arguments)

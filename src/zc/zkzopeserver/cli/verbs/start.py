@@ -1,4 +1,4 @@
-"""``start``: serve in the background."""
+"""``start``: serve in the background, by zdaemon."""
 from __future__ import annotations
 
 import os
@@ -10,8 +10,10 @@ from zc.zkzopeserver.cli import transcript
 from zc.zkzopeserver.cli import zdaemon
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.settings import InstanceSettings
+from zc.zkzopeserver.cli.settings import read_settings
+from zc.zkzopeserver.cli.settings import read_running
 from zc.zkzopeserver.cli.verbs import Verb
-from zc.zkzopeserver.cli.verbs import stop as stopping
+from zc.zkzopeserver.cli.verbs import stop
 from zc.zkzopeserver.cli.waiting import Ended
 from zc.zkzopeserver.cli.waiting import Progress
 from zc.zkzopeserver.cli.waiting import StartWait
@@ -35,36 +37,39 @@ workers died again and again."""
 
 
 def run(instance: Instance, arguments: Any = None) -> int:
-    """Start the server, unless it runs, and wait until it is up."""
-    enter(instance)
+    """Start the server, unless it runs; return once it is up."""
+    become_user(instance)
     process = survey.find(instance)
     with Progress(instance.name) as progress:
-        if process.pid is not None and instance.overrides:
+        if process.pid is None:
+            return start(read_settings(instance), process, progress)
+        if instance.overrides:
             progress.say('it runs already: -o has no effect without a'
                          ' restart')
             instance.overrides = {}
-        settings = (InstanceSettings(instance) if process.pid is None
-                    else InstanceSettings.of_running(instance))
-        return start(settings, process, progress)
+        return start(read_running(instance), process, progress)
 
 
-def enter(instance: Instance) -> None:
-    """Be who the server runs as, with the directories of its files."""
-    processes.become(
-        instance.user, tuple({os.path.dirname(path) for path in (
-            instance.pid_file, instance.socket, instance.transcript)}),
-        required=True)
+def become_user(instance: Instance) -> None:
+    """Become the server's user; make the directories of its files."""
+    folders = {os.path.dirname(path) for path in (
+        instance.pid_file, instance.socket, instance.transcript)}
+    processes.become(instance.user, tuple(folders), required=True)
 
 
 def start(settings: InstanceSettings, process: survey.ServerProcess,
           progress: Progress) -> int:
-    """Start the server if it is not that `process`; wait until it is up."""
+    """Start the server, unless `process` is it, and wait until it is up.
+
+    Return the exit status.  Failed when the server has ended instead; see
+    also `StartWait.wait`.
+    """
     instance = settings.instance
     if process.pid is not None:
         progress.say(f'already running, pid {process.pid}')
     elif process.manager is not None:
-        # It has died; zdaemon would start it again as it was.
-        stopping.end(settings, process, progress)
+        # The server has died, and this zdaemon would start it as it was.
+        stop.end(settings, process, progress)
     waiting = StartWait(settings, progress,
                         transcript.size(instance.transcript))
     is_launched = process.pid is None and zdaemon.launch(
@@ -72,55 +77,68 @@ def start(settings: InstanceSettings, process: survey.ServerProcess,
     if process.pid is None and not is_launched:
         progress.say('another start is at work')
     try:
-        found = waiting.wait()
+        result = waiting.wait()
     except Ended:
         if is_launched:
-            give_up(settings, progress)
+            stop_rest(settings, progress)
         raise failure(instance, waiting.offset) from None
     except KeyboardInterrupt:
         progress.say('it goes on starting: see `status`, or `stop` it')
         raise
-    progress.say(up(found))
+    progress.say(up(result))
     return 0
 
 
-def up(found: survey.Survey) -> str:
-    """What to say of a server that is up."""
-    if found.problem:
-        return (f'serving, pid {found.process.pid}; it registers as soon as'
-                f' it can: {found.problem}')
-    count = len(found.registered)
+def up(result: survey.Survey) -> str:
+    """Return the message for a server that is up."""
+    pid = result.process.pid
+    if result.problem:
+        return (f'serving, pid {pid}; it registers as soon as it can:'
+                f' {result.problem}')
+    count = len(result.registered)
     where = ', '.join(each.node.name for each in
-                      found.of(survey.Owner.OURS)) or 'no known address'
-    return (f'up, pid {found.process.pid}, at {where}'
+                      result.of(survey.Owner.OURS)) or 'no known address'
+    return (f'up, pid {pid}, at {where}'
             + (f' ({count} workers)' if count > 1 else ''))
 
 
-def give_up(settings: InstanceSettings, progress: Progress) -> None:
-    """Stop what is left of a start that has failed."""
+def stop_rest(settings: InstanceSettings, progress: Progress) -> None:
+    """Stop the manager that a failed start has left."""
     process = survey.find(settings.instance)
     if process.manager is not None:
-        stopping.end(settings, process, progress)
+        stop.end(settings, process, progress)
 
 
 def failure(instance: Instance, offset: int) -> Failed:
-    """Why a start has failed, by the transcript from `offset` on."""
+    """Return the error of a failed start.
+
+    Its text and its status are taken from the transcript, from byte `offset`
+    on.
+    """
     status = transcript.exit_status(instance.transcript, offset)
-    how = {None: 'has ended', 0: 'was stopped'}.get(
-        status, f'has ended with status {status}')
-    if status and status < 0:
+    if status is None:
+        how = 'has ended'
+    elif status < 0:
         how = f'was killed by signal {-status}'
+    elif status == 0:
+        how = 'was stopped'
+    else:
+        how = f'has ended with status {status}'
     return Failed('\n'.join([
         f'the server {how} before it was up',
         *transcript.last_lines(instance.transcript, offset)]), status)
 
 
 class Failed(StartError):
-    """The server has ended with this status instead of coming up."""
+    """The server has ended instead of coming up.
+
+    The exit status is that of the server if it is one of 1 to 5, else 1.
+    """
 
     def __init__(self, text: str, status: int | None) -> None:
         super().__init__(text)
-        self.exit_status = status if status in range(1, 6) else 1
+        self.exit_status = (status if status is not None and 1 <= status <= 5
+                            else 1)
 
 
 START = Verb(run, DESCRIPTION, STATUSES)

@@ -1,4 +1,7 @@
-"""``status``: the providers and reality, side by side."""
+"""``status``: compare the processes of the server with its nodes.
+
+The survey is printed for people, as JSON, or for Nagios.
+"""
 from __future__ import annotations
 
 import argparse
@@ -7,12 +10,13 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from zc.zkzopeserver.cli import survey
 from zc.zkzopeserver.cli.instance import Instance
-from zc.zkzopeserver.cli.settings import InstanceSettings
+from zc.zkzopeserver.cli.providers import Providers
+from zc.zkzopeserver.cli.settings import read_running
 from zc.zkzopeserver.cli.survey import Owner
 from zc.zkzopeserver.cli.survey import ProviderStatus
 from zc.zkzopeserver.cli.survey import Survey
+from zc.zkzopeserver.cli.survey import survey
 from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.errors import RegistrationError
 
@@ -30,9 +34,21 @@ an option is wrong); 150 running, but not registered, not answering, or with
 fewer workers than there should be.  With --nagios: 0 OK; 1 WARNING, fewer
 workers than there should be; 2 CRITICAL, none that answers; 3 UNKNOWN."""
 
+# Exit statuses of `status` of an init script (Linux Standard Base Core, "Init
+# Script Actions"); 150 is in its range for applications.
+RUNNING, DEAD, STOPPED, UNKNOWN = 0, 1, 3, 4
+UNWELL = 150
+STATES = {RUNNING: 'running', DEAD: 'dead', STOPPED: 'stopped',
+          UNKNOWN: 'unknown', UNWELL: 'unwell'}
+
+# Exit statuses of a plug-in of Nagios (Nagios Plugins Development
+# Guidelines), and their words.
+OK, WARNING, CRITICAL, NAGIOS_UNKNOWN = range(4)
+WORDS = 'OK', 'WARNING', 'CRITICAL', 'UNKNOWN'
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of `status`."""
+    """Add the arguments of `status`."""
     forms = parser.add_mutually_exclusive_group()
     forms.add_argument('--json', action='store_true',
                        help='as a JSON object')
@@ -41,142 +57,130 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(instance: Instance, arguments: argparse.Namespace) -> int:
-    """Print what is found; the exit status says it, too."""
+    """Print a survey of the server; return the exit status that sums it up.
+    """
     try:
-        found = look(instance)
-    except Exception as reason:
-        if getattr(reason, 'exit_status', None) is None:
+        result = look(instance)
+    except Exception as error:
+        if getattr(error, 'exit_status', None) is None:
             raise
-        return unknown(instance, reason, arguments)
+        return unknown(instance, error, arguments)
     if arguments.nagios:
-        print(nagios(found))
-        return nagios_status(found)
-    print(as_json(found) if arguments.json else text(found))
-    return status(found)
+        print(nagios(result))
+        return nagios_status(result)
+    print(as_json(result) if arguments.json else text(result))
+    return exit_status(result)
 
 
-def look(instance: Instance) -> survey.Survey:
-    """The survey of a instance."""
-    settings = InstanceSettings.of_running(instance)
+def look(instance: Instance) -> Survey:
+    """Return the survey of an instance."""
+    settings = read_running(instance)
     if settings.options is None:
-        return survey.survey(settings)
-    # Imported by those who have something to look for there.
-    from zc.zkzopeserver.cli.providers import Providers
+        return survey(settings)
     try:
         with Providers(settings.options) as providers:
-            return survey.survey(settings, providers.nodes())
-    except RegistrationError as reason:
-        return survey.survey(settings, problem=str(reason))
+            return survey(settings, providers.nodes())
+    except RegistrationError as error:
+        return survey(settings, problem=str(error))
 
 
-def unknown(instance: Instance, reason: Exception,
+def unknown(instance: Instance, error: Exception,
             arguments: argparse.Namespace) -> int:
-    """Print why nothing is known; the exit status."""
-    lines = str(reason).splitlines()
+    """Print why there is no survey; return the exit status."""
+    lines = str(error).splitlines()
     if arguments.nagios:
         print(f'{instance.name} UNKNOWN: '
               + '; '.join(lines).replace('|', '/'))
         return NAGIOS_UNKNOWN
-    for line in lines:
-        print(f'{instance.name}: {line}', file=sys.stderr)
+    for problem in lines:
+        print(f'{instance.name}: {problem}', file=sys.stderr)
     return UNKNOWN
 
 
-RUNNING, DEAD, STOPPED, UNKNOWN = 0, 1, 3, 4
-UNWELL = 150
-
-# Of the plug-in interface of Nagios.
-OK, WARNING, CRITICAL, NAGIOS_UNKNOWN = range(4)
-WORDS = 'OK', 'WARNING', 'CRITICAL', 'UNKNOWN'
-
-
-def status(survey: Survey) -> int:
-    """The exit status of the Linux Standard Base."""
-    if survey.process.pid is None:
-        is_dead = survey.process.is_dead or survey.of(Owner.DEAD)
+def exit_status(result: Survey) -> int:
+    """Return the exit status of the Linux Standard Base."""
+    if result.process.pid is None:
+        is_dead = result.process.is_dead or result.of(Owner.DEAD)
         return DEAD if is_dead else STOPPED
-    if survey.problem:
+    if result.problem:
         return UNKNOWN
-    return RUNNING if survey.is_up else UNWELL
-
-
-def state(survey: Survey) -> str:
-    """The same in a word."""
-    return {RUNNING: 'running', DEAD: 'dead', STOPPED: 'stopped',
-            UNKNOWN: 'unknown', UNWELL: 'unwell'}[status(survey)]
+    return RUNNING if result.is_up else UNWELL
 
 
 # For people.
 
-def text(survey: Survey) -> str:
-    """All of it, the first line the sum of it."""
-    return '\n'.join([f'{survey.name}: {summary(survey)}',
-                      *(f'  {line}' for line in details(survey))])
+def text(result: Survey) -> str:
+    """Return a survey as text; its first line is the summary."""
+    return '\n'.join([f'{result.name}: {summary(result)}',
+                      *(f'  {line}' for line in details(result))])
 
 
-def summary(survey: Survey) -> str:
-    """One line."""
-    process = survey.process
+def summary(result: Survey) -> str:
+    """Return a survey as one line."""
+    process = result.process
     if process.pid is None:
-        return absent(survey)
-    found = f'running, pid {process.pid}' + (
+        return absent(result)
+    running = f'running, pid {process.pid}' + (
         f', in the background (zdaemon {process.manager.pid})'
         if process.manager else ', not started by `start`')
-    if survey.problem:
-        return f'{found}; whether it is registered is not known'
-    return f'{found}; {counted(survey)}'
+    if result.problem:
+        return f'{running}; whether it is registered is not known'
+    return f'{running}; {counted(result)}'
 
 
-def absent(survey: Survey) -> str:
-    """How it is that there is no process."""
-    process = survey.process
+def absent(result: Survey) -> str:
+    """Return why the server has no process."""
+    process = result.process
     if process.manager:
         return (f'dead; zdaemon {process.manager.pid} is about to start it'
                 ' again')
-    if process.stale:
-        return f'dead: pid {process.stale} is gone and has left its pid file'
-    if survey.of(Owner.DEAD):
+    if process.stale_pid:
+        return (f'dead: pid {process.stale_pid} is gone and has left its pid'
+                ' file')
+    if result.of(Owner.DEAD):
         return 'dead: it is gone and is still registered'
     return 'not running'
 
 
-def counted(survey: Survey) -> str:
-    """How many are as they should be."""
-    if not survey.registers:
-        return {True: 'answering', False: 'not answering'}[survey.is_up]
-    expected, found = survey.expected, len(survey.answering)
-    if expected == 1 and found == 1 and survey.is_up:
+def counted(result: Survey) -> str:
+    """Return how many of the expected processes are registered and answer.
+    """
+    if not result.registers:
+        return 'answering' if result.is_up else 'not answering'
+    expected, answering = result.expected, len(result.answering)
+    if expected == 1 and answering == 1 and result.is_up:
         return 'registered and answering'
-    return (f'{found} of {expected} registered and answering')
+    return f'{answering} of {expected} registered and answering'
 
 
-def details(survey: Survey) -> Iterator[str]:
-    """A line for each node and process, and for ZooKeeper when it fails."""
-    for provider in survey.providers:
-        if provider.kind is not Owner.OTHER:
-            yield line(provider, survey.registers)
-    for pid in survey.unregistered if survey.registers else ():
-        if not survey.problem:
+def details(result: Survey) -> Iterator[str]:
+    """Yield a line for each node and process, and for ZooKeeper's problem.
+    """
+    for provider in result.providers:
+        if provider.owner is not Owner.OTHER:
+            yield described(provider, result.registers)
+    for pid in result.unregistered if result.registers else ():
+        if not result.problem:
             yield f'pid {pid}: alive, not registered'
-    if survey.problem:
-        yield survey.problem
-    others = survey.of(Owner.OTHER)
+    if result.problem:
+        yield result.problem
+    others = result.of(Owner.OTHER)
     if others:
         yield f'registered by somebody else: {len(others)}'
         for provider in others:
-            yield '  ' + line(provider, True)
+            yield '  ' + described(provider, True)
 
 
-def line(provider: ProviderStatus, registers: bool) -> str:
-    """A node in words."""
+def described(provider: ProviderStatus, registers: bool) -> str:
+    """Return a provider as one line."""
     node = provider.node
     pid = 'no pid' if node.pid is None else f'pid {node.pid}'
-    if provider.kind is Owner.DEAD:
+    if provider.owner is Owner.DEAD:
         return f'{node.name} ({pid}): registered, dead'
-    if provider.kind is Owner.ORPHAN:
+    if provider.owner is Owner.ORPHAN:
         return (f'{node.name} ({pid}): registered, dead; it was a process of'
                 ' this machine')
-    if provider.kind is Owner.OTHER:
+    if provider.owner is Owner.OTHER:
         return f'{node.name} ({pid})'
     if provider.is_well:
         answer = f' {provider.answer}' if provider.answer else ''
@@ -190,58 +194,61 @@ def line(provider: ProviderStatus, registers: bool) -> str:
 
 # For programs.
 
-def as_dict(survey: Survey) -> dict[str, Any]:
-    """The survey as JSON has it."""
-    manager = survey.process.manager
+def as_dict(result: Survey) -> dict[str, Any]:
+    """Return a survey as its JSON object."""
+    manager = result.process.manager
+    status = exit_status(result)
     return {
-        'name': survey.name,
-        'state': state(survey),
-        'status': status(survey),
-        'pid': survey.process.pid,
-        'stale_pid': survey.process.stale,
+        'name': result.name,
+        'state': STATES[status],
+        'status': status,
+        'pid': result.process.pid,
+        'stale_pid': result.process.stale_pid,
         'manager_pid': manager and manager.pid,
-        'expected': survey.expected,
-        'registered': len(survey.registered) if survey.registers else None,
-        'answering': len(survey.answering),
-        'unregistered_pids': (survey.unregistered
-                              if survey.registers and not survey.problem
+        'expected': result.expected,
+        'registered': len(result.registered) if result.registers else None,
+        'answering': len(result.answering),
+        'unregistered_pids': (result.unregistered
+                              if result.registers and not result.problem
                               else []),
-        'problem': survey.problem or None,
+        'problem': result.problem or None,
         'nodes': [{'name': each.node.name, 'pid': each.node.pid,
-                   'monitor': each.node.monitor, 'whose': each.kind.value,
+                   'monitor': each.node.monitor, 'whose': each.owner.value,
                    'answer': each.answer, 'well': each.is_well}
-                  for each in survey.providers if survey.registers
-                  or each.kind is not Owner.OTHER]}
+                  for each in result.providers if result.registers
+                  or each.owner is not Owner.OTHER]}
 
 
-def as_json(survey: Survey) -> str:
-    """The survey as text of JSON."""
-    return json.dumps(as_dict(survey), indent=2)
+def as_json(result: Survey) -> str:
+    """Return a survey as JSON text."""
+    return json.dumps(as_dict(result), indent=2)
 
 
 # For Nagios.
 
-def nagios_status(survey: Survey) -> int:
-    """Critical when nobody is served; a warning when fewer are than should.
+def nagios_status(result: Survey) -> int:
+    """Return the exit status for Nagios.
+
+    Critical when no process answers, a warning when some do not.
     """
-    if survey.process.pid is None:
+    if result.process.pid is None:
         return CRITICAL
-    if survey.problem:
+    if result.problem:
         return NAGIOS_UNKNOWN
-    if survey.is_up:
+    if result.is_up:
         return OK
-    return WARNING if survey.answering else CRITICAL
+    return WARNING if result.answering else CRITICAL
 
 
-def nagios(survey: Survey) -> str:
-    """The line of a plug-in, with its performance data."""
-    word = WORDS[nagios_status(survey)]
-    found, expected = len(survey.answering), survey.expected
-    more = f'; {survey.problem}' if survey.problem else ''
-    said = f'{survey.name} {word}: {summary(survey)}{more}'
-    return (said.replace('|', '/').replace('\n', '; ')
-            + f' | answering={found};{expected}:;1:;0'
-            f' registered={len(survey.registered)};{expected}:;1:;0')
+def nagios(result: Survey) -> str:
+    """Return the line of a Nagios plug-in, with its performance data."""
+    word = WORDS[nagios_status(result)]
+    answering, expected = len(result.answering), result.expected
+    problem = f'; {result.problem}' if result.problem else ''
+    line = f'{result.name} {word}: {summary(result)}{problem}'
+    return (line.replace('|', '/').replace('\n', '; ')
+            + f' | answering={answering};{expected}:;1:;0'
+            f' registered={len(result.registered)};{expected}:;1:;0')
 
 
 STATUS = Verb(run, DESCRIPTION, STATUSES, add_arguments)

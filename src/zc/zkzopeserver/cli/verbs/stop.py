@@ -1,4 +1,4 @@
-"""``stop``: end the server, wherever it runs on this machine."""
+"""``stop``: end the server, however it was started on this machine."""
 from __future__ import annotations
 
 import contextlib
@@ -13,12 +13,14 @@ from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli import survey
 from zc.zkzopeserver.cli import zdaemon
 from zc.zkzopeserver.cli.instance import Instance
+from zc.zkzopeserver.cli.providers import Providers
 from zc.zkzopeserver.cli.settings import InstanceSettings
-from zc.zkzopeserver.cli.settings import LenientSettings
+from zc.zkzopeserver.cli.settings import read_for_stop
 from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.cli.waiting import Progress
 from zc.zkzopeserver.errors import RegistrationError
 from zc.zkzopeserver.errors import StartError
+from zc.zkzopeserver.options import Options
 
 DESCRIPTION = """\
 Stop the server, as SIGTERM does: its nodes are removed, what is in flight is
@@ -33,19 +35,20 @@ STATUSES = """\
 exit status: 0 it is gone, or did not run; 1 it could not be stopped; 2 an
 option or a file is wrong."""
 
-# Seconds for the end of a process that was killed, and of a manager.
+# How long a killed process may take to end, and a manager that was told to.
 END_S = 10.0
 
+# How long to wait between two looks at ZooKeeper.
 LOOK_S = 0.1
 
-# Seconds between two lines about what takes long.
+# How long to wait between two lines about processes that do not end.
 TELL_S = 60.0
 
 
 def run(instance: Instance, arguments: Any = None) -> int:
-    """Stop the server, and wait until it is gone."""
+    """Stop the server and wait until it is gone; return the exit status."""
     processes.become(instance.user)
-    settings = LenientSettings.of_running(instance)
+    settings = read_for_stop(instance)
     with Progress(instance.name) as progress:
         stop(settings, survey.find(instance), progress)
     return 0
@@ -53,11 +56,11 @@ def run(instance: Instance, arguments: Any = None) -> int:
 
 def stop(settings: InstanceSettings, process: survey.ServerProcess,
          progress: Progress) -> None:
-    """Stop a process and its manager; StartError when it does not end."""
-    how = end(settings, process, progress)
-    if how is None:
+    """Stop a process and its manager; StartError when they do not end."""
+    in_time = end(settings, process, progress)
+    if in_time is None:
         progress.say('not running')
-    elif how:
+    elif in_time:
         progress.say('stopped')
     else:
         progress.say('stopped; it was killed, as it took longer than'
@@ -66,7 +69,11 @@ def stop(settings: InstanceSettings, process: survey.ServerProcess,
 
 def end(settings: InstanceSettings, process: survey.ServerProcess,
         progress: Progress) -> bool | None:
-    """As `stop`; whether it ended by itself, None when there was nothing."""
+    """Stop as `stop` does, and say only what takes time.
+
+    True when the process ended in time, False when it was killed, None when
+    there was nothing to stop.
+    """
     pids = family(process, settings.is_known and settings.workers == 1)
     if not tell(settings.instance, process):
         pidfile.clear(settings.instance.pid_file)
@@ -78,12 +85,16 @@ def end(settings: InstanceSettings, process: survey.ServerProcess,
     if process.manager:
         end_manager(settings.instance, process.manager)
     if settings.options is not None and pids:
-        wait_unregistered(settings, set(pids), progress)
+        wait_unregistered(settings.instance, settings.options, set(pids),
+                          progress)
     return in_time
 
 
 def family(process: survey.ServerProcess, is_single: bool) -> list[int]:
-    """The process and, if they may be workers, its children."""
+    """Return the pids to wait for: the server's and those of its workers.
+
+    The children of a single process are the application's.
+    """
     if process.pid is None:
         return []
     if is_single:
@@ -92,22 +103,26 @@ def family(process: survey.ServerProcess, is_single: bool) -> list[int]:
 
 
 def tell(instance: Instance, process: survey.ServerProcess) -> bool:
-    """Tell the process to stop, and its manager; False without either."""
+    """Tell the process and its manager to stop; False without either."""
     manager = process.manager
     if (manager and manager.is_stopping
             and process.pid in (None, manager.server)):
-        # A second signal would cut what is in flight.
+        # Another `stop` has told it.  A second signal would end the requests
+        # in flight.
         return True
-    is_managed = (process.manager is not None
+    is_managed = (manager is not None
                   and zdaemon.ask(instance.socket, 'stop') is not None)
-    if process.pid is None or (is_managed
-                               and process.manager.server == process.pid):
+    if process.pid is None or (manager is not None and is_managed
+                               and manager.server == process.pid):
         return is_managed
     return send(process.pid, signal.SIGTERM) or is_managed
 
 
 def send(pid: int, number: signal.Signals) -> bool:
-    """Send a signal; False when there is no such process."""
+    """Send a signal; return False when there is no such process.
+
+    StartError when it is another user's.
+    """
     try:
         os.kill(pid, number)
     except ProcessLookupError:
@@ -119,7 +134,8 @@ def send(pid: int, number: signal.Signals) -> bool:
 
 
 def end_manager(instance: Instance, manager: zdaemon.Manager) -> None:
-    """Wait until a manager has ended that was told to stop."""
+    """Wait until a manager that was told to stop has ended; or StartError.
+    """
     if (not zdaemon.wait_gone(instance.socket, END_S)
             or processes.wait_end([manager.pid], END_S)):
         raise StartError(f'zdaemon {manager.pid} has not ended')
@@ -127,12 +143,15 @@ def end_manager(instance: Instance, manager: zdaemon.Manager) -> None:
 
 def wait_end(settings: InstanceSettings, pids: list[int],
              progress: Progress) -> bool:
-    """Wait until the processes have ended; False if they had to be killed.
+    """Wait until the processes have ended; kill those that are late.
+
+    Return whether all have ended in time.  StartError when one cannot be
+    killed.
     """
-    left = wait_patiently(pids, settings.stop_timeout_s, progress)
+    left = wait_in_time(pids, settings.stop_timeout_s, progress)
     if not left:
         return True
-    progress.tell(f'killing {named(left)}')
+    progress.tell(f'killing {joined(left)}')
     for pid in left:
         send(pid, signal.SIGKILL)
     if left := processes.wait_end(left, END_S):
@@ -140,10 +159,12 @@ def wait_end(settings: InstanceSettings, pids: list[int],
     return False
 
 
-def wait_patiently(pids: list[int], timeout_s: float,
-                   progress: Progress) -> list[int]:
-    """Wait until the processes have ended, and tell of it when that takes
-    long; those that have not."""
+def wait_in_time(pids: list[int], timeout_s: float,
+                 progress: Progress) -> list[int]:
+    """Wait until the processes have ended; return those that have not.
+
+    Every TELL_S seconds it says what it waits for.
+    """
     deadline = time.monotonic() + timeout_s
     while True:
         left_s = max(deadline - time.monotonic(), 0)
@@ -151,26 +172,25 @@ def wait_patiently(pids: list[int], timeout_s: float,
         left_s = deadline - time.monotonic()
         if not pids or left_s <= 0:
             return pids
-        progress.say(f'waiting for {named(pids)}, at most {left_s:.0f} s more;'
-                     ' Ctrl-C ends the waiting alone')
+        progress.say(f'waiting for {joined(pids)}, at most {left_s:.0f} s'
+                     ' more; Ctrl-C ends the waiting alone')
 
 
-def named(pids: list[int]) -> str:
-    """Processes, for people."""
+def joined(pids: list[int]) -> str:
+    """Return pids as a message lists them."""
     return ', '.join(f'pid {pid}' for pid in pids)
 
 
-def wait_unregistered(settings: InstanceSettings, pids: set[int],
+def wait_unregistered(instance: Instance, options: Options, pids: set[int],
                       progress: Progress) -> None:
-    """Wait until nothing of ours is in ZooKeeper, if that can be seen.
+    """Wait until the processes have no nodes in ZooKeeper any more.
 
-    What was killed stays there until its session times out.
+    The nodes of a killed process stay until its session times out; StartError
+    when they stay longer.  When ZooKeeper cannot be asked, that is printed.
     """
-    # Imported by those who have something to look for there.
-    from zc.zkzopeserver.cli.providers import Providers
-    deadline = (time.monotonic() + settings.options.session_timeout_s + END_S)
+    deadline = time.monotonic() + options.session_timeout_s + END_S
     try:
-        with Providers(settings.options) as providers:
+        with Providers(options) as providers:
             while left := [node.name for node in providers.nodes()
                            if node.pid in pids and node.address
                            and processes.is_here(node.address[0])]:
@@ -178,10 +198,10 @@ def wait_unregistered(settings: InstanceSettings, pids: set[int],
                     raise StartError('still registered: ' + ', '.join(left))
                 progress.tell('waiting until its session times out')
                 time.sleep(LOOK_S)
-    except RegistrationError as reason:
+    except RegistrationError as error:
         with contextlib.suppress(BrokenPipeError):
-            print(f'{settings.instance.name}: not known whether its node is'
-                  f' gone: {reason}', file=sys.stderr)
+            print(f'{instance.name}: not known whether its node is gone:'
+                  f' {error}', file=sys.stderr)
 
 
 STOP = Verb(run, DESCRIPTION, STATUSES)

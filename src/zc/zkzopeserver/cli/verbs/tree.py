@@ -1,4 +1,7 @@
-"""``tree``: the providers node, with the live nodes."""
+"""``tree``: print the providers node with the live nodes.
+
+It is the providers node of all machines, not only of this instance.
+"""
 from __future__ import annotations
 
 from typing import Any
@@ -6,7 +9,7 @@ from typing import Any
 from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.providers import Providers
-from zc.zkzopeserver.cli.settings import InstanceSettings
+from zc.zkzopeserver.cli.settings import read_running
 from zc.zkzopeserver.cli.verbs import Verb
 
 DESCRIPTION = """\
@@ -19,9 +22,14 @@ reached, or the path is not there."""
 
 
 def run(instance: Instance, arguments: Any = None) -> int:
-    """Print the tree."""
+    """Print the tree; return the exit status.
+
+    RegistrationError when it cannot be read, ConfigurationError when the
+    server is not zc.zkzopeserver.
+    """
     processes.become(instance.user)
-    with Providers(InstanceSettings.of_running(instance).ours) as providers:
+    options = read_running(instance).ours
+    with Providers(options) as providers:
         print(providers.tree(), end='')
     return 0
 
