@@ -20,14 +20,15 @@ def lenient(tmp_path):
         path = tmp_path / 'web.ini'
         if text is not None:
             path.write_text(text)
-        return settings.LenientSettings(Instance(str(path)))
+        return settings.read_for_stop(Instance(str(path)))
     return make
 
 
 @pytest.mark.parametrize('text', [None, 'no section\n'])
 def test_without_an_ini(lenient, text):
     found = lenient(text)
-    assert (found.ini, found.options, found.is_known) == (None, None, False)
+    assert (found.server_options, found.options, found.is_known) == (
+        {}, None, False)
     assert found.stop_timeout_s == settings.UNKNOWN_S
     with pytest.raises(ConfigurationError, match=r'web\.ini: '):
         found.ours.path  # noqa: B018 (it raises)

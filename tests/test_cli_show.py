@@ -79,7 +79,8 @@ def test_the_files_of_the_process(show, tmp_path):
         'pid file': str(tmp_path / 'web.pid'),
         'socket': str(tmp_path / 'web.sock'),
         'transcript': str(tmp_path / 'web.log'),
-        'user': 'the user that starts it', 'start-timeout': 'from ready_timeout'}
+        'user': 'the user that starts it',
+        'start-timeout': 'from ready_timeout'}
     _, out, _ = show('--json', run={'pid': '/run/x.pid',
                                     'start_timeout': 2.5})
     found = json.loads(out)['files']

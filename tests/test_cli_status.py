@@ -61,7 +61,7 @@ CASES = {
         'web: not running',
         '  127.0.0.1:1 (pid 8): registered, dead; it was a process of this'
         ' machine']),
-    'stale': (survey(ServerProcess(stale=10), members=()), 1, 2, [
+    'stale': (survey(ServerProcess(stale_pid=10), members=()), 1, 2, [
         'web: dead: pid 10 is gone and has left its pid file']),
     'still registered': (survey(ServerProcess(), node(8, None, Owner.DEAD),
                                 members=()), 1, 2, [
@@ -92,7 +92,7 @@ CASES = {
 def test_text_and_statuses(case):
     found, status, nagios, lines = CASES[case]
     assert status_verb.text(found).splitlines() == lines
-    assert status_verb.status(found) == status
+    assert status_verb.exit_status(found) == status
     assert status_verb.nagios_status(found) == nagios
 
 
@@ -103,7 +103,7 @@ def test_json_holds_the_same(case):
     assert said['status'] == status
     assert said['pid'] == found.process.pid
     assert [each['whose'] for each in said['nodes']] == [
-        each.kind.value for each in found.providers]
+        each.owner.value for each in found.providers]
 
 
 def test_json_in_full():

@@ -35,7 +35,8 @@ def options(**given):
 def kind(name, pid, family=(US,), stale=None, **given):
     properties = {} if pid is None else {'pid': pid}
     return survey.owner_of(Provider(name, properties), set(family),
-                          survey.ServerProcess(stale=stale), options(**given))
+                           survey.ServerProcess(stale_pid=stale),
+                           options(**given))
 
 
 def test_a_process_of_ours_at_an_address_of_this_machine(port):

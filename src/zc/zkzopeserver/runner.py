@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 event_for_testing = threading.Event()
 
 
-def run(application: Any, global_conf: Mapping[str, str] | None = None,
+def run(application: Any, global_conf: Mapping[str, str] | None = None, /,
         **local_conf: str) -> None:
     """Serve `application`, registered, until SIGTERM, SIGINT or a stop.
 
@@ -30,6 +30,10 @@ def run(application: Any, global_conf: Mapping[str, str] | None = None,
     With more than one of `workers` this process becomes their parent, and
     `application` is not used.  Raise SystemExit with the parent's exit status
     unless that is 0.
+
+    `application` may have a method `load_application`, as ``bin/NAME`` passes
+    it: then the application is what this returns.  It is called once the
+    options are right, and not for a parent of workers.
     """
     options = option_table.parse(local_conf, where(global_conf))
     if protocol.is_parent(options.workers):
@@ -38,12 +42,19 @@ def run(application: Any, global_conf: Mapping[str, str] | None = None,
         if status := workers.run_parent(options):
             raise SystemExit(status)
         return
-    service = make_service(options, application)
+    service = make_service(options, load(application))
     try:
         with signals.stopping(service):
             service.run()
     finally:
         event_for_testing.clear()
+
+
+def load(application: Any) -> Any:
+    """Return the application; load one whose loading was deferred."""
+    if hasattr(type(application), 'load_application'):
+        return application.load_application()
+    return application
 
 
 def make_service(options: option_table.Options,

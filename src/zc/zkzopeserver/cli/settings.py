@@ -93,7 +93,10 @@ def read_settings(instance: Instance) -> InstanceSettings:
 
 
 def read_running(instance: Instance) -> InstanceSettings:
-    """Read the settings with which the server was started; as `read_settings`."""
+    """Read the settings with which the server was started.
+
+    See `read_settings` for what is raised.
+    """
     with contextlib.suppress(zdaemon.NotAllowed):
         add_start_overrides(instance)
     return read_settings(instance)

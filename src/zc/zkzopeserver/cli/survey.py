@@ -1,5 +1,4 @@
-"""Compare the nodes of a service in ZooKeeper with this machine's processes.
-"""
+"""Compare a service's nodes in ZooKeeper with this machine's processes."""
 from __future__ import annotations
 
 import concurrent.futures
@@ -183,8 +182,7 @@ def configured_address(settings: InstanceSettings,
 
 
 def family_of(pid: int | None) -> list[int]:
-    """Return the pids that may have nodes: the server's and its children's.
-    """
+    """Return the pids that may have nodes: the server and its children."""
     if pid is None:
         return []
     return [pid, *processes.children(pid)]

@@ -1,6 +1,7 @@
 """``bin/NAME-tree``: the part of the ZooKeeper tree that a server needs.
 
-Only this part is looked at: the top nodes of the file and what is below them.
+Only that part is read and changed: the top nodes of the tree's file, and what
+is below them.
 """
 from __future__ import annotations
 
@@ -36,35 +37,35 @@ def execute(tree: str, options: Mapping[str, str],
         with connected(options) as zk:
             return arguments.verb(zk, text, arguments)
     except (OSError, StartError, server_options.OptionsError, TreeError,
-            zc.zk.FailedConnect, ApplyError) as reason:
-        for line in str(reason).splitlines():
+            zc.zk.FailedConnect, ApplyError) as error:
+        for line in str(error).splitlines():
             print(f'{tree}: {line}', file=sys.stderr)
         return 2
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    made = argparse.ArgumentParser(
+    """Return the parser of the command line."""
+    tree_parser = argparse.ArgumentParser(
         epilog=STATUSES, description='The part of the ZooKeeper tree that a'
         ' server needs, as its buildout has it.',
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    verbs = made.add_subparsers(required=True, metavar='VERB')
-    differ = verbs.add_parser('diff', help='what an import would change')
-    differ.set_defaults(verb=show)
-    bring = verbs.add_parser('import', help='bring the nodes and properties'
-                             ' of the file about')
-    bring.add_argument('--dry-run', action='store_true',
-                       help='only say what would be changed')
-    bring.set_defaults(verb=apply)
-    give = verbs.add_parser('export', help='print the nodes as they are')
-    give.add_argument('--ephemeral', action='store_true',
-                      help='with those of running servers')
-    give.set_defaults(verb=export)
-    return made
+    verbs = tree_parser.add_subparsers(required=True, metavar='VERB')
+    diff = verbs.add_parser('diff', help='print what an import would change')
+    diff.set_defaults(verb=show)
+    import_ = verbs.add_parser('import', help='create the nodes of the file'
+                               ' and set their properties')
+    import_.add_argument('--dry-run', action='store_true',
+                         help='only print what would be changed')
+    import_.set_defaults(verb=apply)
+    export_ = verbs.add_parser('export', help='print the nodes as they are')
+    export_.add_argument('--ephemeral', action='store_true',
+                         help='print the nodes of running servers as well')
+    export_.set_defaults(verb=export)
+    return tree_parser
 
 
 def connected(options: Mapping[str, str]) -> zc.zk.ZooKeeper:
-    """The server's ZooKeeper, as the server itself would connect to it."""
+    """Connect to ZooKeeper as the server itself would."""
     parsed = server_options.parse(options)
     return zc.zk.ZooKeeper(
         parsed.zookeeper,
@@ -74,7 +75,7 @@ def connected(options: Mapping[str, str]) -> zc.zk.ZooKeeper:
 
 
 def show(zk: zc.zk.ZooKeeper, text: str, _: argparse.Namespace) -> int:
-    """Print what an import would change."""
+    """Print what an import would change; return 1 for a change, else 0."""
     changes = [change for change in zk.plan(text, trim=False)
                if not change.is_note]
     for change in changes:
@@ -84,7 +85,7 @@ def show(zk: zc.zk.ZooKeeper, text: str, _: argparse.Namespace) -> int:
 
 def apply(zk: zc.zk.ZooKeeper, text: str,
           arguments: argparse.Namespace) -> int:
-    """Import the text, and print what that changed."""
+    """Import the text and print what that has changed; return 0."""
     for change in zk.import_tree(text, trim=False,
                                  dry_run=arguments.dry_run):
         if not change.is_note:
@@ -94,7 +95,7 @@ def apply(zk: zc.zk.ZooKeeper, text: str,
 
 def export(zk: zc.zk.ZooKeeper, text: str,
            arguments: argparse.Namespace) -> int:
-    """Print those of the top nodes that are there."""
+    """Print the top nodes of the text that exist; return 0."""
     for name in parse_tree(text).children:
         if zk.exists(f'/{name}'):
             print(zk.export_tree(f'/{name}', arguments.ephemeral), end='')

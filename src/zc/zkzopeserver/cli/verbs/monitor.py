@@ -49,8 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(instance: Instance, arguments: argparse.Namespace) -> int:
-    """Ask the monitor servers, print their answers; return the exit status.
-    """
+    """Print the monitor servers' answers; return the exit status."""
     processes.become(instance.user)
     settings = read_running(instance)
     with Providers(settings.ours) as providers:

@@ -10,8 +10,8 @@ from zc.zkzopeserver.cli import transcript
 from zc.zkzopeserver.cli import zdaemon
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.settings import InstanceSettings
-from zc.zkzopeserver.cli.settings import read_settings
 from zc.zkzopeserver.cli.settings import read_running
+from zc.zkzopeserver.cli.settings import read_settings
 from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.cli.verbs import stop
 from zc.zkzopeserver.cli.waiting import Ended

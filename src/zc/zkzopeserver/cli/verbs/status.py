@@ -57,8 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(instance: Instance, arguments: argparse.Namespace) -> int:
-    """Print a survey of the server; return the exit status that sums it up.
-    """
+    """Print a survey of the server; return the exit status."""
     try:
         result = look(instance)
     except Exception as error:
@@ -143,8 +142,7 @@ def absent(result: Survey) -> str:
 
 
 def counted(result: Survey) -> str:
-    """Return how many of the expected processes are registered and answer.
-    """
+    """Return how many processes are registered and answer."""
     if not result.registers:
         return 'answering' if result.is_up else 'not answering'
     expected, answering = result.expected, len(result.answering)
@@ -154,8 +152,7 @@ def counted(result: Survey) -> str:
 
 
 def details(result: Survey) -> Iterator[str]:
-    """Yield a line for each node and process, and for ZooKeeper's problem.
-    """
+    """Yield a line for each node, unregistered process and problem."""
     for provider in result.providers:
         if provider.owner is not Owner.OTHER:
             yield described(provider, result.registers)

@@ -134,8 +134,7 @@ def send(pid: int, number: signal.Signals) -> bool:
 
 
 def end_manager(instance: Instance, manager: zdaemon.Manager) -> None:
-    """Wait until a manager that was told to stop has ended; or StartError.
-    """
+    """Wait for a manager's end; StartError when it does not come."""
     if (not zdaemon.wait_gone(instance.socket, END_S)
             or processes.wait_end([manager.pid], END_S)):
         raise StartError(f'zdaemon {manager.pid} has not ended')

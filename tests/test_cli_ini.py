@@ -1,0 +1,139 @@
+"""An ini as PasteDeploy understands it."""
+import sys
+
+import pytest
+
+from zc.zkzopeserver import options as option_table
+from zc.zkzopeserver import start
+from zc.zkzopeserver.cli.ini import Ini
+from zc.zkzopeserver.errors import ConfigurationError
+
+INI = '''\
+[DEFAULT]
+colour = red
+
+[app:main]
+use = call:test_cli_ini_app:make
+Size = 1
+
+[server:main]
+use = egg:zc.zkzopeserver
+zookeeper = 127.0.0.1:2181
+path = /p
+'''
+
+# A module of an application, and of another server.
+APP = '''\
+loaded = []
+served = []
+
+def make(global_conf, **local_conf):
+    loaded.append(local_conf)
+    return 'the application'
+
+def serve(application, global_conf, **local_conf):
+    served.append((application, global_conf['colour'], local_conf))
+
+def make_server(global_conf, **local_conf):
+    return lambda application: serve(application, global_conf, **local_conf)
+'''
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """A function: write the text of an ini; its path."""
+    (tmp_path / 'test_cli_ini_app.py').write_text(APP)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, 'test_cli_ini_app', raising=False)
+
+    def write(text=INI):
+        path = tmp_path / 'web.ini'
+        path.write_text(text)
+        return str(path)
+    return write
+
+
+def test_the_options_of_a_plain_section(write):
+    ini = Ini(write(), {})
+    assert ini.is_ours
+    assert ini.options == {'zookeeper': '127.0.0.1:2181', 'path': '/p'}
+    assert ini.where == 'server section of web.ini'
+
+
+def test_a_section_that_refers_to_another(write):
+    """PasteDeploy says what it comes to."""
+    ini = Ini(write(INI.replace('server:main', 'server:base') + '''
+[server:main]
+use = base
+path = /q
+'''), {})
+    assert ini.is_ours
+    assert ini.options == {'zookeeper': '127.0.0.1:2181', 'path': '/q'}
+
+
+def test_options_of_the_command_line_come_first(write):
+    ini = Ini(write(), {'path': '/q', 'port': '1'})
+    assert ini.options == {'zookeeper': '127.0.0.1:2181', 'path': '/q',
+                           'port': '1'}
+
+
+def test_the_names_in_other_sections_keep_their_case(write):
+    sections = Ini(write(), {}).sections()
+    assert sections['DEFAULT'] == {'colour': 'red'}
+    assert sections['app:main']['Size'] == '1'
+
+
+def test_an_ini_without_a_server(write):
+    with pytest.raises(ConfigurationError, match=r'web\.ini: '):
+        Ini(write('[app:main]\nuse = egg:x\n'), {})
+
+
+def test_another_server_gets_the_application_and_the_options_once(write):
+    ini = Ini(write(INI.replace('egg:zc.zkzopeserver',
+                                'call:test_cli_ini_app:make_server')),
+              {'path': '/q'})
+    assert not ini.is_ours
+    ini.serve()
+    import test_cli_ini_app
+    assert test_cli_ini_app.served == [('the application', 'red', {
+        'zookeeper': '127.0.0.1:2181', 'path': '/q'})]
+
+
+@pytest.fixture
+def parsed(monkeypatch):
+    """A list: the strings that were parsed as options, a call each."""
+    calls = []
+    parse = option_table.parse
+
+    def recording(raw, where=''):
+        calls.append(raw)
+        return parse(raw, where)
+
+    monkeypatch.setattr(option_table, 'parse', recording)
+    return calls
+
+
+@pytest.mark.parametrize('wrong, sentence', [
+    ('port=x', "option 'port': 'x' is not"),
+    ('application=x', "unknown option 'application'"),
+    ('global_conf=x', "unknown option 'global_conf'")])
+def test_options_are_parsed_once_and_before_the_application_is_loaded(
+        write, parsed, capsys, wrong, sentence):
+    assert start.main(write(), 'web', ['-o', wrong]) == 2
+    line, = capsys.readouterr().err.splitlines()
+    assert line.startswith('web: server section of web.ini: ' + sentence)
+    name, _, value = wrong.partition('=')
+    assert parsed == [{'zookeeper': '127.0.0.1:2181', 'path': '/p',
+                       name: value}]
+    assert 'test_cli_ini_app' not in sys.modules
+
+
+def test_what_loading_the_application_raises_is_left_as_it_is(write):
+    """A launcher would rewrite a TypeError about arguments."""
+    path = write(INI.replace('path = /p', 'path = /p\nloggers = WARNING'))
+    with open(path.replace('web.ini', 'test_cli_ini_app.py'), 'a') as file:
+        file.write('\n(lambda: None)(1)\n')
+    with pytest.raises(TypeError) as caught:
+        start.main(path, 'web', [])
+    assert str(caught.value).endswith(
+        'takes 0 positional arguments but 1 was given')
