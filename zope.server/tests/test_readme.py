@@ -1,6 +1,7 @@
 """The README: its examples run, its settings are those of the rows."""
 from __future__ import annotations
 
+import dataclasses
 import doctest
 import re
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from paste.deploy import appconfig
+from zope.server import Statistics
 from zope.server.options import SettingsError
 from zope.server.options import option_reference
 from zope.server.options import parse_texts
@@ -43,6 +45,13 @@ def test_the_settings_are_those_of_the_rows() -> None:
     documented = README.read_text().partition('.. settings\n\n')[2].partition(
         '\n.. end of settings')[0]
     assert documented == option_reference(rows())
+
+
+def test_the_statistics_are_those_of_a_server() -> None:
+    section = README.read_text().partition('\nStatistics\n---')[2].partition(
+        '\n\n\n')[0]
+    assert re.findall('^``([a-z_]+)``$', section, re.MULTILINE) == [
+        field.name for field in dataclasses.fields(Statistics)]
 
 
 def test_the_first_example_serves(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ class WSGIHTTPServer:
         self.hit_log = hit_log
         self.verbose = verbose
         ident = self.SERVER_IDENT
-        # zope.server 5 says of each server that others may run beside it.
+        # As zope.server 5 has it: other processes may run the application.
         self._server = Server(
             self._call, host=ip, port=port, access_log=hit_log,
             name=f'{ident} ({sub_protocol})' if sub_protocol else ident,
