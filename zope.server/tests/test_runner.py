@@ -201,6 +201,14 @@ def test_all_that_is_wrong_is_said_together(ini: Path) -> None:
     assert isinstance(caught.value, ValueError)
 
 
+def test_an_option_may_have_the_name_of_an_argument(ini: Path) -> None:
+    ini.write_text(ini.read_text() + 'application = a\nglobal_conf = b\n')
+    with pytest.raises(SettingsError) as caught:
+        loadserver(f'config:{ini}')(hello)
+    assert [problem.split(' (')[0] for problem in caught.value.problems] == [
+        "unknown option 'application'", "unknown option 'global_conf'"]
+
+
 def test_options_without_an_ini() -> None:
     with pytest.raises(SettingsError) as caught:
         runner.run(hello, None, port='x')

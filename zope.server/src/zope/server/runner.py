@@ -91,7 +91,7 @@ def serve(application: Callable, *,
 
 
 def run(application: Callable, global_conf: Mapping[str, str] | None = None,
-        **local_conf: str) -> None:
+        /, **local_conf: str) -> None:
     """Serve `application` as an ini says, until SIGTERM or SIGINT.
 
     `local_conf` has the options of the ini, by name; see `serve` for the
