@@ -1,4 +1,4 @@
-"""An application that tells which process answered, and slowly at times."""
+"""An application that tells which process answers, sometimes slowly."""
 from __future__ import annotations
 
 import itertools
@@ -14,11 +14,11 @@ def make_echo(global_conf: Mapping[str, str] | None = None,
               greeting: str = 'echo', slow_every: str = '50',
               slow_s: str = '0.2', loaded: str = '',
               shows: str = '') -> Callable[..., Any]:
-    """A ``paste.app_factory``: answers ``GREETING PID BODY``.
+    """Return an application that answers ``GREETING PID BODY``.
 
-    Every so many requests one takes its time.  In the file `loaded` there is
-    a line for each process that has loaded it.  `shows` is a variable of the
-    environment whose value comes at the end.
+    A ``paste.app_factory``.  One of `slow_every` requests takes `slow_s`
+    seconds.  Each process that loads it adds its id to the file `loaded`.
+    `shows` is a WSGI variable whose value follows the body.
     """
     if loaded:
         with open(loaded, 'a') as file:

@@ -1,4 +1,4 @@
-"""Clients that send requests all the while, and count what fails."""
+"""Clients of one address, which send requests and count failures."""
 from __future__ import annotations
 
 import http.client
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 
 class Load:
-    """What the clients of one address have seen so far."""
+    """The answers and failures that the clients have seen so far."""
 
     def __init__(self, address: str, clients: int) -> None:
         self.address = address
@@ -20,12 +20,12 @@ class Load:
                          for _ in range(clients)]
 
     def start(self) -> None:
-        """Begin to ask."""
+        """Start the clients."""
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
-        """End, after the requests that are on their way."""
+        """Stop the clients, after the requests that they have sent."""
         self._ending.set()
         for thread in self._threads:
             thread.join()
@@ -39,10 +39,10 @@ class Load:
                 response.read()
                 self._count(None if response.status == 200
                             else f'status {response.status}')
-            except (OSError, http.client.HTTPException) as reason:
-                self._count(repr(reason))
+            except (OSError, http.client.HTTPException) as error:
+                self._count(repr(error))
                 connection.close()
-            # Not as fast as can be: the server's other work counts here.
+            # A pause leaves the server time for its other work.
             self._ending.wait(0.005)
         connection.close()
 
@@ -56,7 +56,7 @@ class Load:
 
 @contextmanager
 def under_load(address: str, clients: int = 4) -> Iterator[Load]:
-    """Ask the address all the while; AssertionError when a request failed."""
+    """Send requests while the block runs; AssertionError for a failure."""
     load = Load(address, clients)
     load.start()
     try:

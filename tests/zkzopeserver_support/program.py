@@ -1,4 +1,4 @@
-"""A program with workers as tests run it: `standin.py` in a process."""
+"""Run a parent with stand-ins for its workers: `standin.py`."""
 from __future__ import annotations
 
 import contextlib
@@ -21,13 +21,13 @@ PROGRAM = Path(__file__).with_name('standin.py')
 LIMITS = {'workers': 2, 'ready_timeout': 60, 'graceful_timeout': 0.2,
           'deregister_wait': 0}
 
-# Many of them are started, and an import of site takes long.  It is what
-# starts coverage.py.
+# Tests start many of these processes, and the import of site takes long.
+# With coverage.py it is needed, as it starts that.
 NO_SITE = [] if 'COVERAGE_PROCESS_START' in os.environ else ['-S']
 
 
 class Program:
-    """A parent and its workers, with what they say."""
+    """A parent and its workers, with their log and their events."""
 
     def __init__(self, folder: Path, plan: dict[str, Any],
                  environment: dict[str, str], settings: dict[str, Any],
@@ -48,7 +48,7 @@ class Program:
 
     def plan(self, limits: dict[str, Any] | None = None,
              **plan: Any) -> None:
-        """What workers do that start from now on."""
+        """Set what workers do that start from now on."""
         plan['limits'] = self.limits | (limits or {})
         new = self.folder / 'plan.new'
         new.write_text(json.dumps(plan))
@@ -61,7 +61,7 @@ class Program:
     # What happened.
 
     def events(self, event: str) -> list[int]:
-        """The workers to whom this happened, in their order."""
+        """Return the ids of the workers with this event, in order."""
         with contextlib.suppress(FileNotFoundError):
             lines = (self.folder / 'events').read_text().splitlines()
             return [int(line.split()[0]) for line in lines
@@ -69,28 +69,31 @@ class Program:
         return []
 
     def log(self) -> str:
-        """What was written to stderr."""
+        """Return what all processes have written to stderr."""
         return self.log_path.read_text('utf-8', 'replace')
 
     def find(self, pattern: str) -> list[str]:
-        """The matches of a pattern in the log."""
+        """Return the matches of a pattern in the log."""
         return re.findall(pattern, self.log())
 
     def wait_log(self, pattern: str, count: int = 1,
                  timeout: float = 10) -> list[str]:
-        """Until the pattern is found so often."""
+        """Wait until the log has `count` matches; return them."""
         return wait_for(lambda: len(self.find(pattern)) >= count
                         and self.find(pattern), timeout,
                         lambda: f'{pattern} in the log:\n{self.log()}')
 
     def registered(self) -> list[int]:
-        """The workers that are registered and live, as they say."""
+        """Return the ids of workers that run and say they are registered."""
         left = self.events('stopping')
         return [pid for pid in self.events('registered')
                 if pid not in left and is_alive(pid)]
 
     def wait_registered(self, count: int) -> list[int]:
-        """Until the parent knows of so many, and as many are there."""
+        """Wait until `count` workers are registered, and known to the parent.
+
+        Return their ids.
+        """
         def there() -> list[int]:
             known = {int(pid) for pid in
                      self.find(r'worker (\d+) at \S+ is registered')}
@@ -108,7 +111,7 @@ class Program:
         self.process.send_signal(number)
 
     def wait(self, timeout: float = 15) -> int:
-        """Until the parent has ended; its status."""
+        """Wait until the parent has ended; return its exit status."""
         try:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -116,12 +119,12 @@ class Program:
                                  + self.log()) from None
 
     def stop(self) -> int:
-        """SIGTERM; the parent's status."""
+        """Send the parent SIGTERM; return its exit status."""
         self.send(signal.SIGTERM)
         return self.wait()
 
     def close(self) -> None:
-        """End what is left, and fail when a worker was."""
+        """End the parent; fail when a worker outlives it for 5 s."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
@@ -136,7 +139,7 @@ class Program:
                 os.kill(pid, signal.SIGKILL)
 
     def alive(self) -> list[int]:
-        """The workers that have not ended, of all that ever were."""
+        """Return the ids of all workers that have not ended."""
         return [pid for pid in self.events('started') if is_alive(pid)]
 
 
@@ -153,9 +156,10 @@ def running(folder: Path, plan: dict[str, Any] | None = None,
             environment: dict[str, str] | None = None,
             popen: dict[str, Any] | None = None,
             **settings: Any) -> Iterator[Program]:
-    """A program, ended afterwards; `settings` are options as strings.
+    """Run a program, and end it afterwards.
 
-    `popen` is more for `subprocess.Popen`.
+    `settings` are options as strings, `plan` is what workers do, and `popen`
+    holds further arguments of `subprocess.Popen`.
     """
     settings = {'workers': '2', 'graceful_timeout': '0.2',
                 'deregister_wait': '0'} | settings
@@ -168,7 +172,7 @@ def running(folder: Path, plan: dict[str, Any] | None = None,
 
 
 class Systemd:
-    """A socket that receives what is meant for systemd."""
+    """systemd's end of the notification socket."""
 
     def __init__(self, folder: Path) -> None:
         self.path = str(folder / 'notify')
@@ -179,18 +183,18 @@ class Systemd:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What systemd sets for a service."""
+        """The variables that systemd sets for a service."""
         return {'NOTIFY_SOCKET': self.path}
 
     def states(self) -> list[str]:
-        """All that it was told."""
+        """Return all notifications, in order."""
         with contextlib.suppress(BlockingIOError):
             while True:
                 self._states.append(self._socket.recv(4096).decode())
         return self._states
 
     def told(self, start: str) -> list[str]:
-        """What it was told that starts so."""
+        """Return the notifications that begin with `start`."""
         return [state for state in self.states() if state.startswith(start)]
 
     def __enter__(self) -> Systemd:

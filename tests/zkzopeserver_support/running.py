@@ -1,4 +1,4 @@
-"""Run a server in this process, as users' own tests do."""
+"""Servers in this process, as tests of users run them; applications."""
 import contextlib
 import http.client
 import os
@@ -12,7 +12,7 @@ PATH = '/fooservice/providers'
 
 
 def application(environ, start_response):
-    """Answers with what the environ says of the server."""
+    """Answer with the server's port and the path."""
     body = '{SERVER_PORT} {PATH_INFO}'.format(**environ).encode()
     start_response('200 OK', [('Content-Type', 'text/plain'),
                               ('Content-Length', str(len(body)))])
@@ -21,7 +21,7 @@ def application(environ, start_response):
 
 @contextlib.contextmanager
 def running(zookeeper, app=application, **options):
-    """`run` in a thread, on the test's ZooKeeper; stopped at the end."""
+    """Run a server in a thread, on the test's ZooKeeper, and stop it."""
     options = {'zookeeper': zookeeper.connection_string, 'path': PATH,
                'host': '127.0.0.1', 'deregister_wait': '0', **options}
     with testing.running(app, options) as thread:
@@ -29,7 +29,7 @@ def running(zookeeper, app=application, **options):
 
 
 def get(address, path='/', timeout=10):
-    """(status, body text) of a GET at ``HOST:PORT``."""
+    """Return (status, body text) of a GET at ``HOST:PORT``."""
     connection = http.client.HTTPConnection(address, timeout=timeout)
     try:
         connection.request('GET', path)
@@ -40,7 +40,7 @@ def get(address, path='/', timeout=10):
 
 
 def make_broken(global_conf, **local_conf):
-    """A ``paste.app_factory``: an application that is never ready."""
+    """Return an application that is never ready; a ``paste.app_factory``."""
     def broken(environ, start_response):
         start_response('503 Service Unavailable', [('Content-Length', '0')])
         return [b'']
@@ -48,17 +48,17 @@ def make_broken(global_conf, **local_conf):
 
 
 def make_slow(global_conf, seconds='1'):
-    """A ``paste.app_factory``: takes its time when asked for ``/slow``."""
+    """Return an application that answers ``/slow`` after `seconds`."""
     def slow(environ, start_response):
         if environ['PATH_INFO'] == '/slow':
-            # Long, as an application is that works for long.
+            # Not a wait for a condition: the application itself is slow.
             time.sleep(float(seconds))
         return application(environ, start_response)
     return slow
 
 
 def make_gated(global_conf, gate):
-    """A ``paste.app_factory``: answers ``/slow`` once the file is there."""
+    """Return an application that answers ``/slow`` once `gate` exists."""
     def gated(environ, start_response):
         if environ['PATH_INFO'] == '/slow':
             wait_for(lambda: os.path.exists(gate), 120)

@@ -26,7 +26,7 @@ REQUIRED = {'zookeeper': 'localhost:2181', 'path': '/providers'}
 
 
 def main(folder: Path) -> int:
-    """Be the parent, or a worker; the exit status."""
+    """Be the parent, or a worker; return the exit status."""
     settings = json.loads((folder / 'settings').read_text())
     for name, value in settings.pop('constants', {}).items():
         module, _, constant = name.rpartition('.')
@@ -45,7 +45,7 @@ def main(folder: Path) -> int:
 
 
 class StandIn:
-    """Does what the plan says and tells what happens."""
+    """A worker that does what the plan says, and notes what happens."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -62,7 +62,7 @@ class StandIn:
             events.write(f'{os.getpid()} {event}\n')
 
     def run(self) -> int:
-        """Follow the plan; the exit status."""
+        """Follow the plan; return the exit status."""
         with SignalReceiver([signal.SIGTERM, signal.SIGUSR1]) as receiver:
             self.link.hello(protocol.WorkerOptions(**self.plan['limits']))
             self.link.attend({'reopen': self.reopen,
@@ -84,9 +84,9 @@ class StandIn:
         return status
 
     def register(self) -> None:
-        """Say so, and do at once what the plan has for that moment."""
+        """Say that it is registered, and crash or stop as the plan says."""
         if 'crash' not in self.plan:
-            # One that is as good as dead is none to be found.
+            # A worker that is to crash at once does not count as registered.
             self.tell('registered')
         self.link.registered(f'127.0.0.1:{os.getpid()}')
         if 'crash' in self.plan:
@@ -101,7 +101,7 @@ class StandIn:
         self.tell('reopened')
 
     def gone(self) -> None:
-        """The parent is."""
+        """Note that the parent is gone."""
         self.tell('orphaned')
         self.parent_is_gone.set()
 
@@ -122,7 +122,10 @@ class StandIn:
                 return
 
     def linger(self) -> int:
-        """Take the time that the plan says; status 1 when told to hurry."""
+        """Take the time that the plan says; return the exit status.
+
+        1 after the message ``hurry``, else 0.
+        """
         while ('slow' in self.plan
                and not (self.folder / 'release').exists()):
             if self.plan['slow'] == 1 and self.hurry.is_set():

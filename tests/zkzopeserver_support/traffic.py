@@ -1,17 +1,17 @@
-"""Clients that send requests all the while, and count those that fail.
+"""Clients that find servers in ZooKeeper, and count failed requests.
 
-What is fair to ask of a client, and no more:
+Each client does what is fair to ask of a client, and no more:
 
 - It sends to an address that it sees in ZooKeeper at that moment.
-- It keeps its connection.  After ``Connection: close`` it closes it, and
-  before a request it looks whether the server has closed it meanwhile.
-- It sends each request once, GET as well as POST: nothing is retried.
-  Whatever goes wrong is a failed request: a refused or reset connection, an
-  end without an answer, another status than 200, other content.
+- It keeps its connection, and closes it after ``Connection: close``.  Before
+  a request it looks whether the server has closed the connection.
+- It sends each request once, GET as well as POST, and never again.  A
+  request has failed when the connection is refused or reset, or ends without
+  an answer, and when status or content are not as they should be.
 
-Every other client leaves its connection when the address has gone from
-ZooKeeper, and now and then, to spread its load.  The others stay until the
-server closes, as a proxy does that knows nothing of ZooKeeper.
+Every second client leaves its connection when the address has gone from
+ZooKeeper, and after SPELL requests, to spread its load.  The other half stay
+until the server closes, as a proxy without ZooKeeper does.
 """
 from __future__ import annotations
 
@@ -24,26 +24,27 @@ import time
 from collections.abc import Callable
 from collections.abc import Sequence
 
-# So many requests on one connection, for those that spread their load.
+# Requests on one connection of a client that spreads its load.
 SPELL = 100
 TIMEOUT_S = 15
 BODY = b'x' * 500
 
 
 class Traffic:
-    """So many connections, each with a client in a thread of its own.
+    """Clients, each with a connection and a thread of its own.
 
-    `addresses` gives what is to be seen in ZooKeeper, as ``HOST:PORT``.
-    Clients send while a ``with`` block runs; `pause_s` is between requests.
+    `addresses` returns the addresses in ZooKeeper, as ``HOST:PORT``.  The
+    clients send requests while a ``with`` block runs, with a pause of
+    `pause_s` seconds between two of one client.
     """
 
     def __init__(self, addresses: Callable[[], Sequence[str]],
                  connections: int = 32, pause_s: float = 0) -> None:
         self.addresses = addresses
         self.pause_s = pause_s
-        #: Requests, by what answered: the words before the body.
+        #: The number of answers, by the words before the body.
         self.answers: collections.Counter[str] = collections.Counter()
-        #: What went wrong, a line a request.
+        #: A line for each failed request.
         self.failures: list[str] = []
         self.stopping = threading.Event()
         self._clients = [Client(self, is_sticky=bool(number % 2))
@@ -51,7 +52,7 @@ class Traffic:
 
     @property
     def total(self) -> int:
-        """Requests sent, and answered or failed."""
+        """The number of requests sent, whether answered or failed."""
         return sum(client.sent for client in self._clients)
 
     def __enter__(self) -> Traffic:
@@ -66,7 +67,7 @@ class Traffic:
 
 
 class Client(threading.Thread):
-    """Sends a request after the other."""
+    """A client that sends one request after another."""
 
     def __init__(self, traffic: Traffic, is_sticky: bool) -> None:
         super().__init__(name='traffic', daemon=True)
@@ -78,7 +79,7 @@ class Client(threading.Thread):
         self._spell = 0
 
     def run(self) -> None:
-        """Until the traffic ends."""
+        """Send requests until the traffic ends."""
         while not self._traffic.stopping.is_set():
             addresses = self._traffic.addresses()
             if self._is_to_leave(addresses):
@@ -113,10 +114,10 @@ class Client(threading.Thread):
             self._connection.request(
                 method, '/', BODY if method == 'POST' else None)
             self._read(method)
-        except (OSError, http.client.HTTPException, ValueError) as reason:
+        except (OSError, http.client.HTTPException, ValueError) as error:
             self._traffic.failures.append(
                 f'{began} {self._address} {step}, request {self._spell} of its'
-                f' connection: {type(reason).__name__}: {reason}')
+                f' connection: {type(error).__name__}: {error}')
             self._leave()
 
     def _connect(self, address: str) -> None:
@@ -140,6 +141,6 @@ class Client(threading.Thread):
 
 
 def is_closed(connection: http.client.HTTPConnection) -> bool:
-    """Whether the server has closed a connection on which nothing runs."""
+    """Return whether the server has closed an idle connection."""
     return connection.sock is None or bool(
         select.select([connection.sock], [], [], 0)[0])

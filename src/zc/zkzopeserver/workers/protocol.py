@@ -78,7 +78,10 @@ class WorkerOptions(NamedTuple):
 
     @classmethod
     def decode(cls, text: str) -> WorkerOptions:
-        """Return the options in a worker's hello; ValueError for others."""
+        """Return the options in a worker's hello.
+
+        Raise ValueError for any other text.
+        """
         import json
         try:
             options = cls(**json.loads(text))
