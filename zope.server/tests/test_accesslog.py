@@ -208,7 +208,8 @@ def test_a_line_that_comes_during_a_write_is_written_too(
             return int.__gt__(self, count)
 
     def asking(environ, start_response):
-        log.kept = Late(log.kept) if environ['PATH_INFO'] == '/2' else log.kept
+        if environ['PATH_INFO'] == '/2':
+            log.max_lines = Late(log.max_lines)
         return hello(environ, start_response)
 
     with serving(asking, access_log=str(path)) as server:
@@ -279,7 +280,7 @@ def test_every_request_of_many_has_its_line(path: Path) -> None:
 def test_what_the_disk_does_not_take_is_dropped_and_counted(
         path: Path, caplog: pytest.LogCaptureFixture) -> None:
     log = AccessLog(str(path))
-    log.kept = 2
+    log.max_lines = 2
     for number in range(5):
         log.add_error('x', b'%d' % number, 400, 0)
     log.close()
@@ -298,7 +299,7 @@ def test_answers_to_a_disk_that_takes_nothing_are_bounded(
             # The client has its response before there is a line.
             until(lambda: not server.statistics().connections)
             until(lambda: not log.lines)
-            log.kept = 10
+            log.max_lines = 10
             with Client(server.address) as client:
                 for _ in range(30):
                     client.get()

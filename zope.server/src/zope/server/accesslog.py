@@ -24,8 +24,8 @@ logger = logging.getLogger('zope.server.accesslog')
 INTERVAL_S = 0.1
 # Further lines are dropped, rather than kept in memory for a disk that is too
 # slow.  This is checked once for all requests that began together.
-KEPT = 200_000
-AGENTS_KEPT = 1000
+MAX_LINES = 200_000
+AGENTS_CACHED = 1000
 # The part of a line after its target, ready: formatting numbers takes time.
 VERSIONS = (' HTTP/1.0" ', ' HTTP/1.1" ')
 CODES = [f'{code} ' for code in range(1000)]
@@ -60,9 +60,8 @@ class AccessLog:
     "USER-AGENT" MICROSECONDS``.  OSError is raised if the file cannot be
     opened.
 
-    `lines` are still to be written, and `kept` is how many of them may be;
-    `dropped` counts the rest.  `lock` is held while the file is written or
-    replaced.
+    `lines` are still to be written, `max_lines` at most; `dropped` counts the
+    rest.  `lock` is held while the file is written or replaced.
     """
 
     def __init__(self, path: str) -> None:
@@ -70,7 +69,7 @@ class AccessLog:
         self._fd = -1 if path == '-' else self._open()
         self.lines: deque[str] = deque()
         self.dropped = 0
-        self.kept = KEPT
+        self.max_lines = MAX_LINES
         self.lock = threading.Lock()
         self._wanted = threading.Event()
         self._is_awake = False
@@ -136,7 +135,7 @@ class AccessLog:
 
     def _has_room(self) -> bool:
         """Return whether a line can be kept; if not, count it."""
-        if len(self.lines) < self.kept:
+        if len(self.lines) < self.max_lines:
             return True
         self.dropped += 1
         self.wake()
@@ -155,7 +154,7 @@ class AccessLog:
 
     def _agent(self, agent: str) -> str:
         """Return a user agent, quoted; remember it if it needs no quoting."""
-        if is_plain(agent) and len(self._agents) < AGENTS_KEPT:
+        if is_plain(agent) and len(self._agents) < AGENTS_CACHED:
             self._agents.add(agent)
         return escaped(agent)
 

@@ -18,8 +18,8 @@ HOP_BY_HOP = frozenset((
     'connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization',
     'te', 'trailer', 'trailers', 'transfer-encoding', 'upgrade',
     'proxy-connection'))
-KEPT = 1000
-# Statuses and names of headers that have passed the checks; at most KEPT.
+# Statuses and names of headers that have passed the checks.
+CACHE_SIZE = 1000
 statuses: dict[str, tuple[int, str]] = {}
 kinds: dict[str, int] = {}
 
@@ -60,7 +60,7 @@ def check_status(status: str) -> tuple[int, str]:
     # (RFC 9112, 4).
     checked = int(status[:3]), f'{status}\r\n' if ' ' in status else (
         f'{status} \r\n')
-    if len(statuses) < KEPT:
+    if len(statuses) < CACHE_SIZE:
         statuses[status] = checked
     return checked
 
@@ -123,6 +123,6 @@ def kind_of(name: str) -> int:
     if lower in HOP_BY_HOP:
         raise ResponseError(f'the header {name} is for the server to set')
     kind = KINDS.get(lower, PLAIN)
-    if len(kinds) < KEPT:
+    if len(kinds) < CACHE_SIZE:
         kinds[name] = kind
     return kind

@@ -32,7 +32,7 @@ VERSIONS = {b'0': 0, b'1': 1}
 
 T = TypeVar('T', bound='Request')
 
-KEYS_KEPT = 1000
+KEYS_CACHED = 1000
 # Name of a field -> key in the environment, filled as names are met; None: the
 # field is dropped.  A Proxy field would become HTTP_PROXY, which libraries
 # take for the address of a proxy ("httpoxy", CVE-2016-5385).
@@ -55,8 +55,8 @@ HOST = re.compile(
     r'(?::[0-9]{0,5})?').fullmatch
 ABSOLUTE = re.compile(r'https?://([^/?#]+)([^#]*)', re.IGNORECASE).fullmatch
 BROKEN_ESCAPE = re.compile(r'%(?![0-9A-Fa-f]{2})').search
-HOSTS_KEPT = 1000
-# Values of Host that have passed the check; at most HOSTS_KEPT.
+HOSTS_CACHED = 1000
+# Values of Host that have passed the check; at most HOSTS_CACHED.
 hosts: set[str] = set()
 
 
@@ -149,7 +149,7 @@ def environ_key(name: bytes) -> str | None:
         title = name.title()
         key = keys.get(title) if title in keys else (
             'HTTP_' + name.decode().upper().replace('-', '_'))
-    if len(keys) < KEYS_KEPT:
+    if len(keys) < KEYS_CACHED:
         keys[name] = key
     return key
 
@@ -194,7 +194,7 @@ def is_host(value: str) -> bool:
     """Return whether this can be the value of a Host field, as "" can."""
     if HOST(value) is None:
         return False
-    if len(hosts) < HOSTS_KEPT:
+    if len(hosts) < HOSTS_CACHED:
         hosts.add(value)
     return True
 
