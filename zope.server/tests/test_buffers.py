@@ -53,6 +53,12 @@ def test_there_is_room_until_the_limit() -> None:
     assert pool.acquire(101) is None
 
 
+def test_memory_that_the_machine_has_not_is_not_counted() -> None:
+    pool = BufferPool(2 ** 62)
+    assert pool.acquire(2 ** 60) is None
+    assert pool.used == 0
+
+
 def test_buffers_that_come_and_go_are_worth_waiting_for(
         monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buffers, 'SIDE_BY_SIDE_BYTES', 128)
