@@ -1,16 +1,15 @@
-"""Export and import of large trees, beside zc.zk 2's way, in the same run.
+"""Measure export and import of large trees, beside zc.zk 2, in the same run.
 
-zc.zk 2 asked for one node after the other. Its way is done here with plain
-kazoo calls, the same calls that it made: for an export the children and the
-data of each node, for an import whether the node is there, its creation and
-its children.
+zc.zk 2 read one node after the other. This script makes the same calls by
+kazoo: for an export, getChildren and getData of each node; for an import,
+exists, create and getChildren.
 
 Usage: python bench/tree.py [--nodes 20000] [--large 200000] [--rounds 3]
 
-Starts a real ZooKeeper on a loopback port and removes it afterwards. The
-ways are measured in turns; figures are medians of seconds. CPU seconds are
-those of this process and of ZooKeeper together: they say more than wall clock
-when the machine is busy with other things.
+Starts an Apache ZooKeeper on a loopback port, and removes it at the end. The
+ways are measured in turns. Figures are medians, in seconds. CPU seconds are
+those of this process and of ZooKeeper together. They say more than wall clock
+on a busy machine.
 """
 import argparse
 import contextlib
@@ -37,11 +36,11 @@ from zc.zk.tree import Node
 from zc.zk.tree import format_tree
 from zc.zk.tree import parse_tree
 
-OPEN = None  # kazoo's default ACL, everything for everyone
+OPEN = None  # kazoo's default ACL: everyone may do everything
 
 
 def make_tree(nodes: int) -> str:
-    """A text of services with 18 providers each, 20 nodes a service."""
+    """Return a text of services, each 20 nodes with 18 providers."""
     top = Node()
     for number in range(nodes // 20):
         providers = {
@@ -57,9 +56,9 @@ def make_tree(nodes: int) -> str:
 
 
 def by_hand(text: str) -> str:
-    """The same tree as somebody may have written it.
+    """Return the same tree as if it were written by hand.
 
-    Not sorted, indented by four, with comments and blank lines.
+    It is not sorted, indented by four, with comments and blank lines.
     """
     chance = random.Random(1)
     lines = ['# our services', '']
@@ -82,7 +81,7 @@ def by_hand(text: str) -> str:
 
 
 def export_one_by_one(client, path: str) -> str:
-    """An export as zc.zk 2 made it."""
+    """Export a tree as zc.zk 2 did."""
     lines = []
 
     def export(path: str, indent: str) -> None:
@@ -104,7 +103,7 @@ def export_one_by_one(client, path: str) -> str:
 
 
 def import_one_by_one(client, text: str, path: str) -> None:
-    """An import as zc.zk 2 made it."""
+    """Import a tree as zc.zk 2 did."""
     def add(node: Node, path: str) -> None:
         for name, child in sorted(node.children.items()):
             child_path = f'{path}/{name}'
@@ -121,14 +120,14 @@ def import_one_by_one(client, text: str, path: str) -> None:
 
 
 class Cost(NamedTuple):
-    """What something took, in seconds."""
+    """The cost of a call, in seconds."""
 
     wall: float
     cpu: float
 
 
 class Bench:
-    """Measures on one server; each import goes into a path of its own."""
+    """Measures on one server; each import gets a path of its own."""
 
     def __init__(self, zk: ZooKeeper) -> None:
         self.zk = zk
@@ -137,24 +136,24 @@ class Bench:
             psutil.Process(), *psutil.Process().children(recursive=True)]
 
     def measure(self, function: Callable) -> Cost:
-        """Call a function."""
+        """Call a function; return its cost."""
         gc.collect()
         cpu, wall = self.cpu(), time.perf_counter()
         function()
         return Cost(time.perf_counter() - wall, self.cpu() - cpu)
 
     def cpu(self) -> float:
-        """The CPU seconds of this process and of ZooKeeper so far."""
+        """Return the CPU seconds of this process and of ZooKeeper so far."""
         return sum(sum(process.cpu_times()[:2])
                    for process in self.processes)
 
     def new_path(self) -> str:
-        """Make an empty node."""
+        """Create an empty node; return its path."""
         self.paths += 1
         return self.zk.create(f'/tree{self.paths}', b'')
 
     def ways(self, text: str, path: str) -> dict[str, Callable]:
-        """What is measured, and how; `path` already holds the tree."""
+        """Return, by name, the functions to measure; `path` has the tree."""
         zk = self.zk
         hand = by_hand(text)
         return {
@@ -167,7 +166,7 @@ class Bench:
         }
 
     def originals(self, text: str, path: str) -> dict[str, Callable]:
-        """The same as `ways`, one node after the other."""
+        """Return, by name, the same functions as zc.zk 2 did them."""
         client = self.zk.client
         return {
             'export': lambda: export_one_by_one(client, path),
@@ -181,13 +180,13 @@ class Bench:
 
 
 def compare(bench: Bench, nodes: int, rounds: int) -> None:
-    """Print our way beside the original's."""
+    """Print this zc.zk beside zc.zk 2."""
     text = make_tree(nodes)
     path = bench.new_path()
     bench.zk.import_tree(text, path)
     ours = bench.ways(text, path)
     theirs = bench.originals(text, path)
-    for _ in range(3):  # until Java has compiled what it needs
+    for _ in range(3):  # until Java has compiled its hot code
         for function in ours.values():
             function()
     for name in ours:
@@ -199,12 +198,12 @@ def compare(bench: Bench, nodes: int, rounds: int) -> None:
 
 
 def median(costs: list[Cost]) -> Cost:
-    """The median of wall clock and that of CPU."""
+    """Return the medians of wall clock and of CPU."""
     return Cost(*map(statistics.median, zip(*costs, strict=True)))
 
 
 def large(bench: Bench, nodes: int) -> None:
-    """Print our way alone, and how much memory it took."""
+    """Print this zc.zk alone, and its memory."""
     text = make_tree(nodes)
     path = bench.new_path()
     before = peak()
@@ -225,7 +224,7 @@ def large(bench: Bench, nodes: int) -> None:
 
 
 def peak() -> int:
-    """The most memory that this process ever had, in bytes."""
+    """Return the peak memory of this process, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
@@ -242,7 +241,7 @@ def row(nodes: int, name: str, ours: Cost,
 
 @contextlib.contextmanager
 def server() -> Iterator[ZooKeeper]:
-    """A connection to a ZooKeeper of our own."""
+    """Yield a connection to a new ZooKeeper."""
     with tempfile.TemporaryDirectory() as folder:
         apache = Apache(folder, settings={'tickTime': 2000},
                         jvm=('-Xmx2g', '-XX:-UseSerialGC',
@@ -252,7 +251,7 @@ def server() -> Iterator[ZooKeeper]:
 
 
 def main() -> None:
-    """Run what the command line asks for."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--nodes', type=int, default=20000)
     parser.add_argument('--large', type=int, default=200000,

@@ -1,4 +1,4 @@
-"""Who may do what: access control and authentication."""
+"""Test access control and authentication."""
 import struct
 
 import pytest
@@ -111,7 +111,7 @@ def test_a_wrong_password_opens_nothing(kazoo, client):
     owner.delete('/x')
 
 
-def test_auth_stands_for_who_asks(kazoo, client):
+def test_auth_stands_for_the_identities_of_the_client(kazoo, client):
     with pytest.raises(InvalidACLError):
         kazoo.create('/x', acl=[make_acl('auth', '', all=True)])
     owner = client(auth_data=[('digest', 'owner:secret')])
@@ -132,7 +132,7 @@ def test_hashes_are_shown_to_administrators_alone(kazoo, client):
     owner.delete('/x')
 
 
-def test_addresses_may_be_who(kazoo):
+def test_addresses_are_identities(kazoo):
     kazoo.create('/here', acl=[make_acl('ip', '127.0.0.0/8', all=True)])
     kazoo.create('/there', acl=[make_acl('ip', '10.0.0.1', all=True)])
     assert kazoo.get('/here')[0] == b''
@@ -144,7 +144,7 @@ def test_addresses_may_be_who(kazoo):
     None, ('world', 'bob'), ('digest', 'user'), ('digest', 'a:b:c'),
     ('digest', 'a:'), ('ip', 'here'), ('ip', '10.0.0.0/33'),
     ('sasl', 'a'), ('x509', 'a'), ('', ''), ('no such', 'a')])
-def test_lists_that_mean_nobody_are_invalid(raw, entry):
+def test_empty_and_meaningless_lists_are_invalid(raw, entry):
     acl = [(31, *entry)] if entry else []
     path = f'{raw.root}/x'
     assert raw.request(
@@ -154,8 +154,8 @@ def test_lists_that_mean_nobody_are_invalid(raw, entry):
         + struct.pack('>i', -1)).code == -114
 
 
-def test_ipv6_addresses_mean_somebody_since_late(raw, zookeeper):
-    """The embedded server refuses what some servers do."""
+def test_ipv6_addresses_are_identities_in_newer_servers(raw, zookeeper):
+    """The embedded server refuses what only newer servers accept."""
     is_valid = zookeeper.name == 'apache' and versions.does(
         zookeeper, *versions.IPV6_IN_ACLS)
     for entry in ('ip', '::1'), ('ip', '2001:db8::/32'):
@@ -188,7 +188,7 @@ def test_who_am_i(raw):
     assert mine in (count + b''.join(ids), count + b''.join(ids[::-1]))
 
 
-def test_who_may_not_read_a_node_is_not_told_of_it(raw):
+def test_a_client_that_may_not_read_a_node_gets_no_event(raw):
     hidden, open_ = f'{raw.root}/hidden', f'{raw.root}/open'
     for path in (hidden, open_):
         raw.request(wire.EXISTS, wire.watched(path, True))

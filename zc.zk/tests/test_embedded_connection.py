@@ -1,4 +1,4 @@
-"""Bytes that no client should send, and clients that do not read."""
+"""Test bytes that no client should send, and clients that do not read."""
 import os
 import random
 import resource
@@ -13,7 +13,7 @@ from zc_zk_support import wire
 from zc_zk_support.wire import Wire
 
 MAX_FRAME = 0xfffff
-# The real server takes its time, and is not what is tested here.
+# Apache ZooKeeper is slower, and is not what is tested here.
 CLIENTS = {'embedded': 1000, 'apache': 100}
 
 
@@ -125,7 +125,7 @@ def test_many_frames_may_come_at_once(raw):
     assert {raw.reply().code for _ in range(1000)} == {0}
 
 
-def test_who_asks_and_does_not_read_gets_it_all_later(raw, zookeeper):
+def test_a_client_that_reads_late_gets_all_answers(raw, zookeeper):
     path = f'{raw.root}/big'
     data = bytes(500_000)
     assert raw.request(wire.CREATE, wire.creation(path, data)).code == 0
@@ -146,23 +146,23 @@ def test_who_asks_and_does_not_read_gets_it_all_later(raw, zookeeper):
 def test_four_letter_words_are_answered(zookeeper, word, answer):
     with Wire(zookeeper.hosts) as connection:
         connection.socket.sendall(word)
-        told = b''
+        received = b''
         while chunk := connection.socket.recv(1 << 16):
-            told += chunk
-    assert answer in told
+            received += chunk
+    assert answer in received
 
 
 @pytest.mark.parametrize('word, before', [
     ('srvr', 'Zookeeper version: '), ('envi', '\nzookeeper.version=')])
-def test_the_version_is_told(zookeeper, word, before):
+def test_the_version_is_shown(zookeeper, word, before):
     host, _, port = zookeeper.hosts.partition(':')
-    told = four_letter_word((host, int(port)), word)
-    assert before + '.'.join(map(str, zookeeper.version)) + '-' in told
+    received = four_letter_word((host, int(port)), word)
+    assert before + '.'.join(map(str, zookeeper.version)) + '-' in received
 
 
 @pytest.fixture
 def descriptors():
-    """Room for the sockets of a thousand clients."""
+    """Raise the limit of descriptors for a thousand clients."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = CLIENTS['embedded'] + 200
     if hard != resource.RLIM_INFINITY and hard < wanted:

@@ -1,7 +1,7 @@
-"""The same requests, made up at random, to the embedded and a real server.
+"""Send the same random requests to the embedded and to an Apache server.
 
-Whatever differs in their answers is a mistake of the embedded server, but for
-what the real one did otherwise in older releases: that is named in `Old`.
+A difference between the answers is a mistake of the embedded server, except
+for what older releases of Apache ZooKeeper do differently, which `Old` lists.
 """
 import random
 import struct
@@ -33,7 +33,7 @@ STATS = {  # where in the reply a Stat is, if there is one
 
 
 class Source:
-    """Makes up requests below a path; the same ones from the same seed."""
+    """Generates requests below a path, the same from the same seed."""
 
     def __init__(self, seed, root, old):
         self.random = random.Random(seed)
@@ -115,14 +115,14 @@ class Source:
 
 
 class Old:
-    """What the real server does not yet do as the embedded one does.
+    """What an older Apache server does differently from the embedded one.
 
-    Each is a test of its own, too: see where `versions` is used.
+    Each difference has a test of its own, too, which uses `versions`.
     """
 
     def __init__(self, real):
-        # A persistent watch is taken for an ordinary one once a read has set
-        # such a one on the same path, and the last mode is the only one.
+        # A persistent watch becomes an ordinary one when a read sets an
+        # ordinary one on the same path: the last mode replaces the others.
         self.has_one_watch_a_path = not versions.does(
             real, *versions.WATCHES_ADD_UP)
         self.tells_of_all = not versions.does(real, *versions.EXISTS_ASKS)
@@ -130,34 +130,34 @@ class Old:
             real, *versions.MULTI_CREATES_TELL)
 
     def ask(self, connection, op, body, ours):
-        """The real server's reply, as a newer one would have made it.
+        """Return the Apache server's reply, as a newer release makes it.
 
-        ``ours`` is the embedded one's.
+        `ours` is the reply of the embedded server.
         """
         if (op, ours.code) == (wire.EXISTS, -102) and self.tells_of_all:
-            # Without the watch, that both may go on alike.
+            # Without the watch, so that both servers have the same state.
             reply = connection.request(op, body[:-1] + b'\0')
             assert (reply.code, len(reply.body)) == (0, wire.STAT.size)
             return reply._replace(code=-102)
         return connection.request(op, body)
 
     def results(self, results):
-        """Our results of a multi, as the real server has them."""
+        """Return our results of a multi as the Apache server has them."""
         if not self.omits_stats:
             return results
-        return [(wire.CREATE, *told, ()) if op == wire.CREATE2
-                else (op, *told, about) for op, *told, about in results]
+        return [(wire.CREATE, *result, ()) if op == wire.CREATE2
+                else (op, *result, about) for op, *result, about in results]
 
 
 def conversations(embedded, real, seed, root, old):
-    """What is asked, and both answers in a form that can be compared."""
+    """Yield each request, with both answers in a form to compare."""
     source = Source(seed, root, old)
     both = [], []
     for _ in range(REQUESTS):
         op, body = source.request()
         ours = embedded.request(op, body)
         theirs = old.ask(real, op, body, ours)
-        for told, reply, connection in zip(
+        for recorded, reply, connection in zip(
                 both, (ours, theirs), (embedded, real), strict=True):
             events, connection.events = connection.events, []
             answer = ''
@@ -165,12 +165,12 @@ def conversations(embedded, real, seed, root, old):
                 answer = comparable(op, reply.body)
                 if op == wire.MULTI and connection is embedded:
                     answer = old.results(answer)
-            told.append((op, body, reply.code, answer, events))
+            recorded.append((op, body, reply.code, answer, events))
     return map(ranked, both)
 
 
 def comparable(op, body):
-    """The body without what depends on the server: times, order of names."""
+    """Return the body without times, and with the names sorted."""
     if op in (wire.GET_CHILDREN, wire.GET_CHILDREN2):
         names, body = _names(body)
         return names, stat(body) if body else ()
@@ -185,19 +185,19 @@ def comparable(op, body):
 
 
 def stat(body):
-    """A Stat with marks on its zxids."""
+    """Return a Stat whose zxids are marked."""
     (czxid, mzxid, _, _, version, cversion, aversion, owner, length, count,
      pzxid) = wire.STAT.unpack(body)
     return (('zxid', czxid), ('zxid', mzxid), ('zxid', pzxid), version,
             cversion, aversion, bool(owner), length, count)
 
 
-def ranked(told):
-    """The same with each zxid as its rank among all of them."""
+def ranked(recorded):
+    """Return the answers, each zxid replaced by its rank among all."""
     zxids = set()
-    _each_zxid(told, zxids.add)
+    _each_zxid(recorded, zxids.add)
     rank = {zxid: number for number, zxid in enumerate(sorted(zxids))}
-    return _each_zxid(told, rank.get)
+    return _each_zxid(recorded, rank.get)
 
 
 def _each_zxid(value, function):
@@ -209,7 +209,7 @@ def _each_zxid(value, function):
 
 
 def _results(body):
-    """The results of a multi: each its type, code, path or error, and Stat."""
+    """Return the results of a multi: type, code, path or error, and Stat."""
     at = 0
     while True:
         op, is_end, code = struct.unpack_from('>i?i', body, at)
@@ -221,11 +221,11 @@ def _results(body):
             at += 4 + struct.unpack_from('>i', body, at)[0]
         elif op == -1:
             at += 4
-        told = body[begin:at]
+        recorded = body[begin:at]
         if op in (wire.CREATE2, wire.SET_DATA):
             about = stat(body[at:at + wire.STAT.size])
             at += wire.STAT.size
-        yield op, code, told, about
+        yield op, code, recorded, about
 
 
 def _names(body):
@@ -240,7 +240,7 @@ def _names(body):
 
 @pytest.fixture(scope='module')
 def servers(tmp_path_factory):
-    """One of each kind, fresh, so that both begin alike."""
+    """Start a new server of each kind, so that both begin equal."""
     with ExitStack() as stack:
         yield [
             stack.enter_context(

@@ -1,4 +1,4 @@
-"""The data file: what is kept, through what, and what is said."""
+"""Test the data file: what it keeps, and which errors it reports."""
 import itertools
 import logging
 import os
@@ -23,7 +23,7 @@ def path(tmp_path):
 
 
 class Session:
-    """A server on a data file, and a client, for a while."""
+    """A server on a data file, and a client: a context manager."""
 
     def __init__(self, path):
         self.server = Server(data=path)
@@ -43,7 +43,7 @@ class Session:
 
 
 def tree(client, path='/'):
-    """Everything of all nodes."""
+    """Return data, Stat and ACL of all nodes."""
     data, stat = client.get(path)
     found = {path: (data, stat, client.get_acls(path)[0])}
     for name in client.get_children(path):
@@ -138,12 +138,12 @@ LIVES = 4
 
 
 def test_nothing_confirmed_is_lost_when_the_process_is_killed(tmp_path):
-    """Killed at any moment, several times, while a client writes."""
+    """The server is killed several times while a client writes."""
     source = random.Random(7)
     confirmed = {}
     with Embedded(tmp_path) as server:
         for life in range(LIVES):
-            # A long session: nothing else shall end its writing.
+            # A long session, so that only the kill ends its writing.
             client = start_client(
                 server.hosts, timeout=60, command_retry={'max_tries': 0})
             client.ensure_path('/kept')
@@ -156,7 +156,7 @@ def test_nothing_confirmed_is_lost_when_the_process_is_killed(tmp_path):
             stop_client(client)
         client = start_client(server.hosts)
         kept = {f'/kept/{name}' for name in client.get_children('/kept')}
-        # In each life one more may have been written, not yet confirmed.
+        # Each kill may leave one node that was written but not confirmed.
         assert confirmed.keys() <= kept
         assert len(kept) <= len(confirmed) + LIVES
         for name in source.sample(sorted(confirmed), 20):
@@ -165,7 +165,7 @@ def test_nothing_confirmed_is_lost_when_the_process_is_killed(tmp_path):
 
 
 def _kill(server, confirmed, enough):
-    """Kill it when so many are confirmed, whatever it is at by then."""
+    """Kill the server when `count` nodes are confirmed."""
     wait_for(lambda: len(confirmed) >= enough, 60, interval=.001)
     server.kill()
     server.start()
@@ -216,7 +216,7 @@ def test_a_flipped_bit_anywhere_is_noticed(path, tmp_path, caplog):
         copy.write_bytes(damaged)
         try:
             with Session(copy) as client:
-                # Only the last record may go.
+                # Only the last record may be lost.
                 assert at > last - 200
                 assert set(client.get_children('/')) >= set('0123')
         except DataError as error:
@@ -235,7 +235,7 @@ def test_what_is_no_data_file_stays_as_it_is(path):
     assert path.read_text() == '[section]\nkey = value\n'
 
 
-def test_one_server_at_a_time_uses_a_file(path):
+def test_a_second_server_on_a_file_is_refused(path):
     with Server(data=path):
         with nothing_left(), pytest.raises(DataError) as raised:
             Server(data=path).start()
@@ -304,8 +304,8 @@ def test_a_full_disk_refuses_changes_and_keeps_the_rest(path, caplog):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     with Session(path) as client:
         client.create('/a', b'before')
-        # As on a full disk, files cannot grow beyond this; Python ignores
-        # the signal that goes with it.
+        # As on a full disk, files cannot grow beyond this. Python ignores
+        # the signal SIGXFSZ.
         resource.setrlimit(
             resource.RLIMIT_FSIZE, (path.stat().st_size + 50, limits[1]))
         try:

@@ -1,6 +1,6 @@
-"""A part of kazoo's own tests, twice in a row on one server.
+"""Run a part of kazoo's own tests, twice in a row on one server.
 
-The whole of them takes minutes: ``python -m zc_zk_support.kazoo_suite``.
+All of them take minutes: ``python -m zc_zk_support.kazoo_suite``.
 """
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Each request of the protocol, on the embedded and a real server."""
+"""Test each request of the protocol, on both kinds of servers."""
 import struct
 
 import pytest
@@ -52,7 +52,7 @@ def test_cversion_counts_comings_and_goings(kazoo):
     assert seen == [1, 2, 3, 3, 4]
 
 
-def test_stat_tells_the_whole_history(kazoo):
+def test_stat_has_the_whole_history(kazoo):
     path, new = kazoo.create('/node', b'abc', include_data=True)
     assert path == '/node'
     assert new.czxid == new.mzxid == new.pzxid > 0

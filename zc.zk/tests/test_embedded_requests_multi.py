@@ -1,4 +1,4 @@
-"""Several operations in one request: multi and MultiRead."""
+"""Test several operations in one request: multi and multiRead."""
 import struct
 
 import pytest

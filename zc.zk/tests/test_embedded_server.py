@@ -1,4 +1,4 @@
-"""The server as an object: start, stop, and what tests do to it."""
+"""Test the server as an object: start, stop, pause, expiry."""
 import logging
 import socket
 import threading
@@ -19,7 +19,7 @@ from zc_zk_support.wire import Wire
 
 @pytest.fixture
 def server():
-    # Sessions may be long, so that a slow machine ends none.
+    # Long sessions, so that a slow machine ends none.
     with Server(max_session_timeout=60_000) as server:
         yield server
 
@@ -218,7 +218,7 @@ def test_operations_may_come_from_many_threads(server):
         assert connection.start().timeout
 
 
-def test_the_log_says_who_sent_what(server, caplog):
+def test_the_log_names_the_client_and_its_mistake(server, caplog):
     with Wire(server.connection_string) as connection:
         host, port = connection.socket.getsockname()
         connection.start()
@@ -235,15 +235,15 @@ def test_the_log_says_who_sent_what(server, caplog):
         logging.WARNING}
 
 
-def test_who_never_asks_for_a_session_is_sent_away():
+def test_a_connection_without_a_session_is_closed():
     with Server(tick=5) as server:
         with Wire(server.connection_string) as stranger:
             assert stranger.is_closed()
 
 
-def test_who_does_not_read_the_end_is_closed_all_the_same():
-    # A session of 2 s, and as long for the last frames, and for the first
-    # ones of who is slow.
+def test_a_client_that_does_not_read_the_end_is_closed():
+    # The session timeout is 2 s. A connection has the same time for its
+    # first and for its last frames.
     with Server(tick=40, max_session_timeout=2000) as server:
         with Wire(server.connection_string) as deaf:
             deaf.start()
@@ -254,17 +254,17 @@ def test_who_does_not_read_the_end_is_closed_all_the_same():
 
 
 def _connections(server):
-    """How many connections there are beside the one that asks."""
+    """Return the number of connections, without the one that asks."""
     with Wire(server.connection_string) as connection:
         connection.socket.sendall(b'mntr')
-        told = b''
+        received = b''
         while chunk := connection.socket.recv(4096):
-            told += chunk
-    figures = dict(line.split('\t') for line in told.decode().splitlines())
+            received += chunk
+    figures = dict(line.split('\t') for line in received.decode().splitlines())
     return int(figures['zk_num_alive_connections']) - 1
 
 
-def test_who_does_not_read_its_events_is_given_up(server, caplog):
+def test_a_client_that_does_not_read_its_events_is_closed(server, caplog):
     path = '/' + 'x' * 10_000
     with Wire(server.connection_string) as deaf:
         host, port = deaf.socket.getsockname()

@@ -1,4 +1,4 @@
-"""Sessions: how they begin, go on, come back and end."""
+"""Test how sessions begin, resume, expire and end."""
 import time
 
 import pytest
@@ -9,14 +9,14 @@ from zc_zk_support.wire import Event
 from zc_zk_support.wire import Wire
 
 CREATED, DELETED = 1, 2
-#: How long a session lasts that is to end, in milliseconds: the machine may
-#: stand still before the test has done with it what it wants.
+#: The timeout, in milliseconds, of a session that is to expire. A busy machine
+#: may stall before the test has used the session.
 SHORT = 4000
 
 
 @pytest.fixture
 def connect(zookeeper):
-    """Make connections, closed at the end."""
+    """Return a function that connects; close all connections at the end."""
     made = []
 
     def connect(*arguments, **options):
@@ -34,7 +34,7 @@ def ephemeral(connection, path):
 
 
 def watch(connection, path):
-    """Watch it for good, also before it is there."""
+    """Set a persistent watch, also before the node exists."""
     body = wire.text(path) + bytes(4)
     assert connection.request(wire.ADD_WATCH, body).code == 0
 
@@ -57,7 +57,7 @@ def test_each_session_has_a_number_and_a_password(connect):
     assert len(first.password) == 16 and any(first.password)
 
 
-def test_old_clients_are_not_told_of_read_only_servers(connect):
+def test_old_clients_get_no_read_only_flag(connect):
     assert connect().rest == b'\0'
     assert connect(tail=b'').rest == b''
 
@@ -103,7 +103,7 @@ def test_an_unknown_session_is_expired(connect):
 def test_silence_ends_a_session_in_time_and_pings_keep_one(
         connect, zookeeper):
     path = f'{zookeeper.chroot}/mine'
-    # If pings were nothing, the busy one would end no later.
+    # Without pings, the busy session would expire as well.
     busy = connect(timeout=SHORT)
     watch(busy, path)
     silent = connect(timeout=SHORT)
@@ -147,7 +147,7 @@ def test_closing_a_session_removes_its_ephemerals_at_once(
         wire.texts('kept', 'others'), wire.texts('others', 'kept'))
 
 
-def test_who_has_seen_the_future_is_turned_away(zookeeper):
+def test_a_client_that_has_seen_a_later_zxid_is_refused(zookeeper):
     with Wire(zookeeper.hosts) as connection:
         with pytest.raises(ConnectionError):
             connection.start(seen=2**62)
@@ -184,7 +184,7 @@ def test_a_hung_server_ends_the_sessions_it_did_not_hear(
         silent.start(timeout=SHORT)
         ephemeral(silent, '/mine')
         zookeeper_server.pause()
-        time.sleep(SHORT / 1000 + .2)  # longer than the session may be silent
+        time.sleep(SHORT / 1000 + .2)  # longer than the session timeout
         zookeeper_server.resume()
         wait_for(lambda: not kazoo.retry(kazoo.exists, '/mine'))
         assert silent.is_closed()

@@ -1,4 +1,4 @@
-"""Watches: what is told, to whom, how often and when."""
+"""Test which events watches send, to which clients, when and how often."""
 import struct
 
 import pytest
@@ -43,10 +43,10 @@ def watch(connection, op, path):
 
 
 def events(connection):
-    """What has been told by now: a reply comes after what it follows."""
+    """Return the events so far: they come before the reply to a sync."""
     connection.request(wire.SYNC, wire.text('/'))
-    told, connection.events = connection.events, []
-    return told
+    arrived, connection.events = connection.events, []
+    return arrived
 
 
 def test_an_event_comes_before_the_reply_that_follows_it(raw):
@@ -59,7 +59,7 @@ def test_an_event_comes_before_the_reply_that_follows_it(raw):
         -1, 77]
 
 
-def test_whoever_reads_the_new_state_was_told_before(raw, other):
+def test_the_event_comes_before_the_new_state(raw, other):
     path = f'{raw.root}/a'
     create(raw, path)
     watch(other, wire.GET_DATA, path)
@@ -70,7 +70,7 @@ def test_whoever_reads_the_new_state_was_told_before(raw, other):
     assert other.events == [Event(CHANGED, path)]
 
 
-def test_a_data_watch_is_told_once(raw):
+def test_a_data_watch_sends_one_event(raw):
     path = f'{raw.root}/a'
     create(raw, path)
     watch(raw, wire.GET_DATA, path)
@@ -117,7 +117,7 @@ def test_a_child_watch_hears_of_children_alone(raw, op):
     assert events(raw) == [Event(CHILDREN, path)]
 
 
-def test_a_deleted_node_is_told_once_to_each(raw, other):
+def test_a_deleted_node_sends_one_event_to_each_client(raw, other):
     path = f'{raw.root}/a'
     create(raw, path)
     for connection in (raw, other):
@@ -130,7 +130,7 @@ def test_a_deleted_node_is_told_once_to_each(raw, other):
         Event(DELETED, path), Event(CHILDREN, raw.root)]
 
 
-def test_ephemerals_are_told_when_their_session_ends(raw, other):
+def test_the_end_of_a_session_sends_events_of_its_nodes(raw, other):
     path = f'{raw.root}/a'
     other.request(wire.CREATE, wire.creation(path, flags=wire.EPHEMERAL))
     watch(raw, wire.GET_DATA, path)
@@ -140,7 +140,7 @@ def test_ephemerals_are_told_when_their_session_ends(raw, other):
         Event(DELETED, path), Event(CHILDREN, raw.root)]
 
 
-def test_a_multi_tells_of_each_of_its_changes(raw):
+def test_a_multi_sends_an_event_for_each_change(raw):
     path = f'{raw.root}/a'
     watch(raw, wire.EXISTS, path)
     watch(raw, wire.GET_CHILDREN, raw.root)
@@ -161,7 +161,7 @@ def test_watches_go_with_their_connection(raw, other, zookeeper):
         assert events(again) == []
 
 
-# setWatches, with which clients that come back set theirs again
+# setWatches, by which a client sets its watches after a reconnect
 
 
 def set_again(connection, since, data=(), exist=(), child=()):
@@ -172,7 +172,7 @@ def set_again(connection, since, data=(), exist=(), child=()):
     assert (reply.xid, reply.code, reply.body) == (-8, 0, b'')
 
 
-def test_what_was_missed_is_told_when_watches_are_set_again(raw):
+def test_set_watches_sends_missed_events(raw):
     root = raw.root
     for name in ('changed', 'deleted', 'parent', 'gone'):
         create(raw, f'{root}/{name}')
@@ -267,7 +267,7 @@ def test_a_recursive_watch_hears_of_everything_below(raw):
         Event(CHANGED, f'{path}/b'), Event(DELETED, f'{path}/b')]
 
 
-def test_several_watches_of_a_client_make_one_event(raw):
+def test_several_watches_of_a_client_send_one_event(raw):
     path = f'{raw.root}/a'
     create(raw, path)
     add(raw, path, PERSISTENT)
@@ -277,7 +277,7 @@ def test_several_watches_of_a_client_make_one_event(raw):
 
 
 def test_watches_of_all_kinds_on_one_path(raw, zookeeper):
-    """Older servers know one at most: the last."""
+    """Older servers keep only the last of them."""
     path = f'{raw.root}/a'
     add(raw, path, PERSISTENT)
     add(raw, path, RECURSIVE)
@@ -285,18 +285,18 @@ def test_watches_of_all_kinds_on_one_path(raw, zookeeper):
     create(raw, path)
     create(raw, f'{path}/b')
     change(raw, path)
-    told = events(raw)
+    arrived = events(raw)
     if versions.does(zookeeper, *versions.WATCHES_ADD_UP):
-        assert told == [
+        assert arrived == [
             Event(CREATED, path), Event(CREATED, f'{path}/b'),
             Event(CHILDREN, path), Event(CHANGED, path)]
     else:
-        assert Event(CHILDREN, path) not in told
+        assert Event(CHILDREN, path) not in arrived
 
 
 def test_watches_are_removed_by_their_kinds(raw, zookeeper):
     if not versions.does(zookeeper, *versions.WATCHES_ADD_UP):
-        # There is a kind for all alone.
+        # The type ANY removes watches of all kinds.
         for kind in range(4, 6):
             assert remove(raw, raw.root, kind) == -5
         return
@@ -317,8 +317,8 @@ def test_watches_are_removed_by_their_kinds(raw, zookeeper):
 
 
 @pytest.mark.parametrize('mode', [PERSISTENT, RECURSIVE])
-def test_persistent_watches_tell_of_what_may_be_read_alone(raw, mode):
-    """As of CVE-2024-23944."""
+def test_persistent_watches_send_no_events_of_unreadable_nodes(raw, mode):
+    """Servers without it have CVE-2024-23944."""
     path = f'{raw.root}/hidden'
     add(raw, path, mode)
     raw.request(wire.CREATE, wire.creation(

@@ -1,4 +1,4 @@
-"""The command lines, called as functions and as processes."""
+"""Test the commands, as functions and as processes."""
 import fcntl
 import json
 import os
@@ -36,13 +36,13 @@ TREE = """\
 
 @pytest.fixture
 def where(zookeeper):
-    """The connection string."""
+    """Return the connection string."""
     return zookeeper.connection_string
 
 
 @pytest.fixture
 def file(tmp_path):
-    """A function that makes a file and returns its name."""
+    """Return a function that writes a file and returns its path."""
     def make(text, name='tree.txt', mode=0o644):
         path = tmp_path / name
         path.write_text(text, encoding='utf-8')
@@ -54,7 +54,7 @@ def file(tmp_path):
 
 @pytest.fixture
 def run(capsys):
-    """A function that calls a script and returns its output."""
+    """Return a function that calls a command and returns its output."""
     def call(script, *args, status=None):
         capsys.readouterr()
         try:
@@ -70,7 +70,7 @@ def run(capsys):
 
 
 def process(script, *args, **options):
-    """A script in a process of its own, not started by a shell."""
+    """Start a command in a process, without a shell."""
     code = (f'import sys; from zc.zk.scripts import {script};'
             f' sys.exit({script}())')
     environment = {**os.environ,
@@ -161,7 +161,7 @@ def test_deletions_are_asked_about_on_a_terminal(
 
 
 def read_until(handle, what):
-    """Read from a terminal until something has been said."""
+    """Read from a terminal until it has shown `what`; return all of it."""
     shown = b''
     while what not in shown:
         shown += os.read(handle, 1000)
@@ -179,7 +179,7 @@ def test_backup(where, file, run, tmp_path):
     assert text == '/cms : z4m cms\n  threads = 3\n  /providers\n'
     run(import_, '-tq', where, str(backup))
     assert run(export, where) == TREE + '/new\n/other\n'
-    # Nothing to change, nothing to write.
+    # Without a change there is no output.
     backup.unlink()
     run(import_, '-q', f'--backup={backup}', where, file(TREE))
     assert not backup.exists()
@@ -362,7 +362,7 @@ def test_files_with_credentials_are_checked(file, run, text, mode, said):
     assert error.count('\n') == 1 and 'user' not in error.replace(path, '')
 
 
-def test_nobody_answers(run):
+def test_no_server_answers(run):
     error = run(export, '127.0.0.1:1', '--session-timeout=1', status=2)
     assert error.startswith('zookeeper_export: no ZooKeeper answered ')
     assert error.count('\n') == 1
@@ -454,7 +454,7 @@ def test_an_interrupted_import_says_how_far_it_went(where, file, run):
             goes_on.set()
             child.kill()
             child.wait()
-    # What was under way, and no more.
+    # The batches in flight, and no more.
     assert (child.returncode, out, err.decode()) == (
         130, b'', 'zookeeper_import: interrupted; 2000 of 3000 changes were'
         ' made, the last was: add /a/1998\n')
@@ -464,7 +464,7 @@ def test_an_interrupted_import_says_how_far_it_went(where, file, run):
 
 
 def wait_until_idle(child):
-    """Wait until a process waits: kazoo swallows what comes as it sends."""
+    """Wait until a process sleeps: kazoo swallows a signal while it sends."""
     seen = []
 
     def is_idle():
@@ -493,8 +493,8 @@ def test_output_files_are_replaced_whole(where, file, run, tmp_path):
 def test_progress_is_shown_on_a_terminal():
     pytest.importorskip('tqdm')
     code = ('from zc.zk.scripts import files; files.PROGRESS_DELAY_S = 0\n'
-            'with files.progress("reading", 10) as told:\n'
-            '    for done in range(11): told(done)\n')
+            'with files.progress("reading", 10) as report:\n'
+            '    for done in range(11): report(done)\n')
     main, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack('4H', 25, 80, 0, 0))
     try:
@@ -536,8 +536,8 @@ def test_standard_input_that_is_closed_is_named(run, monkeypatch):
         'zookeeper_validate: standard input: Bad file descriptor\n')
 
 
-def test_a_connection_must_be_told(run, file):
-    """Not that of the environment, when a shell's variable is empty."""
+def test_an_empty_connection_string_is_refused(run, file):
+    """An empty shell variable must not mean the default servers."""
     for connection in ('', ' '):
         assert 'CONNECTION: it is empty' in run(
             import_, connection, file(TREE), status=2)

@@ -1,4 +1,4 @@
-"""The command lines, with TLS and credentials, in front of any server."""
+"""Test the commands with TLS and credentials."""
 import pytest
 from kazoo.exceptions import NoAuthError
 from zc.zk.client import ZooKeeper
@@ -14,7 +14,7 @@ TREE = '/a\n  x = 1\n  /b\n'
 
 @pytest.fixture
 def file(tmp_path):
-    """A function that makes a file and returns its name."""
+    """Return a function that writes a file and returns its path."""
     def make(text, name='tree', mode=0o644):
         path = tmp_path / name
         path.write_text(text)
@@ -26,13 +26,13 @@ def file(tmp_path):
 
 @pytest.fixture
 def where(tls_port, zookeeper):
-    """The connection string of the TLS server."""
+    """Return the connection string of the TLS server."""
     return f'localhost:{tls_port}{zookeeper.chroot}'
 
 
 @pytest.fixture
 def secure(certificate, file):
-    """The options for TLS and credentials."""
+    """Return the options for TLS and credentials."""
     cert, key = certificate
     secret = file('digest user:secret\n', 'secret', 0o600)
     return [f'--auth-file={secret}', f'--ca={cert}', f'--cert={cert}',
@@ -41,7 +41,9 @@ def secure(certificate, file):
 
 @pytest.fixture
 def run(capsys):
-    """A function that calls a script and returns status, output and errors.
+    """Return a function that calls a command.
+
+    It returns the exit status, standard output and standard error.
     """
     def call(script, *args):
         capsys.readouterr()
@@ -69,7 +71,7 @@ def test_every_script(where, secure, file, run, zookeeper, tmp_path):
     assert run(import_, *secure, f'--backup={backup}', where, tree) == (
         None, '/a change property x from 2 to 1\n1 change made\n', '')
     assert backup.read_text().endswith(TREE.replace('1', '2'))
-    # It was the credentials that allowed all this.
+    # Without the credentials, all this is forbidden.
     with ZooKeeper(zookeeper.connection_string) as zk:
         with pytest.raises(NoAuthError):
             zk.get('/a')
@@ -80,7 +82,7 @@ def test_every_script(where, secure, file, run, zookeeper, tmp_path):
 
 @pytest.fixture
 def calls(where, file):
-    """Every script that connects, with its arguments."""
+    """Yield every command that connects, with its arguments."""
     tree = file(TREE)
     return [(export, where), (import_, where, tree), (diff, where, tree),
             (diff, '-l', where, '/', '/'), (set_property, where, '/', 'x=1')]
@@ -90,7 +92,7 @@ def calls(where, file):
     ('other', 'unknown ca'), ('none', 'certificate required'),
     ('no ca', 'certificate verify failed'), ('no key', 'certificate or its'),
     ('no file', 'No such file'), ('key alone', 'without its certificate')])
-def test_what_does_not_fit_is_one_line(
+def test_wrong_files_are_one_line(
         calls, secure, run, tmp_path, kind, said):
     auth, ca, cert, key = secure
     other, its_key = make_certificate(tmp_path)

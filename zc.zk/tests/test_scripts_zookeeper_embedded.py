@@ -1,4 +1,4 @@
-"""The command ``zookeeper_embedded``, as a process."""
+"""Test the command ``zookeeper_embedded`` as a process."""
 import signal
 import subprocess
 import sys
@@ -18,7 +18,7 @@ FIRST_LINE = (
 
 @pytest.fixture
 def command():
-    """Start the command; what it prints can be read."""
+    """Return a function that starts the command; its output is a pipe."""
     processes = []
 
     def start(*arguments):
@@ -78,7 +78,7 @@ def test_an_unknown_host_is_one_line(command):
     assert error.count('\n') == 1
 
 
-def test_a_strange_file_is_one_line(command, tmp_path):
+def test_a_file_that_is_not_its_own_is_one_line(command, tmp_path):
     path = tmp_path / 'notes.txt'
     path.write_text('something else entirely')
     process = command('--port', '0', '--data', str(path))
@@ -87,16 +87,16 @@ def test_a_strange_file_is_one_line(command, tmp_path):
     assert process.returncode == 1
 
 
-@pytest.mark.parametrize('option,value,told', [
+@pytest.mark.parametrize('option,value,message', [
     ('--port', 'http', "'http': a port from 0 to 65535 is wanted"),
     ('--port', '65536', "'65536': a port from 0 to 65535 is wanted"),
     ('--tick', '0', "'0': milliseconds from 1 to 60000 is wanted")])
-def test_bad_options_are_refused_with_status_2(command, option, value, told):
+def test_bad_options_are_refused_with_status_2(command, option, value, message):
     process = command(option, value)
     error = process.communicate(timeout=20)[1]
     assert process.returncode == 2
     assert error.endswith(
-        f'zookeeper_embedded: error: argument {option}: {told}\n')
+        f'zookeeper_embedded: error: argument {option}: {message}\n')
 
 
 def test_ticks_set_the_limits_of_sessions(command):

@@ -1,4 +1,4 @@
-"""The tree methods of ZooKeeper objects."""
+"""Test the tree methods of ZooKeeper objects."""
 import logging
 import os
 
@@ -82,7 +82,7 @@ EXPORTED = """\
 
 @pytest.fixture
 def zk(zookeeper):
-    """A connection that holds the tree."""
+    """Return a connection to a ZooKeeper with the tree."""
     with ZooKeeper(zookeeper.connection_string) as zk:
         zk.import_tree(TREE)
         yield zk
@@ -123,7 +123,7 @@ def test_a_second_import_changes_what_differs(zk, caplog, capsys):
     assert [record.getMessage() for record in caplog.records] == [
         'extra path not trimmed: /lb/pools/retail']
     assert zk.export_tree() == EXPORTED.replace('threads = 3', 'threads = 4')
-    # Trimming, looked at first:
+    # A dry run with trimming:
     changes = zk.import_tree(LESS, trim=True, dry_run=True)
     assert lines(changes) == ['delete /lb/pools/retail']
     assert zk.exists('/lb/pools/retail')
@@ -175,7 +175,7 @@ def test_nodes_with_ephemeral_nodes_are_not_trimmed(zk):
 def test_access_control_lists_are_kept_unless_one_is_given(zk):
     acl = [*READ_ACL_UNSAFE, make_digest_acl('user', 'secret', all=True)]
     client = zk.client
-    client.add_auth('digest', 'user:secret')  # who sees the whole ACL
+    client.add_auth('digest', 'user:secret')  # may see the whole ACL
     client.set_acls('/cms', acl)
     assert zk.import_tree('/cms : z4m cms\n  threads = 3\n', trim=False
                           ) == []
@@ -212,7 +212,7 @@ def test_an_import_that_fails_can_be_finished(zk):
 
 
 def test_only_what_the_text_is_about_is_read(zk):
-    """Other services may hold what we are not allowed to read."""
+    """The nodes of other services may be unreadable."""
     secret = make_digest_acl('user', 'secret', all=True)
     zk.create('/secret', b'', [secret])
     zk.create('/retail/secret', b'', [secret])

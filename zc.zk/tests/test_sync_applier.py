@@ -1,4 +1,4 @@
-"""Changes, made in transactions."""
+"""Test how changes are made in transactions."""
 import signal
 
 import pytest
@@ -31,10 +31,10 @@ TREE = '/a\n  x = 1\n  /b\n    /c\n/d\n  y = 2\n'
 
 @pytest.fixture
 def connection(zookeeper, client):
-    """A client, the same for all examples of a test."""
+    """Return a client that all examples of a test share."""
     connection = client()
     yield connection
-    # Quicker than removing them with the chroot, one by one.
+    # Faster than the deletion with the chroot, one by one.
     import_(connection, '', trim=True, trim_top=True)
 
 
@@ -119,8 +119,8 @@ def test_a_failure_says_how_far_it_went(connection):
     error = caught.value
     assert isinstance(error.__cause__, NodeExistsError)
     assert error.failed == [changes[700]]
-    # The transaction of the node that was there failed, and no more were
-    # begun than the ones that were under way.
+    # The transaction of the existing node failed. No batch was begun but
+    # those in flight.
     assert error.done[:500] == changes[:500]
     assert all(change in error.left for change in changes[500:1000])
     assert len(error.done) + len(error.left) == 3000
@@ -130,7 +130,7 @@ def test_a_failure_says_how_far_it_went(connection):
     assert str(error) == (
         f'/a00700: cannot create: NodeExistsError; {len(error.done)} of 3000'
         f' changes were made, the last was: {error.done[-1]}')
-    # A second run, with a new plan, makes the others.
+    # A second run, with a new plan, makes the rest.
     wanted = Node(children={
         change.path[1:]: Node(change.path[1:], change.properties)
         for change in changes})
@@ -138,7 +138,7 @@ def test_a_failure_says_how_far_it_went(connection):
     assert plan(wanted, read_tree(connection), trim=True, trim_top=True) == []
 
 
-def test_what_somebody_else_changed_is_not_overwritten(connection):
+def test_a_change_of_another_client_is_not_overwritten(connection):
     import_(connection, TREE)
     changes = plan('/a\n  x = 2\n/d\n  y = 3\n', read_tree(connection))
     connection.set('/d', b'{"y":7}')
@@ -187,7 +187,7 @@ def test_data_of_almost_a_megabyte(connection, size):
 
 
 def test_what_fits_exactly(connection):
-    """The limit is the server's: what we let through, it takes."""
+    """The server accepts the largest request that `apply` sends."""
     def change(size):
         return [Change('add node', '/a', acl=('world:anyone:cdrwa',),
                        properties={'string_value': 'x' * size})]
@@ -234,7 +234,7 @@ def test_a_connection_that_is_lost(zookeeper, client):
 
 
 def interrupted(connection, changes, at):
-    """Apply, with Ctrl-C when so many are made; return the interrupt."""
+    """Apply, with Ctrl-C after `count` changes; return the interrupt."""
     def progress(made):
         if made == at:
             signal.raise_signal(signal.SIGINT)
@@ -257,7 +257,7 @@ def test_an_interrupt_counts_everything_once(connection, at, made):
 
 @pytest.mark.parametrize('refused', [0, 700])
 def test_an_interrupt_does_not_hide_what_was_refused(connection, refused):
-    """Before it, or of what was still under way."""
+    """The refusal came before the interrupt, or was in flight."""
     connection.create(f'/a{refused:05}')
     error = interrupted(connection, many(3000), 500)
     assert str(error).startswith(
@@ -303,7 +303,7 @@ def test_any_tree_comes_back(connection, tree):
     HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(trees.data())
 def test_any_data_comes_back(connection, data):
-    """Export, import elsewhere, export: the same text and the same data."""
+    """An import of an export exports the same text and the same data."""
     connection.ensure_path('/one')
     connection.set('/one', data)
     text = format_tree(read_tree(connection, '/one'))

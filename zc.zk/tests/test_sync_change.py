@@ -1,4 +1,4 @@
-"""Properties that are the same, and those that only Python finds so."""
+"""Test the equality of properties, which is not that of Python."""
 import json
 
 import pytest

@@ -1,4 +1,4 @@
-"""Plans, in memory."""
+"""Test the changes between two trees in memory."""
 import json
 import time
 
@@ -210,7 +210,7 @@ def test_a_made_plan_makes_the_trees_the_same(wanted, live):
 
 
 def make(change, tree):
-    """Do what ZooKeeper would do for a change."""
+    """Change a tree in memory as ZooKeeper would."""
     *parents, name = change.path[1:].split('/')
     for parent in parents:
         tree = tree.children[parent]
@@ -255,5 +255,5 @@ def test_large_trees_are_planned_quickly():
     for wanted, count in ((tree(4), 0), (tree(5), 500)):
         start = time.process_time()
         assert len(plan(wanted, live, trim=True)) == count
-        # A quarter of 200,000 nodes, for which 2 s are allowed.
+        # A quarter of 200,000 nodes, which may take 2 s.
         assert time.process_time() - start < 1

@@ -1,4 +1,4 @@
-"""Live trees, read in bulk or one by one."""
+"""Test the reading of live trees, in bulk and one node at a time."""
 import pytest
 from kazoo.exceptions import ConnectionLoss
 from kazoo.exceptions import MarshallingError
@@ -34,20 +34,20 @@ WIDE = 700
 
 @pytest.fixture(params=['bulk', 'one by one'])
 def way(request):
-    """The types of requests that the server does not know."""
+    """Return the types of requests that the server does not know."""
     return () if request.param == 'bulk' else (MultiRead.type,)
 
 
 @pytest.fixture
 def server(zookeeper, way):
-    """The server, as new or as old as `way` says."""
+    """Return the address of a server that is as new or old as `way` says."""
     with Frames(zookeeper.connection_string, way) as frames:
         yield frames
 
 
 @pytest.fixture
 def made(zookeeper, client):
-    """A direct client and the tree that it made."""
+    """Return a direct client, which has created a tree."""
     connection = client()
     make(connection, TREE)
     return connection
@@ -105,8 +105,8 @@ def test_children_are_only_asked_for_where_there_are_some(
     connection = client(server)
     read_tree(connection)
     if server.refused:
-        # The chroot and its four nodes, of which two have children, and
-        # with kazoo's own look at the chroot.
+        # The chroot and its four nodes, of which two have children;
+        # and kazoo itself asks for the chroot.
         assert server.seen.count(4) == 5
         assert server.seen.count(8) == 2
 
@@ -127,7 +127,7 @@ def test_a_node_that_must_not_be_read(made, server, client):
         read_tree(client(server), '/d/e')
     reader = client(server, auth_data=[('digest', 'user:secret')])
     assert 'e' in read_tree(reader).children['d'].children
-    reader.delete('/d/e')  # or the chroot could not be removed
+    reader.delete('/d/e')  # else the chroot could not be deleted
 
 
 @pytest.mark.parametrize('types', [(4, 22), (8, 22)])
@@ -135,7 +135,7 @@ def test_nodes_that_vanish_are_left_out(made, server, client, types):
     gone = []
 
     def remove(type_):
-        # The root, then its children, then what is below /a.
+        # The root, then its children, then the nodes below /a.
         if type_ in types:
             gone.append(type_)
             if len(gone) == 3 and made.exists('/a/c'):
@@ -206,12 +206,12 @@ def test_children_that_are_as_expected_are_not_asked_for(
         tree = read_tree(connection, like=like, extras=extras)
         assert format_tree(tree) == TREE
         if server.refused:
-            # All that are there; and kazoo's own look at the chroot.
+            # All nodes; and kazoo itself asks for the chroot.
             assert server.seen.count(4) == 5
             assert server.seen.count(8) == 0
 
 
-def test_others_than_expected_are_looked_for(made, server, client):
+def test_unexpected_children_are_found(made, server, client):
     connection = client(server)
     like = parse_tree('/a\n  /b\n  /x\n/d\n/y\n')
     made.create('/e')
@@ -220,7 +220,7 @@ def test_others_than_expected_are_looked_for(made, server, client):
         tree = read_tree(connection, like=like, extras=extras)
         return sorted(tree.children), sorted(tree.children['a'].children)
 
-    # As many as expected, but not the same.
+    # The expected number, with another name.
     assert names(True) == names(None) == (['a', 'd'], ['b', 'c'])
     assert names(False) == (['a', 'd'], ['b'])
     # More, and fewer.
@@ -234,9 +234,9 @@ def test_others_than_expected_are_looked_for(made, server, client):
 
 
 @pytest.mark.parametrize('extras', [True, None])
-def test_an_extra_node_is_seen_although_an_expected_one_comes_meanwhile(
+def test_an_extra_node_is_found_when_an_expected_one_appears_meanwhile(
         made, server, client, extras):
-    """As its parent was read, it had as many children as are expected."""
+    """When the parent was read, it had the expected number of children."""
     made.create('/a/x')
     made.delete('/a/b')
     connection = client(server)
@@ -254,7 +254,7 @@ def test_an_extra_node_is_seen_although_an_expected_one_comes_meanwhile(
             if change.kind == DELETE_NODE] == ['/a/x']
 
 
-def test_a_node_that_is_the_same_may_be_the_one_it_is_compared_with(
+def test_an_equal_leaf_may_be_the_object_of_the_expected_tree(
         made, server, client):
     connection = client(server)
     like = parse_tree(TREE)
@@ -264,7 +264,7 @@ def test_a_node_that_is_the_same_may_be_the_one_it_is_compared_with(
     made.set('/a/b', b'others')
     tree = read_tree(connection, like=like)
     assert tree.children['a'].children['b'].version == 1
-    # Nothing is made of `like` itself.
+    # `like` itself is unchanged.
     read_tree(connection, like=like, acl=True)
     assert a.children['c'].acl is None
     made.create('/d/e', b'', ephemeral=True)
@@ -278,7 +278,7 @@ def test_the_servers_own_nodes_are_left_out(zookeeper, client):
     assert connection.exists('/zookeeper')
     like = Node(children={'zookeeper': Node('zookeeper')})
     assert read_tree(connection, like=like).children == {}
-    # Below a chroot it is a node like others.
+    # Below a chroot, it is an ordinary node.
     connection = client()
     connection.create('/zookeeper')
     assert 'zookeeper' in read_tree(connection).children
@@ -297,7 +297,7 @@ def test_data_that_is_no_json(zookeeper, client, way):
             value == b'' and properties == {})
 
 
-def test_answers_that_are_too_long_are_asked_for_in_parts(
+def test_answers_that_are_too_long_are_read_in_parts(
         zookeeper, client, monkeypatch):
     connection = client()
     for number in range(40):
@@ -306,7 +306,7 @@ def test_answers_that_are_too_long_are_asked_for_in_parts(
         tree = read_tree(client(frames))
         assert len(tree.children) == 40
         assert 4 not in frames.seen
-    # One alone is too long: that is told, not tried without end.
+    # A single answer that is too long is reported, not tried without end.
     with Frames(zookeeper.connection_string, most=5000) as frames:
         monkeypatch.setattr(reader, 'MAX_LOSSES', 7)
         with pytest.raises(ConnectionLoss, match=r'/\d+: the connection was'):

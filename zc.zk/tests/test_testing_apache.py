@@ -1,4 +1,4 @@
-"""The real server: how it is asked, configured, and reported when away."""
+"""Test the Apache server: its configuration, readiness and errors."""
 import runpy
 import socket
 import subprocess
@@ -12,7 +12,7 @@ from zc.zk.testing.process import NotReady
 from zc.zk.testing.waiting import wait_for
 
 
-def test_runs_as_it_is_told_and_ends_without_a_trace(tmp_path, no_leaks):
+def test_runs_as_configured_and_leaves_nothing(tmp_path, no_leaks):
     settings = {'maxSessionTimeout': 12345}
     with Apache(tmp_path / 'one', require_apache(), settings) as apache:
         assert wait_for(apache.mode) == 'standalone'
@@ -20,7 +20,7 @@ def test_runs_as_it_is_told_and_ends_without_a_trace(tmp_path, no_leaks):
         conf = apache.ask('conf', 5)
         assert 'maxSessionTimeout=12345' in conf
         assert 'minSessionTimeout=400' in conf
-        # One that would be started on the same port is not that one.
+        # Another server on the same port is not taken for this one.
         other = Apache(tmp_path / 'other', apache.installation)
         other.port = apache.port
         assert not other.is_ready()
@@ -65,7 +65,7 @@ def run_command():
 
 
 def test_needs_no_pytest():
-    """Anybody may start a server with it, in a script of theirs."""
+    """A script without pytest can start a server with it."""
     code = f"""
 import sys
 sys.path[:] = {sys.path!r}

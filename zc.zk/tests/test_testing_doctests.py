@@ -1,4 +1,4 @@
-"""setUp and tearDown, as a package that builds on zc.zk uses them."""
+"""Test setUp and tearDown, as other packages use them."""
 import doctest
 import threading
 import unittest
@@ -12,7 +12,7 @@ from zc.zk.testing import doctests
 
 @pytest.fixture(params=['embedded', 'real'])
 def server(request, monkeypatch):
-    """Run a test with servers of its own, then with a real one."""
+    """Run a test with embedded servers, then with an Apache server."""
     if request.param == 'embedded':
         monkeypatch.delenv(doctests.REAL_VARIABLE, raising=False)
         return None
@@ -22,7 +22,7 @@ def server(request, monkeypatch):
 
 
 class Example:
-    """What setUp needs to know of a doctest."""
+    """A doctest, as setUp needs it."""
 
     def __init__(self):
         self.globs = {}
@@ -40,7 +40,7 @@ def run(text, **options):
     test = doctest.DocTestParser().get_doctest(text, {}, 'test', None, 0)
     zc.zk.testing.setUp(test, **options)
     try:
-        # The runner clears the globals that tearDown needs.
+        # The runner would clear the globals, which tearDown needs.
         return doctest.DocTestRunner(verbose=False).run(
             test, clear_globs=False)
     finally:
@@ -89,7 +89,7 @@ def test_plain_kazoo_clients_reach_it_too(case):
     client = KazooClient(['zookeeper.example.com:2181'])
     client.start()
     assert client.exists('/fooservice')
-    # It is not stopped here: tearDown has to.
+    # tearDown is to stop it.
 
 
 def test_globals(case, server):

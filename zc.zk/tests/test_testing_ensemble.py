@@ -1,4 +1,4 @@
-"""An ensemble: who leads, and what becomes of it."""
+"""Test the ensemble: its leader, faults and repair."""
 import pytest
 from kazoo.client import KazooState
 from kazoo.exceptions import NoNodeError
@@ -20,7 +20,7 @@ def test_is_whole_again_and_empty_for_the_next_test(ensemble, client):
         client().get('/kept')
 
 
-def test_tells_which_server_a_client_is_on(ensemble, client):
+def test_server_of_a_client(ensemble, client):
     user = client()
     states = []
     user.add_listener(states.append)

@@ -1,4 +1,4 @@
-"""Sessions that end from the server's side."""
+"""Test the end of sessions from the server's side."""
 import socket
 
 import pytest
@@ -21,7 +21,7 @@ def test_wrong_password_ends_nothing(zookeeper, client):
     try:
         expire_session(zookeeper.servers.address, session, b'x' * 16, .3)
     except TimeoutError:
-        pass  # a server may also say nothing and hang up
+        pass  # a server may also close without an answer
     assert user.retry(user.exists, '/here')
 
 

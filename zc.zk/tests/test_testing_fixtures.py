@@ -1,4 +1,4 @@
-"""The fixtures that every other test relies on."""
+"""Test the pytest fixtures."""
 import os
 import sys
 
@@ -20,7 +20,7 @@ def test_each_test_has_a_chroot_of_its_own(zookeeper, client):
     assert outside.exists(zookeeper.chroot + '/mine')
 
 
-def test_kinds_are_told_apart(zookeeper, client):
+def test_kinds_are_distinguished(zookeeper, client):
     assert zookeeper.name in ('embedded', 'apache')
     version = client().server_version()
     assert len(version) == 3
@@ -99,7 +99,7 @@ INNER = '''
 
 @pytest.fixture
 def inner(pytester, monkeypatch):
-    """A project of somebody's whose machine can have no Apache ZooKeeper."""
+    """Return a test run that can have no Apache ZooKeeper."""
     pytester.makeconftest("pytest_plugins = ['zc.zk.testing.fixtures']")
     pytester.makepyfile(INNER)
     monkeypatch.setenv('PYTHONPATH', os.pathsep.join(filter(None, sys.path)))

@@ -1,7 +1,7 @@
-"""Where a ZooKeeper and a Java are looked for, and how one is fetched.
+"""Test how a ZooKeeper and a Java are found and fetched.
 
-The commands that fetch are stand-ins on a PATH of the test's own; what they
-hand over are real packages.
+The commands that fetch are doubles on the test's own PATH. They provide real
+packages.
 """
 import os
 import shutil
@@ -37,13 +37,13 @@ esac
 
 @pytest.fixture(autouse=True)
 def no_debian_jars(tmp_path, monkeypatch):
-    """This machine's own jars are not to be seen."""
+    """Hide this machine's own jars."""
     monkeypatch.setattr(installation, 'DEBIAN_JARS', tmp_path / 'debian')
 
 
 @pytest.fixture
 def path(tmp_path, monkeypatch):
-    """A folder that is the whole PATH, with a few common commands."""
+    """Return a folder with a few common commands, which is all of PATH."""
     folder = tmp_path / 'path'
     folder.mkdir()
     for name in 'sh', 'cp', 'tar', 'dpkg-deb', 'echo':
@@ -62,7 +62,7 @@ def java(path):
 
 @pytest.fixture
 def apt_get(tmp_path, path):
-    """An apt-get without package lists, as on a new machine."""
+    """Write an apt-get without package lists, as on a new machine."""
     tree = tmp_path / 'tree'
     jars(tree / 'usr' / 'share' / 'java')
     control = tree / 'DEBIAN' / 'control'
@@ -92,7 +92,7 @@ def jars(folder, names=(*NEEDED, 'slf4j-simple', 'unrelated')):
     return folder
 
 
-# What is there already
+# Finding
 
 
 def test_zookeeper_home_as_apache_releases_it(tmp_path):
@@ -159,7 +159,7 @@ def test_find_does_not_fetch(tmp_path, path, java):
     assert find(tmp_path).java == java
 
 
-def test_parts_folder_is_told_or_the_buildouts(tmp_path, monkeypatch):
+def test_parts_folder_is_given_or_the_buildouts(tmp_path, monkeypatch):
     assert parts_folder({'ZC_ZK_TEST_PARTS': '/some/where'}).as_posix() == (
         '/some/where')
     eggs = tmp_path / 'eggs' / 'zc' / 'zk'
@@ -171,7 +171,7 @@ def test_parts_folder_is_told_or_the_buildouts(tmp_path, monkeypatch):
     assert parts_folder({}) == tmp_path / 'eggs' / 'parts'
 
 
-# What is fetched
+# Fetching
 
 
 @needs_dpkg
@@ -247,12 +247,12 @@ def test_packages_without_the_jars_are_reported(tmp_path, java, path,
         obtain(tmp_path / 'parts')
 
 
-# Java through pip
+# Java by pip
 
 
 @pytest.fixture
 def python(path, monkeypatch):
-    """An interpreter in whose environment there is no pip."""
+    """Return an interpreter without pip."""
     fake = script(path / 'python', 'echo "$@" >> $0.log\nexit 1')
     monkeypatch.setattr(sys, 'executable', str(fake))
     return fake

@@ -1,4 +1,4 @@
-"""Leaks are found, and only leaks."""
+"""Test that leaks are found, and nothing else."""
 import select
 import socket
 import subprocess

@@ -1,4 +1,4 @@
-"""Servers end with the test run that started them."""
+"""Test that servers end with the test run that started them."""
 import signal
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from zc.zk.testing import orphans
 from zc.zk.testing.leaks import no_leaks
 from zc.zk.testing.waiting import wait_for
 
-#: A test run that starts a server, says its number and hangs.
+#: A test run that starts a server, prints its process number and hangs.
 RUN = '''
 import subprocess, sys, time
 sys.path[:] = {path!r}

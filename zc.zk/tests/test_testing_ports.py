@@ -1,4 +1,4 @@
-"""Ports for servers that come back."""
+"""Test the choice of ports."""
 import socket
 
 from zc.zk.testing.ports import RANGE

@@ -1,4 +1,4 @@
-"""Servers as processes: what their users see when they misbehave."""
+"""Test servers as processes: start, faults and errors."""
 import socket
 import sys
 
@@ -18,7 +18,7 @@ while True:
 
 
 class Echo(ServerProcess):
-    """A server that is small and quick to start."""
+    """A server that starts quickly."""
 
     name = 'echo'
     program = LISTEN
@@ -89,7 +89,7 @@ def test_dead_it_cannot_be_paused(echo):
         echo.pause()
 
 
-def test_one_that_ignores_sigterm_is_killed(tmp_path, no_leaks):
+def test_a_server_that_ignores_sigterm_is_killed(tmp_path, no_leaks):
     server = Echo(tmp_path)
     server.program = ('import signal\n'
                       'signal.signal(signal.SIGTERM, signal.SIG_IGN)\n'
@@ -116,7 +116,7 @@ def test_start_that_hangs_is_given_up(tmp_path, no_leaks):
     assert not server.is_running()
 
 
-def test_a_port_that_somebody_took_is_replaced(tmp_path, monkeypatch,
+def test_a_port_that_is_taken_is_replaced(tmp_path, monkeypatch,
                                                no_leaks):
     with socket.create_server(('127.0.0.1', 0)) as taken:
         ports = [taken.getsockname()[1], process.free_port()]

@@ -1,11 +1,11 @@
-"""Each fault of the proxy, as the two sides of a connection see it."""
+"""Test each fault of the proxy from both ends of a connection."""
 import socket
 
 import pytest
 from zc.zk.testing.proxy import Proxy
 from zc.zk.testing.waiting import wait_for
 
-#: How long to listen for what must not come.
+#: The seconds to listen for bytes that must not arrive.
 SILENCE = .15
 
 
@@ -24,7 +24,7 @@ def proxy(target, no_leaks):
 
 @pytest.fixture
 def connect(target, proxy):
-    """Make connections through the proxy: both of their ends."""
+    """Return a function that connects by the proxy, and returns both ends."""
     ends = []
 
     def connect():

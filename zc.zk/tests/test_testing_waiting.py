@@ -1,4 +1,4 @@
-"""Waiting for conditions."""
+"""Test the wait for conditions."""
 import time
 
 import pytest

@@ -1,4 +1,4 @@
-"""Trees as text: what is read, what is refused, what comes back."""
+"""Test the reading and writing of trees as text."""
 import json
 
 import pytest
@@ -167,7 +167,7 @@ def test_access_control_lists():
 
 
 @pytest.mark.parametrize('acl', ["['world:r']", '[1]', 'world', '('])
-def test_where_an_acl_stands_is_looked_at_before_what_it_says(acl):
+def test_the_place_of_an_acl_is_checked_before_its_value(acl):
     line = f'[ acl ] = {acl}'
     assert problem(line) == (
         f'line 1: there is no node above this ACL: {line!r}')
@@ -212,7 +212,7 @@ def test_errors_name_the_line_and_quote_it(text, expected):
     assert problem(text) == expected
 
 
-def test_all_problems_are_told_together():
+def test_all_problems_are_reported_together():
     with pytest.raises(TreeError) as caught:
         parse_tree('/a\n  b\n  c = (\n/d\n  e = 1\n/d\n')
     assert [number for number, _ in caught.value.problems] == [2, 3, 6]

@@ -1,4 +1,4 @@
-"""Trees as JSON."""
+"""Test trees as JSON."""
 import json
 
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Lines that are looked up or matched say what they say read in full."""
+"""Test that the cache and the fast pattern change no result of the parser."""
 import pytest
 from hypothesis import given
 from hypothesis import settings
@@ -8,7 +8,7 @@ from zc.zk.tree import lines
 from zc.zk.tree import parse_tree
 from zc_zk_support import trees
 
-# Each of them close to what has a short cut.
+# Each is close to what the fast pattern matches.
 LINES = [
     '/a', '/a ', '/b : t', '/a : b c', '/a : b  c', '/a : t ', '/c.d',
     '/..', '/. : t', '/a:b', '/a: b', '/a: : b', '/a : : b', '/a : x -> y',
@@ -41,7 +41,7 @@ def outcome(text):
 
 @settings(max_examples=2000)
 @given(st.lists(any_lines(), max_size=20).map('\n'.join))
-def test_short_cuts_lead_to_the_same(text):
+def test_the_fast_way_gives_the_same_result(text):
     short = outcome(text)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines, 'MAX_CACHED_LINES', 0)
@@ -52,7 +52,7 @@ def test_short_cuts_lead_to_the_same(text):
 @pytest.mark.parametrize('line', [
     "  x = '{}'", '  x -> {}', '  {} = 1', '  /{}', '  /a : {}',
     '  x = 1 # {}'])
-def test_no_short_cut_leads_past_the_limit(line):
+def test_the_fast_way_obeys_the_limit(line):
     with pytest.raises(TreeError, match='^line 2: longer than 5242880 char'):
         parse_tree('/a\n' + line.format('x' * 5 * 2 ** 20))
 
@@ -63,7 +63,7 @@ def test_nodes_do_not_share_what_can_be_changed():
     assert tree.children['b'].properties == {'x': [1]}
 
 
-def test_only_so_many_lines_are_remembered(monkeypatch):
+def test_the_cache_is_bounded(monkeypatch):
     monkeypatch.setattr(lines, 'MAX_CACHED_LINES', 3)
     known = lines.LineCache()
     for number in range(5):

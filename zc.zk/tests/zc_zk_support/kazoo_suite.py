@@ -5,15 +5,14 @@
     python -m zc_zk_support.kazoo_suite [--runs N] [--only MODULE]
         [ARGUMENT OF PYTEST ...]
 
-kazoo's package has its tests in it. Their harness starts Apache ZooKeeper
-from Java; here it is given the embedded server in its place: one server
-for all runs, by default two in a row, each run in a process of its own,
-as some tests count objects. The exit status is pytest's, that of the first
-run that fails.
+kazoo's package includes its tests. Their harness starts Apache ZooKeeper. This
+module gives it the embedded server instead: one server for all runs. There are
+two runs by default, each in a process of its own, as some tests count objects.
+The exit status is pytest's, of the first run that fails.
 
-The suite checks the client more than the server: the server's own tests
-are those in ``test_embedded_*.py``. ``test_cache.py`` needs objgraph, and
-the tests of the gevent and eventlet handlers need gevent and eventlet.
+The suite tests the client more than the server. The server's own tests are
+``test_embedded_*.py``. ``test_cache.py`` needs objgraph, and the tests of the
+gevent and eventlet handlers need gevent and eventlet.
 """
 import argparse
 import importlib.util
@@ -27,7 +26,7 @@ from multiprocessing.connection import Connection
 import pytest
 from zc.zk.embedded import Server
 
-#: What cannot apply, by a part of the node id, and why not.
+#: The tests that cannot apply, by a part of their node id, and the reason.
 NOT_APPLICABLE = {
     'TestSSLClient': 'TLS',
     'TestReconfig': 'reconfiguration of an ensemble',
@@ -36,19 +35,19 @@ NOT_APPLICABLE = {
     'TestLegacySASLDigestAuthentication': 'SASL',
     'TestSASLDigestAuthentication': 'SASL',
     'TestSASLGSSAPIAuthentication': 'SASL',
-    # It cuts the connection while a request is under way, and hopes that
-    # the answer is not there yet: ours often is.
+    # It cuts the connection while a request is in flight, and assumes that
+    # the answer is not there yet. The embedded server is often faster.
     'test_connection_dropped': 'a race that a fast server wins',
 }
 
-#: kazoo's clients ask for 10 and 15 seconds.
+#: kazoo's clients ask for session timeouts of 10 and 15 seconds.
 MAX_SESSION_TIMEOUT = 60_000
 
 RUN, STOP = 'run', 'stop'
 
 
 class Member:
-    """What the harness knows as a server of a cluster."""
+    """The embedded server, as a server of the harness's cluster."""
 
     running = True
 
@@ -57,11 +56,11 @@ class Member:
         self._control = control
 
     def run(self) -> None:
-        """Serve."""
+        """Start to serve."""
         self._ask(RUN)
 
     def stop(self) -> None:
-        """Close connections and refuse new ones; forget nothing."""
+        """Close connections and refuse new ones; keep nodes and sessions."""
         self._ask(STOP)
 
     def _ask(self, what: str) -> None:
@@ -70,23 +69,23 @@ class Member:
 
 
 class Cluster(list):
-    """What the harness knows as a cluster; this one always runs."""
+    """The harness's cluster, of one server that always runs."""
 
     def start(self) -> None:
-        """It does run."""
+        """Do nothing: the server runs already."""
 
     stop = terminate = reset = start
 
     def get_logs(self) -> list:
-        """The servers' logs, which pytest shows anyway."""
+        """Return no logs: pytest shows those of the server."""
         return []
 
 
 class Selection:
-    """A plugin of pytest that leaves out what cannot apply."""
+    """A pytest plugin that deselects tests that cannot apply."""
 
     def pytest_collection_modifyitems(self, config, items) -> None:
-        """Deselect, so that the summary counts it."""
+        """Deselect tests, so that the summary counts them."""
         kept, left_out = [], []
         for item in items:
             is_left_out = any(name in item.nodeid for name in NOT_APPLICABLE)
@@ -96,7 +95,7 @@ class Selection:
 
 
 def run(runs: int, arguments: Sequence[str]) -> int:
-    """Run the suite as often as told; pytest's exit status."""
+    """Run the suite `runs` times; return pytest's exit status."""
     with Server(max_session_timeout=MAX_SESSION_TIMEOUT) as server:
         for _ in range(runs):
             status = _run_once(server, arguments)
@@ -120,7 +119,7 @@ def _run_once(server: Server, arguments: Sequence[str]) -> int:
         while True:
             actions[ours.recv()]()
             ours.send(None)
-    except EOFError:  # it has ended
+    except EOFError:  # the process has ended
         process.join()
         return process.exitcode
     finally:
@@ -149,7 +148,7 @@ def _without_missing() -> list[str]:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command; return its exit status."""
     parser = argparse.ArgumentParser(
         prog='python -m zc_zk_support.kazoo_suite',
         description="Run kazoo's tests on the embedded server.",

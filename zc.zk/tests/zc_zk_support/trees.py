@@ -1,4 +1,4 @@
-"""Trees, names, values and data for tests of any tree."""
+"""hypothesis strategies for trees, names, values and data."""
 import json
 
 from hypothesis import strategies as st
@@ -6,7 +6,7 @@ from zc.zk.encoding import decode
 from zc.zk.tree import Node
 from zc.zk.tree import name_problem
 
-#: Pieces that the text format gives a meaning to.
+#: Pieces of text that have a meaning in the text format.
 PIECES = ['->', '=>', '=', '#', ':', ' ', '\n', "'", '"', '\\', '/', '[', ']',
           'u', 'L', 'a', 'é', '\x85', '\u2028', '\xa0', 'type', 'acl', '\t',
           'string_value', '..', '1', '\U0001f600', '\ud800', '\udc80', '\r']
@@ -38,7 +38,7 @@ def properties():
 
 
 def data():
-    """Any bytes, and those that nodes are likely to have."""
+    """Return a strategy for any bytes, and for likely data of nodes."""
     return st.one_of(
         st.binary(max_size=30),
         texts().map(lambda text: text.encode('utf-8', 'surrogatepass')),
@@ -59,7 +59,7 @@ def data():
 
 
 def nodes():
-    """Trees, as Node objects, without a name at the top."""
+    """Return a strategy for trees of Node objects, without a top name."""
     node = st.builds(
         Node, properties=properties() | data().map(decode),
         acl=st.none() | st.lists(st.sampled_from(
@@ -80,11 +80,11 @@ def _with_children(node, children):
 
 
 def comparable(node):
-    """What can be compared of a tree, not-a-numbers included."""
+    """Return a tree in a form that can be compared, with equal NaNs."""
     return (repr(sorted(node.properties.items())), node.acl, {
         name: comparable(child) for name, child in node.children.items()})
 
 
 def is_object(data):
-    """Is the data a JSON object, so that its spelling may change?"""
+    """Return whether the data is a JSON object, which may be respelt."""
     return isinstance(data, bytes) and data.strip()[:1] == b'{'

@@ -1,4 +1,4 @@
-"""ZooKeeper's protocol over a bare socket, for what kazoo does not send."""
+"""Send ZooKeeper's protocol over a socket, as kazoo cannot send all of it."""
 import itertools
 import socket
 import struct
@@ -20,7 +20,7 @@ EPHEMERAL, SEQUENTIAL = 1, 2
 
 
 class Reply(NamedTuple):
-    """What answers a request."""
+    """The answer to a request."""
 
     xid: int
     zxid: int
@@ -29,19 +29,19 @@ class Reply(NamedTuple):
 
 
 class Event(NamedTuple):
-    """What a watch tells."""
+    """A watch event."""
 
     type: int
     path: str
 
 
-#: How long a session lasts unless its test says otherwise, in milliseconds:
-#: longer than any test, on a slow machine too.  Servers may allow less.
+#: The default session timeout that is asked for, in milliseconds: longer than
+#: any test on a slow machine. A server may allow less.
 SESSION = 60_000
 
 
 class Wire:
-    """A connection; with ``start`` one that has a session."""
+    """A connection, which gets a session by `start`."""
 
     def __init__(self, hosts: str, timeout: float = 10) -> None:
         host, _, port = hosts.rpartition(':')
@@ -60,7 +60,7 @@ class Wire:
         self, session: int = 0, password: bytes = bytes(16),
         timeout: int = SESSION, seen: int = 0, tail: bytes = b'\0',
     ) -> 'Wire':
-        """Ask for a session; ``timeout`` is 0 when it was refused."""
+        """Ask for a session; set `timeout`, to 0 when it is refused."""
         self.hello(session, password, timeout, seen, tail)
         return self.welcome()
 
@@ -68,12 +68,12 @@ class Wire:
         self, session: int = 0, password: bytes = bytes(16),
         timeout: int = SESSION, seen: int = 0, tail: bytes = b'\0',
     ) -> None:
-        """The first half of ``start``."""
+        """Send the request of `start`."""
         self.send(struct.pack('>iqiq', 0, seen, timeout, session)
                   + buffer(password) + tail)
 
     def welcome(self) -> 'Wire':
-        """The second half of ``start``."""
+        """Receive the answer of `start`."""
         answer = self.receive()
         self.timeout, self.session = struct.unpack_from('>iq', answer, 4)
         self.password = answer[20:36]
@@ -81,16 +81,16 @@ class Wire:
         return self
 
     def request(self, op: int, body: bytes = b'', xid: int = 0) -> Reply:
-        """Send a request and return its reply; events before it count."""
+        """Send a request and return its reply; keep the events before it."""
         self.put(op, body, xid)
         return self.reply()
 
     def put(self, op: int, body: bytes = b'', xid: int = 0) -> None:
-        """Send a request."""
+        """Send a request without waiting."""
         self.send(struct.pack('>ii', xid or next(self._xids), op) + body)
 
     def reply(self) -> Reply:
-        """The next reply; events that come before it are kept."""
+        """Return the next reply; keep the events before it."""
         while True:
             frame = self.receive()
             reply = Reply(*HEADER.unpack_from(frame), frame[HEADER.size:])
@@ -99,7 +99,7 @@ class Wire:
             self.events.append(_event(reply))
 
     def event(self) -> Event:
-        """The next event."""
+        """Return the next event."""
         if not self.events:
             frame = self.receive()
             assert HEADER.unpack_from(frame)[0] == -1, frame
@@ -111,12 +111,12 @@ class Wire:
         self.socket.sendall(buffer(frame))
 
     def receive(self) -> bytes:
-        """The next frame; ConnectionError at the end."""
+        """Return the next frame; raise ConnectionError at the end."""
         size, = struct.unpack('>i', self._take(4))
         return self._take(size)
 
     def is_closed(self) -> bool:
-        """Whether the server closes, having said nothing more."""
+        """Return whether the server closes and sends nothing more."""
         try:
             return self.socket.recv(1) == b''
         except ConnectionResetError:
@@ -133,24 +133,24 @@ class Wire:
 
 
 def buffer(data: bytes | None) -> bytes:
-    """Counted bytes."""
+    """Return counted bytes."""
     if data is None:
         return struct.pack('>i', -1)
     return struct.pack('>i', len(data)) + data
 
 
 def text(value: str) -> bytes:
-    """A counted string."""
+    """Return a counted string."""
     return buffer(value.encode())
 
 
 def texts(*values: str) -> bytes:
-    """A vector of strings."""
+    """Return a vector of strings."""
     return struct.pack('>i', len(values)) + b''.join(map(text, values))
 
 
 def access(acl) -> bytes:
-    """An access control list."""
+    """Return an access control list."""
     return struct.pack('>i', len(acl)) + b''.join(
         struct.pack('>i', permissions) + text(scheme) + text(name)
         for permissions, scheme, name in acl)
@@ -159,27 +159,27 @@ def access(acl) -> bytes:
 def creation(
     path: str, data: bytes | None = b'', acl=OPEN, flags: int = 0,
 ) -> bytes:
-    """The body of a create or create2."""
+    """Return the body of a create or create2."""
     return text(path) + buffer(data) + access(acl) + struct.pack('>i', flags)
 
 
 def versioned(path: str, version: int = -1) -> bytes:
-    """The body of a delete or check."""
+    """Return the body of a delete or check."""
     return text(path) + struct.pack('>i', version)
 
 
 def setting(path: str, data: bytes | None, version: int = -1) -> bytes:
-    """The body of a setData."""
+    """Return the body of a setData."""
     return text(path) + buffer(data) + struct.pack('>i', version)
 
 
 def watched(path: str, watch: bool = False) -> bytes:
-    """The body of a read with its watch flag."""
+    """Return the body of a read with its watch flag."""
     return text(path) + bytes([watch])
 
 
 def parts(*operations: tuple[int, bytes]) -> bytes:
-    """The body of a multi or a MultiRead."""
+    """Return the body of a multi or a multiRead."""
     return b''.join(
         struct.pack('>i?i', op, False, -1) + body
         for op, body in operations) + struct.pack('>i?i', -1, True, -1)

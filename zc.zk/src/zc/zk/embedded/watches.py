@@ -74,8 +74,8 @@ class Watches:
     def fire(self, events: Iterable[NodeEvent], zxid: int) -> None:
         """Notify each watcher once for each event.
 
-        A watcher that may not read the node is not notified. Its one-time
-        watches end all the same.
+        A watcher that may not read the node is not notified
+        (CVE-2024-23944). Its one-time watches end all the same.
         """
         if not self._watchers:
             return
