@@ -91,7 +91,8 @@ def test_a_file_that_is_not_its_own_is_one_line(command, tmp_path):
     ('--port', 'http', "'http': a port from 0 to 65535 is wanted"),
     ('--port', '65536', "'65536': a port from 0 to 65535 is wanted"),
     ('--tick', '0', "'0': milliseconds from 1 to 60000 is wanted")])
-def test_bad_options_are_refused_with_status_2(command, option, value, message):
+def test_bad_options_are_refused_with_status_2(
+        command, option, value, message):
     process = command(option, value)
     error = process.communicate(timeout=20)[1]
     assert process.returncode == 2

@@ -85,8 +85,8 @@ def resolve(acl: Acl, ids: Iterable[Id]) -> Acl:
     resolved: dict[AclEntry, None] = {}
     for entry in acl:
         if entry.id.scheme == 'auth':
-            mine = [AclEntry(entry.permissions, one) for one in ids
-                    if one.scheme == 'digest']
+            mine = [AclEntry(entry.permissions, identity) for identity in ids
+                    if identity.scheme == 'digest']
             if not mine:
                 raise Refused(Code.INVALID_ACL)
             resolved.update(dict.fromkeys(mine))
@@ -108,7 +108,8 @@ def check(acl: Acl, permissions: int, ids: Iterable[Id]) -> None:
 def is_allowed(acl: Acl, permissions: int, ids: Iterable[Id]) -> bool:
     """Return whether one of `ids` has one of the permissions."""
     return any(
-        entry.id == ANYONE or any(_matches(entry.id, one) for one in ids)
+        entry.id == ANYONE
+        or any(_matches(entry.id, identity) for identity in ids)
         for entry in acl if entry.permissions & permissions)
 
 
