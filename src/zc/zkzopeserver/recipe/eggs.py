@@ -11,6 +11,7 @@ from typing import Any
 
 import zc.buildout
 import zc.recipe.egg
+from pkg_resources import Requirement
 from zc.buildout import easy_install
 
 from zc.zkzopeserver.options import OptionsError
@@ -78,6 +79,7 @@ class Scripts:
                                      {**self._section, **extra})
         made.options['bin-directory'] = directory
         with index_unless_offline(self._buildout):
+            refuse(self._name, left_out(made))
             return list(made.install())
 
 
@@ -102,6 +104,66 @@ def requirements(listed: Iterable[str], uses: Iterable[str],
                         for server in servers))) if is_wanted]
     ours = OURS + (f'[{",".join(extras)}]' if extras else '')
     return list(dict.fromkeys([*listed, *distributions(uses), ours]))
+
+
+def left_out(scripts: zc.recipe.egg.Scripts) -> list[str]:
+    """Return a problem if develop eggs would be missing in the scripts.
+
+    A develop egg has two entries in the develop-eggs directory, an
+    ``.egg-link`` with the path of its sources and a ``.dist-info``.
+    zc.buildout 6.0.1 takes the one with the larger path.  Where that is a
+    ``.dist-info``, other develop eggs are looked for in that directory, too,
+    and scripts do not get the paths of their sources.
+    """
+    directory = scripts.options['develop-eggs-directory']
+    sources = dict(_develop_eggs(directory))
+    if not any(source < directory for source in sources.values()):
+        return []
+    required, found = scripts.working_set()
+    paths = {each.location for each in found}
+    needed = _closure(required, found)
+    names = [name for name, source in sources.items()
+             if _normalized(name) in needed and source not in paths]
+    if not names:
+        return []
+    first = os.path.dirname(min(sources.values()))
+    return [f'zc.buildout would leave {", ".join(names)} out of the scripts,'
+            f' as a folder of `develop` sorts before {directory}; let'
+            " 'develop-eggs-directory' of [buildout] be a path that sorts"
+            f' before all of them, such as {first}/.develop-eggs']
+
+
+def _develop_eggs(directory: str) -> Iterator[tuple[str, str]]:
+    """Yield (name, path of the sources), unless a ``.dist-info`` is missing.
+    """
+    entries = sorted(os.listdir(directory))
+    infos = [_normalized(entry.partition('-')[0]) for entry in entries
+             if entry.endswith('.dist-info')]
+    for entry in entries:
+        name, kind = os.path.splitext(entry)
+        if kind == '.egg-link' and _normalized(name) in infos:
+            with open(os.path.join(directory, entry),
+                      encoding='utf-8') as link:
+                yield name, link.readline().strip()
+
+
+def _closure(required: Iterable[str], found: Iterable[Any]) -> set[str]:
+    """Return the names of all that is required in the end, normalized."""
+    by_name = {_normalized(each.project_name): each for each in found}
+    waiting = [Requirement.parse(each) for each in required]
+    seen = set()
+    while waiting:
+        requirement = waiting.pop()
+        distribution = by_name.get(_normalized(requirement.project_name))
+        if distribution and requirement not in seen:
+            seen.add(requirement)
+            waiting += distribution.requires(requirement.extras)
+    return {_normalized(each.project_name) for each in seen}
+
+
+def _normalized(name: str) -> str:
+    """Return the name of a distribution as PEP 503 normalizes it."""
+    return re.sub(r'[-_.]+', '-', name).lower()
 
 
 def refuse(name: str, problems: Iterable[str]) -> None:
