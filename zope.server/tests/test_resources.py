@@ -1,6 +1,6 @@
 """What clients cannot take from the server, whatever they do.
 
-``ZKZOPESERVER_SCALE=10`` makes the big tests ten times as big, which is what
+``ZOPE_SERVER_SCALE=10`` makes the big tests ten times as big, which is what
 they are meant to be: 10,000 connections, gigabytes.
 """
 from __future__ import annotations
@@ -41,7 +41,7 @@ from zope_server_support.talking import reset
 from zope_server_support.talking import serving
 from zope_server_support.talking import until
 
-SCALE = float(os.environ.get('ZKZOPESERVER_SCALE', '1'))
+SCALE = float(os.environ.get('ZOPE_SERVER_SCALE', '1'))
 MiB = 2 ** 20
 
 

@@ -22,7 +22,7 @@ from zope_server_support.talking import ask
 from zope_server_support.talking import serving
 from zope_server_support.talking import until
 
-SCALE = float(os.environ.get('ZKZOPESERVER_SCALE', '1'))
+SCALE = float(os.environ.get('ZOPE_SERVER_SCALE', '1'))
 
 
 class Moody:

@@ -54,7 +54,7 @@ class Engine:
 
     def __init__(self, shared: SharedState, sock: socket.socket,
                  connection_class: type[Connection] = Connection,
-                 name: str = 'zkzopeserver', backlog: int = 1024) -> None:
+                 name: str = 'zope.server', backlog: int = 1024) -> None:
         self.shared = shared
         self._backlog = backlog
         self._late = 0
