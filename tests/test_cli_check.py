@@ -1,3 +1,4 @@
+"""The verb `check`: what it finds, on both ZooKeepers."""
 import logging
 import os
 import socket
@@ -13,7 +14,10 @@ ALL = ['application', 'options', 'files', 'address', 'loggers', 'ZooKeeper']
 
 @pytest.fixture
 def check(zookeeper, client, tmp_path, capsys):
-    """A function: (exit status, what is ok, complaints) of a `check`."""
+    """A function: run `check`; (exit status, checks that are ok, problems).
+
+    A check is given by its name, a problem by its line on stderr.
+    """
     client().ensure_path(PATH)
 
     def run(text='', **options):
@@ -24,7 +28,7 @@ def check(zookeeper, client, tmp_path, capsys):
         said = capsys.readouterr()
         lines = [line.removeprefix('web: ') for line in
                  said.out.splitlines()]
-        # Every check is told of.
+        # Each line on stdout is about a check.
         assert all(line.endswith((': ok', ': wrong')) for line in lines)
         return (status, [line[:-4] for line in lines
                          if line.endswith(': ok')],
@@ -66,7 +70,7 @@ def test_files(check, tmp_path):
     status, fine, lines = check(
         zookeeper_auth_file=str(tmp_path / 'nosuch'),
         access_log='/nosuch/access.log')
-    # The credentials are needed to ask.
+    # Without credentials ZooKeeper is not asked.
     assert (status, fine) == (2, ['application', 'options', 'address',
                                   'loggers'])
     assert "option 'zookeeper_auth_file': cannot read" in lines[0]

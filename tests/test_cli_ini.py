@@ -1,4 +1,4 @@
-"""An ini as PasteDeploy understands it."""
+"""The ini of a server: its options, and how its server is called."""
 import sys
 
 import pytest
@@ -41,7 +41,7 @@ def make_server(global_conf, **local_conf):
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
-    """A function: write the text of an ini; its path."""
+    """A function: write an ini with this text; return its path."""
     (tmp_path / 'test_cli_ini_app.py').write_text(APP)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, 'test_cli_ini_app', raising=False)
@@ -61,7 +61,7 @@ def test_the_options_of_a_plain_section(write):
 
 
 def test_a_section_that_refers_to_another(write):
-    """PasteDeploy says what it comes to."""
+    """Only PasteDeploy can tell its options."""
     ini = Ini(write(INI.replace('server:main', 'server:base') + '''
 [server:main]
 use = base
@@ -101,7 +101,7 @@ def test_another_server_gets_the_application_and_the_options_once(write):
 
 @pytest.fixture
 def parsed(monkeypatch):
-    """A list: the strings that were parsed as options, a call each."""
+    """A list: the strings of each call that parsed options."""
     calls = []
     parse = option_table.parse
 
@@ -129,7 +129,7 @@ def test_options_are_parsed_once_and_before_the_application_is_loaded(
 
 
 def test_what_loading_the_application_raises_is_left_as_it_is(write):
-    """A launcher would rewrite a TypeError about arguments."""
+    """PasteDeploy would rewrite a TypeError about arguments."""
     path = write(INI.replace('path = /p', 'path = /p\nloggers = WARNING'))
     with open(path.replace('web.ini', 'test_cli_ini_app.py'), 'a') as file:
         file.write('\n(lambda: None)(1)\n')

@@ -1,3 +1,4 @@
+"""Where the files of an instance are, and the command that runs it again."""
 import sys
 
 import pytest

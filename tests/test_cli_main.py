@@ -1,3 +1,4 @@
+"""The command line: verbs, options, help, errors."""
 import pytest
 
 from zc.zkzopeserver.cli import main

@@ -1,3 +1,4 @@
+"""The pid file, held by this process and by others."""
 import contextlib
 import os
 import subprocess
@@ -18,7 +19,10 @@ with pidfile.held(sys.argv[1], 'web.ini') as had:
 
 @contextlib.contextmanager
 def holder(path):
-    """Another process that has the pid file, until the end of its input."""
+    """Yield a process that tries to hold the pid file until its stdin ends.
+
+    `had` is whether it holds the file.
+    """
     with subprocess.Popen(
             [sys.executable, '-c', HOLD, str(path)], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, text=True,
@@ -65,7 +69,7 @@ def test_only_one_process_has_it(tmp_path, caplog):
                 in caplog.text)
         assert f'not this one, pid {os.getpid()}.' in caplog.text
         assert pidfile.read(path) == pidfile.PidFile(first.pid, True)
-    # It was not ours to remove.
+    # This process has not removed the file of the other one.
     assert pidfile.read(path) == pidfile.PidFile(first.pid, False)
 
 

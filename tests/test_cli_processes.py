@@ -1,4 +1,4 @@
-"""Root starts a server, and another user runs it."""
+"""Become the user that runs a server which root has started."""
 import json
 import os
 import pwd
@@ -25,7 +25,7 @@ is_root = pytest.mark.skipif(os.geteuid() != 0, reason='needs root')
 
 
 def become(*arguments, uid=''):
-    """Be somebody else, in a process that is that of `uid` to begin with."""
+    """Call `become` in a process of its own, which begins as user `uid`."""
     return subprocess.run(
         [sys.executable, '-c', BECOME, str(uid), *arguments], text=True,
         capture_output=True, env={
@@ -73,5 +73,5 @@ def test_others_cannot_become_anybody():
     uid = pwd.getpwnam('nobody').pw_uid
     done = become('root', 'required', uid=uid)
     assert "it runs as the user 'root'" in done.stderr
-    # Looking is allowed.
+    # Verbs that only look do not require it.
     assert become('root', '', uid=uid).returncode == 0

@@ -1,4 +1,4 @@
-"""On both ZooKeepers: what may be done there is for the server to say."""
+"""The providers, read from both ZooKeepers, and our rights there."""
 import pytest
 from kazoo.client import KazooState
 from kazoo.security import make_acl
@@ -13,7 +13,7 @@ from zc.zkzopeserver.errors import RegistrationError
 
 @pytest.fixture
 def providers(zookeeper):
-    """A function: the providers that the options are about."""
+    """A function: `Providers` with these options; closed at the end."""
     made = []
 
     def make(path=PATH, **more):

@@ -1,4 +1,4 @@
-"""What an ini says, for the verbs."""
+"""The settings that `stop` reads, from an ini that may be wrong."""
 import pytest
 
 from zc.zkzopeserver.cli import settings
@@ -15,7 +15,7 @@ path = /p
 
 @pytest.fixture
 def lenient(tmp_path):
-    """A function: the lenient settings of an ini; None is for no ini."""
+    """A function: read an ini with this text for a stop; None: no ini."""
     def make(text):
         path = tmp_path / 'web.ini'
         if text is not None:

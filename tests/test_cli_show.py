@@ -1,3 +1,4 @@
+"""The verb `show`: options, their origins, secrets."""
 import json
 
 import pytest
@@ -27,7 +28,7 @@ zookeeper_auth_file = /etc/auth
 
 @pytest.fixture
 def show(tmp_path, capsys):
-    """A function: (exit status, stdout, stderr) of a `show`."""
+    """A function: run `show`; (exit status, stdout, stderr)."""
     def run(*arguments, text=INI, run=None):
         ini = tmp_path / 'web.ini'
         ini.write_text(text)

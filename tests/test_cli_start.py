@@ -1,3 +1,4 @@
+"""The verb `start`: why a start has failed."""
 import pytest
 
 from zc.zkzopeserver.cli.instance import Instance

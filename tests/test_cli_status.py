@@ -1,3 +1,4 @@
+"""The verb `status`: text, JSON, Nagios and exit statuses of surveys."""
 import json
 
 import pytest

@@ -1,3 +1,4 @@
+"""The owners of nodes, and when a server is up."""
 import os
 import socket
 import subprocess
@@ -15,7 +16,7 @@ US = os.getpid()
 
 @pytest.fixture(scope='module')
 def dead():
-    """The number of a process that is no more."""
+    """The pid of a process that has ended."""
     process = subprocess.Popen([sys.executable, '-c', ''])
     process.wait()
     return process.pid
@@ -129,7 +130,7 @@ def test_a_parent_is_no_member_and_children_of_a_single_process_are_none():
 
     assert members(1) == [10]
     assert members(2) == [11, 12]
-    # The ini was changed, and the server has not been started again.
+    # The ini was changed since the single process was started.
     assert members(2, provider(10)) == [10]
 
 

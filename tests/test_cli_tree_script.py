@@ -1,4 +1,4 @@
-"""The script for the part of the tree that a server needs."""
+"""bin/NAME-tree: diff, import and export of the part of a server."""
 from __future__ import annotations
 
 import pytest
@@ -14,7 +14,7 @@ TREE = """\
 
 @pytest.fixture
 def run(tmp_path, zookeeper, capsys):
-    """Run the script on TREE; (exit status, stdout)."""
+    """A function: run the script; (exit status, stdout)."""
     path = tmp_path / 'tree.txt'
     path.write_text(TREE)
     options = {'zookeeper': zookeeper.connection_string,

@@ -1,3 +1,4 @@
+"""The progress of a verb, on a terminal and elsewhere."""
 import io
 import os
 import pty
@@ -49,5 +50,5 @@ def test_when_nobody_reads_any_more():
     with open(writer, 'w') as stream:
         with Progress('web', stream) as progress:
             progress.say('lost')
-        # What is left in the buffer is nobody's any more.
+        # Let the buffer be flushed at the end without an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), writer)

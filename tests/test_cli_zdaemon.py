@@ -1,3 +1,4 @@
+"""The manager of zdaemon: its answers, its configuration, its launch."""
 import contextlib
 import importlib.resources
 import os
@@ -8,7 +9,6 @@ import threading
 
 import pytest
 
-from zc.zkzopeserver.cli import transcript
 from zc.zkzopeserver.cli import zdaemon
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.errors import ConfigurationError
@@ -17,7 +17,7 @@ from zc.zkzopeserver.errors import StartError
 
 @contextlib.contextmanager
 def listening(path, answer):
-    """Something that gives an answer; None for not at all."""
+    """Listen on a unix socket and give one answer; None: no answer."""
     with socket.socket(socket.AF_UNIX) as sock:
         sock.bind(str(path))
         sock.listen()
@@ -44,7 +44,7 @@ def test_nobody_listens(tmp_path):
     assert zdaemon.find(str(path)) is None
     with listening(path, b'x'):
         zdaemon.ask(str(path), 'status')
-    # Now it is a stale socket.
+    # The socket is stale now.
     assert path.exists()
     assert zdaemon.find(str(path)) is None
     path.unlink()
@@ -101,7 +101,7 @@ def test_what_runs_the_server(tmp_path):
 
 
 def test_the_configuration_is_one(tmp_path):
-    """Any path will do; zdaemon itself reads it."""
+    """zdaemon's own parser reads it, with any path in it."""
     import ZConfig
 
     folder = tmp_path / 'a b$c#d%(x)s'
@@ -154,7 +154,7 @@ def test_zdaemon_that_does_not_start(tmp_path):
 
 def test_a_start_script_that_does_not_heed_its_command_line(
         tmp_path, monkeypatch):
-    """It would start itself again and again."""
+    """It would start one process after the other."""
     monkeypatch.setenv(zdaemon.VARIABLE, '1')
     with pytest.raises(ConfigurationError, match='does not heed'):
         zdaemon.check(instance(tmp_path))
@@ -176,41 +176,3 @@ def test_a_manager_of_another_user(tmp_path):
             capture_output=True, env={
                 **os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)})
     assert 'NotAllowed: ' + str(path) in done.stderr
-
-
-# The transcript.
-
-def test_the_last_lines_from_somewhere_on(tmp_path):
-    path = tmp_path / 'log'
-    assert transcript.size(str(path)) == 0
-    assert transcript.tail(str(path)) == []
-    path.write_text('one\n')
-    offset = transcript.size(str(path))
-    with path.open('a') as file:
-        file.write('\n'.join(map(str, range(100))) + '\n')
-    assert transcript.tail(str(path), offset, 2) == ['98', '99']
-    assert transcript.tail(str(path), offset, 500)[:2] == ['0', '1']
-    # It was rotated.
-    path.write_text('new\n')
-    assert transcript.tail(str(path), 1000) == ['new']
-
-
-def test_what_a_terminal_would_obey_is_escaped(tmp_path):
-    path = tmp_path / 'log'
-    path.write_bytes(b'a\tb \x1b[31m\x07 \xc3\xa4 \xff\n')
-    assert transcript.tail(str(path)) == ['a\tb \\x1b[31m\\x07 \xe4 \ufffd']
-
-
-@pytest.mark.parametrize('line, status', [
-    ('pid 7: exit status 3; exiting now', 3),
-    ('pid 7: exit status 0', 0),
-    ('pid 7: terminated by SIGKILL', -9),
-    ('pid 7: terminated by SIGSEGV (core dumped)', -11),
-    ('sleep 1 to avoid rapid restarts', None)])
-def test_how_the_server_ended(tmp_path, line, status):
-    path = tmp_path / 'log'
-    path.write_text('2026-01-01 00:00:00 INFO zdaemon pid 6: exit status 5\n')
-    offset = transcript.size(str(path))
-    with path.open('a') as file:
-        file.write(f'2026-01-01 00:00:00 INFO zdaemon {line}\nand more\n')
-    assert transcript.exit_status(str(path), offset) == status

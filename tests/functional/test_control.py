@@ -1,4 +1,4 @@
-"""The verbs of bin/NAME, each in a process of its own, from start to stop."""
+"""The verbs of bin/NAME, each in a process of its own."""
 import contextlib
 import json
 import os
@@ -33,7 +33,7 @@ def web(zookeeper, tmp_path, tree):
 
 @pytest.fixture(scope='module')
 def embedded():
-    """A ZooKeeper for what has to do with processes alone."""
+    """An embedded ZooKeeper for the tests that are about processes."""
     with zc.zk.embedded.Server() as server:
         with zc.zk.ZooKeeper(server.connection_string) as zk:
             zk.import_tree('/fooservice\n  /providers\n')
@@ -43,7 +43,10 @@ def embedded():
 
 @pytest.fixture
 def local(embedded, tmp_path):
-    """A function: ``bin/web`` with these options, on that ZooKeeper."""
+    """A function: ``bin/web`` on that ZooKeeper.
+
+    It takes options of the command line, and those of the ini by name.
+    """
     made = []
 
     def make(*options, **ini):
@@ -59,10 +62,10 @@ def local(embedded, tmp_path):
 
 
 def test_from_start_to_stop(web, tree):
-    """All in one, as each verb costs a process."""
+    """One test for all, as each verb takes a process."""
     assert web('status', status=3) == 'web: not running\n'
     assert 'web: up, pid ' in web('start')
-    # It is there as soon as `start` is back.
+    # The node is there when `start` returns.
     (address, data), = registered(tree).items()
     assert get(address)[0] == 200
     assert data['pid'] == web.pid
@@ -120,7 +123,7 @@ def test_reload_rolls_several_workers(web, tree):
     assert said.endswith('reloaded: 2 workers replaced\n')
     assert '2 of 2 registered and answering' in web('status')
 
-    # All monitors are asked, or the one that is chosen.
+    # All monitor servers are asked, or that of the chosen provider.
     said = web('monitor', 'loglevel')
     assert said == ''.join(f'{name}:\nroot: INFO\n' for name in sorted(after))
     chosen = max(after)
@@ -129,7 +132,7 @@ def test_reload_rolls_several_workers(web, tree):
     assert 'web: no provider is registered at x:1; there are ' + min(
         after) in web('monitor', '--at', 'x:1', 'status', status=1)
 
-    # Those that are out of rotation are found, too.
+    # Workers that are out of rotation are found as well.
     web('monitor', '--at', chosen, 'deregister')
     assert tree.get_children(PATH) == [min(after)]
     said = web('monitor', 'register').splitlines()
@@ -146,7 +149,7 @@ def test_a_reload_that_fails_leaves_the_old_workers(local, embedded,
     web = local(workers='2', loggers='INFO')
     web('start')
     before = sorted(embedded.zk.get_children(PATH))
-    # Right by itself, and nobody can listen there.
+    # The option is right, but this machine has no such address.
     write_ini(tmp_path, embedded.connection_string, workers='2',
               host='203.0.113.1')
     said = web('reload', status=1)
@@ -154,12 +157,12 @@ def test_a_reload_that_fails_leaves_the_old_workers(local, embedded,
     assert '2 of 2 old workers are left' in said
     assert 'cannot listen on 203.0.113.1' in said
     assert sorted(embedded.zk.get_children(PATH)) == before
-    # Wrong by itself: nothing is tried.
+    # The option is wrong: nothing is tried.
     ini = write_ini(tmp_path, embedded.connection_string, workers='0')
     assert "option 'workers': '0' is not" in web('reload', status=2)
     assert "option 'workers': '0' is not" in web('restart', status=2)
     assert sorted(embedded.zk.get_children(PATH)) == before
-    # And what runs with a wrong ini can be stopped.
+    # A server with a wrong ini can be stopped.
     ini.write_text(ini.read_text().replace('path', 'pth'))
     web('stop')
     assert web.processes() == []
@@ -193,7 +196,7 @@ def test_the_status_of_a_start_that_fails(local, ini, status, words):
 
 
 def subprocess_start(web):
-    """`start`, whose last lines may hold the traceback of an application."""
+    """Run `start`; its output may have the traceback of an application."""
     return subprocess.run(
         [sys.executable, '-c', START, str(web.ini), 'start'],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -212,7 +215,7 @@ def test_a_start_that_takes_too_long_goes_on(local, embedded):
         embedded.zk.import_tree('/fooservice\n  /later\n', trim=False)
         wait_for(lambda: embedded.zk.get_children('/fooservice/later'), 15,
                  web.log)
-        # `start` again waits for what has been started.
+        # A second `start` waits for the same server.
         assert 'web: already running, pid ' in web('start')
         web('stop')
     finally:
@@ -220,7 +223,7 @@ def test_a_start_that_takes_too_long_goes_on(local, embedded):
 
 
 def web_with_timeout(web, seconds):
-    """`start` of a script that says how long it may take."""
+    """Run `start` of a script that sets start_timeout."""
     code = START.replace('sys.argv[2:]', 'sys.argv[2:],'
                          f' run={{"start_timeout": {seconds}}}')
     return subprocess.run(
@@ -261,7 +264,7 @@ def test_a_server_that_dies_comes_back(local, embedded):
 
 
 def test_a_stale_socket_and_a_stale_pid_file(local, embedded):
-    """What is left when manager and server are killed at once."""
+    """Manager and server were killed at once, and have left them."""
     # Its node stays for 4 s, the longest that this ZooKeeper grants.
     web = local(session_timeout='4000')
     web('start')
@@ -281,7 +284,7 @@ def test_a_stale_socket_and_a_stale_pid_file(local, embedded):
 
 
 def test_stop_without_a_manager(local, embedded):
-    """The manager was killed; the server goes on, and can be stopped."""
+    """The manager was killed, and the server serves on."""
     web = local()
     web('start')
     manager = web.processes()[0]
@@ -307,7 +310,8 @@ def test_a_second_stop_waits_with_the_first(local, embedded, tmp_path):
     wait_for(lambda: get(address)[0] == 200, 10)
     with contextlib.ExitStack() as stack:
         stops = []
-        # One after the other, until that is long after the first one.
+        # Each waits for the one before, so that the last is late enough to
+        # be a second signal.
         for _ in range(5):
             stop = stack.enter_context(started(web.ini, 'stop'))
             stops.append(stop)
@@ -351,7 +355,7 @@ def test_show_tells_of_what_start_was_given(local, embedded):
 
 @pytest.mark.parametrize('text', [None, 'no section\n'])
 def test_stop_without_an_ini(local, embedded, text):
-    """It was removed, or broken, while the server runs."""
+    """The ini was removed or broken while the server runs."""
     web = local()
     web('start')
     web.ini.unlink()
@@ -365,7 +369,7 @@ def test_stop_without_an_ini(local, embedded, text):
 
 
 def setting(**constants):
-    """Code that sets constants, ``MODULE__NAME``, of these modules."""
+    """Return code that sets constants, ``MODULE__NAME=VALUE``."""
     return (
         'from zc.zkzopeserver.cli import settings;'
         'from zc.zkzopeserver.cli.verbs import stop;') + ''.join(
@@ -379,7 +383,7 @@ def setting(**constants):
 @pytest.mark.parametrize('workers', ['1', '2'])
 def test_stop_waits_long_when_the_ini_does_not_tell(
         local, embedded, tmp_path, change, workers):
-    """The server drains as it was told; other bounds do not hold."""
+    """The server drains as long as it was told when it was started."""
     gate = tmp_path / 'gate'
     web = local(workers=workers, graceful_timeout='300', threads='2',
                 app='call:zkzopeserver_support.running:make_gated\n'
@@ -423,7 +427,7 @@ def test_stop_without_an_ini_kills_the_workers_as_well(local, embedded):
 
 
 def test_a_server_in_the_foreground(local, embedded):
-    """As systemd runs it: it can be seen, told and stopped."""
+    """The verbs find a server that systemd runs."""
     web = local(workers='2', loggers='INFO')
     with started(web.ini) as process:
         wait_for(lambda: len(embedded.zk.get_children(PATH)) == 2, 30,
@@ -463,7 +467,7 @@ def test_it_ends_with_its_terminal(local, embedded):
         os.close(theirs)
         wait_for(lambda: embedded.zk.get_children(PATH), 30, 'its node')
         os.close(ours)
-        # To whom the terminal belongs, the kernel sends it.
+        # The kernel sends it only to the session that owns the terminal.
         process.send_signal(signal.SIGHUP)
         assert process.wait(30) == 0
         assert embedded.zk.get_children(PATH) == []
@@ -498,7 +502,7 @@ def test_logs_after_a_rotation(local, tmp_path, embedded):
 
 
 def test_stop_kills_what_does_not_end(local, embedded, tmp_path):
-    """Nothing of it is left, in ZooKeeper either."""
+    """No node and no process is left."""
     web = local(session_timeout='1000')
     web('start')
     os.kill(web.pid, signal.SIGSTOP)
@@ -512,13 +516,13 @@ def test_stop_kills_what_does_not_end(local, embedded, tmp_path):
 
 
 def stop_with(web, code):
-    """`stop`, in a process that begins with the code."""
+    """Run `stop` in a process that executes `code` first."""
     return Process([sys.executable, '-c', code + START, str(web.ini), 'stop'],
                    web.ini.parent, PYTHONPATH=os.pathsep.join(sys.path))
 
 
 def test_a_server_that_is_not_ours(tmp_path):
-    """What the recipe makes of ``use-server``; here, waitress."""
+    """The recipe's ``use-server`` makes such an ini; here for waitress."""
     pytest.importorskip('waitress')
     with socket.create_server(('127.0.0.1', 0)) as free:
         port = free.getsockname()[1]

@@ -1,4 +1,4 @@
-"""bin/NAME in processes of its own: exit statuses, signals, messages."""
+"""bin/NAME in the foreground: exit statuses, signals, messages."""
 import re
 import signal
 import socket
@@ -18,7 +18,7 @@ from zkzopeserver_support.running import get
 
 @pytest.fixture
 def ini(zookeeper, tmp_path):
-    """A function that writes an ini for the test's ZooKeeper."""
+    """A function: write an ini for the test's ZooKeeper; its path."""
     def write(**options):
         return write_ini(tmp_path, zookeeper.connection_string, **options)
     return write
@@ -53,7 +53,10 @@ def test_the_log_says_where_it_serves_and_registers(tree, ini):
 
 
 def refused(path, status, *arguments):
-    """What a process says that must end with this status, cleanly."""
+    """Run a start script that must fail cleanly; return its output.
+
+    It must end with the exit status, and without a traceback.
+    """
     with started(path, *arguments) as process:
         assert process.ended() == status, process.output
         assert 'Traceback' not in process.output, process.output

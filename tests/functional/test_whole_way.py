@@ -1,5 +1,4 @@
-"""From a buildout section to a node that comes and goes, in real processes.
-"""
+"""From a buildout section to a node that comes and goes."""
 from zkzopeserver_support import examples
 from zkzopeserver_support.processes import Process
 from zkzopeserver_support.processes import registered
@@ -24,7 +23,7 @@ monitor_server = 127.0.0.1:0
 
 
 def test_the_whole_way(zookeeper, client, tmp_path, monkeypatch):
-    # The script has to find its eggs by itself.
+    # The script must find its eggs by itself.
     monkeypatch.delenv('PYTHONPATH', raising=False)
     tree = client()
     tree.ensure_path(PATH)

@@ -1,7 +1,7 @@
-"""A folder with bin/buildout, in which a text's shell examples run.
+"""Make a folder with bin/buildout, in which a text's shell examples run.
 
-In a checkout that buildout has set up, its own eggs are used, and scripts get
-their paths from real requirements; elsewhere those of a `Store`.
+In a checkout that buildout has set up, its eggs are used, and scripts get
+their paths from real requirements; elsewhere the eggs of a `Store`.
 """
 from __future__ import annotations
 
@@ -27,8 +27,9 @@ import zc.buildout.buildout
 sys.exit(zc.buildout.buildout.main(sys.argv[1:]))
 '''
 
-# What a user has and the texts do not speak of.  (Not `offline`: then
-# buildout 6.0.1 does not find its own eggs.)  Nothing comes from a network.
+# The settings of the user, which the texts do not mention.  `offline` is not
+# among them, as buildout 6.0.1 then does not find its own eggs; the index is
+# an address that refuses, so that nothing comes from a network.
 DEFAULTS = '''\
 [buildout]
 newest = false
@@ -40,7 +41,7 @@ eggs-directory = {eggs}
 
 @contextlib.contextmanager
 def session(folder: Path, zookeeper: str) -> Iterator[Session]:
-    """A session in which ``127.0.0.1:2181`` is the given ZooKeeper."""
+    """Yield a session in which ``127.0.0.1:2181`` is the given ZooKeeper."""
     root = folder / 'sample'
     (root / 'bin').mkdir(parents=True)
     with distributions(folder) as (develop_eggs, eggs, path):
@@ -53,7 +54,7 @@ def session(folder: Path, zookeeper: str) -> Iterator[Session]:
                                             eggs=eggs))
         environ = {**os.environ, 'HOME': str(folder / 'home'),
                    'LC_ALL': 'C.UTF-8'}
-        # The scripts have to find their eggs by themselves.
+        # The scripts must find their eggs by themselves.
         environ.pop('PYTHONPATH', None)
         try:
             yield Session(root, environ, {'127.0.0.1:2181': zookeeper})
@@ -63,7 +64,7 @@ def session(folder: Path, zookeeper: str) -> Iterator[Session]:
 
 @contextlib.contextmanager
 def distributions(folder: Path) -> Iterator[tuple[Path, Path, list[str]]]:
-    """(develop-eggs, eggs, what buildout needs on its path)."""
+    """Yield (develop-eggs folder, eggs folder, buildout's sys.path)."""
     own = ROOT / 'develop-eggs', ROOT / 'eggs'
     if all(each.is_dir() for each in own):
         yield (*own, [])
@@ -75,7 +76,7 @@ def distributions(folder: Path) -> Iterator[tuple[Path, Path, list[str]]]:
 
 
 def stop_all(root: Path) -> None:
-    """No server outlives a failed example."""
+    """Kill the servers that a failed example has left."""
     for file in root.rglob('*.pid'):
         with contextlib.suppress(OSError, ValueError):
             os.kill(int(file.read_text()), signal.SIGKILL)

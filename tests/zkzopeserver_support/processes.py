@@ -1,4 +1,4 @@
-"""A start script's process: its output, its node, its end."""
+"""Run start scripts in processes: their output, their nodes, their ends."""
 from __future__ import annotations
 
 import contextlib
@@ -18,13 +18,13 @@ from zc.zk.testing.waiting import wait_for
 
 from zkzopeserver_support.running import PATH
 
-# Runs bin/NAME's entry point as the generated script does.
+# Calls the entry point of start scripts, as a generated bin/NAME does.
 START = ('import sys; from zc.zkzopeserver.start import main;'
          ' sys.exit(main(sys.argv[1], "web", sys.argv[2:]))')
 
 
 class Process:
-    """A running start script; `output` is what it has written so far."""
+    """A running start script, or any other command."""
 
     def __init__(self, command: list[str], folder: Path,
                  **environ: str) -> None:
@@ -37,38 +37,38 @@ class Process:
 
     @property
     def output(self) -> str:
-        """All that it has written."""
+        """What the process has written so far."""
         return self._path.read_text(errors='replace')
 
     def insist(self, number: int, words: str) -> None:
-        """Send it a signal again and again, until it says the words."""
+        """Send a signal again and again, until the output has the words."""
         wait_for(lambda: words in self.output or self.signal(number), 30,
                  lambda: f'{words!r}; it says:\n{self.output}')
 
     def signal(self, number: int = signal.SIGTERM) -> None:
-        """Send it a signal."""
+        """Send a signal to the process."""
         self.popen.send_signal(number)
 
     def ended(self, timeout: float = 30) -> int:
-        """Wait for its end; the exit status."""
+        """Wait for the end of the process; return its exit status."""
         wait_for(lambda: self.popen.poll() is not None, timeout,
                  lambda: f'the end of the process; it says:\n{self.output}')
         return self.popen.returncode
 
     def stopped(self) -> int:
-        """Ask it to stop and wait for its end; the exit status."""
+        """Send SIGTERM, wait for the end; return the exit status."""
         self.signal()
         return self.ended()
 
     def close(self) -> None:
-        """Make sure that it is gone."""
+        """Kill the process, if it still runs."""
         self.popen.kill()
         self.popen.wait()
 
 
 def write_ini(folder: Path, zookeeper: str, app: str = (
         'call:zc.zkzopeserver.hello:make_hello'), **options: str) -> Path:
-    """An ini of a server, as the recipe writes it."""
+    """Write the ini of a server, as the recipe does; return its path."""
     options = {'zookeeper': zookeeper, 'path': PATH,
                'host': '127.0.0.1', 'deregister_wait': '0', **options}
     lines = ['[app:main]', f'use = {app}', '', '[server:main]',
@@ -83,9 +83,9 @@ def write_ini(folder: Path, zookeeper: str, app: str = (
 @contextlib.contextmanager
 def started(ini: Path, *arguments: str, before: Sequence[str] = (),
             **environ: str) -> Iterator[Process]:
-    """The process that a start script for the ini is; killed at the end.
+    """Run the start script of an ini; kill its process at the end.
 
-    `before` is a command to run it with.
+    `before` is a command that runs it, with its arguments.
     """
     environ.setdefault('PYTHONPATH', os.pathsep.join(filter(None, sys.path)))
     process = Process([*before, sys.executable, '-c', START, str(ini),
@@ -99,7 +99,7 @@ def started(ini: Path, *arguments: str, before: Sequence[str] = (),
 def registered(client, process: Process | None = None,
                path: str = PATH,
                count: int = 1) -> dict[str, dict]:
-    """The data of the providers, by name, once there are `count`."""
+    """Wait for `count` providers; return their data by name."""
     def look():
         assert process is None or process.popen.poll() is None, (
             f'ended with {process.popen.returncode}:\n{process.output}')
@@ -114,14 +114,17 @@ def registered(client, process: Process | None = None,
 
 def gone(client, path: str = PATH,
          timeout: float = 10) -> None:
-    """Wait until there is no provider any more."""
+    """Wait until there are no providers."""
     wait_for(lambda: not client.get_children(path), timeout,
              'the nodes to go')
 
 
 def asking(address: str, path: str = '/slow'
            ) -> tuple[threading.Thread, list]:
-    """A request in a thread, once it is sent: (thread, list of what came)."""
+    """Send a request in a thread; return (thread, results) once it is sent.
+
+    The list `results` gets (status, text of the body), or the exception.
+    """
     results = []
     sent = threading.Event()
 
@@ -132,11 +135,11 @@ def asking(address: str, path: str = '/slow'
             sent.set()
             response = connection.getresponse()
             results.append((response.status, response.read().decode()))
-        except (OSError, http.client.HTTPException) as reason:
-            results.append(reason)
+        except (OSError, http.client.HTTPException) as error:
+            results.append(error)
         finally:
             connection.close()
-            # Or it could not be, as the results tell.
+            # It may have failed before: the results tell.
             sent.set()
 
     thread = threading.Thread(target=ask)
@@ -146,9 +149,10 @@ def asking(address: str, path: str = '/slow'
 
 
 class Script:
-    """``bin/web`` of an ini: its verbs, each in a process of its own.
+    """``bin/web`` of an ini: run its verbs, each in a process of its own.
 
-    What it leaves in the background is ended by `close`.
+    `options` are given by -o to each.  `close` ends what the verbs have left
+    in the background.
     """
 
     def __init__(self, ini: Path, *options: str) -> None:
@@ -158,17 +162,17 @@ class Script:
             filter(None, sys.path))}
 
     def file(self, kind: str) -> Path:
-        """A file of its process: ``pid``, ``sock`` or ``log``."""
+        """Return the path of a file: ``pid``, ``sock`` or ``log``."""
         return self.ini.with_suffix('.' + kind)
 
     @property
     def pid(self) -> int:
-        """The server's process, as its pid file says."""
+        """The pid of the server, by its pid file."""
         return int(self.file('pid').read_text())
 
     def __call__(self, *arguments: str, status: int = 0,
                  cwd: Path | None = None) -> str:
-        """All that it says; it must end with the exit status."""
+        """Run a verb, which must end with `status`; return its output."""
         done = subprocess.run(
             [sys.executable, '-c', START, str(self.ini), *arguments,
              *(word for each in self.options for word in ('-o', each))],
@@ -182,15 +186,16 @@ class Script:
         return done.stdout
 
     def log(self) -> str:
-        """What was written in the background."""
+        """Return what was written in the background; '' when nothing was."""
         with contextlib.suppress(FileNotFoundError):
             return self.file('log').read_text(errors='replace')
         return ''
 
     def processes(self) -> list[psutil.Process]:
-        """Those of this ini that live, the managers first.
+        """Return the live processes of this ini, the managers first.
 
-        A server may have changed its title.
+        They have the ini on their command line; but a server may have
+        changed its title, so that its pid file counts as well.
         """
         found = [each for each in psutil.process_iter(['cmdline'])
                  if str(self.ini) in (each.info['cmdline'] or ())]
@@ -205,14 +210,14 @@ class Script:
                 if each.pid != os.getpid() and is_alive(each)]
 
     def close(self) -> None:
-        """Make sure that all its processes are gone."""
+        """Kill the processes of this ini."""
         for process in self.processes():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether a process runs; a zombie does not."""
+    """Return whether a process runs; a zombie does not."""
     with contextlib.suppress(psutil.NoSuchProcess):
         return process.status() != psutil.STATUS_ZOMBIE
     return False
@@ -220,7 +225,7 @@ def is_alive(process: psutil.Process) -> bool:
 
 @contextlib.contextmanager
 def script(ini: Path, *options: str) -> Iterator[Script]:
-    """``bin/web`` of an ini, what it leaves ended afterwards."""
+    """Yield ``bin/web`` of an ini; kill what it has left at the end."""
     made = Script(ini, *options)
     try:
         yield made

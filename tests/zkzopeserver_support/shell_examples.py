@@ -21,7 +21,7 @@ FILE = re.compile(r'``([\w./-]+)``::$')
 
 @dataclasses.dataclass
 class Block:
-    """A literal block: its lines, the line before it, where it is."""
+    """A literal block: the line before it, its line's number, its text."""
 
     intro: str
     line: int
@@ -30,7 +30,7 @@ class Block:
 
 @dataclasses.dataclass
 class Example:
-    """A command and what it is to write."""
+    """A command, its expected output, and the number of its line."""
 
     command: str
     expected: str
@@ -38,7 +38,7 @@ class Example:
 
 
 def blocks(text: str) -> Iterator[Block]:
-    """The literal blocks of reStructuredText."""
+    """Yield the literal blocks of reStructuredText."""
     lines = text.splitlines()
     number = 0
     while number < len(lines):
@@ -61,7 +61,7 @@ def blocks(text: str) -> Iterator[Block]:
 
 
 def examples(block: Block) -> Iterator[Example]:
-    """The commands of a block, each with its expected output."""
+    """Yield the commands of a block, each with its expected output."""
     found: Example | None = None
     for offset, line in enumerate(block.text.splitlines()):
         if line.startswith('$ '):
@@ -77,17 +77,20 @@ def examples(block: Block) -> Iterator[Example]:
 
 
 class Session:
-    """Runs the blocks of a text in a folder."""
+    """Run the blocks of a text in a folder.
+
+    `environ` is the environment of the commands.  `hidden` maps a text that
+    a document shows to the value that this run has in its place.
+    """
 
     def __init__(self, folder: Path, environ: Mapping[str, str],
                  hidden: Mapping[str, str]) -> None:
         self.folder = folder
         self.environ = dict(environ)
-        # What differs from run to run, by what the text says instead.
         self.hidden = dict(hidden)
 
     def run(self, text: str, skipped: tuple[str, ...] = ()) -> int:
-        """Run a text's examples; how many there were.
+        """Run the examples of a text; return their number.
 
         A command that begins with one of `skipped` is not run.
         """
@@ -106,7 +109,7 @@ class Session:
         return count
 
     def shown(self, text: str) -> str:
-        """A text with what stands for this run's values put in."""
+        """Return a text with this run's values in it."""
         for shown, real in self.hidden.items():
             text = text.replace(shown, real)
         return text
@@ -127,6 +130,6 @@ class Session:
 
 
 def tidy(text: str) -> str:
-    """Output without what cannot be seen in it."""
+    """Return output without spaces at the ends of lines."""
     text = re.sub(r'[ \t]+$', '', text, flags=re.MULTILINE).rstrip()
     return text and text + '\n'
