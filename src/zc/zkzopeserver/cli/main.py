@@ -25,28 +25,28 @@ DEFAULT = 'fg'
 # A verb -> its module, and its line in the help.  In its module it is a
 # `Verb`, by its name in capitals.
 VERBS = {
-    'fg': ('fg', 'serve in the foreground, as without a verb'),
-    'start': ('start', 'serve in the background; returns when it is'
-                       ' registered and answers'),
-    'stop': ('stop', 'stop it; returns when it is gone'),
-    'restart': ('reload', 'stop it, if it runs, and start it'),
-    'reload': ('reload', 'replace its workers one by one; returns when'
-                         ' that is done'),
-    'status': ('status', 'compare its processes with ZooKeeper'),
+    'fg': ('fg', 'serve in the foreground (the default)'),
+    'start': ('start', 'serve in the background; returns when the server is'
+                       ' up'),
+    'stop': ('stop', 'stop the server; returns when it is gone'),
+    'restart': ('reload', 'stop the server, if it runs, and start it'),
+    'reload': ('reload', 'replace the workers one by one; returns when all'
+                         ' are replaced'),
+    'status': ('status', "compare the server's processes with ZooKeeper"),
     'check': ('check', 'check ini, application and ZooKeeper without'
                        ' serving'),
-    'logreopen': ('reload', 'open its log files anew, after a rotation'),
+    'logreopen': ('reload', 'open the log files anew, after a rotation'),
     'show': ('show', 'show the options in effect, and where each comes'
                      ' from'),
     'tree': ('tree', 'show the providers node with the live nodes'),
-    'monitor': ('monitor', 'ask its monitor servers'),
+    'monitor': ('monitor', 'send a command to the monitor servers'),
 }
 
 STATUSES = """\
 exit status of most verbs: 0 fine; 1 an error; 2 an option, an address or a
-file is wrong; 3 ZooKeeper cannot be reached, or the path is not there; 4 not
-ready in time; 5 workers died again and again.  `status` has its own: see
-VERB --help."""
+file is wrong; 3 ZooKeeper cannot be reached, or the path is not there; 4 the
+server is not ready in time; 5 workers died again and again.  `status` has
+statuses of its own: see VERB --help."""
 
 OPTION = '-o', '--option'
 
@@ -167,8 +167,8 @@ def main_parser(name: str) -> argparse.ArgumentParser:
     verbs = '\n'.join(f'  {verb:<11} {text}'
                       for verb, (_, text) in VERBS.items())
     return make_parser(
-        name, 'Run a WSGI application as a server that is registered in'
-        ' ZooKeeper, and see how it is.',
+        name, 'Serve a WSGI application, registered in ZooKeeper, and manage'
+        ' its server.',
         f'verbs (each has a --help of its own):\n{verbs}\n\n{STATUSES}',
         usage='%(prog)s [-o NAME=VALUE]... [VERB] ...')
 
@@ -192,8 +192,8 @@ def make_parser(prog: str, description: str, epilog: str,
     parser.add_argument(
         *OPTION, metavar='NAME=VALUE', action='append', default=[],
         type=name_and_value,
-        help='a server option that stands instead of the one in the ini'
-             ' (can be given several times)')
+        help='set a server option, instead of the ini; can be given several'
+             ' times')
     return parser
 
 

@@ -24,16 +24,16 @@ from zc.zkzopeserver.registration import ServiceRegistration
 
 DESCRIPTION = """\
 Check the ini, load the application, check that its address can be listened
-on, that ZooKeeper can be reached, that the path is there, and that we may
-create and delete nodes there, without serving.  No node is created: the
+on, that ZooKeeper can be reached, that the path is there, and that this user
+may create and delete nodes there, without serving.  No node is created: the
 rights are asked for in a transaction that cannot succeed.  The log files that
 `loggers` names are opened."""
 
 STATUSES = """\
 exit status: 0 all is well; 1 the application cannot be loaded, or another
 error; 2 an option, an address or a file is wrong; 3 ZooKeeper cannot be
-reached, or the path is not there or not ours to write.  With several, 2
-before 3 before 1."""
+reached, or the path is not there or must not be written.  Of several
+statuses, 2 comes before 3 before 1."""
 
 ERROR, WRONG, ZOOKEEPER = 1, 2, 3
 

@@ -19,15 +19,16 @@ from zc.zkzopeserver.workers import protocol
 
 DESCRIPTION = """\
 Serve the application, registered in ZooKeeper, in the foreground, until
-SIGTERM or SIGINT; a second one, half a second or more after the first, does
-not wait for requests in flight.  SIGUSR2 opens log files anew; with several
-workers SIGHUP replaces them one by one."""
+SIGTERM or SIGINT.  The server then finishes the requests in flight; a second
+signal, half a second or more after the first, ends them at once.  SIGUSR2
+opens the log files anew.  With several workers SIGHUP replaces them one by
+one."""
 
 STATUSES = """\
-exit status: 0 stopped as asked; 1 an error, or stopped at once at a second
-signal; 2 an option, an address or a file is wrong; 3 ZooKeeper cannot be
-reached, or the path is not there; 4 not ready in time; 5 workers died again
-and again before they were registered."""
+exit status: 0 stopped as asked; 1 an error, or ended by a second signal; 2 an
+option, an address or a file is wrong; 3 ZooKeeper cannot be reached, or the
+path is not there; 4 the application is not ready in time; 5 workers died
+again and again before they were registered."""
 
 
 def run(instance: Instance, arguments: Any = None) -> int:

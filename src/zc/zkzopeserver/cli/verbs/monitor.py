@@ -17,16 +17,17 @@ from zc.zkzopeserver.errors import StartError
 from zc.zkzopeserver.options import Options
 
 DESCRIPTION = """\
-Send a command to the monitor server of each of our workers, found in
-ZooKeeper, and print the answers; `help` lists the commands.  --at chooses one
-of the providers, be it ours or another machine's.
+Send a command to the monitor server of each worker, found in ZooKeeper, and
+print the answers; `help` lists the commands.  --at chooses one provider, also
+of another machine.
 
 A worker that was taken out by `monitor deregister` is not in ZooKeeper: its
 monitor server is then looked for on this machine."""
 
 STATUSES = """\
-exit status: 0 all have answered; 1 one has not, or there is none; 2 an option
-or a file is wrong; 3 ZooKeeper cannot be reached, or the path is not there."""
+exit status: 0 all monitor servers have answered; 1 one has not, or there is
+none; 2 an option or a file is wrong; 3 ZooKeeper cannot be reached, or the
+path is not there."""
 
 # How long a monitor server may take to answer, unless --timeout says it.
 TIMEOUT_S = 10.0

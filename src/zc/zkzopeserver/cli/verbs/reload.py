@@ -136,16 +136,16 @@ class Reload:
 
 RELOAD = Verb(reload, """\
 Replace the workers one by one (SIGHUP), so that clients always find as many
-as there should be.  The new ones read the ini anew.  Returns when all are
-replaced, registered and answering; when a new one does not come up, the old
-ones that are left stay.
+as there should be.  New workers read the ini anew.  Returns when all workers
+are replaced, registered and answering.  When a new worker does not come up,
+the old workers that are left stay.
 
-With workers = 1 there is nothing to roll: one process cannot be replaced
-without a gap.  It is restarted instead, when `start` has started it.  An ini
-with wrong options is refused before anything is done.""", """\
-exit status: 0 all are replaced; 1 not all could be replaced, or it does not
-run; 2 an option or a file is wrong; 3 ZooKeeper cannot be reached; else as
-`start` has it.""")
+With workers = 1 the one process cannot be replaced without a gap.  It is
+restarted instead, if `start` has started it.  An ini with wrong options is
+refused before anything is done.""", """\
+exit status: 0 all workers are replaced; 1 not all could be replaced, or the
+server does not run; 2 an option or a file is wrong; 3 ZooKeeper cannot be
+reached; else as for `start`.""")
 
 
 def restart(instance: Instance, arguments: Any = None) -> int:
@@ -176,8 +176,8 @@ def stop_and_start(settings: InstanceSettings, process: survey.ServerProcess,
 
 RESTART = Verb(restart, """\
 Stop the server, if it runs, and start it in the background.  An ini with
-wrong options is refused before anything is stopped.  What `start` had on its
-command line stays, unless it is given anew.""", start.STATUSES)
+wrong options is refused before anything is stopped.  The options that `start`
+had on its command line stay, unless they are given anew.""", start.STATUSES)
 
 
 def logreopen(instance: Instance, arguments: Any = None) -> int:
@@ -198,7 +198,8 @@ def logreopen(instance: Instance, arguments: Any = None) -> int:
 
 
 LOGREOPEN = Verb(logreopen, """\
-Open the log files anew, after log rotation has renamed them: those of the
-server and of its workers (SIGUSR2), and the transcript.  Nothing is done, and
-that is fine, when the server does not run.""", """\
-exit status: 0 done, or it does not run; 1 an error; 2 a file is wrong.""")
+Open the log files anew, after log rotation has renamed them: the log files of
+the server and of its workers (SIGUSR2), and the transcript.  When the server
+does not run, there is nothing to do, and that is no error.""", """\
+exit status: 0 done, or the server does not run; 1 an error; 2 a file is
+wrong.""")

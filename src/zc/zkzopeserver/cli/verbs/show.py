@@ -22,8 +22,8 @@ its process, and the other sections of the ini.  Values that look like secrets
 are masked."""
 
 STATUSES = """\
-exit status: 0 fine; 2 an option or a file is wrong (what can be shown is
-shown)."""
+exit status: 0 fine; 2 an option or a file is wrong (the rest is shown all the
+same)."""
 
 # The origins of a value.
 COMMAND_LINE, INI, DEFAULT = 'command line', 'ini', 'default'

@@ -21,19 +21,19 @@ from zc.zkzopeserver.errors import StartError
 
 DESCRIPTION = """\
 Serve in the background, by zdaemon.  Returns when the node of each worker is
-in ZooKeeper and answers.  A server that ends before is not started again, and
-its last lines are shown; one that takes longer than start-timeout goes on
-starting.  Where it runs already, nothing is started, and it is waited for in
-the same way.
+in ZooKeeper and its address answers.  When the server ends before, it is not
+started again, and its last lines are shown.  When it takes longer than
+start-timeout, it goes on starting.  When it runs already, it is not started,
+but waited for in the same way.
 
-Later, a server that dies is started again after 1, 2, ... 10 seconds; one that
-ends with status 0 or 2 is not."""
+A server that dies later is started again after 1, 2, ... 10 seconds, unless it
+ends with status 0 or 2."""
 
 STATUSES = """\
-exit status: 0 it is registered and answers; 1 it has ended, for another
-reason than these; 2 an option, an address or a file is wrong; 3 ZooKeeper
-cannot be reached, or the path is not there; 4 it is not up in time; 5 its
-workers died again and again."""
+exit status: 0 the server is registered and answers; 1 it has ended, for a
+reason not listed here; 2 an option, an address or a file is wrong; 3
+ZooKeeper cannot be reached, or the path is not there; 4 the server is not up
+in time; 5 its workers died again and again."""
 
 
 def run(instance: Instance, arguments: Any = None) -> int:

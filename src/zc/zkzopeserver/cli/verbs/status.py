@@ -23,16 +23,16 @@ from zc.zkzopeserver.errors import RegistrationError
 DESCRIPTION = """\
 Compare the processes of the server with its nodes in ZooKeeper, and ask each
 address found there for an answer (for the path of the option `ready`, or for
-/).  A node is ours when its pid is that of our process, or of a worker of
-ours, and its address is this machine's or what `advertise` says."""
+/).  A node is the server's when its pid is that of the server or of one of its
+workers, and its address is this machine's or what `advertise` says."""
 
 STATUSES = """\
-exit status, as the Linux Standard Base has it: 0 running, registered and
-answering, with all workers; 1 dead, and its pid file, its node or its manager
-is still there; 3 not running; 4 not known (ZooKeeper cannot be reached, or
-an option is wrong); 150 running, but not registered, not answering, or with
-fewer workers than there should be.  With --nagios: 0 OK; 1 WARNING, fewer
-workers than there should be; 2 CRITICAL, none that answers; 3 UNKNOWN."""
+exit status, by the Linux Standard Base: 0 running, registered and answering,
+with all workers; 1 dead, with its pid file, its node or its manager still
+there; 3 not running; 4 not known (ZooKeeper cannot be reached, or an option is
+wrong); 150 running, but not registered, not answering, or with fewer workers
+than there should be.  With --nagios: 0 OK; 1 WARNING, fewer workers than there
+should be; 2 CRITICAL, no worker answers; 3 UNKNOWN."""
 
 # Exit statuses of `status` of an init script (Linux Standard Base Core, "Init
 # Script Actions"); 150 is in its range for applications.

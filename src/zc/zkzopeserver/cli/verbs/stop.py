@@ -23,17 +23,17 @@ from zc.zkzopeserver.errors import StartError
 from zc.zkzopeserver.options import Options
 
 DESCRIPTION = """\
-Stop the server, as SIGTERM does: its nodes are removed, what is in flight is
-finished.  Returns when its processes have ended and its nodes are gone.  What
-has not ended in the time that deregister_wait and graceful_timeout give it is
-killed; where the ini does not tell that time any more, after an hour.  Ctrl-C
-ends the waiting alone.  While another `stop` is at work, this one waits with
-it.  A server in the foreground is stopped as well; what runs it there
-(systemd, supervisor) may start it again."""
+Stop the server, as SIGTERM does: it removes its nodes and finishes the
+requests in flight.  Returns when its processes have ended and its nodes are
+gone.  A process that takes longer than deregister_wait and graceful_timeout
+allow is killed; when the ini no longer says how long that is, after an hour.
+Ctrl-C ends the waiting, and not the stop.  While another `stop` is at work,
+this one waits with it.  A server in the foreground is stopped as well, but
+what runs it there (systemd, supervisor) may start it again."""
 
 STATUSES = """\
-exit status: 0 it is gone, or did not run; 1 it could not be stopped; 2 an
-option or a file is wrong."""
+exit status: 0 the server is gone, or did not run; 1 it could not be stopped;
+2 an option or a file is wrong."""
 
 # How long a killed process may take to end, and a manager that was told to.
 END_S = 10.0

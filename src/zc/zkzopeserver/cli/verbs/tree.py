@@ -13,8 +13,8 @@ from zc.zkzopeserver.cli.settings import read_running
 from zc.zkzopeserver.cli.verbs import Verb
 
 DESCRIPTION = """\
-Show the providers node of the service with all that is below it, the live
-nodes of all machines included, as zookeeper_export does."""
+Show the providers node of the service and the nodes below it, the live nodes
+of all machines included, as zookeeper_export does."""
 
 STATUSES = """\
 exit status: 0 fine; 2 an option or a file is wrong; 3 ZooKeeper cannot be
