@@ -72,10 +72,11 @@ def test_what_the_recipe_shares_imports_the_standard_library_only():
 
 
 def test_the_start_script_reaches_the_runner_through_the_ini():
-    for module in ('start',):
-        assert not any('zkzopeserver.runner' in name
-                       or 'zkzopeserver.service' in name
-                       for name in names(module))
+    for module, path in modules('zc.zkzopeserver').items():
+        if module.split('.')[2:][:1] in (['start'], ['cli']):
+            assert not any('zkzopeserver.runner' in name
+                           or 'zkzopeserver.service' in name
+                           for name in imported(path)), module
 
 
 def test_the_recipe_imports_of_ours_only_options_and_redaction():
