@@ -2,6 +2,7 @@
 import contextlib
 import re
 import socket
+import ssl
 import threading
 from functools import partial
 
@@ -106,6 +107,35 @@ def test_a_tls_server_that_is_not_asked_for_tls(certificate, tls_port,
                                                 no_leaks):
     text, _ = fails(f'localhost:{tls_port}', .8)
     assert 'the server speaks TLS' in text or 'the server hung up' in text
+
+
+def test_a_timeout_does_not_hide_a_tls_error(silent):
+    """Keep the error that tells why, until another kind of error comes."""
+    host, _, port = silent.partition(':')
+    address = host, int(port)
+    refused = ssl.SSLError('certificate verify failed')
+    errors = iter([refused, TimeoutError('timed out'), ConnectionResetError()])
+
+    def wrap(connection, hostname, report):
+        raise next(errors)
+
+    handler = BoundedHandler(1, wrap)
+    for kind in (ssl.SSLError, TimeoutError):
+        with pytest.raises(kind):
+            handler.create_connection(address)
+        assert handler.failures == {address: refused}
+    with pytest.raises(ConnectionResetError):
+        handler.create_connection(address)
+    assert isinstance(handler.failures[address], ConnectionResetError)
+
+
+def test_after_an_abort_connections_end_at_once(silent):
+    host, _, port = silent.partition(':')
+    handler = BoundedHandler(1)
+    handler.abort()  # there is no connection yet
+    with handler.create_connection((host, int(port))) as connection:
+        assert connection.recv(1) == b''
+    handler.abort()  # the connection is closed already
 
 
 @pytest.mark.parametrize('said, session_timeout, least, most, told', [

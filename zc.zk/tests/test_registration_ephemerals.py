@@ -10,6 +10,8 @@ from kazoo.security import OPEN_ACL_UNSAFE
 from kazoo.security import Permissions
 from kazoo.security import make_acl
 from kazoo.security import make_digest_acl
+from zc.zk.registration.ephemerals import GetEphemerals
+from zc.zk.registration.ephemerals import send_get_ephemerals
 from zc.zk.testing.waiting import wait_for
 from zc_zk_support import versions
 from zc_zk_support.registrations import ADDRESS
@@ -121,3 +123,13 @@ def test_another_process_whose_node_we_may_not_read(
     other.delete(NODE)  # servers do not report it
     wait_for(lambda: is_back(registration))
     assert owner(zk) == session(zk)
+
+
+def test_own_nodes_are_found_below_a_chroot(zookeeper, client):
+    kazoo, other = client(), client()
+    for path in '/a', '/ab', '/b':
+        kazoo.create(path, ephemeral=True)
+    other.create('/ac', ephemeral=True)
+    request = GetEphemerals('/a', kazoo.chroot)
+    assert repr(request) == "GetEphemerals(prefix='/a')"
+    assert sorted(send_get_ephemerals(kazoo, '/a').get(30)) == ['/a', '/ab']

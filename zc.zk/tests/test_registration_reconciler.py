@@ -11,6 +11,7 @@ from kazoo.security import OPEN_ACL_UNSAFE
 from kazoo.security import READ_ACL_UNSAFE
 from zc.zk.registration.ephemerals import Conflict
 from zc.zk.registration.ephemerals import Ephemerals
+from zc.zk.registration.reconciler import MAX_CONFLICTS
 from zc.zk.registration.reconciler import Reconciler
 from zc.zk.registration.reconciler import Record
 from zc.zk.testing.waiting import wait_for
@@ -274,3 +275,24 @@ def test_a_race_for_one_node_leaves_the_other_alone(nodes, reconciler, acl):
     assert reconciler.reconcile(record)
     assert nodes.changed == ['/p/b']
     assert nodes.data == {'/p/a': b'one', '/p/b': b'one'}
+
+
+def test_it_gives_up_for_now_when_nodes_keep_changing(nodes, reconciler):
+    def is_raced(changes):
+        raise Conflict('/p/a')
+
+    record = Record('/p', '/p', ['a'], b'one', OPEN_ACL_UNSAFE)
+    nodes.plan = [is_raced] * MAX_CONFLICTS
+    with pytest.raises(ConnectionLoss, match='keep changing'):
+        reconciler.reconcile(record)
+    assert nodes.plan == nodes.changed == []
+    assert reconciler.reconcile(record)
+    assert nodes.data == {'/p/a': b'one'}
+
+
+def test_nothing_is_done_without_a_session(nodes):
+    reconciler = Reconciler(types.SimpleNamespace(client_id=None), nodes)
+    record = Record('/p', '/p', ['a'], b'one', OPEN_ACL_UNSAFE)
+    with pytest.raises(ConnectionLoss):
+        reconciler.reconcile(record)
+    assert nodes.data == {}

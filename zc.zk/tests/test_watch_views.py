@@ -7,6 +7,8 @@ import weakref
 import pytest
 import zc.zk
 from kazoo.exceptions import NoNodeError
+from kazoo.security import OPEN_ACL_UNSAFE
+from kazoo.security import make_digest_acl
 from zc.zk.testing.waiting import wait_for
 
 
@@ -298,3 +300,32 @@ def test_a_callback_may_close(zookeeper, no_leaks):
     zk.create('/test/a')
     assert closed.wait(10)
     assert list(children) == ['a']
+
+
+def test_a_change_during_the_first_call_is_not_missed(zk):
+    zk.create('/test')
+    seen = []
+
+    def callback(children):
+        seen.append(list(children))
+        if len(seen) == 1:
+            zk.create('/test/a')
+            wait_for(lambda: len(children) == 1)
+
+    children = zk.children('/test')(callback)
+    wait_for(lambda: seen == [[], ['a']])
+    assert children.callbacks == [callback]
+
+
+def test_a_node_that_becomes_unreadable_is_logged(
+        zookeeper, zk, client, caplog):
+    owner = client(auth_data=[('digest', 'user:secret')])
+    owner.create('/test')
+    children = zk.children('/test')
+    owner.set_acls('/test', [make_digest_acl('user', 'secret', all=True)])
+    zookeeper.expire(zk.client)  # views read their nodes again then
+    wait_for(lambda: 'zc.zk.Children(/test): NoAuthError /test (READ)'
+             in caplog.messages)
+    assert list(children) == []
+    assert not children.deleted
+    owner.set_acls('/test', OPEN_ACL_UNSAFE)  # for the clean-up
