@@ -12,21 +12,20 @@ MARSHALLING = -5
 class Frames:
     """Forward the frames of ZooKeeper's protocol; a context manager.
 
-    ``refused``
-        Types of requests that are answered with Unimplemented, whereupon
-        the connection is closed, as ZooKeeper does for those it does not
-        know.
-    ``most``
-        The longest answer, in bytes. The connection is closed instead of
-        sending a longer one.
-    ``longest``
-        The longest request, in bytes; longer ones are answered with
+    `refused`
+        The types of requests to refuse: answer with Unimplemented and close
+        the connection, as ZooKeeper does for unknown types.
+    `most`
+        The longest answer, in bytes. Instead of a longer answer, close the
+        connection.
+    `longest`
+        The longest request, in bytes. Answer a longer one with
         MarshallingError.
-    ``on_request``
-        Called with the type of each request before it is sent on; may
-        raise ConnectionError to close the connection, or return the code
-        of an error, which is the answer then.
-    ``seen``
+    `on_request`
+        A function that is called with the type of each request before it is
+        forwarded. It may raise ConnectionError to close the connection, or
+        return the code of an error to answer with.
+    `seen`
         The types of the requests so far.
     """
 

@@ -12,7 +12,7 @@ import pytest
 class Terminator:
     """Forward connections to `target`, a host and a port; a context manager.
 
-    Only clients that have the certificate get through. ``port`` is ours, on
+    It requires the certificate from clients. It listens on `port` of
     localhost.
     """
 
@@ -73,7 +73,7 @@ class Terminator:
 
 
 def make_certificate(folder, name='localhost') -> tuple[str, str]:
-    """Make a certificate for a host, signed by itself, and its key."""
+    """Create a self-signed certificate and its key; return their paths."""
     cert, key = folder / f'{name}.cert.pem', folder / f'{name}.key.pem'
     try:
         subprocess.run(

@@ -1,6 +1,6 @@
 """Behaviour that differs between releases of ZooKeeper.
 
-Of each the first releases, one a line of releases, that do it.
+Each constant has the first releases, one for each branch, with a behaviour.
 """
 
 #: exists asks for READ where there is a node (ZOOKEEPER-2590).
@@ -9,8 +9,8 @@ EXISTS_ASKS = (3, 7, 3), (3, 8, 4), (3, 9, 2)
 #: A create2 in a multi is answered with the Stat (ZOOKEEPER-4026).
 MULTI_CREATES_TELL = (3, 8, 2), (3, 9, 0)
 
-#: A check outside of a multi is refused (ZOOKEEPER-2623); before, one that
-#: succeeds is never answered.
+#: A check outside of a multi is refused (ZOOKEEPER-2623). Older servers never
+#: answer a check that succeeds.
 LONE_CHECKS_FAIL = (3, 8, 5), (3, 9, 3)
 
 #: Watches of several kinds on one path are several watches
@@ -20,8 +20,8 @@ WATCHES_ADD_UP = (3, 9, 0),
 #: The header of a watch event has the zxid of the change (ZOOKEEPER-4655).
 EVENTS_TELL_ZXIDS = (3, 9, 0),
 
-#: Access control lists may name IPv6 addresses (ZOOKEEPER-4240). Not so in
-#: the embedded server, which is as strict as the strictest.
+#: Access control lists may have IPv6 addresses (ZOOKEEPER-4240). The embedded
+#: server refuses them, as older servers do.
 IPV6_IN_ACLS = (3, 9, 4),
 
 
