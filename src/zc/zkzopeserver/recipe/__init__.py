@@ -1,13 +1,13 @@
 """The zc.buildout recipe: a section becomes an ini and a start script.
 
-`section` knows the options of a buildout section and `values` what they may
-hold; `server` makes an ini of them: `ini` knows how one is written, `loading`
-what PasteDeploy makes of it. `layout` says where things go and `relocation`
-how they stay true when they move; `units`, `rotation` and `trees` make other
-texts. `output` is what is written for a server, `files` how it gets there,
-`eggs` makes the scripts. `part` and `collection` are the recipes themselves;
-only `buildout` imports zc.buildout, `eggs` zc.recipe.egg, `loading`
-PasteDeploy and `trees` zc.zk.
+`part` and `collection` are the recipes themselves.  `section` has the options
+of a buildout section, `values` their parsers.  `server` makes the ini of a
+server, `output` the other files of it.  `layout` says where files go,
+`files` writes them, `eggs` makes the scripts.  `ini`, `units`, `rotation` and
+`trees` each make one kind of text.
+
+Only `eggs` imports zc.buildout and zc.recipe.egg, only `ini` PasteDeploy and
+only `trees` zc.zk.
 """
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ['Recipe', 'tree', 'uninstall']
 
 
 def tree(buildout: Any, name: str, options: Any) -> Any:
-    """The recipe `zc.zkzopeserver:tree`, imported when it is used.
+    """Make the recipe `zc.zkzopeserver:tree`, imported when it is used.
 
     It imports zc.zk, which a part without a tree does not need.
     """

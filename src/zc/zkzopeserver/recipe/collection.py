@@ -16,10 +16,10 @@ OPTIONS = {'recipe': None, 'parts': None, 'file': None, 'location': None}
 
 
 class TreeCollection:
-    """The trees of the server parts, for operators to import.
+    """The trees of all server parts in one file, for operators to import.
 
-    `parts` names the parts, by default all of the buildout; `file` is where
-    the tree is written, by default ``parts/NAME/tree.txt``.
+    The option `parts` names the parts, by default all of the buildout.  The
+    option `file` is the path of the tree, by default ``parts/NAME/tree.txt``.
     """
 
     def __init__(self, buildout: Any, name: str, options: Any) -> None:
@@ -57,7 +57,7 @@ class TreeCollection:
         return found
 
     def install(self) -> list[str]:
-        """Write the file if it is not as it should be."""
+        """Write the file if its content or mode is wrong; return its path."""
         with files.FileTransaction() as transaction:
             transaction.write(files.File(self.path, self.text))
         return [self.path]

@@ -1,4 +1,4 @@
-"""Scripts, made by zc.recipe.egg."""
+"""Make the scripts of a part by zc.recipe.egg; refuse parts by zc.buildout."""
 from __future__ import annotations
 
 import contextlib
@@ -20,7 +20,7 @@ OURS = 'zc.zkzopeserver'
 START = 'zc.zkzopeserver.start:main'
 TREE = 'zc.zkzopeserver.parttree:main'
 
-# What concerns single scripts; the rest of a section concerns all.
+# Options that concern one script; the others of a section concern all.
 SINGLE = ('interpreter', 'scripts', 'entry-points', 'dependent-scripts',
           'arguments', 'initialization', 'relative-paths')
 
@@ -28,7 +28,7 @@ SINGLE = ('interpreter', 'scripts', 'entry-points', 'dependent-scripts',
 class Scripts:
     """The eggs of a part, and the scripts that use them.
 
-    Scripts below `movable`, if it is not '', have relative paths.
+    Scripts in the directory `movable` get relative paths; '' means none do.
     """
 
     def __init__(self, buildout: Any, name: str, section: Mapping[str, str],
@@ -42,12 +42,13 @@ class Scripts:
 
     def start(self, path: str, entry_point: str, arguments: str,
               initialization: str, interpreter: str = '') -> list[str]:
-        """Write a script that calls the entry point; the paths written.
+        """Write a script that calls the entry point; return the paths written.
 
-        `interpreter` is a script for Python itself to write beside it.
+        `interpreter` names a Python interpreter with the same eggs to write
+        beside it; '' means none.
         """
         directory, name = os.path.split(path)
-        # No egg has a console script of a name with this sign.
+        # No console script has a name with an @.
         key = f'{name}@{OURS}'
         extra = {'entry-points': f'{key}={entry_point}',
                  'scripts': f'{key}={name}', 'arguments': arguments,
@@ -58,7 +59,10 @@ class Scripts:
 
     def console_scripts(self, directory: str,
                         values: Mapping[str, Any]) -> list[str]:
-        """Write the console scripts that a section asks for."""
+        """Write the console scripts that a section asks for.
+
+        Return the paths written.
+        """
         wanted = values['scripts'] or ' '.join(
             entry.partition('=')[0]
             for entry in values['entry-points'].split())
@@ -84,7 +88,7 @@ class Scripts:
 
 
 def distributions(uses: Iterable[str]) -> list[str]:
-    """The distributions that ``egg:DIST#NAME`` names name."""
+    """Return DIST of each factory that is ``egg:DIST#NAME``."""
     return [match[1] for use in uses
             if (match := re.match(r'egg:([^#\s]+)', use))]
 
@@ -92,9 +96,10 @@ def distributions(uses: Iterable[str]) -> list[str]:
 def requirements(listed: Iterable[str], uses: Iterable[str],
                  servers: Iterable[Mapping[str, str]],
                  is_daemon: bool) -> list[str]:
-    """The eggs of a part: those listed, those used, and ours.
+    """Return the eggs of a part: `listed`, those of `uses`, and ours.
 
-    Our extras follow from the options of the servers.
+    `uses` are factories such as ``egg:DIST#NAME``.  Our extras follow from
+    the options of the servers.
     """
     servers = list(servers)
     extras = [name for name, is_wanted in (
@@ -126,16 +131,18 @@ def left_out(scripts: zc.recipe.egg.Scripts) -> list[str]:
              if _normalized(name) in needed and source not in paths]
     if not names:
         return []
-    first = os.path.dirname(min(sources.values()))
+    first = min(sources.values())
+    other = os.path.join(os.path.dirname(directory), '.develop-eggs')
+    if other > first:
+        other = os.path.join(os.path.dirname(first), '.develop-eggs')
     return [f'zc.buildout would leave {", ".join(names)} out of the scripts,'
             f' as a folder of `develop` sorts before {directory}; let'
             " 'develop-eggs-directory' of [buildout] be a path that sorts"
-            f' before all of them, such as {first}/.develop-eggs']
+            f' before all of them, such as {other}']
 
 
 def _develop_eggs(directory: str) -> Iterator[tuple[str, str]]:
-    """Yield (name, path of the sources), unless a ``.dist-info`` is missing.
-    """
+    """Yield (name, path of the sources) of those with a ``.dist-info``."""
     entries = sorted(os.listdir(directory))
     infos = [_normalized(entry.partition('-')[0]) for entry in entries
              if entry.endswith('.dist-info')]
@@ -167,7 +174,7 @@ def _normalized(name: str) -> str:
 
 
 def refuse(name: str, problems: Iterable[str]) -> None:
-    """Raise one UserError for all the problems of a section, if any."""
+    """Raise one UserError with all problems of a section, if there are any."""
     problems = list(dict.fromkeys(problems))
     if problems:
         raise zc.buildout.UserError(str(OptionsError(problems, f'[{name}]')))
@@ -175,10 +182,10 @@ def refuse(name: str, problems: Iterable[str]) -> None:
 
 @contextlib.contextmanager
 def index_unless_offline(buildout: Any) -> Iterator[None]:
-    """Where eggs are looked for: in an offline run, nowhere outside.
+    """Keep zc.buildout from asking an index in an offline run.
 
-    For a distribution that is missing, buildout would ask the default index
-    even then, and read through all of it.
+    For a missing distribution it would ask the default index even then, and
+    read the whole list of that index.
     """
     if buildout['buildout'].get('offline') != 'true':
         yield

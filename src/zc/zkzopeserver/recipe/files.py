@@ -1,4 +1,4 @@
-"""Files of a part: written all or none, and not at all when they are right."""
+"""Write the files of a part: all or none, and only those that are wrong."""
 from __future__ import annotations
 
 import contextlib
@@ -13,7 +13,11 @@ Owner = tuple[int, int]
 
 @dataclasses.dataclass(frozen=True)
 class File:
-    """A file as it should be; `owner` (uid, gid) only matters to root."""
+    """A file as it should be.
+
+    `owner` is (uid, gid), or None for the user that runs buildout.  Only root
+    can set it; for other users it is ignored.
+    """
 
     path: str
     text: str
@@ -22,11 +26,11 @@ class File:
 
 
 class FileTransaction:
-    """A context in which files are written; undone when it fails.
+    """A context in which files are written, and restored if it fails.
 
-    `changed` has the paths whose content, mode or owner is not what it was.
-    Files that others write in the context are put back too once they were
-    announced with `remember`.
+    `changed` has the paths whose content, mode or owner has changed.  Files
+    that zc.recipe.egg writes in the context are restored, too, if `remember`
+    was called for them before.
     """
 
     def __init__(self) -> None:
@@ -42,17 +46,21 @@ class FileTransaction:
             self.undo()
 
     def remember(self, *paths: str) -> None:
-        """Remember what the files are, for `undo` and `note_changes`."""
+        """Take a snapshot of each file, for `undo` and `note_changes`."""
         for path in paths:
             self._before.setdefault(path, _Snapshot.of(path))
 
     def note_changes(self, paths: Iterable[str]) -> None:
-        """Count those of the kept files as changed that have changed."""
+        """Add the paths whose file differs from its snapshot to `changed`."""
         self.changed += [path for path in paths
                          if self._before.get(path) != _Snapshot.of(path)]
 
     def write(self, *files: File) -> None:
-        """Bring the files about: first all contents, then the names."""
+        """Write the files that are wrong.
+
+        All contents are written to temporary files first, then each file is
+        replaced at once by a rename.
+        """
         wrong = [file for file in files if not _is_right(file)]
         self.remember(*(file.path for file in wrong))
         for file in wrong:
@@ -70,7 +78,7 @@ class FileTransaction:
                     os.unlink(name)
 
     def make_directory(self, path: str) -> None:
-        """Make the directory and those above it where there are none."""
+        """Make the directory and its parents, those that are missing."""
         if os.path.isdir(path):
             return
         self.make_directory(os.path.dirname(path))
@@ -78,14 +86,14 @@ class FileTransaction:
         self._directories.append(path)
 
     def restrict(self, path: str, mode: int, owner: Owner | None) -> None:
-        """Give a kept file to `owner` alone, if there is a mode for it."""
+        """Set mode and owner of a file, unless `mode` is 0."""
         if mode and os.stat(path).st_mode & 0o777 != mode:
             os.chmod(path, mode)
         if mode:
             _own(path, owner)
 
     def undo(self) -> None:
-        """Put everything back as it was."""
+        """Restore the files, and remove the new files and directories."""
         for path, copy in self._before.items():
             if copy is not None:
                 copy.restore(path)
@@ -99,7 +107,7 @@ class FileTransaction:
 
 
 def has_text(path: str, text: str) -> bool:
-    """Whether there is a file with this text that we can read."""
+    """Return whether there is a readable file with this text."""
     try:
         with open(path, 'rb') as file:
             return file.read() == text.encode('utf-8')
@@ -108,14 +116,14 @@ def has_text(path: str, text: str) -> bool:
 
 
 def remove(paths: Iterable[str]) -> None:
-    """Remove the files, those that are there."""
+    """Remove the files; a missing one is no error."""
     for path in paths:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
 
 
 def remove_empty(directory: str) -> None:
-    """Remove the directory if nothing is in it."""
+    """Remove the directory if it is empty."""
     with contextlib.suppress(OSError):
         os.rmdir(directory)
 
@@ -161,7 +169,7 @@ def _stage(file: File) -> str:
 
 def _stage_bytes(path: str, content: bytes, mode: int,
                  owner: Owner | None) -> str:
-    """A complete file beside `path`; its name."""
+    """Write a temporary file beside `path`; return its name."""
     directory, base = os.path.split(path)
     descriptor, name = tempfile.mkstemp(prefix=f'.{base}.', dir=directory)
     try:
@@ -181,5 +189,5 @@ def _own(path: str, owner: Owner | None) -> None:
 
 
 def is_root() -> bool:
-    """Whether we may give files to others."""
+    """Return whether this process may change the owner of a file."""
     return os.geteuid() == 0

@@ -1,9 +1,9 @@
-"""Text of a PasteDeploy ini: escaping, so that values come back as written.
+"""Write the text of a PasteDeploy ini, and check that it can be read back.
 
-The ini format strips lines, drops what looks like a comment, and fills in
-``%(name)s``.  A line that would suffer is kept from it by a reference to an
-empty value, ``%(__empty__)s``, which stands in ``[DEFAULT]`` where one is
-needed.
+The ini format (configparser's) strips lines, drops lines that look like a
+comment, and fills in ``%(name)s``.  A reference to an empty value,
+``%(__empty__)s``, protects the start and the end of a line.  The value stands
+in ``[DEFAULT]`` if a line needs it.
 """
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ Sections = dict[str, dict[str, str]]
 
 
 def render(sections: Iterable[Section], text: str = '') -> str:
-    """The ini with the sections, `text` (verbatim) before the last of them.
+    """Return the text of an ini with the sections.
 
-    Verbatim text stands behind ``[DEFAULT]`` and before the server.
+    `text` is copied before the last section, the server's.
     """
     blocks = [block(name, values) for name, values in sections]
     if any(GUARD in part for part in blocks):
@@ -49,7 +49,7 @@ def _with_guard(blocks: list[str]) -> list[str]:
 
 
 def block(name: str, values: Mapping[str, str]) -> str:
-    """A section's text."""
+    """Return the text of a section."""
     lines = [f'[{name}]']
     for key, value in values.items():
         text = escape(value)
@@ -59,7 +59,7 @@ def block(name: str, values: Mapping[str, str]) -> str:
 
 
 def escape(value: str) -> str:
-    """A value as the ini holds it, further lines indented."""
+    """Return a value as the ini holds it, its further lines indented."""
     first, *rest = value.replace('%', '%%').split('\n')
     lines = [_guarded(first, ())]
     lines += [_guarded(line, COMMENTS) for line in rest]
@@ -77,7 +77,7 @@ def _guarded(line: str, signs: tuple[str, ...]) -> str:
 
 
 def unwritable(name: str, value: str) -> str:
-    """Why the ini format cannot hold the value of this name; '' if it can."""
+    """Return why the ini format cannot hold an option; '' if it can."""
     if problem := unwritable_name(name):
         return problem
     if '\r' in value:
@@ -90,7 +90,7 @@ def unwritable(name: str, value: str) -> str:
 
 
 def unwritable_name(name: str) -> str:
-    """Why the ini format cannot hold an option of this name."""
+    """Return why the ini format cannot hold a name; '' if it can."""
     if (not name or name != name.strip() or name.startswith('[')
             or name.startswith(COMMENTS) or not name.isprintable()
             or '=' in name or ':' in name):
@@ -102,11 +102,11 @@ def unwritable_name(name: str) -> str:
 def problems(text: str, directory: str,
              written: Iterable[tuple[str, Mapping[str, str]]],
              ) -> list[str]:
-    """What is wrong with the ini that would be a file in `directory`.
+    """Return what is wrong with the text of an ini in `directory`.
 
-    PasteDeploy's loader reads it: each section must be readable, the main
-    application and server must be found, what they refer to in the file must
-    be there, and the values in `written` must come back as they are.
+    PasteDeploy's loader reads it.  Each section must be readable.  The main
+    application, the main server and the sections that they refer to must be
+    there.  The values in `written` must come back unchanged.
     """
     try:
         loader = load(text, directory)
@@ -119,7 +119,7 @@ def problems(text: str, directory: str,
 
 
 def load(text: str, directory: str) -> loadwsgi.ConfigLoader:
-    """PasteDeploy's loader with the text, as if it were in `directory`."""
+    """Return PasteDeploy's loader of a text, as if it were in `directory`."""
     with tempfile.NamedTemporaryFile('w', suffix=SCRATCH,
                                      encoding='utf-8') as file:
         file.write(text)
@@ -131,7 +131,7 @@ def load(text: str, directory: str) -> loadwsgi.ConfigLoader:
 
 
 def _one_line(error: Exception) -> str:
-    """The error's text without the name of the scratch file."""
+    """Return the error's text without the name of the scratch file."""
     words = ['the ini' if SCRATCH in word else word
              for word in str(error).split()]
     return ' '.join(words).removeprefix('Error in file the ini ')
@@ -171,7 +171,7 @@ def _prefixes(kind: object) -> list[str]:
 
 def _references(section: str, values: Mapping[str, str],
                 ) -> Iterator[tuple[str, object]]:
-    """What a section refers to: (name, kind of object)."""
+    """Yield (name, kind of object) for each reference in a section."""
     if section.startswith('pipeline:'):
         *filters, last = values.get('pipeline', '').split() or ['']
         yield from ((name, loadwsgi.FILTER) for name in filters)

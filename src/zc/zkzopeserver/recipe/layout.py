@@ -1,4 +1,4 @@
-"""Where the files of a part go, and whose they are."""
+"""Where the files of a part go, who owns them, and what moves with them."""
 from __future__ import annotations
 
 import dataclasses
@@ -8,17 +8,17 @@ import pwd
 import re
 from collections.abc import Mapping
 
-# What we need of a section of zc.recipe.deployment.
+# The options of a section of zc.recipe.deployment that are used here.
 DEPLOYMENT = ('user', 'etc-directory', 'log-directory', 'run-directory',
               'rc-directory', 'logrotate-directory')
 
 
 @dataclasses.dataclass(frozen=True)
 class Layout:
-    """Directories of a part, and the names in them.
+    """The directories of a part, and the names of the files in them.
 
-    `logs` is where a relative name of a log is, `run` is '' without a
-    deployment.
+    `logs` is the directory of logs with relative names.  Without a deployment
+    `run`, `prefix` and `user` are ''.
     """
 
     buildout: str
@@ -31,40 +31,43 @@ class Layout:
     user: str = ''
 
     def full_name(self, name: str) -> str:
-        """The name where those of other deployments are, too."""
+        """Return the name in a directory that deployments share."""
         return self.prefix + name
 
     def path(self, name: str) -> str:
-        """A file of the configuration directory."""
+        """Return the path of a file in the configuration directory."""
         return os.path.join(self.configuration, name)
 
     def file(self, name: str, kind: str) -> str:
-        """A file of the configuration directory: ``NAME.KIND``."""
+        """Return the path of ``NAME.KIND`` in the configuration directory."""
         return self.path(f'{name}.{kind}')
 
     def script(self, name: str) -> str:
-        """The start script."""
+        """Return the path of the start script."""
         return os.path.join(self.scripts, self.full_name(name))
 
     def rotation_file(self, name: str) -> str:
-        """The configuration of logrotate."""
+        """Return the path of the configuration of logrotate."""
         if self.run:
             return os.path.join(self.rotation, self.full_name(name))
         return self.file(name, 'logrotate')
 
     def run_file(self, name: str, kind: str) -> str:
-        """A file of the running server."""
+        """Return the path of a file of the running server: ``NAME.KIND``."""
         return os.path.join(self.run or self.configuration, f'{name}.{kind}')
 
     def owner(self) -> tuple[int, int] | None:
-        """(uid, gid) of who runs the server."""
+        """Return (uid, gid) of the user that runs the server.
+
+        None stands for the user that runs buildout.
+        """
         if not self.user:
             return None
         found = pwd.getpwnam(self.user)
         return found.pw_uid, found.pw_gid
 
     def group(self) -> str:
-        """The group of who runs the server."""
+        """Return the group of the deployment's user, its number if unnamed."""
         number = pwd.getpwnam(self.user).pw_gid
         try:
             return grp.getgrgid(number).gr_name
@@ -73,13 +76,13 @@ class Layout:
 
 
 def plain(buildout: str, parts: str, scripts: str, part: str) -> Layout:
-    """Without a deployment: ``parts/NAME`` and ``bin``."""
+    """Return the layout without a deployment: ``parts/NAME`` and ``bin``."""
     own = os.path.join(parts, part)
     return Layout(buildout, own, scripts, own, buildout)
 
 
 def deployed(buildout: str, section: Mapping[str, str], name: str) -> Layout:
-    """As a section of zc.recipe.deployment says."""
+    """Return the layout that a section of zc.recipe.deployment asks for."""
     return Layout(
         buildout, section['etc-directory'], section['rc-directory'],
         section['logrotate-directory'], section['log-directory'],
@@ -88,7 +91,7 @@ def deployed(buildout: str, section: Mapping[str, str], name: str) -> Layout:
 
 
 def deployment_problems(section: Mapping[str, str], name: str) -> list[str]:
-    """Why the section cannot be a deployment."""
+    """Return the problems of a section that is to be a deployment."""
     problems = [
         f"option 'deployment': [{name}] has no {key!r}, which a section of"
         ' zc.recipe.deployment has' for key in DEPLOYMENT if key not in
@@ -104,7 +107,10 @@ def deployment_problems(section: Mapping[str, str], name: str) -> list[str]:
 
 
 class Relocation:
-    """The buildout's directory in texts; '' when it is not to be moved."""
+    """Replace the buildout's directory in texts, so that it can be moved.
+
+    `directory` is the buildout's; '' means that nothing is replaced.
+    """
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
@@ -113,20 +119,23 @@ class Relocation:
             + r'(?=[/\s"\',;:)\]]|$)') if directory else None
 
     def covers(self, path: str) -> bool:
-        """Whether the path moves with the buildout."""
+        """Return whether the path moves with the buildout."""
         return bool(self.directory) and os.path.commonpath(
             [self.directory, path]) == self.directory
 
     def in_ini(self, text: str, here: str) -> str:
-        """The text of an ini in the directory `here`."""
+        """Return the text for an ini in the directory `here`."""
         return self._replaced(text, self._from('%(here)s', here))
 
     def read_back(self, value: str, here: str) -> str:
-        """What a value of that ini is once it is read."""
+        """Return what PasteDeploy reads for a value of that ini."""
         return self._replaced(value, self._from(here, here))
 
     def expression(self, text: str) -> str:
-        """Python for the text, in a script where `base` is the buildout."""
+        """Return the Python expression of a text.
+
+        In scripts with relative paths `base` is the buildout's directory.
+        """
         if not self._find:
             return repr(text)
         pieces = [repr(piece) if piece else ''

@@ -1,4 +1,4 @@
-"""What is written for a server: its files and its start script."""
+"""The files of a server, and the arguments of its start script."""
 from __future__ import annotations
 
 import getpass
@@ -18,7 +18,7 @@ class ServerFiles:
 
     def __init__(self, server: ServerInstance, relocation: Relocation,
                  servers: Sequence[ServerInstance]) -> None:
-        """`servers` are all of the part, which may share logs."""
+        """`servers` are all servers of the part, which may share logs."""
         self._server = server
         self._servers = servers
         self._layout = server.layout
@@ -66,9 +66,10 @@ class ServerFiles:
              *server.sockets])
 
     def _rotation(self, wanted: bool | str) -> str:
-        """The configuration of the logs that no server before us rotates.
+        """Return the configuration of logrotate.
 
-        logrotate refuses a log that it knows already.
+        It leaves out the logs that a server before this one rotates, as
+        logrotate refuses a log with two entries.
         """
         server = self._server
         before = self._servers[:self._servers.index(server)]
@@ -85,7 +86,7 @@ class ServerFiles:
 
     @property
     def script_mode(self) -> int:
-        """The start script's mode: its variables may be secret."""
+        """The start script's mode if its variables are secret, 0 if not."""
         variables = self._server.values['environment-vars']
         return 0o700 if redaction.has_secret(variables) else 0
 
@@ -103,7 +104,7 @@ class ServerFiles:
         return ', '.join(found)
 
     def _run(self) -> dict[str, str]:
-        """Expressions of what the verbs of the script need to know."""
+        """Return the expressions of what the verbs of the script need."""
         name = self._server.name
         found = {}
         if self._layout.run:
@@ -117,7 +118,7 @@ class ServerFiles:
         return found
 
     def tree_arguments(self, path: str) -> str:
-        """The arguments of the call in the script for the tree."""
+        """Return the arguments of the call in the script for the tree."""
         said = self._relocation.expression
         options = ', '.join(
             f'{name!r}: {said(value)}'
@@ -127,7 +128,7 @@ class ServerFiles:
 
     @property
     def initialization(self) -> str:
-        """What the start script does before it imports."""
+        """Python code that the start script runs before it imports."""
         own = self._server.values['initialization']
         variables = self._server.values['environment-vars']
         if not variables:

@@ -1,4 +1,4 @@
-"""The recipe `zc.zkzopeserver`: a section of a buildout -> a server."""
+"""The recipe `zc.zkzopeserver`: a section of a buildout becomes a server."""
 from __future__ import annotations
 
 import os
@@ -17,19 +17,18 @@ from zc.zkzopeserver.recipe.layout import Relocation
 from zc.zkzopeserver.recipe.output import ServerFiles
 from zc.zkzopeserver.recipe.server import ServerInstance
 
-# What stands for a secret where buildout keeps options.
+# What replaces a secret in .installed.cfg.
 NOT_KEPT = '(not kept here)'
 
-# Paths that parts of this run of buildout are about to write, and which part.
+# Path -> name of the part that writes it in this run of buildout.
 _claimed: dict[str, str] = {}
 
 
 class Recipe:
     """The part that a section asks for.
 
-    The constructor reads and checks everything, and refuses with one
-    UserError for all that is wrong; `install` writes, and `update` is the
-    same.
+    The constructor reads and checks all options.  It raises one UserError for
+    all problems.  `install` and `update` write what is missing or different.
     """
 
     def __init__(self, buildout: Any, name: str, options: Any) -> None:
@@ -76,11 +75,11 @@ class Recipe:
                                                    deployment)
 
     def _movable(self) -> str:
-        """The buildout's directory if files may not depend on it, or ''."""
+        """Return the buildout's directory if it can be moved, else ''."""
         wanted = self.values['relative-paths'] or self.buildout[
             'buildout'].get('relative-paths', 'false')
         directory = self.layout.buildout
-        # A script elsewhere does not know where the buildout is.
+        # A script outside of the buildout cannot find it by a relative path.
         inside = all(
             os.path.commonpath([directory, path]) == directory for path in (
                 self.layout.configuration, self.layout.scripts,
@@ -90,7 +89,7 @@ class Recipe:
     def _tree(self, problems: list[str]) -> str:
         if not self.values['tree']:
             return ''
-        # Imported when there is a tree: zc.zk takes its time.
+        # Imported only when there is a tree: importing zc.zk takes time.
         from zc.zkzopeserver.recipe import trees
         text, wrong = trees.read(self.values['tree'], self.layout.buildout)
         problems += wrong
@@ -104,11 +103,11 @@ class Recipe:
             any(server.is_daemon for server in self.servers))
 
     def _publish(self, options: Any) -> None:
-        """What other sections can use, and what buildout may keep.
+        """Set the options for other sections, and redact secret ones.
 
-        buildout keeps the options of a part in a file that anybody can read:
-        secrets are taken out.  When one changes, buildout therefore calls
-        `update`, which writes what is different.
+        buildout writes the options of a part to ``.installed.cfg``, which
+        every user can read.  It does not see a change of a redacted option,
+        and calls `update`, which writes what is different.
         """
         options['location'] = self.layout.configuration
         options['ini-file'] = self.layout.file(self.servers[0].name, 'ini')
@@ -139,7 +138,7 @@ class Recipe:
                             self.name + '-tree')
 
     def install(self) -> list[str]:
-        """Write what is not there as it should be; all paths."""
+        """Write what is missing or different; return all paths."""
         try:
             return self._install()
         except OSError as error:
@@ -193,7 +192,10 @@ class Recipe:
 
 
 def claim(name: str, paths: Iterable[str]) -> Iterator[str]:
-    """Say what the part is about to write; a problem for what others do."""
+    """Note the paths that a part writes.
+
+    Yield a problem for each path that another part writes.
+    """
     for path in paths:
         other = _claimed.setdefault(path, name)
         if other != name:
@@ -201,7 +203,7 @@ def claim(name: str, paths: Iterable[str]) -> Iterator[str]:
 
 
 def problems_of(servers: list[ServerInstance]) -> Iterator[str]:
-    """The problems of all servers, those that all have only once."""
+    """Yield the problems of all servers; once if all have the same."""
     everywhere = set.intersection(*(set(server.problems)
                                     for server in servers))
     for server in servers:
@@ -211,7 +213,7 @@ def problems_of(servers: list[ServerInstance]) -> Iterator[str]:
 
 
 def address_conflicts(servers: list[ServerInstance]) -> Iterator[str]:
-    """Addresses that two instances would listen on."""
+    """Yield a problem for each address of two instances."""
     for name in 'port', 'monitor_server':
         seen: dict[tuple[str, ...], str] = {}
         for server in servers:
@@ -226,14 +228,14 @@ def address_conflicts(servers: list[ServerInstance]) -> Iterator[str]:
 
 
 def uninstall(name: str, options: Any) -> None:
-    """Remove what a part has written, and its directory if it is empty.
+    """Remove the files of a part, and its directory if that is empty.
 
     buildout uninstalls a part with changed options before it installs it
-    again.  Files that will then be written again stay, so that a server can
-    start at any moment, and what is the same in the end is not touched.
+    again.  Files that the new part writes stay, so that a server can start at
+    any moment and a file that stays the same is not touched.
     """
     installed = options['__buildout_installed__'].split('\n')
     files.remove(path for path in installed if path not in _claimed)
     files.remove_empty(options['location'])
-    # buildout removes what it finds here once we are back.
+    # buildout removes what this option lists after the return.
     options['__buildout_installed__'] = ''

@@ -1,4 +1,4 @@
-"""Configurations of logrotate."""
+"""Write configurations of logrotate (logrotate(8))."""
 from __future__ import annotations
 
 import os
@@ -13,36 +13,38 @@ notifempty
 compress
 delaycompress"""
 
-# A file that ZConfig text logs to; STDOUT and STDERR are not rotated, and $ is
-# ZConfig's to replace.
+# The file of a handler in ZConfig text.  STDOUT and STDERR are not rotated;
+# ZConfig replaces a word that begins with $.
 _logfile = re.compile(r'^(\s*path\s+)(?!STD(?:OUT|ERR)\s*$|\$)(\S.*?)\s*$',
                       re.MULTILINE | re.IGNORECASE)
 
 
 def logs(loggers: str) -> list[str]:
-    """The files that the text of the `loggers` option names."""
+    """Return the log files in the text of the option `loggers`."""
     return [path for _, path in _logfile.findall(loggers)]
 
 
 def with_directory(loggers: str, directory: str) -> str:
-    """The text of `loggers` with its files below `directory`, if relative."""
+    """Return the text of `loggers` with relative files in `directory`."""
     return _logfile.sub(
         lambda match: match[1] + os.path.join(directory, match[2]), loggers)
 
 
 def configuration(wanted: bool | str, paths: Iterable[str],
                   scripts: Iterable[str], user: str, group: str) -> str:
-    """The text of a configuration; `scripts` are of those who write the logs.
+    """Return the text of a configuration.
 
-    `wanted` is True, the directives to use instead of ours, or a whole
-    configuration, which has braces.
+    `wanted` is True for `DIRECTIVES`, or other directives, or a whole
+    configuration, which has braces.  `scripts` are the start scripts of the
+    servers that write the logs in `paths`.
     """
     if isinstance(wanted, str) and '{' in wanted:
         return wanted.strip('\n') + '\n'
     directives = wanted if isinstance(wanted, str) else DIRECTIVES
     lines = [line.strip() for line in directives.strip().split('\n')]
     if user and user != 'root' and not _has(lines, 'su'):
-        # The directory is the user's, where root should not be led astray.
+        # The user could put a symbolic link into the directory, which root
+        # would follow.
         lines.append(f'su {user} {group}')
     if not _has(lines, 'postrotate'):
         lines += ['sharedscripts', 'postrotate', *(

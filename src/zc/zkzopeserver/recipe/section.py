@@ -1,7 +1,7 @@
 """The options of a buildout section: the recipe's own, and the server's.
 
-The server's come from the table in `zc.zkzopeserver.options` and pass
-through; the recipe's own are declared here, in the same kind of rows.
+The server's options come from the table in `zc.zkzopeserver.options` and pass
+through.  The recipe's own options are declared here, in rows of the same kind.
 """
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from zc.zkzopeserver import options as server_options
 from zc.zkzopeserver.options.values import choice
 from zc.zkzopeserver.recipe import values
 
-# Closer than this, a name that nobody knows is taken for a slip of the pen.
+# An unknown name that is closer than this to an option is taken for a slip
+# (difflib.SequenceMatcher.ratio).
 NEAR = 0.8
 
 TRUTH = choice('true', 'false')
@@ -35,8 +36,9 @@ OWN: tuple[Option, ...] = (
            'options of the application, a `key = value` a line',
            default_label='none'),
     Option('filters', values.filters, [],
-           'what requests pass before the application, in order: `egg:DIST'
-           '#NAME`, or `egg:DIST#NAME SECTION` with a section for options',
+           'the filters in front of the application, the first one first:'
+           ' `egg:DIST#NAME`, or `egg:DIST#NAME SECTION` with a section of'
+           ' options',
            default_label='none'),
     Option('ini', values.verbatim, None,
            'instead of `app`: the application sections themselves, verbatim'),
@@ -44,16 +46,18 @@ OWN: tuple[Option, ...] = (
            'options for `[DEFAULT]` of the ini, a `key = value` a line',
            default_label='none'),
     Option('use-server', values.factory, None,
-           'another paste server than ours: `egg:DIST#NAME`'),
+           'another server for PasteDeploy than zc.zkzopeserver:'
+           ' `egg:DIST#NAME`'),
     Option('server-options', values.pairs, {},
-           'options of that other server, a `key = value` a line',
+           'options of the server that `use-server` names, a `key = value` a'
+           ' line',
            default_label='none'),
     Option('deployment', line, None,
-           'a section of zc.recipe.deployment, which says where files go and'
-           ' who runs the server'),
+           'a section of zc.recipe.deployment: where files go, and which user'
+           ' runs the server'),
     Option('instances', values.names, [],
-           'names of several servers with options of their own, which are'
-           ' written as `NAME.OPTION`', default_label='none'),
+           'names of several servers; `NAME.OPTION` is an option of one of'
+           ' them', default_label='none'),
     Option('zookeeper-auth', values.credential, None,
            '`digest USER:PASSWORD`, written to a file of its own (0600) for'
            ' `zookeeper_auth_file`'),
@@ -61,50 +65,54 @@ OWN: tuple[Option, ...] = (
            'environment variables, `NAME VALUE` or `NAME=VALUE` a line',
            default_label='none'),
     Option('daemon', boolean, None,
-           'whether `bin/NAME start` is wanted, which takes zdaemon',
+           'install zdaemon, which `bin/NAME start` needs',
            default_label='`true` without `systemd`'),
     Option('start-timeout', seconds(1, 86_400), None,
-           'how long `bin/NAME start` waits, in seconds',
-           default_label='what the script has'),
+           'seconds that `bin/NAME start` waits for the server',
+           default_label='chosen by the script'),
     Option('on-change', line, None,
-           'a command that runs when anything written has changed'),
+           'a command to run when a file of the part has changed'),
     Option('systemd', values.flag_or_directory, False,
            'write a unit: `true`, or the directory to write it to'),
     Option('logrotate', values.flag_or_text, False,
            'write a configuration of logrotate: `true`, or its directives'),
     Option('tree', values.verbatim, None,
-           'the part of the ZooKeeper tree that the server needs, or a file'
-           ' with it'),
-    Option('eggs', values.paths, [], 'distributions of the application, one a'
-           ' line; those named by `egg:` are added', default_label='none'),
+           'the ZooKeeper nodes that the server needs, as a tree, or the name'
+           ' of a file with the tree'),
+    Option('eggs', values.paths, [],
+           'distributions of the application, one a line; a distribution that'
+           ' is named by `egg:` is added', default_label='none'),
     Option('scripts', values.verbatim, None,
-           'console scripts of the eggs to make too'),
+           'console scripts of the eggs to make as well'),
     Option('interpreter', line, None,
-           'the name of a Python interpreter with these eggs to make too'),
+           'the name of a Python interpreter with the eggs to make as well'),
     Option('arguments', values.verbatim, None,
            'further arguments of the call in the start script'),
     Option('initialization', values.verbatim, '',
-           'Python code that the scripts run first', default_label='none'),
+           'Python code that the scripts run before they import anything',
+           default_label='none'),
     Option('extra-paths', values.paths, [],
-           'directories to put on the path, one a line', default_label='none'),
+           'directories to add to `sys.path`, one a line',
+           default_label='none'),
     Option('relative-paths', TRUTH, None,
-           'whether scripts and ini stay valid when the buildout is moved',
+           'make scripts and an ini that stay valid when the buildout is'
+           ' moved',
            default_label='that of `[buildout]`'),
     Option('entry-points', values.verbatim, '',
            'further scripts to make, `NAME=MODULE:FUNCTION`',
            default_label='none'),
     Option('dependent-scripts', TRUTH, 'false',
-           'whether to make the scripts of the distributions that the eggs'
-           ' need too'),
+           'make the console scripts of the distributions that the eggs'
+           ' require as well'),
 )
 
-# What zc.recipe.egg reads or sets besides, and what buildout keeps.
+# Other options that zc.recipe.egg or buildout reads or sets.
 KEPT = ('recipe', 'index', 'find-links', 'location', 'executable',
         'bin-directory', '_b', 'develop-eggs-directory', '_d',
         'eggs-directory', '_e', 'buildout-directory', '<part-dependencies>',
         '<', 'ini-file', 'script-file')
 
-# What cannot be different for an instance.
+# Options that all instances share.
 COMMON = ('recipe', 'deployment', 'instances', 'on-change', 'interpreter',
           'scripts', 'entry-points', 'dependent-scripts', 'relative-paths',
           'tree')
@@ -114,16 +122,16 @@ KNOWN = {**BY_NAME, **server_options.BY_NAME, **dict.fromkeys(KEPT)}
 
 
 def known_options(options: Mapping[str, str]) -> dict[str, str]:
-    """The options that we know, and those of the instances.
+    """Return the options that are known, with those of the instances.
 
-    Only those are asked for, as buildout warns of options that nobody reads.
+    Options of other names are not read, so that buildout warns of them.
     """
     return {name: options[name] for name in options
             if name in KNOWN or name.partition('.')[2] in KNOWN}
 
 
 def options_of(raw: Mapping[str, str], instance: str) -> dict[str, str]:
-    """The options of an instance: those of the section, and its own."""
+    """Return the section's options as an instance has them."""
     own = {}
     for name, value in raw.items():
         owner, dot, key = name.partition('.')
@@ -134,7 +142,7 @@ def options_of(raw: Mapping[str, str], instance: str) -> dict[str, str]:
 
 
 def check(raw: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
-    """A section -> (values of the recipe's own options, problems)."""
+    """Parse the recipe's own options; return (values by name, problems)."""
     found: dict[str, Any] = {}
     problems = []
     for option in OWN:
@@ -149,17 +157,17 @@ def check(raw: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
 
 
 def refusal(name: str, value: str, allowed: InvalidValue) -> str:
-    """The sentence of a parser's refusal."""
+    """Return the problem of a value that a parser has refused."""
     if str(allowed).startswith(('`', 'each ')):
         return f'option {name!r} takes {allowed}'
     return f'option {name!r}: {shorten(value)} is not {allowed}'
 
 
 def misspelled(names: Iterable[str], instances: Iterable[str]) -> list[str]:
-    """Problems of the names that are nearly those of options.
+    """Return a problem for each name that is nearly that of an option.
 
-    Others stay: a section is also where people keep values of their own, and
-    buildout itself warns of those that nothing uses.
+    Other unknown names are allowed: people keep values of their own in
+    sections, and buildout itself warns of the ones that nothing reads.
     """
     problems: list[str] = []
     for name in names:
@@ -175,7 +183,7 @@ def misspelled(names: Iterable[str], instances: Iterable[str]) -> list[str]:
 
 
 def name_problems(name: str) -> list[str]:
-    """Why a section cannot have this name, which becomes that of files."""
+    """Return the problems of a section's name, which files are named by."""
     if re.fullmatch(r'[A-Za-z0-9_][A-Za-z0-9_.-]*', name):
         return []
     return [f'the name of the section, {name!r}, becomes names of files: only'
@@ -183,7 +191,7 @@ def name_problems(name: str) -> list[str]:
 
 
 def near_misses(names: Iterable[str], known: Mapping[str, Any]) -> list[str]:
-    """Problems of the names that are nearly those known."""
+    """Return a problem for each name that is nearly one of `known`."""
     return [unknown_option(name, {near: None}) for name in names
             if name not in known and (near := _nearest(name, known))]
 
@@ -210,5 +218,5 @@ def _flat(name: str) -> str:
 
 
 def server_options_of(raw: Mapping[str, str]) -> dict[str, str]:
-    """Those options of a section that are the server's, as they are."""
+    """Return the options of a section that belong to the server."""
     return {name: raw[name] for name in server_options.BY_NAME if name in raw}

@@ -1,4 +1,4 @@
-"""One server: what its section says, and the ini that comes of it."""
+"""One server of a part: its options, and its ini."""
 from __future__ import annotations
 
 import os
@@ -16,7 +16,7 @@ from zc.zkzopeserver.recipe.layout import Relocation
 
 OURS = 'egg:zc.zkzopeserver'
 
-# Options with paths: relative ones start at the buildout, logs elsewhere.
+# Options with paths, relative to the buildout, or to `Layout.logs`.
 PATHS = ('zookeeper_auth_file', 'zookeeper_ca', 'zookeeper_cert',
          'zookeeper_key')
 LOGS = ('access_log',)
@@ -25,10 +25,10 @@ Filters = list[tuple[str, dict[str, str]]]
 
 
 class ServerInstance:
-    """A server of a part, named `name`, as the options `raw` have it.
+    """A server of a part, named `name`, with the options `raw`.
 
-    `problems` has a sentence for each thing that is wrong; `text` is the ini
-    once nothing is.
+    `problems` has a sentence for each problem.  `text` is the ini, '' if
+    there are problems.
     """
 
     def __init__(self, name: str, raw: Mapping[str, str], layout: Layout,
@@ -53,17 +53,17 @@ class ServerInstance:
 
     @property
     def is_daemon(self) -> bool:
-        """Whether the start script has to be able to run it as a daemon.
+        """Whether the start script needs zdaemon.
 
-        Where systemd runs it, nobody needs what that takes.
+        By default it does unless systemd runs the server.
         """
         wanted = self.values['daemon']
         return not self.values['systemd'] if wanted is None else wanted
 
     @property
     def is_secret(self) -> bool:
-        """Whether the ini holds what not everybody may read."""
-        # Of the values, not of the text: that has them escaped.
+        """Whether the ini holds a secret."""
+        # In the values, as the text has them escaped.
         own = self.values['ini'] or ''
         return redaction.redact_text(own) != own or any(
             redaction.has_secret(values) for _, values in self.sections())
@@ -91,11 +91,11 @@ class ServerInstance:
                                   self.filters)) if use]
 
     def parsed(self) -> server_options.Options:
-        """Our server's options as the server will have them."""
+        """Return the options of zc.zkzopeserver as the server gets them."""
         return server_options.Options(server_options.check(self.options)[0])
 
     def sections(self) -> list[ini.Section]:
-        """The sections of the ini, the server last."""
+        """Return the sections of the ini, the server's last."""
         shared = self.values['global-options']
         return [*([('DEFAULT', shared)] if shared else []),
                 *self._application(),
@@ -145,7 +145,7 @@ class ServerInstance:
         return name
 
     def _auth_file(self) -> None:
-        """Let the server know of the file that we write."""
+        """Set the server's option to the file that `zookeeper-auth` makes."""
         if not self.values['zookeeper-auth']:
             return
         if 'zookeeper_auth_file' in self.given:
@@ -210,7 +210,7 @@ class ServerInstance:
         self.text = relocation.in_ini(
             ini.render(sections, self.values['ini'] or ''), here)
         if files.has_text(self.layout.file(self.name, 'ini'), self.text):
-            return  # PasteDeploy has read it before it was written.
+            return  # PasteDeploy has read this text before it was written.
         self.problems += ini.problems(self.text, here, [
             (name, {key: relocation.read_back(value, here)
                     for key, value in values.items()})

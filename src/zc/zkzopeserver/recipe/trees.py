@@ -1,4 +1,4 @@
-"""Trees of ZooKeeper nodes in sections: read, checked, put together."""
+"""Read trees of ZooKeeper nodes in sections, check and merge them."""
 from __future__ import annotations
 
 import os
@@ -10,7 +10,7 @@ Node = tree.Node
 
 
 def read(value: str, directory: str) -> tuple[str, list[str]]:
-    """(text, problems) of an option that is a tree or the name of a file.
+    """Return (text, problems) of an option that is a tree or names a file.
 
     The name of a file is relative to `directory`.
     """
@@ -35,7 +35,7 @@ def read(value: str, directory: str) -> tuple[str, list[str]]:
 
 
 def merge(texts: Mapping[str, str]) -> tuple[str, list[str]]:
-    """(text, problems) of the trees of several parts as one tree."""
+    """Merge the trees of several parts; return (text, problems)."""
     whole = _MergedTree()
     for part, text in texts.items():
         whole.add(tree.parse_tree(text), whole.root, '', part)
@@ -45,7 +45,7 @@ def merge(texts: Mapping[str, str]) -> tuple[str, list[str]]:
 
 
 class _MergedTree:
-    """A tree that others are added to, which remembers who said what."""
+    """A tree of several parts, which remembers the part of each property."""
 
     def __init__(self) -> None:
         self.root = Node()
@@ -53,7 +53,7 @@ class _MergedTree:
         self._said: dict[tuple[str, str], str] = {}
 
     def add(self, node: Node, to: Node, path: str, part: str) -> None:
-        """Add what `part` says of a node and of those below it."""
+        """Add the tree of `part` below `node` to the node `to`."""
         for name, value in node.properties.items():
             present = to.properties.setdefault(name, value)
             self._agree(path, name, present == value, part)

@@ -1,4 +1,4 @@
-"""Units of systemd."""
+"""Write units of systemd (systemd.service(5), systemd.exec(5))."""
 from __future__ import annotations
 
 import os
@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.recipe.layout import Layout
 
-# What a stop takes besides the times that the options give.
-MARGIN = 10
+# Seconds for a stop beyond the times that the options give.
+MARGIN_S = 10
 
-# What a web server under its own user can do without.
+# What a web server does not need, as systemd.exec(5) describes.
 HARDENING = """\
 NoNewPrivileges=yes
 PrivateTmp=yes
@@ -29,16 +29,17 @@ LockPersonality=yes
 UMask=0027
 """
 
-# What ProtectSystem=full keeps from being written to.
+# What ProtectSystem=full makes read-only.
 READ_ONLY = '/usr/', '/boot/', '/efi/', '/etc/'
 
 
 def unit(description: str, script: str, layout: Layout, user: str,
          environment: Mapping[str, str], options: Options | None,
          written: Iterable[str]) -> str:
-    """The text of a unit; `options` is None for a server that is not ours.
+    """Return the text of a unit.
 
-    `written` are the files that the server writes when it runs.
+    `options` is None for another server than zc.zkzopeserver.  `written` are
+    the files that the running server writes.
     """
     lines = [
         '[Unit]', f'Description={_value(description)}',
@@ -54,21 +55,21 @@ def _service(script: str, layout: Layout, user: str,
              options: Options | None) -> Iterator[str]:
     yield 'Type=notify' if options else 'Type=exec'
     if options:
-        # Workers are not the main process; their parent speaks for them.
+        # The parent of the workers notifies systemd for them.
         yield 'NotifyAccess=main'
     if user:
         yield f'User={_value(user)}'
     yield f'ExecStart={_quoted(script, command=True)}'
     if options and options.workers > 1:
-        # One process cannot be replaced without a gap, and says so only in
-        # its log.
+        # A single process cannot be replaced without a gap; it ignores SIGHUP
+        # and writes a line to its log.
         yield 'ExecReload=/bin/kill -HUP $MAINPID'
     yield 'KillMode=mixed'
     yield 'Restart=on-failure'
     yield 'RestartSec=1'
     if options:
         yield f'TimeoutStartSec={_start_time(options)}'
-        stop = options.deregister_wait + options.graceful_timeout + MARGIN
+        stop = options.deregister_wait + options.graceful_timeout + MARGIN_S
         yield f'TimeoutStopSec={stop:g}'
     yield from _run_directory(layout.run)
     if options and 0 < options.port < 1024:
@@ -81,11 +82,11 @@ def _service(script: str, layout: Layout, user: str,
 def _start_time(options: Options) -> str:
     if options.wait != 'fail':
         return 'infinity'
-    return f'{options.ready_timeout + 3 * MARGIN:g}'
+    return f'{options.ready_timeout + 3 * MARGIN_S:g}'
 
 
 def _run_directory(run: str) -> Iterator[str]:
-    """/run is empty after a boot; systemd makes what is needed there."""
+    """Yield what makes the directory in /run, which is empty after a boot."""
     for start in '/run/', '/var/run/':
         if run.startswith(start):
             yield f'RuntimeDirectory={_quoted(run.removeprefix(start))}'
@@ -94,20 +95,20 @@ def _run_directory(run: str) -> Iterator[str]:
 
 
 def _writable(written: Iterable[str]) -> Iterator[str]:
-    """Directories that would be read-only but for this."""
+    """Yield the directories that ProtectSystem must not make read-only."""
     for directory in dict.fromkeys(map(os.path.dirname, written)):
         if directory.startswith(READ_ONLY):
-            # The sign: it may be made later.
+            # The minus sign: the directory may be missing.
             yield f'ReadWritePaths={_quoted("-" + directory)}'
 
 
 def _value(text: str) -> str:
-    """Text in a unit, where ``%`` starts a specifier."""
+    """Return a text for a unit, where ``%`` starts a specifier."""
     return ' '.join(text.split()).replace('%', '%%')
 
 
 def _quoted(text: str, command: bool = False) -> str:
-    """A word of a unit, in quotes when it needs them."""
+    """Return a word for a unit, in quotes if it needs them."""
     text = text.replace('%', '%%')
     if command:
         text = text.replace('$', '$$')

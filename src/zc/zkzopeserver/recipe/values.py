@@ -1,4 +1,4 @@
-"""What the options of a buildout section may hold: a parser for each kind.
+"""The parsers of the recipe's own options: text in, value out.
 
 Each takes text and returns the value it stands for, or raises InvalidValue,
 as those of `zc.zkzopeserver.options` do.
@@ -16,7 +16,7 @@ FACTORY = (r'egg:[A-Za-z0-9][A-Za-z0-9._-]*(#[^\s#]+)?'
 
 
 def factory(value: str) -> str:
-    """``egg:DIST#NAME`` or ``call:MODULE:FACTORY``, as PasteDeploy has it."""
+    """Parse ``egg:DIST#NAME`` or ``call:MODULE:FACTORY``, for PasteDeploy."""
     value = value.strip()
     if not re.fullmatch(FACTORY, value):
         raise InvalidValue('egg:DIST#NAME or call:MODULE:FACTORY')
@@ -24,10 +24,10 @@ def factory(value: str) -> str:
 
 
 def filters(value: str) -> list[tuple[str, str]]:
-    """Filters in order, as pairs of factory and section, either may be ''.
+    """Parse filters; return pairs (factory, section), either may be ''.
 
-    Lines of ``egg:DIST#NAME``, with the name of a section for its options
-    behind it, or of the name of a section that has a `use`.
+    A line is ``egg:DIST#NAME``, the same with the name of a section for the
+    options behind it, or the name of a section that has a `use`.
     """
     found: list[tuple[str, str]] = []
     for line in value.split('\n'):
@@ -48,10 +48,10 @@ def filters(value: str) -> list[tuple[str, str]]:
 
 
 def pairs(value: str) -> dict[str, str]:
-    """``key = value`` lines; lines that are indented belong to the one before.
+    """Parse ``key = value`` lines; return {key: value}.
 
-    Lines that begin with ``#`` or ``;`` are comments, those of a value are
-    not.
+    An indented line belongs to the value before it.  A line that begins with
+    ``#`` or ``;`` is a comment, unless it is indented.
     """
     found: dict[str, list[str]] = {}
     current: list[str] | None = None
@@ -84,7 +84,7 @@ def _joined(lines: list[str]) -> str:
 
 
 def environment(value: str) -> dict[str, str]:
-    """Variables, ``NAME VALUE`` or ``NAME=VALUE`` a line."""
+    """Parse lines ``NAME VALUE`` or ``NAME=VALUE``; return {name: value}."""
     found: dict[str, str] = {}
     for line in value.split('\n'):
         line = line.strip()
@@ -102,14 +102,14 @@ def environment(value: str) -> dict[str, str]:
 
 
 def verbatim(value: str) -> str:
-    """Text that is used as it is."""
+    """Return the text as it is; refuse an empty one."""
     if not value.strip():
         raise InvalidValue('some text')
     return value
 
 
 def names(value: str) -> list[str]:
-    """Names of instances, which become names of files."""
+    """Parse names of instances, which become names of files."""
     found = value.split()
     for name in found:
         if not re.fullmatch(r'[A-Za-z0-9_][A-Za-z0-9_-]*', name):
@@ -122,7 +122,7 @@ def names(value: str) -> list[str]:
 
 
 def credential(value: str) -> str:
-    """What a file for `zookeeper_auth_file` holds; never quoted in errors."""
+    """Parse the text of a `zookeeper_auth_file`; errors do not quote it."""
     value = value.strip()
     if not re.fullmatch(r'digest [^\s:]+:\S+', value):
         raise InvalidValue('`digest USER:PASSWORD`')
@@ -130,7 +130,7 @@ def credential(value: str) -> str:
 
 
 def flag_or_directory(value: str) -> bool | str:
-    """true, false or the absolute path of a directory."""
+    """Parse true, false or the absolute path of a directory."""
     value = value.strip()
     if value.startswith('/') and value.isprintable():
         return value
@@ -142,7 +142,7 @@ def flag_or_directory(value: str) -> bool | str:
 
 
 def flag_or_text(value: str) -> bool | str:
-    """true, false or text of several words."""
+    """Parse true, false or text of several words."""
     try:
         return boolean(value)
     except InvalidValue:
@@ -152,5 +152,5 @@ def flag_or_text(value: str) -> bool | str:
 
 
 def paths(value: str) -> list[str]:
-    """A path a line."""
+    """Parse lines of paths; return the list."""
     return [line.strip() for line in value.split('\n') if line.strip()]
