@@ -34,7 +34,7 @@ def web(zookeeper, tmp_path, tree):
 @pytest.fixture(scope='module')
 def embedded():
     """An embedded ZooKeeper for the tests that are about processes."""
-    with zc.zk.embedded.Server() as server:
+    with zc.zk.embedded.Server(max_session_timeout=60_000) as server:
         with zc.zk.ZooKeeper(server.connection_string) as zk:
             zk.import_tree('/fooservice\n  /providers\n')
             server.zk = zk
@@ -265,10 +265,10 @@ def test_a_server_that_dies_comes_back(local, embedded):
 
 def test_a_stale_socket_and_a_stale_pid_file(local, embedded):
     """Manager and server were killed at once, and have left them."""
-    # Its node stays for 4 s, the longest that this ZooKeeper grants.
-    web = local(session_timeout='4000')
+    # Its node stays until the test deletes it.
+    web = local(session_timeout='60000')
     web('start')
-    pid = web.pid
+    pid, (left,) = web.pid, embedded.zk.get_children(PATH)
     for process in web.processes():
         process.kill()
     wait_for(lambda: not web.processes(), 10, 'the processes to end')
@@ -281,6 +281,7 @@ def test_a_stale_socket_and_a_stale_pid_file(local, embedded):
     assert 'web: up, pid' in web('start')
     assert web.pid != pid
     web('stop')
+    embedded.zk.delete(f'{PATH}/{left}')
 
 
 def test_stop_without_a_manager(local, embedded):
