@@ -1,13 +1,18 @@
 """Imports, read from the sources of the four distributions.
 
-They go down only, and one module each imports an optional library.
+They go down only, one module each imports an optional library, and what
+docstrings say of imports is true.
 """
+import re
+
 import pytest
+from zkzopeserver_support.sources import ALL
 from zkzopeserver_support.sources import SOURCES
 from zkzopeserver_support.sources import imported
 from zkzopeserver_support.sources import inner_imports
 from zkzopeserver_support.sources import library
 from zkzopeserver_support.sources import modules
+from zkzopeserver_support.sources import sentences
 
 
 @pytest.mark.parametrize('distribution', SOURCES)
@@ -43,6 +48,42 @@ def test_an_optional_library_is_imported_in_one_place(name, module):
     at_once = imported(modules('zc.zkzopeserver')[f'zc.zkzopeserver.{module}'],
                        at_once=True)
     assert name not in map(library, at_once)
+
+
+# What docstrings and comments say of imports: "Only this module imports X.",
+# of its distribution, and "only `a` imports X, `b` Y", of a package.
+ONLY = re.compile(r'\b[Oo]nly (this module|`+[\w.]+`+) imports ')
+PAIR = re.compile(r'(this module|`+[\w.]+`+)(?: imports)? `*([\w.]*\w)')
+ALONE = re.compile(r'imports the standard library alone$')
+NAMES = {'PasteDeploy': 'paste.deploy'}
+
+
+def claims():
+    """(module, sentence) for each that says what is imported in one place."""
+    return [(module, sentence) for module, path in ALL.items()
+            for sentence in sentences(path)
+            if ONLY.search(sentence) or ALONE.search(sentence)]
+
+
+@pytest.mark.parametrize('module, sentence', claims())
+def test_what_docstrings_say_of_imports_is_true(module, sentence):
+    if ALONE.search(sentence):
+        assert set(map(library, imported(ALL[module]))) == {None}
+        return
+    pairs = PAIR.findall(sentence, ONLY.search(sentence).start())
+    assert pairs
+    for where, name in pairs:
+        name = NAMES.get(name, name)
+        if where == 'this module':
+            place, = (each for each in SOURCES
+                      if f'{module}.'.startswith(f'{each}.'))
+            expected = module
+        else:
+            place, expected = module, f'{module}.{where.strip("`")}'
+        assert {each for each, path in ALL.items()
+                if f'{each}.'.startswith(f'{place}.')
+                and any(f'{found}.'.startswith(f'{name}.')
+                        for found in imported(path))} == {expected}
 
 
 def names(module, at_once=False):
