@@ -2,6 +2,7 @@
 import pytest
 
 from zc.zkzopeserver.cli import main
+from zc.zkzopeserver.cli.verbs import VERBS
 from zc.zkzopeserver.cli.verbs import fg
 from zc.zkzopeserver.cli.verbs import status
 
@@ -71,12 +72,12 @@ def test_help_lists_the_verbs(capsys):
         main.parse('web', ['--help'])
     assert not caught.value.code
     output = capsys.readouterr().out
-    for verb in main.VERBS:
+    for verb in VERBS:
         assert f'\n  {verb} ' in output
     assert 'exit status' in output
 
 
-@pytest.mark.parametrize('verb', main.VERBS)
+@pytest.mark.parametrize('verb', VERBS)
 def test_every_verb_explains_itself_and_its_exit_statuses(verb, capsys):
     with pytest.raises(SystemExit) as caught:
         main.parse('web', [verb, '--help'])

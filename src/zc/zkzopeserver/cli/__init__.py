@@ -1,7 +1,7 @@
 """The command line of ``bin/NAME``, and what its verbs need.
 
-- `main` parses the command line and runs a verb; `verbs` has a module for
-  each verb, or for a few that belong together.
+- `main` parses the command line and runs a verb; `verbs` has their table, and
+  a module for each verb, or for a few that belong together.
 - `instance` says where the files of a server are; `ini` reads its ini by
   PasteDeploy; `settings` adds what the verbs need to know of the options.
 - `pidfile`, `zdaemon` and `processes` find the processes of a server;

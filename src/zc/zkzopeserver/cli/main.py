@@ -5,7 +5,6 @@ verb it is `fg`.
 """
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -15,32 +14,14 @@ from typing import Any
 from zc.zkzopeserver.cli.instance import MANAGER_WORD
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.instance import program
+from zc.zkzopeserver.cli.verbs import VERBS
 from zc.zkzopeserver.cli.verbs import Verb
+from zc.zkzopeserver.cli.verbs import find
 
 if TYPE_CHECKING:
     import argparse
 
 DEFAULT = 'fg'
-
-# A verb -> its module, and its line in the help.  In its module it is a
-# `Verb`, by its name in capitals.
-VERBS = {
-    'fg': ('fg', 'serve in the foreground (the default)'),
-    'start': ('start', 'serve in the background; returns when the server is'
-                       ' up'),
-    'stop': ('stop', 'stop the server; returns when it is gone'),
-    'restart': ('reload', 'stop the server, if it runs, and start it'),
-    'reload': ('reload', 'replace the workers one by one; returns when all'
-                         ' are replaced'),
-    'status': ('status', "compare the server's processes with ZooKeeper"),
-    'check': ('check', 'check ini, application and ZooKeeper without'
-                       ' serving'),
-    'logreopen': ('reload', 'open the log files anew, after a rotation'),
-    'show': ('show', 'show the options in effect, and where each comes'
-                     ' from'),
-    'tree': ('tree', 'show the providers node with the live nodes'),
-    'monitor': ('monitor', 'send a command to the monitor servers'),
-}
 
 STATUSES = """\
 exit status of most verbs: 0 fine; 1 an error; 2 an option, an address or a
@@ -144,13 +125,6 @@ def parse_overrides(words: Sequence[str]) -> dict[str, str] | None:
             return None
         overrides[name] = value
     return overrides
-
-
-def find(name: str) -> Verb:
-    """Import the module of a verb; return the verb."""
-    module, _ = VERBS[name]
-    return getattr(importlib.import_module(
-        f'zc.zkzopeserver.cli.verbs.{module}'), name.upper())
 
 
 def unknown(name: str) -> str:

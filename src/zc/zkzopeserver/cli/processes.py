@@ -30,10 +30,10 @@ def lives(pid: int) -> bool:
 def children(pid: int) -> list[int]:
     """Return the pids of the live children of a process, oldest first."""
     try:
-        found = psutil.Process(pid).children()
+        processes = psutil.Process(pid).children()
     except psutil.Error:
         return []
-    return [child.pid for child in found if lives(child.pid)]
+    return [child.pid for child in processes if lives(child.pid)]
 
 
 def ports(pid: int) -> list[tuple[str, int]] | None:
@@ -59,10 +59,10 @@ def is_here(host: str, ask_dns: bool = False) -> bool:
     if not ask_dns:
         return False
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        entries = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return False
-    return any(entry[4][0] in _addresses() for entry in found)
+    return any(entry[4][0] in _addresses() for entry in entries)
 
 
 @functools.cache

@@ -1,11 +1,11 @@
-"""The verbs of ``bin/NAME``, each in a module that is imported on demand.
+"""The table of the verbs of ``bin/NAME``.
 
-The table in `zc.zkzopeserver.cli.main` names the module of each verb.  There
-the verb is a `Verb`, by its name in capitals.
+The module of a verb is imported when the verb is asked for.
 """
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 from typing import Any
@@ -30,3 +30,31 @@ class Verb:
     description: str
     statuses: str
     add_arguments: Callable[[argparse.ArgumentParser], None] | None = None
+
+
+# A verb -> (its module, its line in the help).  In its module it is a `Verb`,
+# by its name in capitals.
+VERBS = {
+    'fg': ('fg', 'serve in the foreground (the default)'),
+    'start': ('start', 'serve in the background; returns when the server is'
+                       ' up'),
+    'stop': ('stop', 'stop the server; returns when it is gone'),
+    'restart': ('reload', 'stop the server, if it runs, and start it'),
+    'reload': ('reload', 'replace the workers one by one; returns when all'
+                         ' are replaced'),
+    'status': ('status', "compare the server's processes with ZooKeeper"),
+    'check': ('check', 'check ini, application and ZooKeeper without'
+                       ' serving'),
+    'logreopen': ('reload', 'open the log files anew, after a rotation'),
+    'show': ('show', 'show the options in effect, and where each comes'
+                     ' from'),
+    'tree': ('tree', 'show the providers node with the live nodes'),
+    'monitor': ('monitor', 'send a command to the monitor servers'),
+}
+
+
+def find(name: str) -> Verb:
+    """Import the module of a verb; return the verb."""
+    module, _ = VERBS[name]
+    return getattr(importlib.import_module(
+        f'zc.zkzopeserver.cli.verbs.{module}'), name.upper())

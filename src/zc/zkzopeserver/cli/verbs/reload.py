@@ -183,17 +183,17 @@ had on its command line stay, unless they are given anew.""", start.STATUSES)
 def logreopen(instance: Instance, arguments: Any = None) -> int:
     """Tell the server and its manager to open their log files anew."""
     processes.become(instance.user)
-    told = []
+    notified = []
     if zdaemon.ask(instance.socket, 'reopen_transcript') is not None:
-        told.append('zdaemon')
+        notified.append('zdaemon')
     # By the pid file, not by zdaemon: a server that has no pid file yet has
     # no handler of SIGUSR2 either, and would end.
     recorded = pidfile.read(instance.pid_file)
     if (recorded and recorded.is_alive and Ini(instance.ini, {}).is_ours
             and stop.send(recorded.pid, signal.SIGUSR2)):
-        told.append(f'pid {recorded.pid}')
-    print(f'{instance.name}: ' + (f'told {" and ".join(told)}' if told
-                                  else 'not running'))
+        notified.append(f'pid {recorded.pid}')
+    print(f'{instance.name}: ' + (
+        f'told {" and ".join(notified)}' if notified else 'not running'))
     return 0
 
 
