@@ -2,11 +2,11 @@
 
 ``bin/py bench/http_paired.py BEFORE/bin/py AFTER/bin/py`` runs the server of
 each checkout and asks both with wrk, in a random order, round after round.
-It prints the median of the ratios (after to before) of the rounds, and their
-standard error.
+It prints the mean of the ratios (after to before) of the starts, and its
+standard error; the ratio of a start is the median of its rounds.
 
 Shared machines change their speed within seconds, and one process is a little
-faster than the next of the same program: so both run at the same time, and
+faster than the next of the same program.  So both run at the same time, and
 are started again a few times.
 """
 from __future__ import annotations
@@ -51,14 +51,17 @@ def measure(cell: Cell, rounds: int, seconds: int,
                     *subjects[python], cell, seconds))
 
 
-def report(cell: Cell, before: list[Figures], after: list[Figures]) -> None:
-    """Print a line about a cell."""
+def report(cell: Cell, rounds: int, before: list[Figures],
+           after: list[Figures]) -> None:
+    """Print a line about a cell; each start has `rounds` figures."""
     ratios = [new.cpu / old.cpu
               for old, new in zip(before, after, strict=True)]
+    starts = [statistics.median(ratios[begin:begin + rounds])
+              for begin in range(0, len(ratios), rounds)]
     old, new = http_load.median(before), http_load.median(after)
     print(f'{cell!s:42} CPU {old.cpu:7.2f} us {new.cpu:7.2f} us'
-          f'  ratio {statistics.median(ratios):.3f}'
-          f' +- {statistics.stdev(ratios) / math.sqrt(len(ratios)):.3f}'
+          f'  ratio {statistics.mean(starts):.3f}'
+          f' +- {statistics.stdev(starts) / math.sqrt(len(starts)):.3f}'
           f'  errors {old.errors} {new.errors}', flush=True)
 
 
@@ -67,8 +70,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('before', help='an interpreter, such as OLD/bin/py')
     parser.add_argument('after')
-    parser.add_argument('--starts', type=int, default=4)
-    parser.add_argument('--rounds', type=int, default=8)
+    parser.add_argument('--starts', type=int, default=8)
+    parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--seconds', type=int, default=1)
     parser.add_argument('--cells', default='', metavar='PATTERN',
                         help='measure those that match, as lines name them')
@@ -82,7 +85,7 @@ def main() -> None:
             arguments.before: [], arguments.after: []}
         for _ in range(arguments.starts):
             measure(cell, arguments.rounds, arguments.seconds, found)
-        report(cell, *found.values())
+        report(cell, arguments.rounds, *found.values())
 
 
 if __name__ == '__main__':
