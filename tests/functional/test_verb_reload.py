@@ -1,0 +1,105 @@
+"""The verbs `reload`, `restart` and `logreopen`."""
+import json
+
+from zc.zk.testing.waiting import wait_for
+from zkzopeserver_support.processes import registered
+from zkzopeserver_support.processes import write_ini
+from zkzopeserver_support.running import PATH
+from zkzopeserver_support.running import get
+
+
+def test_restart_and_reload_of_one_process(local, embedded):
+    web = local()
+    # Not running: `restart` starts it.
+    assert 'up, pid' in web('restart')
+    first, = embedded.zk.get_children(PATH)
+    pid = web.pid
+    said = web('reload').splitlines()
+    assert said[0] == ('web: it is one process (workers = 1), which cannot be'
+                       ' replaced without a gap: restarting it instead')
+    second, = embedded.zk.get_children(PATH)
+    assert second != first and web.pid != pid
+    web('stop')
+
+
+def test_reload_rolls_several_workers(web, tree):
+    web.options = ('workers=2',)
+    assert '(2 workers)' in web('start')
+    before = registered(tree, count=2)
+    # What `start` was given on its command line need not be repeated.
+    web.options = ()
+    said = web('reload')
+    after = registered(tree, count=2)
+    assert not {data['pid'] for data in before.values()} & {
+        data['pid'] for data in after.values()}
+    assert said.endswith('reloaded: 2 workers replaced\n')
+    assert '2 of 2 registered and answering' in web('status')
+
+    # All monitor servers are asked, or that of the chosen provider.
+    said = web('monitor', 'loglevel')
+    assert said == ''.join(f'{name}:\nroot: INFO\n' for name in sorted(after))
+    chosen = max(after)
+    said = web('monitor', '--at', chosen, 'status', 'json')
+    assert json.loads(said)['nodes'] == [f'{PATH}/{chosen}']
+    assert 'web: no provider is registered at x:1; there are ' + min(
+        after) in web('monitor', '--at', 'x:1', 'status', status=1)
+
+    # Workers that are out of rotation are found as well.
+    web('monitor', '--at', chosen, 'deregister')
+    assert tree.get_children(PATH) == [min(after)]
+    said = web('monitor', 'register').splitlines()
+    assert sorted(said[1::2]) == ['registered', 'registered']
+    assert f'pid {after[chosen]["pid"]}:' in said
+    assert sorted(tree.get_children(PATH)) == sorted(after)
+    web('stop')
+    assert tree.get_children(PATH) == []
+    assert web.processes() == []
+
+
+def test_a_reload_that_fails_leaves_the_old_workers(local, embedded,
+                                                    tmp_path):
+    web = local(workers='2', loggers='INFO')
+    web('start')
+    before = sorted(embedded.zk.get_children(PATH))
+    # The option is right, but this machine has no such address.
+    write_ini(tmp_path, embedded.connection_string, workers='2',
+              host='203.0.113.1')
+    said = web('reload', status=1)
+    assert 'not reloaded: new worker ' in said and 'has ended' in said
+    assert '2 of 2 old workers are left' in said
+    assert 'cannot listen on 203.0.113.1' in said
+    assert sorted(embedded.zk.get_children(PATH)) == before
+    # The option is wrong: nothing is tried.
+    ini = write_ini(tmp_path, embedded.connection_string, workers='0')
+    assert "option 'workers': '0' is not" in web('reload', status=2)
+    assert "option 'workers': '0' is not" in web('restart', status=2)
+    assert sorted(embedded.zk.get_children(PATH)) == before
+    # A server with a wrong ini can be stopped.
+    ini.write_text(ini.read_text().replace('path', 'pth'))
+    web('stop')
+    assert web.processes() == []
+
+
+def test_logs_after_a_rotation(local, tmp_path, embedded):
+    access = tmp_path / 'access.log'
+    web = local(access_log=str(access), loggers=f'''
+<logger>
+  level INFO
+  <logfile>
+    path {tmp_path}/event.log
+  </logfile>
+</logger>''')
+    assert web('logreopen') == 'web: not running\n'
+    web('start')
+    address, = embedded.zk.get_children(PATH)
+    logs = [access, tmp_path / 'event.log', web.file('log')]
+    for log in logs:
+        log.rename(f'{log}.1')
+    assert web('logreopen').startswith('web: told zdaemon and pid ')
+    wait_for(lambda: 'log files opened anew' in (
+        tmp_path / 'event.log').read_text(), 10, 'the new log')
+    get(address, '/after')
+    wait_for(lambda: 'GET /after ' in access.read_text(), 10,
+             'the new access log')
+    web('stop')
+    assert 'zdaemon Exiting' in web.log()
