@@ -53,7 +53,9 @@ def test_frozen_objects_stay_frozen():
     try:
         count = gc.get_freeze_count()
         parse_tree('/a')
-        assert gc.get_freeze_count() >= count > 2000
+        # Frozen objects of other threads may die meanwhile. After an
+        # unfreeze the count would be 0.
+        assert gc.get_freeze_count() > count - 1000 > 2000
     finally:
         gc.unfreeze()
 
