@@ -7,9 +7,13 @@ import pytest
 import zc.zk
 from kazoo.exceptions import ConnectionClosedError
 from kazoo.exceptions import ConnectionLoss
+from kazoo.protocol.states import KazooState
+from kazoo.protocol.states import KeeperState
 from zc.zk.connection.client import check_connection_string
+from zc.zk.connection.client import connect
 from zc.zk.connection.client import make_client
 from zc.zk.connection.requests import Requests
+from zc.zk.errors import FailedConnect
 from zc.zk.testing.waiting import wait_for
 from zc_zk_support.connecting import SECRET
 from zc_zk_support.connecting import fails
@@ -212,6 +216,26 @@ def test_refused_credentials(zookeeper, no_leaks):
     text, _ = fails(zookeeper.connection_string, 1., wait=True,
                     auth=[('unknown', SECRET)])
     assert text == f'ZooKeeper at {zookeeper.hosts} refused the credentials'
+
+
+def test_refused_credentials_noticed_late(zookeeper, no_leaks):
+    """kazoo says AUTH_FAILED for a moment; it may be over when we look."""
+    client = make_client(zookeeper.connection_string, 1.,
+                         auth=[('unknown', SECRET)])
+    lost, start_async = threading.Event(), client.start_async
+    client.add_listener(
+        lambda state: state == KazooState.LOST and lost.set())
+
+    def start_slowly():
+        live = start_async()
+        assert lost.wait(20)
+        wait_for(lambda: client.client_state == KeeperState.CLOSED)
+        return live
+
+    client.start_async = start_slowly
+    gave_up = iter([True] * 100 + [False]).__next__
+    with pytest.raises(FailedConnect, match='refused the credentials$'):
+        connect(client, 1., gave_up)
 
 
 @pytest.mark.parametrize('auth', ['digest', [SECRET], [('digest', 1)]])

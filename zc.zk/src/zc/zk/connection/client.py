@@ -19,6 +19,7 @@ from typing import Any
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import AuthFailedError
+from kazoo.exceptions import ConnectionClosedError
 from kazoo.exceptions import ConnectionLoss
 from kazoo.exceptions import NoAuthError
 from kazoo.exceptions import SessionExpiredError
@@ -146,6 +147,8 @@ def connect(client: KazooClient, session_timeout: float,
     except BaseException:
         disconnect(client)
         raise
+    finally:
+        deadline.forget()
 
 
 class ConnectDeadline:
@@ -161,13 +164,24 @@ class ConnectDeadline:
         self._wait = wait
         self._began = time.monotonic()
         self._next_report = self._began
+        self._is_refused = False
+        client.add_listener(self._note_refusal)
+
+    def forget(self) -> None:
+        """Listen to the client no more."""
+        self._client.remove_listener(self._note_refusal)
+
+    def _note_refusal(self, state: str) -> None:
+        # The client is AUTH_FAILED for a moment only, and CLOSED then.
+        if self._client.client_state == KeeperState.AUTH_FAILED:
+            self._is_refused = True
 
     def check(self) -> None:
         """Raise FailedConnect if the time is over.
 
         Raises AuthFailedError if a server has refused the credentials.
         """
-        if self._client.client_state == KeeperState.AUTH_FAILED:
+        if self._is_refused:
             raise AuthFailedError()
         if not self._wait:
             self._check_limit()
@@ -202,8 +216,8 @@ def is_usable(client: KazooClient) -> bool:
         root = client.exists_async('/').get(timeout=CONNECT_TIMEOUT_S)
     except NoAuthError:
         return True  # the root exists, and exists asks for READ on it
-    except (ConnectionLoss, SessionExpiredError, ThrottledOpError,
-            KazooTimeoutError):
+    except (ConnectionClosedError, ConnectionLoss, SessionExpiredError,
+            ThrottledOpError, KazooTimeoutError):
         return False
     if root is None:
         logger.warning('ZooKeeper at %s has no node %s, the root of the '
