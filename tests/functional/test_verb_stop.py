@@ -51,7 +51,8 @@ def test_a_second_stop_waits_with_the_first(local, embedded, tmp_path):
             wait_for(lambda stop=stop: 'stopping pid' in stop.output, 30,
                      lambda stop=stop: stop.output)
         gate.touch()
-        assert [stop.ended() for stop in stops] == [0] * 5
+        assert [stop.ended() for stop in stops] == [0] * 5, [
+            stop.output for stop in stops]
     slow.join()
     assert results[0][0] == 200, results
     assert 'exit status 0' in web.log()

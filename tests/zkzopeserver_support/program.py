@@ -77,7 +77,7 @@ class Program:
         return re.findall(pattern, self.log())
 
     def wait_log(self, pattern: str, count: int = 1,
-                 timeout: float = 10) -> list[str]:
+                 timeout: float = 60) -> list[str]:
         """Wait until the log has `count` matches; return them."""
         return wait_for(lambda: len(self.find(pattern)) >= count
                         and self.find(pattern), timeout,
@@ -100,7 +100,7 @@ class Program:
             found = self.registered()
             return found if len(found) == count and (
                 known.issuperset(found)) else []
-        return wait_for(there, 10,
+        return wait_for(there, 60,
                         lambda: f'{count} registered workers; the log:\n'
                         + self.log())
 
@@ -110,7 +110,7 @@ class Program:
         """Send the parent a signal."""
         self.process.send_signal(number)
 
-    def wait(self, timeout: float = 15) -> int:
+    def wait(self, timeout: float = 60) -> int:
         """Wait until the parent has ended; return its exit status."""
         try:
             return self.process.wait(timeout)
@@ -131,7 +131,7 @@ class Program:
         orphans.release(self.process.pid)
         self.release()
         try:
-            wait_for(lambda: not self.alive(), 5,
+            wait_for(lambda: not self.alive(), 30,
                      lambda: f'the workers {self.alive()} to end; the log:\n'
                      + self.log())
         finally:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import zc.monitor
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 10.0) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 30.0) -> None:
     """Wait until condition() is true, or fail."""
     deadline = time.monotonic() + seconds
     while not condition():

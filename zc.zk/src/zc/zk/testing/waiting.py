@@ -6,7 +6,7 @@ from typing import TypeVar
 Value = TypeVar('Value')
 
 
-def wait_for(condition: Callable[[], Value | None], timeout: float = 10,
+def wait_for(condition: Callable[[], Value | None], timeout: float = 30,
              message: str | Callable[[], str] = '',
              interval: float = .01) -> Value:
     """Call `condition` until it returns a true value; return that value.
