@@ -53,7 +53,7 @@ setup(
     install_requires=[
         'PasteDeploy',
         'psutil',
-        'zc.buildout',
+        'zc.buildout >= 5.1',
         'zc.recipe.egg',
         'zc.zk >= 3.0',
         'zope.server >= 6.0',
