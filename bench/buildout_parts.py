@@ -1,24 +1,26 @@
-"""What a hundred server parts cost a buildout, beside plain scripts.
+"""Measure what a hundred server parts cost a buildout, beside plain scripts.
 
-Buildouts with the same eggs, with parts of this recipe and with parts of
-zc.recipe.egg that make a script each, are run from scratch and again with
-nothing changed, in turns.  The figures are CPU seconds, the least of all
-turns; below those of whole runs stands what the further parts cost once there
-is one.  Both recipes' distributions look as wheels leave them.
+Buildouts with the same eggs run from scratch, and again with nothing changed,
+in turns.  Their parts are of this recipe, or of zc.recipe.egg with a script
+each.  The figures are CPU seconds, the least of all turns.  The row below a
+whole run leaves out the cost of the first part.  The distributions of both
+recipes have the metadata of a wheel.
 
-A third kind of parts is zc.recipe.egg's again, from a distribution that
-requires what ours requires: the least that any recipe of ours can cost.  For
-each part buildout resolves what its recipe's distribution requires, twice, and
-writes it down with that of all parts before it.
+A third kind of parts is of zc.recipe.egg, too, but from a distribution with
+the requirements of ours: the least that any recipe in our distribution can
+cost.  For each part buildout resolves the requirements of the recipe's
+distribution twice, and writes them with those of all parts before it.
 
     bin/py bench/buildout_parts.py [--parts 100] [--turns 5]
 
-Distributions come from where this script runs; there is no network.
+The distributions are those that this script runs with.  No network is used.
 """
 from __future__ import annotations
 
 import argparse
+import datetime
 import os
+import platform
 import resource
 import shutil
 import subprocess
@@ -26,6 +28,8 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / 'tests'))
 
 from zkzopeserver_support.recipe_sandbox import EGG_ENTRY_POINTS
 from zkzopeserver_support.recipe_sandbox import Store
@@ -89,13 +93,13 @@ class Case:
                       for number in range(count)))
 
     def scratch(self) -> None:
-        """Remove what a run made."""
+        """Remove the files of an earlier run."""
         for name in 'bin', 'parts':
             shutil.rmtree(self.root / name, ignore_errors=True)
         (self.root / '.installed.cfg').unlink(missing_ok=True)
 
     def run(self) -> float:
-        """Run buildout; the CPU seconds that it took."""
+        """Run buildout; return the CPU seconds that it took."""
         path = [str(self.store.develop_eggs),
                 *(path for path in sys.path if os.path.isdir(path))]
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -109,9 +113,10 @@ class Case:
 
 def measure(cases: dict[str, Case], turns: int,
             ) -> dict[str, dict[str, float]]:
-    """The least of each case, ``from scratch`` and ``unchanged``.
+    """Return {case: {'from scratch': seconds, 'unchanged': seconds}}.
 
-    Other work on the machine only ever adds.
+    The seconds are the least of all turns, as other work on the machine can
+    only add to them.
     """
     taken: dict[str, dict[str, list[float]]] = {
         name: {'from scratch': [], 'unchanged': []} for name in cases}
@@ -127,7 +132,9 @@ def measure(cases: dict[str, Case], turns: int,
 
 
 def report(found: dict[str, dict[str, float]], parts: int) -> None:
-    """Print a table."""
+    """Print a table, below the date and the machine."""
+    print(f'{datetime.date.today()}, {os.cpu_count()} CPUs,'
+          f' {platform.machine()}, Python {platform.python_version()}')
     print(f'{f"{parts} parts, CPU seconds":<26}'
           + ''.join(f'{name:>18}' for name in KINDS))
     for kind in 'from scratch', 'unchanged':
@@ -139,7 +146,7 @@ def report(found: dict[str, dict[str, float]], parts: int) -> None:
 
 
 def row(title: str, seconds: Sequence[float]) -> str:
-    """A line of the table; ratios are to the first figure."""
+    """Return a line of the table, with ratios to the first figure."""
     return f'{title:<26}' + ''.join(
         f'{each:12.2f}{each / seconds[0]:6.2f}' for each in seconds)
 
