@@ -2,12 +2,14 @@
 import logging
 import os
 import socket
+import sys
 
 import pytest
 from zkzopeserver_support.processes import write_ini
 from zkzopeserver_support.running import PATH
 
 from zc.zkzopeserver import start
+from zc.zkzopeserver.cli import pidfile
 
 ALL = ['application', 'options', 'files', 'address', 'loggers', 'ZooKeeper']
 
@@ -114,3 +116,26 @@ def test_no_path_and_no_application(check):
 def test_an_ini_that_is_not_there(tmp_path, capsys):
     assert start.main(str(tmp_path / 'nosuch.ini'), 'web', ['check']) == 2
     assert 'nosuch.ini' in capsys.readouterr().err
+
+
+def test_a_server_that_is_not_ours(tmp_path, capsys):
+    """Its options are its own."""
+    pytest.importorskip('waitress')
+    ini = tmp_path / 'web.ini'
+    ini.write_text('[app:main]\nuse = call:zc.zkzopeserver.hello:make_hello\n'
+                   '[server:main]\nuse = egg:waitress#main\n')
+    assert start.main(str(ini), 'web', ['check']) == 0
+    assert capsys.readouterr() == ('web: application: ok\n', '')
+
+
+def test_a_monitor_server_without_zc_monitor(check, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'zc.monitor', None)
+    status, fine, (line,) = check(monitor_server='127.0.0.1:0')
+    assert (status, fine) == (2, without('files'))
+    assert 'needs the zc.monitor distribution' in line
+
+
+def test_an_address_that_the_server_itself_has(check, tmp_path):
+    with (socket.create_server(('127.0.0.1', 0)) as taken,
+          pidfile.held(str(tmp_path / 'web.pid'), 'web.ini')):
+        assert check(port=str(taken.getsockname()[1])) == (0, ALL, [])

@@ -1,7 +1,8 @@
-"""Become the user that runs a server which root has started."""
+"""Become another user; find out about processes and hosts."""
 import json
 import os
 import pwd
+import socket
 import subprocess
 import sys
 
@@ -75,3 +76,42 @@ def test_others_cannot_become_anybody():
     assert "it runs as the user 'root'" in done.stderr
     # Verbs that only look do not require it.
     assert become('root', '', uid=uid).returncode == 0
+
+
+# Processes and hosts.
+
+@pytest.fixture(scope='module')
+def dead():
+    """The pid of a process that has ended."""
+    process = subprocess.Popen([sys.executable, '-c', ''])
+    process.wait()
+    return process.pid
+
+
+def test_a_process_that_has_ended(dead):
+    assert not processes.lives(dead)
+    assert processes.children(dead) == []
+    assert processes.ports(dead) is None
+    assert processes.wait_end([dead], 0) == []
+
+
+def test_children_and_ports_of_this_process():
+    with subprocess.Popen([sys.executable, '-c', 'input()'],
+                          stdin=subprocess.PIPE) as child, \
+            socket.create_server(('127.0.0.1', 0)) as listening:
+        assert processes.lives(child.pid)
+        assert child.pid in processes.children(os.getpid())
+        assert listening.getsockname() in processes.ports(os.getpid())
+        assert processes.wait_end([child.pid], 0) == [child.pid]
+        child.communicate(b'\n')
+
+
+@pytest.mark.parametrize('host, expected', [
+    ('127.0.0.1', True), ('localhost', True), ('192.0.2.1', False)])
+def test_hosts_that_are_this_machine(host, expected):
+    assert processes.is_here(host) is expected
+    assert processes.is_here(host, ask_dns=True) is expected
+
+
+def test_a_host_that_is_no_name():
+    assert not processes.is_here('a..b', ask_dns=True)

@@ -93,7 +93,9 @@ def test_a_second_start_and_two_at_once(local, embedded):
     assert [command.returncode for command in commands] == [0, 0], said
     assert len(embedded.zk.get_children(PATH)) == 1
     pid = web.pid
-    assert web('start').startswith(f'web: already running, pid {pid}\n')
+    assert web('start', '-o', 'threads=2').startswith(
+        'web: it runs already: -o has no effect without a restart\n'
+        f'web: already running, pid {pid}\n')
     assert web.pid == pid
     assert len(web.processes()) == 2
     web('stop')
