@@ -1,4 +1,4 @@
-"""How long a server takes to come, to go, and to come back.
+"""How long a server takes to come, to go and to come back; its memory.
 
 ``bin/py bench/lifecycle.py`` measures, on a real Apache ZooKeeper (or on the
 embedded server with ``--embedded``), with the hello application:
@@ -6,11 +6,14 @@ embedded server with ``--embedded``), with the hello application:
 - process start to node visible, by the client that watches the path,
 - SIGTERM to node gone, idle and with requests in flight,
 - session expired to node back,
-- SIGKILL and restart on a fixed port to node replaced.
+- SIGKILL and restart on a fixed port to node replaced,
+- memory after 50 requests: resident (RSS) and private, of smaps_rollup
+  (proc(5)).
 
 ``--original COMMAND`` runs another server in turn with ours, for the ratio:
 the command is given the connection string as its last argument, and has to
-register below /fooservice/providers.
+register below /fooservice/providers.  The ``bin/py`` of another checkout of
+this project serves with ``--checkout``.
 """
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ from zc.zk.testing.development import Embedded
 
 PATH = '/fooservice/providers'
 START = ('import sys; from zc.zkzopeserver.start import main;'
-         ' sys.exit(main(sys.argv[1], "web", []))')
+         ' sys.exit(main(sys.argv[-1], "web", []))')
 
 
 class Watched:
@@ -81,10 +84,12 @@ def write_ini(folder: Path, connection: str, **options: str) -> Path:
 
 @contextlib.contextmanager
 def process(command: list[str]):
-    """A process, which is gone afterwards."""
+    """Run a process, which is gone afterwards."""
     environ = dict(os.environ)
     if command[0] == sys.executable:
         environ['PYTHONPATH'] = os.pathsep.join(filter(None, sys.path))
+    else:
+        environ.pop('PYTHONPATH', None)
     running = subprocess.Popen(command, env=environ)
     try:
         yield running
@@ -94,8 +99,35 @@ def process(command: list[str]):
 
 
 def ours(ini: Path) -> list[str]:
-    """The command of our server."""
+    """Return the command of this checkout's server."""
     return [sys.executable, '-c', START, str(ini)]
+
+
+def memory(pid: int) -> tuple[float, float]:
+    """Return the resident and the private memory of a process, in MiB."""
+    resident = private = 0
+    for line in Path(f'/proc/{pid}/smaps_rollup').read_text().splitlines():
+        name, _, value = line.partition(':')
+        if name == 'Rss':
+            resident = int(value.split()[0])
+        elif name in ('Private_Clean', 'Private_Dirty'):
+            private += int(value.split()[0])
+    return resident / 1024, private / 1024
+
+
+def start_and_weigh(command: list[str],
+                    watched: Watched) -> tuple[float, float, float]:
+    """Return (seconds from start to node visible, RSS, private) in MiB."""
+    began = time.perf_counter()
+    with process(command) as running:
+        visible = watched.wait(len) - began
+        for _ in range(50):
+            urllib.request.urlopen(f'http://{watched.names[0]}/').close()
+        found = memory(running.pid)
+        running.send_signal(signal.SIGTERM)
+        watched.wait(lambda names: not names)
+        running.wait()
+    return visible, *found
 
 
 def start_and_stop(command: list[str], watched: Watched,
@@ -169,10 +201,10 @@ def expired(connection: str, server, watched: Watched) -> float:
     return took
 
 
-def row(name: str, seconds: list[float]) -> None:
-    """Print a figure's minimum, median and maximum in milliseconds."""
-    low, middle, high = (1000 * value for value in (
-        min(seconds), statistics.median(seconds), max(seconds)))
+def row(name: str, values: list[float], scale: float = 1000) -> None:
+    """Print a figure's minimum, median and maximum."""
+    low, middle, high = (scale * value for value in (
+        min(values), statistics.median(values), max(values)))
     print(f'{name:45} {low:9.1f} {middle:9.1f} {high:9.1f}')
 
 
@@ -183,6 +215,8 @@ def main() -> None:
     parser.add_argument('--runs', type=int, default=7)
     parser.add_argument('--original', type=shlex.split,
                         help='a command to run in turn with ours')
+    parser.add_argument('--checkout', metavar='BIN/PY',
+                        help='bin/py of another checkout, to run in turn')
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         kind = Embedded if arguments.embedded else Apache
@@ -202,13 +236,21 @@ def measure(folder: Path, server, arguments) -> None:
     ini = write_ini(folder, connection)
     found: dict[str, list[float]] = {}
 
-    def note(name: str, seconds: float) -> None:
-        found.setdefault(name, []).append(seconds)
+    def note(name: str, value: float) -> None:
+        found.setdefault(name, []).append(value)
 
     for number in range(arguments.runs + 1):
         figures = {}
+        weights = {}
         figures['start to node visible'], figures[
             'SIGTERM to node gone'] = start_and_stop(ours(ini), watched)
+        _, weights['resident'], weights['private'] = start_and_weigh(
+            ours(ini), watched)
+        if arguments.checkout:
+            (figures['start to node visible, the checkout'],
+             weights['resident, the checkout'],
+             weights['private, the checkout']) = start_and_weigh(
+                 [arguments.checkout, *ours(ini)[1:]], watched)
         _, figures['SIGTERM to node gone, under load'] = start_and_stop(
             ours(ini), watched, busy=True)
         if arguments.original:
@@ -220,15 +262,19 @@ def measure(folder: Path, server, arguments) -> None:
         figures['restart after SIGKILL to node replaced'] = replaced(
             fixed, watched)
         if number:  # the first is for warming up
-            for name, seconds in figures.items():
-                note(name, seconds)
+            for name, value in (figures | weights).items():
+                note(name, value)
     stop_client(client)
     print(f'{datetime.date.today()}, Python {platform.python_version()},'
           f' {os.cpu_count()} cores, {type(server).__name__} ZooKeeper,'
           f' {arguments.runs} runs')
     print(f'{"milliseconds":45} {"minimum":>9} {"median":>9} {"maximum":>9}')
-    for name, seconds in found.items():
-        row(name, seconds)
+    for name, values in found.items():
+        if name not in weights:
+            row(name, values)
+    print(f'{"MiB":45} {"minimum":>9} {"median":>9} {"maximum":>9}')
+    for name in weights:
+        row(name, found[name], 1)
 
 
 if __name__ == '__main__':
