@@ -86,6 +86,8 @@ def write_ini(folder: Path, connection: str, **options: str) -> Path:
 def process(command: list[str]):
     """Run a process, which is gone afterwards."""
     environ = dict(os.environ)
+    # As in a deployment, modules are compiled once; the first run does that.
+    environ.pop('PYTHONDONTWRITEBYTECODE', None)
     if command[0] == sys.executable:
         environ['PYTHONPATH'] = os.pathsep.join(filter(None, sys.path))
     else:
