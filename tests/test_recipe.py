@@ -32,7 +32,7 @@ def sandbox(store, tmp_path):
 
 
 def options(path, section='server:main'):
-    """What PasteDeploy reads from the section of the ini."""
+    """Return what PasteDeploy reads from the section of the ini."""
     loader = loadwsgi.ConfigLoader(str(path))
     return {name: loader.parser.get(section, name)
             for name in loader.parser.options(section)
@@ -126,7 +126,7 @@ def test_damage_is_repaired(sandbox):
     assert ini.read_text() == text
 
 
-def test_uninstalling_removes_what_was_written_and_nothing_else(sandbox):
+def test_uninstalling_removes_the_files_of_the_part_only(sandbox):
     sandbox.built(SECTION + SECTION.replace('[web]', '[other]'),
                   parts='web other')
     mine = sandbox.path('parts', 'other', 'notes.txt')
@@ -164,7 +164,7 @@ path = /x
     assert options(ini)['path'] == '/x'
 
 
-def test_everything_wrong_is_told_at_once(sandbox):
+def test_all_problems_are_told_together(sandbox):
     error = sandbox.refused("""
 [web]
 recipe = zc.zkzopeserver
@@ -193,7 +193,7 @@ port = 80a
     ('app-options = here = /x\n', "option 'here' of [app:main]"),
     ('app-options = a:b = 1\n', "the name 'a:b'"),
 ])
-def test_what_does_not_go_together_is_refused(sandbox, more, words):
+def test_conflicting_options_are_refused(sandbox, more, words):
     assert words in sandbox.refused(SECTION + more)
     assert not sandbox.path('parts', 'web').exists()
 
@@ -208,7 +208,7 @@ def test_a_bad_ini_leaves_the_old_one(sandbox):
     assert sandbox.path('bin', 'web').exists()
 
 
-def test_options_of_ones_own_are_let_be(sandbox):
+def test_unknown_options_are_allowed(sandbox):
     output = sandbox.built(SECTION + 'unheard-of = 1\n')
     assert "unused option(s): 'unheard-of'" in output
 
@@ -231,7 +231,7 @@ prefix = /bar
     assert options(ini)['path'] == '/bar/providers'
 
 
-def test_nothing_is_asked_of_a_network_when_all_is_there(sandbox):
+def test_no_network_is_used_when_all_eggs_are_installed(sandbox):
     sandbox.write(SECTION, buildout='newest = false\n')
     text = sandbox.read('buildout.cfg').replace('offline = true\n', '')
     sandbox.path('buildout.cfg').write_text(text)
@@ -241,7 +241,7 @@ def test_nothing_is_asked_of_a_network_when_all_is_there(sandbox):
         assert 'http' not in run.output
 
 
-def test_names_that_are_none_of_files_are_refused(sandbox):
+def test_a_section_name_that_cannot_name_files_is_refused(sandbox):
     error = sandbox.refused(SECTION.replace('[web]', '[my/web]'),
                             parts='my/web')
     assert "the name of the section, 'my/web'" in error
@@ -255,7 +255,7 @@ def test_two_parts_cannot_write_a_file(sandbox):
         error)
 
 
-def test_what_cannot_be_written_is_told_in_a_line(sandbox):
+def test_a_file_that_cannot_be_written_is_told_in_a_line(sandbox):
     sandbox.path('units').write_text('not a directory')
     error = sandbox.refused(SECTION + f'systemd = {sandbox.path("units")}\n')
     assert error.strip() == (

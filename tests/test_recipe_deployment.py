@@ -1,4 +1,4 @@
-"""Parts as deployments want them: where files go, whose they are, units."""
+"""Parts in deployments: places and owners of files, units, log rotation."""
 from __future__ import annotations
 
 import getpass
@@ -127,7 +127,7 @@ def test_the_ini_belongs_to_the_deployments_user(sandbox):
     (SECTION + DEPLOYMENT.replace(f'user = {USER}', 'user = no-such-user'),
      "the user 'no-such-user' of [production] does not exist"),
 ])
-def test_deployments_that_are_none(sandbox, text, words):
+def test_wrong_deployments_are_refused(sandbox, text, words):
     assert words in sandbox.refused(text)
 
 
@@ -167,7 +167,7 @@ def test_a_bad_credential_is_not_told(sandbox):
     ZODB,
     NOTIFIER,
 ])
-def test_an_ini_with_a_secret_is_its_owners_alone(sandbox, secret, capsys):
+def test_only_the_owner_can_read_an_ini_with_a_secret(sandbox, secret, capsys):
     text = SECTION.replace('deployment = production', '')
     sandbox.built(text + secret)
     ini = sandbox.path('parts', 'web', 'web.ini')
@@ -223,7 +223,7 @@ text = a
     ('systemd = etc\n', 'true, false or the absolute path of a directory'),
     ('environment-vars = 1x y\n', 'takes `NAME VALUE` or `NAME=VALUE`'),
 ])
-def test_what_does_not_fit_is_refused(sandbox, text, words):
+def test_wrong_options_are_refused(sandbox, text, words):
     section = SECTION.replace('deployment = production\n', '')
     assert words in sandbox.refused(section + text)
 
@@ -247,7 +247,7 @@ systemd = true
 
 
 def run(sandbox, *command):
-    """Run a script of the sandbox; what it prints."""
+    """Run a script of the sandbox; return what it prints."""
     return subprocess.run(command, cwd=sandbox.root, check=True, text=True,
                           stdout=subprocess.PIPE).stdout
 
@@ -288,7 +288,7 @@ def test_entry_points_alone_become_scripts(sandbox):
     assert sorted(os.listdir(sandbox.path('bin'))) == ['other', 'web']
 
 
-def test_secret_variables_are_their_owners_alone(sandbox):
+def test_only_the_owner_can_read_a_script_with_a_secret(sandbox):
     sandbox.built(SECTION.replace('deployment = production', '') + """
 environment-vars =
     DB_PASSWORD tr0ub4dor
@@ -468,7 +468,7 @@ monitor_server = /usr/local/shop/web.sock
 
 
 def verify(path):
-    """Have systemd read a unit."""
+    """Let systemd-analyze verify a unit."""
     checked = subprocess.run(
         ['systemd-analyze', 'verify', '--man=no', path], text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -476,7 +476,7 @@ def verify(path):
     assert (checked.returncode, told) == (0, []), checked.stdout
 
 
-def test_a_unit_reloads_what_can_be_reloaded(sandbox):
+def test_only_the_unit_of_several_workers_can_be_reloaded(sandbox):
     path = sandbox.path('system', 'etc', 'shop', 'shop-web.service')
     sandbox.built(DEPLOYMENT + SECTION + 'systemd = true\n')
     assert 'ExecReload' not in path.read_text()
@@ -487,7 +487,7 @@ def test_a_unit_reloads_what_can_be_reloaded(sandbox):
         verify(path)
 
 
-def test_a_unit_where_it_is_wanted(sandbox):
+def test_a_unit_is_written_to_the_directory_given(sandbox):
     units = sandbox.path('units')
     sandbox.built(SECTION.replace('deployment = production', '')
                   + f'systemd = {units}\n')
@@ -538,7 +538,7 @@ access_log = access.log
 """
 
 
-def test_relative_names_do_not_depend_on_who_starts_it(sandbox):
+def test_relative_names_do_not_depend_on_the_working_directory(sandbox):
     def found(text, *ini):
         sandbox.built(text + LOGGERS)
         parser = loadwsgi.ConfigLoader(str(sandbox.path(*ini))).parser
@@ -559,7 +559,7 @@ def test_relative_names_do_not_depend_on_who_starts_it(sandbox):
 
 
 def test_a_log_that_instances_share_is_rotated_once(sandbox):
-    """logrotate refuses one that it knows already."""
+    """logrotate(8) refuses a log with two entries."""
     sandbox.built(DEPLOYMENT + SECTION + """
 instances = web-1 web-2 web-3
 access_log = access.log
@@ -582,7 +582,7 @@ logrotate = true
      '    rotate 3\n    sharedscripts\n    postrotate\n'),
     ('/x/*.log {\n        daily\n    }', '/x/*.log {\n    daily\n}\n'),
 ])
-def test_log_rotation_in_ones_own_words(sandbox, wanted, found):
+def test_log_rotation_with_other_directives(sandbox, wanted, found):
     found = found.replace('{transcript}',
                           str(sandbox.path('parts', 'web', 'web.log')))
     sandbox.built(SECTION.replace('deployment = production', '')

@@ -1,4 +1,4 @@
-"""The examples of doc/recipe.txt run, and it names every option."""
+"""The examples of doc/recipe.txt run, and it lists every option."""
 from __future__ import annotations
 
 import doctest
@@ -26,7 +26,7 @@ TEXT = Path(__file__).parents[1] / 'doc' / 'recipe.txt'
 pytestmark = pytest.mark.skipif(not TEXT.exists(), reason='not a checkout')
 
 class Examples:
-    """What the examples call; the sandbox's directory is ``/sample``."""
+    """The functions of the examples; ``/sample`` is the sandbox."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
@@ -36,7 +36,7 @@ class Examples:
                 'grep': self.grep, 'ini': self.ini}
 
     def shown(self, text: str) -> str:
-        """Text without what is different from machine to machine.
+        """Return the text without what differs between machines.
 
         Only root needs nobody else's rights to rotate logs.
         """
@@ -78,7 +78,7 @@ class Examples:
                 print(line.strip())
 
     def ini(self, path: str, name: str) -> Iterable[tuple[str, str]]:
-        """What PasteDeploy reads in the section of the ini."""
+        """Return what PasteDeploy reads in the section of the ini."""
         parser = loadwsgi.ConfigLoader(str(self.sandbox.path(path))).parser
         return [(key, self.shown(parser.get(name, key)))
                 for key in parser.options(name)
@@ -109,7 +109,7 @@ def test_examples(sandbox):
 
 
 def table() -> str:
-    """The options of the recipe as the text lists them."""
+    """Return the list of the recipe's options in doc/recipe.txt."""
     lines = []
     for option in section.OWN:
         default = (option.default_text if option.default_text == 'none'

@@ -1,4 +1,4 @@
-"""Which of our extras a part has: those that its options need."""
+"""A part has the extras of zc.zkzopeserver that its options need."""
 from __future__ import annotations
 
 import pytest
@@ -24,7 +24,7 @@ loggers =
 
 @pytest.fixture(scope='module')
 def store(tmp_path_factory):
-    """A store with nothing of what the extras require."""
+    """Return a store without the distributions that the extras require."""
     made = Store(tmp_path_factory.mktemp('store'), extras=[
         f'[{name}]\nneeded-for-{name}' for name in
         ('daemon', 'monitor', 'loggers')])
@@ -44,7 +44,7 @@ def sandbox(store, tmp_path):
     ('daemon = false\nmonitor_server = 127.0.0.1:0\n', 'monitor'),
     (LOGGERS, 'loggers'),
 ])
-def test_what_the_options_need_is_installed(sandbox, options, extra):
+def test_extras_that_the_options_need_are_required(sandbox, options, extra):
     error = sandbox.refused(SECTION + options)
     assert f'for needed-for-{extra}' in error
 
@@ -53,6 +53,6 @@ def test_what_the_options_need_is_installed(sandbox, options, extra):
     'daemon = false\n', 'systemd = true\n',
     'daemon = false\nloggers = INFO\n',
 ])
-def test_what_they_do_not_need_is_not(sandbox, options):
+def test_extras_that_they_do_not_need_are_not(sandbox, options):
     sandbox.built(SECTION + options)
     assert sandbox.path('bin', 'web').exists()

@@ -1,4 +1,4 @@
-"""Files are written whole, when they must, and put back when it fails."""
+"""Files are written at once, only if wrong, and restored after a failure."""
 from __future__ import annotations
 
 import os
@@ -54,7 +54,7 @@ def test_a_wrong_mode_is_put_right(tmp_path):
     assert transaction.changed == [str(path)]
 
 
-def test_a_failure_puts_everything_back(tmp_path):
+def test_a_failure_restores_all_files(tmp_path):
     old = tmp_path / 'old'
     old.write_text('before')
     old.chmod(0o604)
@@ -62,7 +62,7 @@ def test_a_failure_puts_everything_back(tmp_path):
     script = tmp_path / 'script'
     with pytest.raises(RuntimeError), FileTransaction() as transaction:
         transaction.remember(str(script))
-        script.write_text('made by others')
+        script.write_text('made by zc.recipe.egg')
         transaction.write(File(str(old), 'after'),
                       File(str(tmp_path / 'new' / 'er' / 'x'), 'new'))
         assert old.read_text() == 'after'
@@ -84,7 +84,7 @@ def test_nothing_is_replaced_when_one_cannot_be_written(tmp_path):
     assert listing(tmp_path) == ['file', 'old']
 
 
-def test_what_others_wrote_counts_as_changed_only_if_it_is(tmp_path):
+def test_a_remembered_file_counts_as_changed_only_if_it_is(tmp_path):
     same, other = tmp_path / 'same', tmp_path / 'other'
     same.write_text('x')
     with FileTransaction() as transaction:

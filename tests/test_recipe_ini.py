@@ -1,6 +1,6 @@
-"""Values in an ini come back from PasteDeploy as they were.
+"""PasteDeploy reads the values of an ini as they were written.
 
-What PasteDeploy would stumble over is told before a file is written.
+An ini that it could not read is refused before a file is written.
 """
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ VALUES = strategies.one_of(
 
 
 def read_back(values: dict[str, str]) -> dict[str, str]:
-    """What PasteDeploy hands to the server for these options."""
+    """Return what PasteDeploy passes to the server for these options."""
     text = ini.render([('app:main', {'use': 'egg:x'}),
                        ('server:main', values)])
     loader = ini.load(text, '/somewhere')
@@ -68,7 +68,7 @@ def test_verbatim_text_stands_between_the_defaults_and_the_server():
     ('a\rb', 'carriage return'),
     ('\ud800', 'not Unicode'),
 ])
-def test_what_no_ini_can_hold_is_told(value, reason):
+def test_a_value_that_no_ini_can_hold_is_told(value, reason):
     assert reason in ini.unwritable('option', value)
 
 
@@ -94,7 +94,7 @@ def problems(text):
     '[filter-app:main]\nuse = egg:f\nnext = x\n[app:x]\nuse = egg:x\n'
     + SERVER,
 ])
-def test_what_paste_can_read_is_right(text):
+def test_an_ini_that_paste_can_read_has_no_problems(text):
     assert problems(text) == []
 
 
@@ -111,14 +111,14 @@ def test_what_paste_can_read_is_right(text):
     ('[pipeline:main]\n' + SERVER, '[pipeline:main]'),
     ('[app:main]\nuse = egg:x\nfilter-with = f\n' + SERVER, '[filter:f]'),
 ])
-def test_what_paste_cannot_read_is_told_in_a_line(text, words):
+def test_an_ini_that_paste_cannot_read_is_told_in_a_line(text, words):
     [problem] = problems(text)
     assert words in problem
     assert '\n' not in problem
     assert '/tmp' not in problem
 
 
-def test_a_value_that_would_be_passed_over_is_told():
+def test_a_value_that_paste_would_ignore_is_told():
     [problem] = ini.problems(
         '[DEFAULT]\nx = 1\n' + APP + 'x = 2\n' + SERVER, '/somewhere',
         [('app:main', {'x': '2'})])

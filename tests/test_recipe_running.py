@@ -1,4 +1,4 @@
-"""A deployment's part, from the section to the node in ZooKeeper and back."""
+"""A deployment runs: from the section to the node in ZooKeeper and back."""
 from __future__ import annotations
 
 import getpass
@@ -17,7 +17,7 @@ from zkzopeserver_support.recipe_sandbox import Store
 
 USER = getpass.getuser()
 
-# What the server requires is where this process has it from.
+# The server finds what it requires where this process does.
 PATHS = '\n    '.join(path for path in sys.path if os.path.isdir(path))
 
 SECTIONS = f"""
@@ -69,7 +69,7 @@ def sandbox(short_path):
 
 @pytest.fixture
 def run(sandbox):
-    """A function that runs a command in the buildout; its output."""
+    """Return a function that runs a command and returns its output."""
     def run(*command):
         done = subprocess.run(command, cwd=sandbox.root, text=True,
                               stdout=subprocess.PIPE,
@@ -142,6 +142,6 @@ def test_logrotate_rotates_what_a_server_writes(sandbox, zookeeper, run,
     old = (logs / 'access.log.1').read_text()
     assert 'GET /before' in old and 'GET /after' not in old
     assert 'INFO serving on' in (logs / 'event.log.1').read_text()
-    # zdaemon tells of the end in the new one.
+    # zdaemon writes of the end to the new file.
     assert 'exit status 0' in transcript.read_text()
     assert 'exit status' not in transcript.with_suffix('.log.1').read_text()

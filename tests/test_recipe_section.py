@@ -77,5 +77,5 @@ def test_near_misses_are_problems(name, meant):
 
 
 @pytest.mark.parametrize('name', ['log-path', 'my-port', 'x', 'color'])
-def test_other_names_are_let_be(name):
+def test_other_unknown_names_are_allowed(name):
     assert section.misspelled([name], []) == []

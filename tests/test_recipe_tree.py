@@ -70,7 +70,7 @@ def test_a_tree_in_a_file(sandbox):
     ('shop.txt', "'shop.txt' is neither a file nor a tree"),
     ('\n    /shop\n      nonsense', "option 'tree': line 2: "),
 ])
-def test_what_is_no_tree_is_refused(sandbox, tree, words):
+def test_a_wrong_tree_is_refused(sandbox, tree, words):
     assert words in sandbox.refused(SECTION + f'tree = {tree}\n')
 
 
@@ -86,7 +86,7 @@ def test_all_trees_in_one(sandbox):
     assert os.listdir(sandbox.path('parts')) == ['web']
 
 
-def test_some_trees_where_they_are_wanted(sandbox):
+def test_some_trees_in_a_file_of_another_name(sandbox):
     sandbox.built(WEB + API + ALL + 'parts = api\nfile = operators/tree.txt\n',
                   parts='all web')
     assert '/api' in sandbox.read('operators', 'tree.txt')
@@ -101,7 +101,7 @@ def test_some_trees_where_they_are_wanted(sandbox):
      "'x' is not a server of zc.zkzopeserver"),
     (WEB + API + ALL + 'part = web\n', "'part' (did you mean 'parts'?)"),
 ])
-def test_what_cannot_be_collected_is_refused(sandbox, text, words):
+def test_trees_that_cannot_be_merged_are_refused(sandbox, text, words):
     assert words in sandbox.refused(text, parts='all web api')
 
 

@@ -1,8 +1,9 @@
-"""Buildouts for the tests of the recipe: real, offline, in a process each.
+"""Run real buildouts for the tests of the recipe, offline, a process each.
 
-A `Store` is prepared once for a module: links to the distributions that this
-process runs with, metadata of this project, and an application to serve.  A
-`Sandbox` is a buildout directory that finds its distributions there.
+A `Store` is prepared once for a test module.  It has links to the
+distributions that this process runs with, metadata of this project, and an
+application to serve.  A `Sandbox` is a buildout directory that finds its
+distributions in a store.
 """
 from __future__ import annotations
 
@@ -31,8 +32,8 @@ default = zc.zkzopeserver.recipe:uninstall
 tree = zc.zkzopeserver.recipe:uninstall
 """
 
-# As published, without its requirements: buildout would read all of the
-# directory where those are in each run, to see whether they have changed.
+# As published, without its requirements.  In each run buildout would read the
+# whole directory with the required distributions, to see whether it changed.
 DEPLOYMENT_ENTRY_POINTS = """\
 [zc.buildout]
 default = zc.recipe.deployment:Install
@@ -97,11 +98,11 @@ main = sandboxapp:serve
 hello = sandboxapp:hello
 """
 
-# A proxy that refuses: who goes to a network is told at once.
+# A proxy that refuses, so that a request to a network fails at once.
 NOWHERE = 'http://127.0.0.1:9'
 
-# buildout's imports take most of its time: they are done once, and each run
-# is a fork.
+# Imports take most of buildout's time: they are done once, and each run is a
+# fork.
 RUNS = """\
 import json
 import os
@@ -123,7 +124,7 @@ for line in sys.stdin:
 
 @dataclasses.dataclass
 class Run:
-    """What a run of buildout ended with."""
+    """The exit status and the output of a run of buildout."""
 
     status: int
     output: str
@@ -134,10 +135,11 @@ class Store:
 
     def __init__(self, root: Path, wheels: bool = False,
                  extras: Iterable[str] = EXTRAS) -> None:
-        """`wheels` makes distributions look as wheels leave them.
+        """Prepare the directories below `root`.
 
-        Then ours, and zc.recipe.egg beside it, have their requirements.
-        Otherwise ours has these extras.
+        With `wheels`, distributions have the metadata of a wheel, and ours
+        and zc.recipe.egg have their requirements.  Without, ours has the
+        lines `extras` of a ``requires.txt``.
         """
         self.wheels = wheels
         self.extras = extras
@@ -147,7 +149,7 @@ class Store:
         for directory in self.develop_eggs, self.eggs, self.home:
             directory.mkdir(parents=True)
         self._link_installed()
-        # Later than one that may be installed, and before it on the path.
+        # A later version than an installed one, and before it on the path.
         self.add('zc.zkzopeserver', '2.0.post1', ENTRY_POINTS,
                  required('zc.zkzopeserver') if wheels else ())
         if wheels:
@@ -185,7 +187,7 @@ class Store:
             pass
 
     def _link_installed(self) -> None:
-        """Links to where this process has its distributions from."""
+        """Link the directories of this process's distributions."""
         locations = {str(found.locate_file('')) for found in
                      importlib.metadata.distributions()}
         for number, location in enumerate(sorted(locations)):
@@ -196,8 +198,8 @@ class Store:
             requires: Sequence[str] = ()) -> None:
         """Add a distribution's metadata.
 
-        As develop eggs have it, so that buildout finds it by its very name;
-        or as a wheel's.
+        It is the metadata of a develop egg, which has the name unchanged, or
+        that of a wheel.
         """
         text = METADATA.format(name=name, version=version)
         if self.wheels:
@@ -218,7 +220,7 @@ class Store:
 
 
 def required(name: str) -> list[str]:
-    """What an installed distribution requires, that of its extras too."""
+    """Return what an installed distribution requires, with its extras."""
     return importlib.metadata.requires(name) or []
 
 
@@ -243,28 +245,28 @@ class Sandbox:
 
     def run(self, text: str | None = None, parts: str = 'web',
             buildout: str = '', arguments: tuple[str, ...] = ()) -> Run:
-        """Run buildout, with the sections if given."""
+        """Run buildout, after `write` if there is a text."""
         if text is not None:
             self.write(text, parts, buildout)
         return self.store.run(self.root, *arguments)
 
     def built(self, text: str | None = None, **more: Any) -> str:
-        """Run buildout, which must succeed; its output."""
+        """Run buildout, which must succeed; return its output."""
         run = self.run(text, **more)
         assert run.status == 0, run.output
         return run.output
 
     def refused(self, text: str, **more: Any) -> str:
-        """Run buildout, which must end with one clean error; its text."""
+        """Run buildout, which must end with an error; return its text."""
         run = self.run(text, **more)
         assert run.status == 1, run.output
         assert 'Traceback' not in run.output, run.output
         return run.output.partition('Error: ')[2]
 
     def path(self, *names: str) -> Path:
-        """A path in the buildout directory."""
+        """Return a path in the buildout directory."""
         return self.root.joinpath(*names)
 
     def read(self, *names: str) -> str:
-        """The text of a file in the buildout directory."""
+        """Return the text of a file in the buildout directory."""
         return self.path(*names).read_text(encoding='utf-8')
