@@ -14,9 +14,9 @@ from zkzopeserver_support.running import PATH
 from zkzopeserver_support.running import application
 from zkzopeserver_support.running import get
 from zkzopeserver_support.running import running
+from zope.server.options import section_name
 
 import zc.zkzopeserver
-from zc.zkzopeserver import runner
 from zc.zkzopeserver import signals
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.errors import ListenError
@@ -246,9 +246,9 @@ def test_options_are_refused_before_a_socket_exists(zookeeper):
 
 
 def test_where_the_options_come_from():
-    assert runner.where({'__file__': '/etc/web.ini'}) == (
+    assert section_name({'__file__': '/etc/web.ini'}) == (
         'server section of web.ini')
-    assert runner.where(None) == ''
+    assert section_name(None) == ''
 
 
 def test_a_port_in_use(zookeeper):

@@ -1,11 +1,12 @@
 """The ``paste.server_runner``: run a WSGI application as a service."""
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Any
+
+from zope.server.options import section_name
 
 from zc.zkzopeserver import options as option_table
 from zc.zkzopeserver import signals
@@ -35,7 +36,7 @@ def run(application: Any, global_conf: Mapping[str, str] | None = None, /,
     it: then the application is what this returns.  It is called once the
     options are right, and not for a parent of workers.
     """
-    options = option_table.parse(local_conf, where(global_conf))
+    options = option_table.parse(local_conf, section_name(global_conf))
     if protocol.is_parent(options.workers):
         # Imported here: a server of one process does not need it.
         from zc.zkzopeserver import workers
@@ -67,12 +68,6 @@ def make_service(options: option_table.Options,
         return Service(options, application, event_for_testing.set)
     from zc.zkzopeserver.workers.service import WorkerService
     return WorkerService(options, application, event_for_testing.set, link)
-
-
-def where(global_conf: Mapping[str, str] | None) -> str:
-    """Return where the options come from, for messages; '' for unknown."""
-    path = (global_conf or {}).get('__file__')
-    return f'server section of {os.path.basename(path)}' if path else ''
 
 
 def stop_for_testing(thread: threading.Thread | None = None) -> None:

@@ -6,6 +6,7 @@ ones.
 from __future__ import annotations
 
 import dataclasses
+import os
 import textwrap
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -126,6 +127,15 @@ def parse_texts(table: Mapping[str, Option], texts: Mapping[str, str],
         except InvalidValue as error:
             problems.append(invalid_option(name, texts[name], error))
     return values, problems
+
+
+def section_name(global_conf: Mapping[str, str] | None) -> str:
+    """Return where a runner's options come from, '' if that is not known.
+
+    `global_conf` is what PasteDeploy passes to a ``paste.server_runner``.
+    """
+    path = (global_conf or {}).get('__file__')
+    return f'server section of {os.path.basename(path)}' if path else ''
 
 
 def option_reference(options: Iterable[Option]) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-import os
 import queue
 import signal
 import threading
@@ -20,6 +19,7 @@ from typing import Any
 
 from zope.server.options import SettingsError
 from zope.server.options import parse_texts
+from zope.server.options import section_name
 from zope.server.server import Server
 from zope.server.settings import LISTENING
 from zope.server.settings import rows
@@ -103,12 +103,6 @@ def run(application: Callable, global_conf: Mapping[str, str] | None = None,
         raise SettingsError(problems, section_name(global_conf))
     serve(application, **{name: values.get(name, option.default)
                           for name, option in OPTIONS.items()})
-
-
-def section_name(global_conf: Mapping[str, str] | None) -> str:
-    """Return where the options come from, for messages; '' if not known."""
-    path = (global_conf or {}).get('__file__')
-    return f'server section of {os.path.basename(path)}' if path else ''
 
 
 def serve_until(request: StopRequest, server: Server,
