@@ -62,7 +62,7 @@ class Watched:
             self.changed.notify_all()
 
     def wait(self, condition, timeout_s: float = 60) -> float:
-        """When the names first met the condition."""
+        """Return when the names first met the condition."""
         with self.changed:
             if not self.changed.wait_for(lambda: condition(self.names),
                                          timeout_s):
@@ -71,7 +71,7 @@ class Watched:
 
 
 def write_ini(folder: Path, connection: str, **options: str) -> Path:
-    """The ini of a hello server."""
+    """Write the ini of a hello server; return its path."""
     options = {'zookeeper': connection, 'path': PATH, 'host': '127.0.0.1',
                'deregister_wait': '0', 'loggers': 'WARNING', **options}
     path = folder / f'web-{os.urandom(4).hex()}.ini'
@@ -158,7 +158,7 @@ def start_and_stop(command: list[str], watched: Watched,
 
 
 def ask(url: str, ending: threading.Event) -> None:
-    """Requests, until the end or until the server is gone."""
+    """Send requests, until `ending` is set or the server is gone."""
     with contextlib.suppress(OSError):
         while not ending.is_set():
             urllib.request.urlopen(url, timeout=5).close()

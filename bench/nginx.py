@@ -91,7 +91,7 @@ class Nginx:
             stdin=subprocess.DEVNULL)
 
     def errors(self) -> str:
-        """What nginx has written to its error log."""
+        """Return the text of the error log of nginx."""
         path = self._folder / 'error.log'
         return path.read_text(errors='replace') if path.exists() else ''
 

@@ -75,7 +75,7 @@ class Bench:
         self.children = zk.children(PATH)
 
     def addresses(self) -> list[str]:
-        """What is registered, as ZooKeeper last said."""
+        """Return the registered addresses, as ZooKeeper last said."""
         return self.children.data
 
     def wait_registered(self, process: processes.Process,
@@ -87,7 +87,7 @@ class Bench:
 
     @contextlib.contextmanager
     def server(self, **options: str) -> Iterator[processes.Process]:
-        """A start script's process."""
+        """Start the process of a start script; return it."""
         ini = processes.write_ini(
             self.folder, self._zookeeper, ECHO,
             path=PATH, deregister_wait='1', session_timeout='4000',
@@ -217,7 +217,7 @@ def measure(mode: str, zookeeper: str, folder: Path,
 
 @contextlib.contextmanager
 def zookeeper(which: str, folder: Path) -> Iterator[str]:
-    """The connection string of a ZooKeeper, ended afterwards if ours."""
+    """Yield a connection string; end a ZooKeeper that was started for it."""
     if which not in ('embedded', 'apache'):
         yield which
         return
@@ -226,7 +226,7 @@ def zookeeper(which: str, folder: Path) -> Iterator[str]:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     made = argparse.ArgumentParser(
         description='Count requests that fail while servers are restarted'
                     ' under load.')

@@ -248,8 +248,7 @@ def test_a_stop_while_it_waits_for_zookeeper(tmp_path):
 
 def test_a_stop_while_zookeeper_hangs_before_the_registration(
         zookeeper_server, tmp_path):
-    """It is connected, and ZooKeeper falls silent before the path is there.
-    """
+    """ZooKeeper falls silent after the connection, before the path."""
     ini = write_ini(tmp_path, zookeeper_server.connection_string,
                     wait='wait', session_timeout='4000')
     with started(ini) as process:

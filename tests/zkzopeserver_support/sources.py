@@ -57,8 +57,7 @@ def imported(path: Path, at_once: bool = False) -> set[str]:
 
 
 def library(name: str) -> str | None:
-    """Return the outside library of an imported name; None for Python's own.
-    """
+    """Return the outside library of a name; None for Python's own."""
     first, _, rest = name.partition('.')
     if first in sys.stdlib_module_names:
         return None
