@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from typing import Any
 
 from paste.deploy import loadwsgi
 
@@ -164,13 +165,12 @@ def _missing(loader: loadwsgi.ConfigLoader, found: Sections) -> Iterator[str]:
             yield from _unresolved(loader, section, name, kind)
 
 
-def _prefixes(kind: object) -> list[str]:
-    return [names[0] for names in
-            kind.config_prefixes]  # type: ignore[attr-defined]
+def _prefixes(kind: Any) -> list[str]:
+    return [names[0] for names in kind.config_prefixes]
 
 
 def _references(section: str, values: Mapping[str, str],
-                ) -> Iterator[tuple[str, object]]:
+                ) -> Iterator[tuple[str, Any]]:
     """Yield (name, kind of object) for each reference in a section."""
     if section.startswith('pipeline:'):
         *filters, last = values.get('pipeline', '').split() or ['']
@@ -183,7 +183,7 @@ def _references(section: str, values: Mapping[str, str],
 
 
 def _unresolved(loader: loadwsgi.ConfigLoader, section: str, name: str,
-                kind: object) -> Iterator[str]:
+                kind: Any) -> Iterator[str]:
     if loader.absolute_name(name):
         return
     try:
