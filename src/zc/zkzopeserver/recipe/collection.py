@@ -39,7 +39,7 @@ class TreeCollection:
 
     def _texts(self, buildout: Any, names: str | None,
                problems: list[str]) -> dict[str, str]:
-        found = {}
+        texts = {}
         for name in (names or buildout['buildout']['parts']).split():
             if name == self.name:
                 continue
@@ -50,11 +50,11 @@ class TreeCollection:
             recipe = getattr(buildout[name], 'recipe', None)
             if isinstance(recipe, Recipe):
                 if recipe.tree:
-                    found[name] = recipe.tree
+                    texts[name] = recipe.tree
             elif names:
                 problems.append(f"option 'parts': {name!r} is not a server"
                                 ' of zc.zkzopeserver')
-        return found
+        return texts
 
     def install(self) -> list[str]:
         """Write the file if its content or mode is wrong; return its path."""

@@ -29,27 +29,27 @@ class ServerFiles:
 
     def _configuration(self) -> list[files.File]:
         server = self._server
-        found = [files.File(
+        made = [files.File(
             self._layout.file(server.name, 'ini'), server.text,
             0o600 if server.is_secret else 0o640, self.owner)]
         if credential := server.values['zookeeper-auth']:
-            found.append(files.File(self._layout.file(server.name, 'auth'),
-                                    credential + '\n', 0o600, self.owner))
-        return found
+            made.append(files.File(self._layout.file(server.name, 'auth'),
+                                   credential + '\n', 0o600, self.owner))
+        return made
 
     def _system(self) -> list[files.File]:
-        found = []
+        made: list[files.File] = []
         if where := self._server.values['systemd']:
             name = self._layout.full_name(self._server.name) + '.service'
             directory = (where if isinstance(where, str)
                          else self._layout.configuration)
-            found.append(files.File(os.path.join(directory, name),
-                                    self._unit()))
+            made.append(files.File(os.path.join(directory, name),
+                                   self._unit()))
         if wanted := self._server.values['logrotate']:
-            found.append(files.File(
+            made.append(files.File(
                 self._layout.rotation_file(self._server.name),
                 self._rotation(wanted)))
-        return found
+        return made
 
     def _unit(self) -> str:
         server = self._server
@@ -93,38 +93,38 @@ class ServerFiles:
     @property
     def arguments(self) -> str:
         """The arguments of the call in the start script."""
-        said = self._relocation.expression
+        expression = self._relocation.expression
         ini = self._layout.file(self._server.name, 'ini')
-        found = [said(ini), repr(self._server.name)]
+        arguments = [expression(ini), repr(self._server.name)]
         if run := self._run():
-            found.append('run={' + ', '.join(
+            arguments.append('run={' + ', '.join(
                 f'{name!r}: {value}' for name, value in run.items()) + '}')
         if more := self._server.values['arguments']:
-            found.append(more.strip())
-        return ', '.join(found)
+            arguments.append(more.strip())
+        return ', '.join(arguments)
 
     def _run(self) -> dict[str, str]:
         """Return the expressions of what the verbs of the script need."""
         name = self._server.name
-        found = {}
+        expressions = {}
         if self._layout.run:
             for key, kind in (('pid', 'pid'), ('socket', 'sock'),
                               ('transcript', 'log')):
-                found[key] = self._relocation.expression(
+                expressions[key] = self._relocation.expression(
                     self._layout.run_file(name, kind))
-            found['user'] = repr(self._layout.user)
+            expressions['user'] = repr(self._layout.user)
         if timeout := self._server.values['start-timeout']:
-            found['start_timeout'] = repr(timeout)
-        return found
+            expressions['start_timeout'] = repr(timeout)
+        return expressions
 
     def tree_arguments(self, path: str) -> str:
         """Return the arguments of the call in the script for the tree."""
-        said = self._relocation.expression
+        expression = self._relocation.expression
         options = ', '.join(
-            f'{name!r}: {said(value)}'
+            f'{name!r}: {expression(value)}'
             for name, value in self._server.options.items()
             if name.startswith('zookeeper') or name == 'path')
-        return f'{said(path)}, {{{options}}}'
+        return f'{expression(path)}, {{{options}}}'
 
     @property
     def initialization(self) -> str:

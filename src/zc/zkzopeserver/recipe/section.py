@@ -143,17 +143,17 @@ def options_of(raw: Mapping[str, str], instance: str) -> dict[str, str]:
 
 def check(raw: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
     """Parse the recipe's own options; return (values by name, problems)."""
-    found: dict[str, Any] = {}
+    values_by_name: dict[str, Any] = {}
     problems = []
     for option in OWN:
-        found[option.name] = option.default
+        values_by_name[option.name] = option.default
         if option.name not in raw:
             continue
         try:
-            found[option.name] = option.parse(raw[option.name])
+            values_by_name[option.name] = option.parse(raw[option.name])
         except InvalidValue as allowed:
             problems.append(refusal(option.name, raw[option.name], allowed))
-    return found, problems
+    return values_by_name, problems
 
 
 def refusal(name: str, value: str, allowed: InvalidValue) -> str:

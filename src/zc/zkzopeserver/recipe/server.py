@@ -71,11 +71,11 @@ class ServerInstance:
     @property
     def logs(self) -> list[str]:
         """The log files that the options name."""
-        found = rotation.logs(self.options.get('loggers', ''))
+        paths = rotation.logs(self.options.get('loggers', ''))
         access_log = self.options.get('access_log', '').strip()
         if access_log and access_log != '-':
-            found.insert(0, access_log)
-        return list(dict.fromkeys(found))
+            paths.insert(0, access_log)
+        return list(dict.fromkeys(paths))
 
     @property
     def sockets(self) -> list[str]:
@@ -116,7 +116,7 @@ class ServerInstance:
         yield 'app:app', own
 
     def _filters(self, sections: Mapping[str, Mapping[str, str]]) -> Filters:
-        found: Filters = []
+        filters: Filters = []
         for use, name in self.values['filters']:
             if name and name not in sections:
                 self.problems.append(f"option 'filters': {name!r} is neither"
@@ -132,12 +132,12 @@ class ServerInstance:
                     continue
                 values = {'use': use, **values}
             name = name or use.partition('#')[2] or 'main'
-            found.append((self._unused(name, found), values))
-        return found
+            filters.append((self._unused(name, filters), values))
+        return filters
 
     @staticmethod
-    def _unused(name: str, found: Filters) -> str:
-        taken = [other for other, _ in found]
+    def _unused(name: str, filters: Filters) -> str:
+        taken = [other for other, _ in filters]
         number, base = 1, name
         while name in taken:
             number += 1

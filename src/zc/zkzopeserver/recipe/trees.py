@@ -50,7 +50,7 @@ class _MergedTree:
     def __init__(self) -> None:
         self.root = Node()
         self.problems: list[str] = []
-        self._said: dict[tuple[str, str], str] = {}
+        self._first_parts: dict[tuple[str, str], str] = {}
 
     def add(self, node: Node, to: Node, path: str, part: str) -> None:
         """Add the tree of `part` below `node` to the node `to`."""
@@ -65,7 +65,7 @@ class _MergedTree:
                      f'{path}/{name}', part)
 
     def _agree(self, path: str, name: str, agrees: bool, part: str) -> None:
-        first = self._said.setdefault((path, name), part)
+        first = self._first_parts.setdefault((path, name), part)
         if not agrees:
             self.problems.append(f'the parts {first!r} and {part!r} do not'
                                  f' agree on {name!r} of {path}')

@@ -29,22 +29,22 @@ def filters(value: str) -> list[tuple[str, str]]:
     A line is ``egg:DIST#NAME``, the same with the name of a section for the
     options behind it, or the name of a section that has a `use`.
     """
-    found: list[tuple[str, str]] = []
+    parsed: list[tuple[str, str]] = []
     for line in value.split('\n'):
         may_follow = False
         for word in line.split():
             if re.fullmatch(FACTORY, word):
-                found.append((word, ''))
+                parsed.append((word, ''))
                 may_follow = True
             elif re.match('(egg|call):', word):
                 raise InvalidValue(
                     f'`egg:DIST#NAME [SECTION]` lines, not {word!r}')
             elif may_follow:
-                found[-1] = found[-1][0], word
+                parsed[-1] = parsed[-1][0], word
                 may_follow = False
             else:
-                found.append(('', word))
-    return found
+                parsed.append(('', word))
+    return parsed
 
 
 def pairs(value: str) -> dict[str, str]:
@@ -53,7 +53,7 @@ def pairs(value: str) -> dict[str, str]:
     An indented line belongs to the value before it.  A line that begins with
     ``#`` or ``;`` is a comment, unless it is indented.
     """
-    found: dict[str, list[str]] = {}
+    lines_by_key: dict[str, list[str]] = {}
     current: list[str] | None = None
     for line in value.strip('\n').split('\n'):
         if line[:1].isspace() or not line:
@@ -67,10 +67,10 @@ def pairs(value: str) -> dict[str, str]:
                                   line.partition('='))
             if not equals or not key:
                 raise InvalidValue(f'`key = value` lines, not {line!r}')
-            if key in found:
+            if key in lines_by_key:
                 raise InvalidValue(f'each key once, not {key!r} twice')
-            current = found[key] = [first]
-    return {key: _joined(lines) for key, lines in found.items()}
+            current = lines_by_key[key] = [first]
+    return {key: _joined(lines) for key, lines in lines_by_key.items()}
 
 
 def _joined(lines: list[str]) -> str:
@@ -85,7 +85,7 @@ def _joined(lines: list[str]) -> str:
 
 def environment(value: str) -> dict[str, str]:
     """Parse lines ``NAME VALUE`` or ``NAME=VALUE``; return {name: value}."""
-    found: dict[str, str] = {}
+    variables: dict[str, str] = {}
     for line in value.split('\n'):
         line = line.strip()
         if not line or line.startswith('#'):
@@ -95,10 +95,10 @@ def environment(value: str) -> dict[str, str]:
         if not match or '\0' in line:
             raise InvalidValue(
                 f'`NAME VALUE` or `NAME=VALUE` lines, not {line!r}')
-        if match[1] in found:
+        if match[1] in variables:
             raise InvalidValue(f'each name once, not {match[1]!r} twice')
-        found[match[1]] = match[2]
-    return found
+        variables[match[1]] = match[2]
+    return variables
 
 
 def verbatim(value: str) -> str:
@@ -110,15 +110,15 @@ def verbatim(value: str) -> str:
 
 def names(value: str) -> list[str]:
     """Parse names of instances, which become names of files."""
-    found = value.split()
-    for name in found:
+    words = value.split()
+    for name in words:
         if not re.fullmatch(r'[A-Za-z0-9_][A-Za-z0-9_-]*', name):
             raise InvalidValue('names of letters, digits, - and _')
-        if found.count(name) > 1:
+        if words.count(name) > 1:
             raise InvalidValue(f'each name once, not {name!r} twice')
-    if not found:
+    if not words:
         raise InvalidValue('names of letters, digits, - and _')
-    return found
+    return words
 
 
 def credential(value: str) -> str:
