@@ -3,11 +3,14 @@ import uuid
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextlib import suppress
+from typing import Any
 from typing import Protocol
 
 import kazoo.client
 import kazoo.exceptions
 from kazoo.client import KazooClient
+from kazoo.interfaces import IAsyncResult
 
 #: kazoo's default waits longer after each failure, up to a minute.
 RECONNECT_QUICKLY = {
@@ -112,9 +115,27 @@ def _remove(client: KazooClient, path: str) -> None:
     """Delete a tree, as far as its ACLs allow: the server ends anyway."""
     for _ in range(5):
         try:
-            return client.delete(path, recursive=True)
+            return _delete_tree(client, path)
         except kazoo.exceptions.NotEmptyError:
             continue  # a client that the test left behind adds nodes
         except kazoo.exceptions.NoAuthError:
             return None
     return None
+
+
+def _delete_tree(client: KazooClient, path: str) -> None:
+    """Delete level by level, all nodes of a level at once."""
+    levels = [[path]]
+    while levels[-1]:
+        asked = [(parent, client.get_children_async(parent))
+                 for parent in levels[-1]]
+        levels.append([f'{parent}/{name}' for parent, answer in asked
+                       for name in _unless_gone(answer) or ()])
+    for level in reversed(levels):
+        for answer in [client.delete_async(each) for each in level]:
+            _unless_gone(answer)
+
+
+def _unless_gone(answer: IAsyncResult) -> Any:
+    with suppress(kazoo.exceptions.NoNodeError):
+        return answer.get()
