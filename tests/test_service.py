@@ -3,6 +3,7 @@ import threading
 import time
 
 import zc.zk
+from kazoo.exceptions import ConnectionClosedError
 from zc.zk.testing.waiting import wait_for
 from zkzopeserver_support.running import PATH
 from zkzopeserver_support.running import get
@@ -42,6 +43,31 @@ def test_clients_that_saw_the_node_are_served_before_its_answer_is_here(
             assert get(address)[0] == 200
     finally:
         heard.set()
+        service.force_exit()
+        stop.join()
+
+
+def test_clients_that_saw_the_node_are_served_when_its_answer_is_lost(
+        zookeeper, tree, monkeypatch):
+    """The stop closes the session, and so ends the call that registers."""
+    register = zc.zk.ZooKeeper.register
+
+    def lost(zk, *arguments, **properties):
+        register(zk, *arguments, **properties)
+        wait_for(lambda: not zk.client.connected, 30)
+        raise ConnectionClosedError
+
+    monkeypatch.setattr(zc.zk.ZooKeeper, 'register', lost)
+    service = make_service(zookeeper, deregister_wait='60')
+    service.start()
+    address, = wait_for(lambda: tree.get_children(PATH))
+    stop = threading.Thread(target=service.stop)
+    stop.start()
+    try:
+        wait_for(lambda: not tree.get_children(PATH))
+        for _ in range(100):
+            assert get(address)[0] == 200
+    finally:
         service.force_exit()
         stop.join()
 

@@ -12,7 +12,9 @@ import threading
 import time
 
 import zc.zk
+from kazoo.exceptions import ConnectionLoss
 from kazoo.exceptions import NoAuthError
+from kazoo.exceptions import SessionExpiredError
 from kazoo.exceptions import ZookeeperError
 
 from zc.zkzopeserver import addresses
@@ -126,8 +128,11 @@ class ServiceRegistration:
         self.may_be_known = True
         try:
             node = zk.register(options.path, address, acl, **properties)
-        except (ZookeeperError, zc.zk.LinkLoop):
-            self.may_be_known = False  # ZooKeeper has refused
+        except (ZookeeperError, zc.zk.LinkLoop) as error:
+            # ZooKeeper has refused, or its answer was lost: then the node may
+            # have been there.
+            self.may_be_known = isinstance(
+                error, (ConnectionLoss, SessionExpiredError))
             raise
         with self._lock:
             self._node = node
