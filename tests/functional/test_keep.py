@@ -140,7 +140,9 @@ def test_killed_and_started_again_on_a_fixed_port(
                      or second.popen.poll() is not None, 30,
                      'the new server to register')
             assert pid_at(tree, address) == second.pid, second.output
-            assert f'{old:#x}' in second.output
+            # It logs whose node it has replaced, once that is done.
+            wait_for(lambda: f'{old:#x}' in second.output, 30,
+                     lambda: f'{old:#x} in the log:\n{second.output}')
             # The old session expires meanwhile, ten seconds after its end.
             with under_load(address) as load:
                 stays(tree, address, load, answers=9000)
