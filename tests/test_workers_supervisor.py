@@ -580,6 +580,7 @@ def test_watchdog_is_fed(tmp_path):
 
 
 @pytest.mark.parametrize('number', [signal.SIGUSR1, signal.SIGSTOP])
+@pytest.mark.clock
 def test_hung_worker_is_killed_and_replaced(tmp_path, number):
     with Systemd(tmp_path) as systemd, running(
             tmp_path, environment=watched(systemd, 4)) as program:
@@ -597,6 +598,7 @@ def test_hung_worker_is_killed_and_replaced(tmp_path, number):
         assert program.stop() == 0
 
 
+@pytest.mark.clock
 def test_parent_that_was_halted_kills_no_worker(tmp_path):
     with Systemd(tmp_path) as systemd, running(
             tmp_path, environment=watched(systemd, 4)) as program:

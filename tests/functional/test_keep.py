@@ -78,6 +78,7 @@ def test_a_node_deleted_by_hand_comes_back(faulty, tree):
 
 
 @pytest.mark.parametrize('fault', ['drop', 'stall', 'half_open'])
+@pytest.mark.clock
 def test_a_cut_longer_than_the_session(faulty, tree, fault):
     process, address, proxy = faulty
     old = owner(tree, address)
@@ -102,6 +103,7 @@ def test_a_short_cut_changes_nothing(faulty, tree):
     assert tree.exists(f'{PATH}/{address}').czxid == old
 
 
+@pytest.mark.clock
 def test_zookeeper_away_for_longer_than_the_session(
         zookeeper_server, client, tmp_path):
     tree = client(timeout=30.)
@@ -191,6 +193,7 @@ def test_the_leader_is_killed(ensemble, client, tmp_path):
         assert process.stopped() == 0, process.output
 
 
+@pytest.mark.clock
 def test_the_leader_hangs_longer_than_the_session(
         ensemble, client, tmp_path):
     tree = client(timeout=60.)

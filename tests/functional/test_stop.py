@@ -148,6 +148,7 @@ def test_timeout_lets_it_finish(tree, zookeeper, tmp_path, workers):
     assert results[0][0] == 200, results
 
 
+@pytest.mark.clock
 def test_it_serves_on_while_clients_learn_that_the_node_is_gone(
         serving, tree):
     process, address = serving(deregister_wait='2')

@@ -255,6 +255,7 @@ def test_systemd_is_told_by_the_parent_alone(
                                                         'STOPPING=1']
 
 
+@pytest.mark.clock
 def test_worker_whose_loop_hangs_is_replaced(
         embedded, embedded_tree, tmp_path):
     ini = write_ini(tmp_path, embedded, session_timeout='1000')

@@ -57,6 +57,7 @@ def test_session_timeout_is_in_seconds(zookeeper):
         assert zk.client._session_timeout == 2500
 
 
+@pytest.mark.clock
 def test_no_server_listens(nobody, no_leaks):
     text, seconds = fails(nobody + ',127.0.0.1:1')
     assert 2 <= told_seconds(text) < 12  # of the 15 s that silence gets
@@ -75,6 +76,7 @@ def test_an_unknown_name(no_leaks):
     assert 'zookeeper.invalid:2181' in text
 
 
+@pytest.mark.clock
 def test_wait_goes_on_and_logs_it_once(nobody, no_leaks, caplog):
     asked = []
 

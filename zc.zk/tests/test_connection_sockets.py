@@ -20,6 +20,7 @@ from zc_zk_support.tls import Terminator
 from zc_zk_support.tls import make_certificate
 
 
+@pytest.mark.clock
 def test_a_silent_server_beside_an_address_without_one(silent, nobody):
     _, seconds = fails(f'{nobody},{silent}', 2.)
     assert seconds > 2.5
@@ -144,6 +145,7 @@ def test_after_an_abort_connections_end_at_once(silent):
     # a silent server gets.
     (b'', 4., 6, 60, '(the server hung up without an answer, as one that'
                      ' speaks TLS does, or one that is not ready)')])
+@pytest.mark.clock
 def test_a_server_that_hangs_up(said, session_timeout, least, most, told,
                                 no_leaks):
     def serve():

@@ -92,6 +92,7 @@ def calls(where, file):
     ('other', 'unknown ca'), ('none', 'certificate required'),
     ('no ca', 'certificate verify failed'), ('no key', 'certificate or its'),
     ('no file', 'No such file'), ('key alone', 'without its certificate')])
+@pytest.mark.clock
 def test_wrong_files_are_one_line(
         calls, secure, run, tmp_path, kind, said):
     auth, ca, cert, key = secure

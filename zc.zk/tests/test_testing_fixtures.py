@@ -45,6 +45,7 @@ def test_expire_ends_the_session_on_the_server(zookeeper, client):
     wait_for(lambda: KazooState.LOST in states, message='LOST')
 
 
+@pytest.mark.clock
 def test_a_client_that_is_cut_off_is_forgotten_soon(zookeeper, client):
     with Proxy(zookeeper.hosts) as proxy:
         owner = client(proxy.connection_string + zookeeper.chroot, timeout=6)
