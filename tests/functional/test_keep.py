@@ -129,7 +129,7 @@ def test_killed_and_started_again_on_a_fixed_port(
     with socket.create_server(('127.0.0.1', 0)) as free:
         port = free.getsockname()[1]
     ini = write_ini(tmp_path, zookeeper.connection_string, port=str(port),
-                    session_timeout='60000', threads='4')
+                    session_timeout='10000', threads='4')
     address = f'127.0.0.1:{port}'
     with started(ini) as first:
         registered(tree, first)
