@@ -39,6 +39,47 @@ def listening(path, answer):
         thread.join()
 
 
+def test_a_manager_with_a_full_backlog_is_waited_for(tmp_path, monkeypatch):
+    path = str(tmp_path / 'sock')
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(0)
+        with contextlib.ExitStack() as clients:
+            with pytest.raises(BlockingIOError):
+                while True:
+                    client = clients.enter_context(
+                        socket.socket(socket.AF_UNIX))
+                    client.setblocking(False)
+                    client.connect(path)
+            monkeypatch.setattr(zdaemon, 'ANSWER_S', 0.1)
+            with pytest.raises(StartError, match='not answer within 0.1 s'):
+                zdaemon.ask(path, 'status')
+            others = clients.pop_all()
+        monkeypatch.setattr(zdaemon, 'ANSWER_S', 20.)
+        has_waited, pause = threading.Event(), zdaemon.time.sleep
+
+        def wait(seconds):
+            has_waited.set()
+            pause(seconds)
+
+        def serve():
+            assert has_waited.wait(10)
+            others.close()
+            command = b''
+            while not command:
+                connection, _ = listener.accept()
+                with connection:
+                    if command := connection.recv(100):
+                        connection.sendall(b'state=RUNNING')
+
+        monkeypatch.setattr(zdaemon.time, 'sleep', wait)
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert zdaemon.ask(path, 'status') == b'state=RUNNING'
+        thread.join()
+
+
+
 def test_nobody_listens(tmp_path):
     path = tmp_path / 'sock'
     assert zdaemon.find(str(path)) is None

@@ -133,7 +133,7 @@ def ask(path: str, command: str) -> bytes | None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(ANSWER_S)
         try:
-            sock.connect(path)
+            _connect(sock, path)
             sock.sendall(command.encode() + b'\n')
             return b''.join(iter(lambda: sock.recv(4096), b''))
         except TimeoutError:
@@ -149,6 +149,22 @@ def ask(path: str, command: str) -> bytes | None:
             kind = (NotAllowed if isinstance(error, PermissionError)
                     else StartError)
             raise kind(f'{path}: {error.strerror}') from None
+
+
+def _connect(sock: socket.socket, path: str) -> None:
+    """Connect; wait while other clients fill the manager's backlog.
+
+    A socket with a time-out does not wait for that itself: connect(2) says
+    EAGAIN.
+    """
+    deadline = time.monotonic() + ANSWER_S
+    while True:
+        try:
+            return sock.connect(path)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise TimeoutError from None
+            time.sleep(RETRY_S)
 
 
 def launch(instance: Instance, stop_timeout_s: float) -> bool:
