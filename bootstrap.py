@@ -46,7 +46,7 @@ INPUT_FOLDERS = ('src/zc/zkzopeserver/recipe',
                  'zope.server/src/zope/server')
 # The parts of buildout.cfg for the demo, and the extras that these need.
 DEMO_PARTS = 'buildout-script', 'scripts', 'web', 'api', 'demo'
-DEMO_EXTRAS = 'daemon', 'monitor'
+DEMO_EXTRAS = 'daemon', 'monitor', 'recipe'
 # The scripts that need all parts.
 NEED_ALL = 'test', 'coverage', 'py'
 

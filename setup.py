@@ -53,8 +53,6 @@ setup(
     install_requires=[
         'PasteDeploy',
         'psutil',
-        'zc.buildout >= 5.1',
-        'zc.recipe.egg',
         'zc.zk >= 3.0',
         'zope.server >= 6.0',
     ],
@@ -62,6 +60,8 @@ setup(
         'daemon': ['zdaemon'],
         'monitor': ['zc.monitor >= 1.0'],
         'loggers': ['ZConfig'],
+        # What the recipe runs in, and what it loads there by itself.
+        'recipe': ['zc.buildout >= 5.1', 'zc.recipe.egg'],
         'setproctitle': ['setproctitle'],
         'test': [
             'coverage',
@@ -71,6 +71,8 @@ setup(
             'pytest-timeout',
             'pytest-xdist',
             'setproctitle',
+            'zc.buildout >= 5.1',
+            'zc.recipe.egg',
         ],
     },
     entry_points={

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import zc.buildout
-import zc.recipe.egg
 from pkg_resources import Requirement
 from zc.buildout import easy_install
+from zc.buildout.buildout import _install_and_load
 
 from zc.zkzopeserver.options import OptionsError
 
 OURS = 'zc.zkzopeserver'
+EGG_RECIPE = 'zc.recipe.egg'
 START = 'zc.zkzopeserver.start:main'
 TREE = 'zc.zkzopeserver.parttree:main'
 
@@ -79,12 +80,22 @@ class Scripts:
         extra['relative-paths'] = str(bool(
             self._movable and os.path.commonpath([self._movable, directory])
             == self._movable)).lower()
-        made = zc.recipe.egg.Scripts(self._buildout, self._name,
-                                     {**self._section, **extra})
-        made.options['bin-directory'] = directory
         with index_unless_offline(self._buildout):
+            made = egg_recipe(self._buildout)(
+                self._buildout, self._name, {**self._section, **extra})
+            made.options['bin-directory'] = directory
             refuse(self._name, left_out(made))
             return list(made.install())
+
+
+def egg_recipe(buildout: Any) -> Any:
+    """Return `zc.recipe.egg:Scripts`, installed as buildout installs recipes.
+
+    It is no requirement of ours: with it, zc.buildout and its own five
+    requirements would be in each server's path, and resolved for each part.
+    (An extra would not do: buildout loads a recipe without extras.)
+    """
+    return _install_and_load(EGG_RECIPE, 'zc.buildout', 'default', buildout)
 
 
 def distributions(uses: Iterable[str]) -> list[str]:
@@ -111,7 +122,7 @@ def requirements(listed: Iterable[str], uses: Iterable[str],
     return list(dict.fromkeys([*listed, *distributions(uses), ours]))
 
 
-def left_out(scripts: zc.recipe.egg.Scripts) -> list[str]:
+def left_out(scripts: Any) -> list[str]:
     """Return a problem if develop eggs would be missing in the scripts.
 
     A develop egg has two entries in the develop-eggs directory, an
