@@ -14,6 +14,10 @@ distribution twice, and writes them with those of all parts before it.
     bin/py bench/buildout_parts.py [--parts 100] [--turns 5]
 
 The distributions are those that this script runs with.  No network is used.
+Run it where buildout has put them into ``eggs`` (``pip install zc.buildout``
+in a virtual environment, then ``buildout``).  In a checkout that bootstrap.py
+has set up they are in site-packages, and the figures of zc.recipe.egg are
+twice as large: the comparison would flatter us.
 """
 from __future__ import annotations
 

@@ -2,9 +2,12 @@
 from __future__ import annotations
 
 import re
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 SETUPS = ['setup.py', 'zope.server/setup.py', 'zc.zk/setup.py',
@@ -39,3 +42,19 @@ def test_every_distribution_is_typed_and_says_where_it_runs(
     assert versions == ['3.10', '3.11', '3.12', '3.13', '3.14']
     [marker] = (ROOT / name).parent.glob('src/*/*/py.typed')
     assert marker.read_bytes() == b''
+
+
+def test_a_server_needs_seven_distributions() -> None:
+    found = {'zc-zkzopeserver'}
+    waiting = list(found)
+    while waiting:
+        for text in metadata.requires(waiting.pop()) or ():
+            requirement = Requirement(text)
+            name = canonicalize_name(requirement.name)
+            if name not in found and (
+                    requirement.marker is None
+                    or requirement.marker.evaluate({'extra': ''})):
+                found.add(name)
+                waiting.append(name)
+    assert found == {'zc-zkzopeserver', 'zope-server', 'zc-zk', 'pastedeploy',
+                     'httptools', 'kazoo', 'psutil'}
