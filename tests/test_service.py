@@ -72,10 +72,12 @@ def test_clients_that_saw_the_node_are_served_when_its_answer_is_lost(
         stop.join()
 
 
-def test_a_server_that_was_never_registered_stops_at_once(zookeeper, client):
+def test_a_server_that_was_never_registered_stops_at_once(
+        zookeeper, client, caplog):
     service = make_service(zookeeper, deregister_wait='60', wait='serve')
-    service.start()  # there is no such path
-    wait_for(lambda: service.parts.registration.is_connected)
+    service.start()
+    # Before, ZooKeeper could still create the node.
+    wait_for(lambda: 'there is no /fooservice/providers' in caplog.text)
     began = time.monotonic()
     service.stop()
     assert time.monotonic() - began < 30
