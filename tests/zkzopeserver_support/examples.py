@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from zc.zkzopeserver.cli import locks
 from zkzopeserver_support.recipe_sandbox import Store
 from zkzopeserver_support.shell_examples import Session
 
@@ -76,7 +77,12 @@ def distributions(folder: Path) -> Iterator[tuple[Path, Path, list[str]]]:
 
 
 def stop_all(root: Path) -> None:
-    """Kill the servers that a failed example has left."""
-    for file in root.rglob('*.pid'):
-        with contextlib.suppress(OSError, ValueError):
-            os.kill(int(file.read_text()), signal.SIGKILL)
+    """Kill the servers that a failed example has left.
+
+    Not by the number in a pid file, which may be that of any process.
+    """
+    for path in root.rglob('*.pid'):
+        with contextlib.suppress(OSError), path.open('rb') as file:
+            pid = locks.record_holder(file.fileno())
+            if pid and pid > 1 and locks.has_open(pid, file.fileno()):
+                os.kill(pid, signal.SIGKILL)

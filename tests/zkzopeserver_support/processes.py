@@ -16,6 +16,7 @@ from pathlib import Path
 import psutil
 from zc.zk.testing.waiting import wait_for
 
+from zc.zkzopeserver.cli import locks
 from zkzopeserver_support.running import PATH
 
 # Calls the entry point of start scripts, as a generated bin/NAME does.
@@ -194,15 +195,18 @@ class Script:
     def processes(self) -> list[psutil.Process]:
         """Return the live processes of this ini, the managers first.
 
-        They have the ini on their command line; but a server may have
-        changed its title, so that its pid file counts as well.
+        They have the ini on their command line.  A server may have changed
+        its title, so that one that has its pid file open counts as well: the
+        number in the file alone may be that of any process.
         """
         found = [each for each in psutil.process_iter(['cmdline'])
                  if str(self.ini) in (each.info['cmdline'] or ())]
         found.sort(key=lambda each: 'zdaemon' not in each.info['cmdline'])
-        with contextlib.suppress(FileNotFoundError, ValueError,
-                                 psutil.NoSuchProcess):
-            found.append(psutil.Process(self.pid))
+        with contextlib.suppress(OSError, psutil.NoSuchProcess), \
+                self.file('pid').open('rb') as file:
+            pid = locks.record_holder(file.fileno())
+            if pid and pid > 1 and locks.has_open(pid, file.fileno()):
+                found.append(psutil.Process(pid))
         for process in list(found):
             with contextlib.suppress(psutil.NoSuchProcess):
                 found += process.children(recursive=True)

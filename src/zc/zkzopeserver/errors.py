@@ -41,3 +41,12 @@ class ReadyError(StartError):
     """The application did not become ready in time (exit status 4)."""
 
     exit_status = 4
+
+
+class NotProvenError(StartError):
+    """A process may be ours, and that cannot be proved (exit status 4).
+
+    It is not signalled.
+    """
+
+    exit_status = 4

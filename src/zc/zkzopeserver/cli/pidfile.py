@@ -1,23 +1,27 @@
-"""The pid file: the pid of the process that serves, and a lock on the file.
+"""The pid file: the pid of the process that serves, and locks on the file.
 
-The lock tells whether that process lives.  The pid alone does not, as the
-kernel gives pids again.  The kernel releases the lock (flock(2)) when the
-process ends, however it ends.
+The locks tell whether that process lives, and which it is: see
+`zc.zkzopeserver.cli.locks`.  The number in the file does not, as the kernel
+gives pids again, and each container has pids of its own.  The kernel releases
+the locks when the process ends, however it ends.
 """
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import logging
 import os
 import time
 from collections.abc import Iterator
+from typing import BinaryIO
+
+from zc.zkzopeserver.cli import locks
+from zc.zkzopeserver.errors import NotProvenError
 
 logger = logging.getLogger('zc.zkzopeserver.cli')
 
-# How long `held` tries to get the lock.  `read` and `clear` take a shared
-# lock for a moment to see whether there is an exclusive one.
+# How long `held` tries to get the locks, and `read` to find a holder.  Verbs
+# take a shared lock for a moment to see whether there is an exclusive one.
 LOCK_S = 0.2
 
 # How long the last thread of a killed process may keep the lock.
@@ -26,9 +30,19 @@ LAST_THREAD_S = 1.0
 RETRY_S = 0.01
 
 
+# The pid files that this process holds: (device, inode) -> pid of the holder.
+# A record lock is lost when the process closes any descriptor of the file, so
+# that it must not open such a file again.  A fork has another pid.
+_held: dict[tuple[int, int], int] = {}
+
+
 @dataclasses.dataclass(frozen=True)
 class PidFile:
-    """The content of a pid file, and whether that process lives."""
+    """The process of a pid file, and whether it lives.
+
+    `pid` is the holder's, as this process sees it.  Without a holder it is
+    the number in the file.
+    """
 
     pid: int
     is_alive: bool
@@ -53,6 +67,8 @@ def held(path: str, ini: str) -> Iterator[bool]:
     if fd is None:
         yield False
         return
+    key = _key(os.fstat(fd))
+    _held[key] = os.getpid()
     try:
         os.ftruncate(fd, 0)
         os.write(fd, b'%d\n' % os.getpid())
@@ -60,34 +76,48 @@ def held(path: str, ini: str) -> Iterator[bool]:
     finally:
         if _is_at(fd, path):
             os.unlink(path)
+        del _held[key]
         os.close(fd)
+
+
+def _key(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _is_held_here(path: str) -> bool:
+    """Return whether this very process holds the file."""
+    with contextlib.suppress(OSError):
+        return _held.get(_key(os.stat(path))) == os.getpid()
+    return False
 
 
 def _locked(path: str) -> int | None:
     """Return a descriptor of the locked file; None when it is taken."""
     deadline = time.monotonic() + LOCK_S
-    while True:
+    while not _is_held_here(path):
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            is_taken = locks.take(fd)
+            if is_taken and _is_at(fd, path):
+                return fd
+        except OSError:
             os.close(fd)
-            if not isinstance(error, BlockingIOError):
-                raise
+            raise
+        os.close(fd)
+        # When it was taken, its owner has removed the file in between.
+        if not is_taken:
             if time.monotonic() > deadline:
                 return None
             time.sleep(RETRY_S)
-        else:
-            if _is_at(fd, path):
-                return fd
-            # Its owner has removed the file between open and flock.
-            os.close(fd)
+    return None
 
 
 def taken(path: str, ini: str) -> str:
     """Return the warning for a pid file that another process holds."""
-    holder = read(path)
-    other = f'pid {holder.pid}' if holder else 'another process'
+    other = 'another process'
+    with contextlib.suppress(NotProvenError):
+        if holder := read(path):
+            other = f'pid {holder.pid}'
     return (f'{other} serves {ini} already and has {path}: `stop`, `status`'
             f' and the like mean that one, not this one, pid {os.getpid()}.'
             ' `stop` it first, or give this server a section of its own')
@@ -101,47 +131,47 @@ def _is_at(fd: int, path: str) -> bool:
 
 
 def read(path: str) -> PidFile | None:
-    """Read a pid file; None when there is none, or no pid in it."""
-    try:
-        with open(path, 'rb') as file:
-            text = file.read(20).strip()
-            alive = _is_locked(file.fileno())
-    except OSError:
-        return None
-    if not text.isdigit() or not int(text):
-        return None
-    return PidFile(int(text), alive and exists(int(text)))
+    """Read a pid file; None when there is none, or no pid in it.
+
+    NotProvenError when a process holds it, and there is no proof of which.
+    """
+    if _is_held_here(path):
+        return PidFile(os.getpid(), True)
+    deadline = time.monotonic() + LOCK_S
+    while True:
+        try:
+            with open(path, 'rb') as file:
+                return _read(file, path)
+        except OSError:
+            return None
+        except NotProvenError:
+            # A process that ends loses one lock after the other.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(RETRY_S)
+
+
+def _read(file: BinaryIO, path: str) -> PidFile | None:
+    text = file.read(20).strip()
+    recorded = int(text) if text.isdigit() else 0
+    pid = locks.holder(file.fileno(), path, recorded)
+    if pid is not None:
+        return PidFile(pid, True)
+    return PidFile(recorded, False) if recorded else None
 
 
 def clear(path: str) -> None:
     """Remove the pid file of a process that has ended.
 
-    Waits up to LAST_THREAD_S for its lock to go; a locked file is left.
+    Waits up to LAST_THREAD_S for its locks to go; a locked file is left.
     """
+    if _is_held_here(path):
+        return
     with contextlib.suppress(OSError), open(path, 'r+b') as file:
         deadline = time.monotonic() + LAST_THREAD_S
-        while _is_locked(file.fileno()):
+        while locks.is_locked(file.fileno()):
             if time.monotonic() > deadline:
                 return
             time.sleep(RETRY_S)
         if _is_at(file.fileno(), path):
             os.unlink(path)
-
-
-def _is_locked(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False
-
-
-def exists(pid: int) -> bool:
-    """Return whether there is a process of this pid, a zombie included."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        pass
-    return True

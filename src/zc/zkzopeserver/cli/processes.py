@@ -2,16 +2,21 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
 import pwd
+import signal
 import socket
 import time
+from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Iterator
 
 import psutil
 
 from zc.zkzopeserver.errors import ConfigurationError
+from zc.zkzopeserver.errors import StartError
 
 RETRY_S = 0.02
 
@@ -34,6 +39,69 @@ def children(pid: int) -> list[int]:
     except psutil.Error:
         return []
     return [child.pid for child in processes if lives(child.pid)]
+
+
+def identify(pid: int) -> psutil.Process | None:
+    """Return a process that `is_same` tells from a later one of its pid.
+
+    None when there is none.
+    """
+    try:
+        return psutil.Process(pid)
+    except psutil.Error:
+        return None
+
+
+def is_same(process: psutil.Process) -> bool:
+    """Return whether the process of this pid still is the one identified."""
+    return process.is_running()
+
+
+def send(pid: int, number: int, is_ours: Callable[[], bool]) -> bool:
+    """Send a signal to a process of which `is_ours` proves that it is ours.
+
+    Return False when the process is gone, or `is_ours` returns False.
+    StartError when it is another user's.
+    """
+    try:
+        # Held before the proof, the descriptor is of the process that is
+        # proved to be ours, and never of a later one of the same pid.
+        with pidfd(pid) as fd:
+            if not is_ours():
+                return False
+            if fd is None:
+                os.kill(pid, number)
+            else:
+                signal.pidfd_send_signal(fd, number)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        raise StartError(f'not allowed to signal pid {pid}: it is another'
+                         " user's") from None
+    return True
+
+
+@contextlib.contextmanager
+def pidfd(pid: int) -> Iterator[int | None]:
+    """Yield a descriptor of a process; None where the system has none.
+
+    ProcessLookupError when there is no such process.
+    """
+    if not hasattr(os, 'pidfd_open'):
+        yield None
+        return
+    try:
+        fd = os.pidfd_open(pid)
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.EPERM):
+            raise
+        # An old kernel, or a filter of system calls.
+        yield None
+        return
+    try:
+        yield fd
+    finally:
+        os.close(fd)
 
 
 def ports(pid: int) -> list[tuple[str, int]] | None:
@@ -74,11 +142,13 @@ def _addresses() -> frozenset[str]:
         if address.family in (socket.AF_INET, socket.AF_INET6))
 
 
-def wait_end(pids: Iterable[int], timeout_s: float) -> list[int]:
-    """Wait until the processes have ended; return those that have not."""
+def wait_end(waited: Iterable[psutil.Process],
+             timeout_s: float) -> list[psutil.Process]:
+    """Wait until processes have ended; return those that have not."""
     deadline = time.monotonic() + timeout_s
-    left = list(pids)
-    while left := [pid for pid in left if lives(pid)]:
+    left = list(waited)
+    while left := [each for each in left
+                   if is_same(each) and lives(each.pid)]:
         if time.monotonic() > deadline:
             break
         time.sleep(RETRY_S)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from zc.zkzopeserver import readiness
 from zc.zkzopeserver.cli import pidfile
 from zc.zkzopeserver.cli import processes
+from zc.zkzopeserver.cli import proof
 from zc.zkzopeserver.cli import zdaemon
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.providers import Provider
@@ -42,12 +43,18 @@ class ServerProcess:
 
 
 def find(instance: Instance) -> ServerProcess:
-    """Find the server's process by its pid file and its manager."""
+    """Find the server's process by its pid file and its manager.
+
+    NotProvenError when either is there, and it is not proved which process
+    it is.
+    """
+    manager = None
     try:
-        manager = zdaemon.find(instance.socket)
+        if told := zdaemon.find(instance.socket):
+            manager = proof.manager(instance.socket, told)
     except zdaemon.NotAllowed:
         # Every user may read the pid file.
-        manager = None
+        pass
     recorded = pidfile.read(instance.pid_file)
     if recorded and recorded.is_alive:
         return ServerProcess(recorded.pid, manager=manager)

@@ -238,3 +238,9 @@ def set_title(text: str) -> bool:
     program = os.path.basename(sys.argv[0]) or 'zc.zkzopeserver'
     setproctitle.setproctitle(f'{program}: {text}')
     return True
+
+
+def is_title(title: str, role: str) -> bool:
+    """Return whether a process name is one that `set_title` gives a role."""
+    _, colon, text = title.partition(': ')
+    return bool(colon) and text.split(' ')[0].rstrip('\0') == role

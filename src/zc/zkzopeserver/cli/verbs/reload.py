@@ -90,7 +90,7 @@ class Reload:
         """
         timeout_s = (self._settings.start_timeout_s
                      + self._settings.stop_timeout_s)
-        stop.send(self._pid, signal.SIGHUP)
+        stop.send_server(self._settings.instance, self._pid, signal.SIGHUP)
         deadline, done = time.monotonic() + timeout_s, 0
         while not self._is_over():
             if self._replaced() > done:
@@ -190,7 +190,7 @@ def logreopen(instance: Instance, arguments: Any = None) -> int:
     # no handler of SIGUSR2 either, and would end.
     recorded = pidfile.read(instance.pid_file)
     if (recorded and recorded.is_alive and Ini(instance.ini, {}).is_ours
-            and stop.send(recorded.pid, signal.SIGUSR2)):
+            and stop.send_server(instance, recorded.pid, signal.SIGUSR2)):
         notified.append(f'pid {recorded.pid}')
     print(f'{instance.name}: ' + (
         f'told {" and ".join(notified)}' if notified else 'not running'))

@@ -2,14 +2,17 @@
 from __future__ import annotations
 
 import contextlib
-import os
+import functools
 import signal
 import sys
 import time
 from typing import Any
 
+import psutil
+
 from zc.zkzopeserver.cli import pidfile
 from zc.zkzopeserver.cli import processes
+from zc.zkzopeserver.cli import proof
 from zc.zkzopeserver.cli import survey
 from zc.zkzopeserver.cli import zdaemon
 from zc.zkzopeserver.cli.instance import Instance
@@ -74,32 +77,36 @@ def end(settings: InstanceSettings, process: survey.ServerProcess,
     True when the process ended in time, False when it was killed, None when
     there was nothing to stop.
     """
-    pids = family(process, settings.is_known and settings.workers == 1)
+    waited = family(settings.instance, process,
+                    settings.is_known and settings.workers == 1)
     if not tell(settings.instance, process):
         pidfile.clear(settings.instance.pid_file)
         return None
     progress.tell(f'stopping pid {process.pid}' if process.pid
                   else 'stopping zdaemon')
-    in_time = wait_end(settings, pids, progress)
+    in_time = wait_end(settings, waited, progress)
     pidfile.clear(settings.instance.pid_file)
     if process.manager:
         end_manager(settings.instance, process.manager)
-    if settings.options is not None and pids:
-        wait_unregistered(settings.instance, settings.options, set(pids),
-                          progress)
+    if settings.options is not None and waited:
+        wait_unregistered(settings.instance, settings.options,
+                          {each.pid for each in waited}, progress)
     return in_time
 
 
-def family(process: survey.ServerProcess, is_single: bool) -> list[int]:
-    """Return the pids to wait for: the server's and those of its workers.
+def family(instance: Instance, process: survey.ServerProcess,
+           is_single: bool) -> list[psutil.Process]:
+    """Return the processes to wait for: the server's and its workers.
 
     The children of a single process are the application's.
     """
     if process.pid is None:
         return []
-    if is_single:
-        return [process.pid]
-    return survey.family_of(process.pid)
+    server = processes.identify(process.pid)
+    if server is None or survey.find(instance).pid != process.pid:
+        # It has ended since, and the pid may be another process's.
+        return []
+    return [server, *([] if is_single else proof.workers(process.pid))]
 
 
 def tell(instance: Instance, process: survey.ServerProcess) -> bool:
@@ -115,51 +122,49 @@ def tell(instance: Instance, process: survey.ServerProcess) -> bool:
     if process.pid is None or (manager is not None and is_managed
                                and manager.server == process.pid):
         return is_managed
-    return send(process.pid, signal.SIGTERM) or is_managed
+    return send_server(instance, process.pid, signal.SIGTERM) or is_managed
 
 
-def send(pid: int, number: signal.Signals) -> bool:
-    """Send a signal; return False when there is no such process.
+def send_server(instance: Instance, pid: int, number: signal.Signals) -> bool:
+    """Send a signal to the server; return False when it is gone.
 
+    The proof that it is the server is that of `survey.find`, found anew.
     StartError when it is another user's.
     """
-    try:
-        os.kill(pid, number)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        raise StartError(f'not allowed to signal pid {pid}: it is another'
-                         " user's") from None
-    return True
+    return processes.send(pid, number,
+                          lambda: survey.find(instance).pid == pid)
 
 
 def end_manager(instance: Instance, manager: zdaemon.Manager) -> None:
     """Wait for a manager's end; StartError when it does not come."""
+    process = processes.identify(manager.pid)
     if (not zdaemon.wait_gone(instance.socket, END_S)
-            or processes.wait_end([manager.pid], END_S)):
+            or process is not None and processes.wait_end([process], END_S)):
         raise StartError(f'zdaemon {manager.pid} has not ended')
 
 
-def wait_end(settings: InstanceSettings, pids: list[int],
+def wait_end(settings: InstanceSettings, waited: list[psutil.Process],
              progress: Progress) -> bool:
     """Wait until the processes have ended; kill those that are late.
 
     Return whether all have ended in time.  StartError when one cannot be
     killed.
     """
-    left = wait_in_time(pids, settings.stop_timeout_s, progress)
+    left = wait_in_time(waited, settings.stop_timeout_s, progress)
     if not left:
         return True
     progress.tell(f'killing {joined(left)}')
-    for pid in left:
-        send(pid, signal.SIGKILL)
+    for process in left:
+        # It was ours when the stop began; it still is when it is the same.
+        processes.send(process.pid, signal.SIGKILL,
+                       functools.partial(processes.is_same, process))
     if left := processes.wait_end(left, END_S):
-        raise StartError(f'pid {left[0]} cannot be killed')
+        raise StartError(f'pid {left[0].pid} cannot be killed')
     return False
 
 
-def wait_in_time(pids: list[int], timeout_s: float,
-                 progress: Progress) -> list[int]:
+def wait_in_time(waited: list[psutil.Process], timeout_s: float,
+                 progress: Progress) -> list[psutil.Process]:
     """Wait until the processes have ended; return those that have not.
 
     Every TELL_S seconds it says what it waits for.
@@ -167,17 +172,17 @@ def wait_in_time(pids: list[int], timeout_s: float,
     deadline = time.monotonic() + timeout_s
     while True:
         left_s = max(deadline - time.monotonic(), 0)
-        pids = processes.wait_end(pids, min(TELL_S, left_s))
+        waited = processes.wait_end(waited, min(TELL_S, left_s))
         left_s = deadline - time.monotonic()
-        if not pids or left_s <= 0:
-            return pids
-        progress.say(f'waiting for {joined(pids)}, at most {left_s:.0f} s'
+        if not waited or left_s <= 0:
+            return waited
+        progress.say(f'waiting for {joined(waited)}, at most {left_s:.0f} s'
                      ' more; Ctrl-C ends the waiting alone')
 
 
-def joined(pids: list[int]) -> str:
-    """Return pids as a message lists them."""
-    return ', '.join(f'pid {pid}' for pid in pids)
+def joined(waited: list[psutil.Process]) -> str:
+    """Return the pids of processes as a message lists them."""
+    return ', '.join(f'pid {each.pid}' for each in waited)
 
 
 def wait_unregistered(instance: Instance, options: Options, pids: set[int],
