@@ -1,4 +1,6 @@
 """The `loggers` option, in processes of its own: logging is global."""
+import errno
+import logging
 import os
 import subprocess
 import sys
@@ -106,3 +108,36 @@ def test_reopen(tmp_path):
             assert 'first' in old.read()
             text = new.read()
             assert 'second' in text and 'first' not in text
+
+
+class Rotated(logging.FileHandler):
+    """A handler with a `reopen` as that of ZConfig."""
+
+    def reopen(self):
+        self.stream.close()
+        self.stream = self._open()
+
+
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='no /dev/full')
+@pytest.mark.parametrize('kind', [Rotated, logging.FileHandler])
+def test_reopen_with_a_full_disk(tmp_path, monkeypatch, kind):
+    """What cannot be written keeps no file from being opened again."""
+    full, good = kind(tmp_path / 'full.log'), kind(tmp_path / 'good.log')
+    full.stream.close()
+    # Its last line is still in the buffer.
+    full.stream = open('/dev/full', 'w')
+    full.stream.write('lost')
+    monkeypatch.setattr(logconfig, '_handlers', lambda: [full, good])
+    os.rename(tmp_path / 'good.log', tmp_path / 'good.log.1')
+    told = []
+    monkeypatch.setattr(logconfig.logger, 'error',
+                        lambda *arguments: told.append(arguments))
+    logconfig.reopen()
+    for handler in full, good:
+        handler.handle(logging.makeLogRecord({'msg': 'second'}))
+        handler.close()
+    for name in 'full.log', 'good.log':
+        assert (tmp_path / name).read_text() == 'second\n'
+    (_, path, error), = told
+    assert path == str(tmp_path / 'full.log')
+    assert error.errno == errno.ENOSPC

@@ -4,11 +4,14 @@ ZConfig, an optional library, is imported only where there is such text.
 """
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.options.values import LEVELS
+
+logger = logging.getLogger('zc.zkzopeserver.signals')
 
 __all__ = ['LEVELS', 'configure', 'configure_default', 'level', 'reopen']
 
@@ -62,13 +65,33 @@ def _configure_zconfig(text: str) -> None:
 
 
 def reopen() -> None:
-    """Open the log files anew, after a log rotation has renamed them."""
+    """Open the log files anew, after a log rotation has renamed them.
+
+    What fails at one file, as to write its last lines on a full disk, is
+    logged when all are open again.
+    """
+    failed = []
     for handler in _handlers():
-        if hasattr(handler, 'reopen'):
-            handler.reopen()
-        elif isinstance(handler, logging.FileHandler):
-            # A closed FileHandler opens its file again at the next record.
-            handler.close()
+        try:
+            _reopen(handler)
+        except Exception as error:  # noqa: BLE001 (any handler's own code)
+            failed.append((handler, error))
+            # The old stream is closed now, so that the next attempt opens
+            # the file.  A plain FileHandler does so at its next record.
+            if hasattr(handler, 'reopen'):
+                with contextlib.suppress(Exception):
+                    _reopen(handler)
+    for handler, error in failed:
+        logger.error('log file %s: %s',
+                     getattr(handler, 'baseFilename', handler), error)
+
+
+def _reopen(handler: logging.Handler) -> None:
+    if hasattr(handler, 'reopen'):
+        handler.reopen()
+    elif isinstance(handler, logging.FileHandler):
+        # A closed FileHandler opens its file again at the next record.
+        handler.close()
 
 
 def _handlers() -> list[logging.Handler]:
