@@ -92,7 +92,7 @@ def test_a_process_that_has_ended(dead):
     assert not processes.lives(dead)
     assert processes.children(dead) == []
     assert processes.ports(dead) is None
-    assert processes.wait_end([dead], 0) == []
+    assert processes.identify(dead) is None
 
 
 def test_children_and_ports_of_this_process():
@@ -102,8 +102,10 @@ def test_children_and_ports_of_this_process():
         assert processes.lives(child.pid)
         assert child.pid in processes.children(os.getpid())
         assert listening.getsockname() in processes.ports(os.getpid())
-        assert processes.wait_end([child.pid], 0) == [child.pid]
+        process = processes.identify(child.pid)
+        assert processes.wait_end([process], 0) == [process]
         child.communicate(b'\n')
+    assert processes.wait_end([process], 0) == []
 
 
 @pytest.mark.parametrize('host, expected', [
@@ -115,3 +117,11 @@ def test_hosts_that_are_this_machine(host, expected):
 
 def test_a_host_that_is_no_name():
     assert not processes.is_here('a..b', ask_dns=True)
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='as Linux has it')
+def test_all_loopback_addresses_are_of_this_machine():
+    """No interface has it."""
+    assert processes.is_here('127.0.7.1')
+    assert not processes.is_here('192.0.2.1')
+    assert not processes.is_here('2001:db8::1')

@@ -122,7 +122,7 @@ def is_here(host: str, ask_dns: bool = False) -> bool:
 
     With `ask_dns` other names are resolved as well, which may take seconds.
     """
-    if host in _addresses() or host in ('localhost', socket.gethostname()):
+    if is_local(host) or host in ('localhost', socket.gethostname()):
         return True
     if not ask_dns:
         return False
@@ -130,7 +130,26 @@ def is_here(host: str, ask_dns: bool = False) -> bool:
         entries = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return False
-    return any(entry[4][0] in _addresses() for entry in entries)
+    return any(is_local(str(entry[4][0])) for entry in entries)
+
+
+def is_local(address: str) -> bool:
+    """Return whether an IP address is this machine's.
+
+    An interface need not have it: to Linux all of 127.0.0.0/8 is local, and
+    what a route of type local names.  So a socket is bound to it.
+    """
+    if address in _addresses():
+        return True
+    family = socket.AF_INET6 if ':' in address else socket.AF_INET
+    try:
+        # inet_pton, as `bind` would look a name up.
+        socket.inet_pton(family, address)
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.bind((address, 0))
+    except (OSError, UnicodeError):
+        return False
+    return True
 
 
 @functools.cache
