@@ -72,6 +72,12 @@ def test_our_process_has_died(dead):
     assert kind('127.0.0.1:8080', dead, port='8080') is Owner.DEAD
 
 
+def test_what_listens_is_not_dead_though_its_pid_is_not_seen(dead, port):
+    """A container that shares the network of the host."""
+    assert kind(f'127.0.0.1:{port}', dead, stale=dead) is Owner.OTHER
+    assert kind(f'127.0.0.1:{port}', dead) is Owner.OTHER
+
+
 def test_a_process_of_this_machine_has_died_whose_is_not_known(dead):
     assert kind('127.0.0.1:8080', dead) is Owner.ORPHAN
     assert kind('192.0.2.1:8080', dead, stale=dead) is Owner.OTHER

@@ -5,6 +5,7 @@ verb it is `fg`.
 """
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from collections.abc import Sequence
@@ -34,6 +35,9 @@ OPTION = '-o', '--option'
 # The exit status after Ctrl-C: 128 + SIGINT, as shells have it.
 INTERRUPTED = 130
 
+# The exit status when the reader of the output is gone: 128 + SIGPIPE.
+PIPE_CLOSED = 141
+
 
 def execute(ini: str, name: str, argv: Sequence[str],
             run: Mapping[str, Any] | None) -> int:
@@ -44,6 +48,7 @@ def execute(ini: str, name: str, argv: Sequence[str],
     and that is the status.  Any other exception is a defect and is raised.
     """
     argv = list(argv)
+    open_standard_streams()
     if argv[:1] == [MANAGER_WORD]:
         from zc.zkzopeserver.cli import zdaemon
         return zdaemon.manage(argv[1:])
@@ -52,7 +57,16 @@ def execute(ini: str, name: str, argv: Sequence[str],
     if arguments is not None:
         log_errors()
     try:
-        return verb.run(instance, arguments)
+        status = verb.run(instance, arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        if arguments is None:
+            raise
+        # As in ``bin/NAME show | head``.  Python would complain once more
+        # when it flushes stdout at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return PIPE_CLOSED
     except KeyboardInterrupt:
         print(f'{instance.name}: interrupted', file=sys.stderr)
         return INTERRUPTED
@@ -63,6 +77,25 @@ def execute(ini: str, name: str, argv: Sequence[str],
         for line in str(error).splitlines():
             print(f'{instance.name}: {line}', file=sys.stderr)
         return status
+
+
+def open_standard_streams() -> None:
+    """Open what the caller has closed of stdin, stdout and stderr.
+
+    Else a socket or a log file would get such a descriptor, and what a
+    library prints would land there.
+    """
+    for fd in range(3):
+        try:
+            os.fstat(fd)
+        except OSError:
+            # The lowest descriptor that is free is this one.
+            os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(fd, True)
+    if sys.stdout is None:
+        sys.stdout = open(1, 'w', closefd=False)
+    if sys.stderr is None:
+        sys.stderr = open(2, 'w', closefd=False)
 
 
 def log_errors() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import enum
+import socket
 from collections.abc import Iterable
 from collections.abc import Mapping
 
@@ -21,6 +22,9 @@ from zc.zkzopeserver.options import Options
 # How long a provider gets to answer, and how many are asked at once.
 ANSWER_S = 5.0
 AT_ONCE = 16
+
+# How long a connection to an address of this machine may take.
+CONNECT_S = 1.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -217,11 +221,24 @@ def owner_of(node: Provider, family: set[int], process: ServerProcess,
     if node.pid in family:
         if is_ours(node, options):
             return Owner.OURS
-    elif not processes.lives(node.pid) and processes.is_here(address[0]):
+    elif (not processes.lives(node.pid) and processes.is_here(address[0])
+          and not accepts(address)):
         is_dead = node.pid == process.stale_pid or (
             options is not None and options.port == address[1])
         return Owner.DEAD if is_dead else Owner.ORPHAN
     return Owner.OTHER
+
+
+def accepts(address: tuple[str, int]) -> bool:
+    """Return whether something listens at an address of this machine.
+
+    It may be a container that shares the network and not the pids.
+    """
+    try:
+        with socket.create_connection(address, CONNECT_S):
+            return True
+    except (OSError, OverflowError, UnicodeError):
+        return False
 
 
 def is_ours(node: Provider, options: Options | None) -> bool:
