@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 
 import psutil
@@ -17,6 +18,28 @@ from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli import zdaemon
 from zc.zkzopeserver.errors import NotProvenError
 from zc.zkzopeserver.workers import protocol
+
+# How long a manager that ends may take to be gone.
+PROOF_S = 1.0
+
+RETRY_S = 0.02
+
+
+def find_manager(path: str) -> zdaemon.Manager | None:
+    """Return the manager that listens at `path`; None when there is none.
+
+    See `manager` and `zdaemon.find` for what is raised.
+    """
+    deadline = time.monotonic() + PROOF_S
+    while told := zdaemon.find(path):
+        try:
+            return manager(path, told)
+        except NotProvenError:
+            # It may have ended since it answered.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(RETRY_S)
+    return None
 
 
 def manager(path: str, told: zdaemon.Manager) -> zdaemon.Manager:

@@ -54,8 +54,7 @@ def find(instance: Instance) -> ServerProcess:
     """
     manager = None
     try:
-        if told := zdaemon.find(instance.socket):
-            manager = proof.manager(instance.socket, told)
+        manager = proof.find_manager(instance.socket)
     except zdaemon.NotAllowed:
         # Every user may read the pid file.
         pass
