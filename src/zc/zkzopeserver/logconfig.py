@@ -81,9 +81,9 @@ def reopen() -> None:
             if hasattr(handler, 'reopen'):
                 with contextlib.suppress(Exception):
                     _reopen(handler)
-    for handler, error in failed:
+    for handler, reason in failed:
         logger.error('log file %s: %s',
-                     getattr(handler, 'baseFilename', handler), error)
+                     getattr(handler, 'baseFilename', handler), reason)
 
 
 def _reopen(handler: logging.Handler) -> None:

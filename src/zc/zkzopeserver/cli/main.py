@@ -57,9 +57,9 @@ def execute(ini: str, name: str, argv: Sequence[str],
     if arguments is not None:
         log_errors()
     try:
-        status = verb.run(instance, arguments)
+        done = verb.run(instance, arguments)
         sys.stdout.flush()
-        return status
+        return done
     except BrokenPipeError:
         if arguments is None:
             raise
