@@ -61,6 +61,51 @@ def test_an_application_that_cannot_be_imported(check):
     assert line.endswith(')') and ', line ' in line
 
 
+def test_the_place_of_a_syntax_error(check, tmp_path, monkeypatch):
+    (tmp_path / 'broken_app.py').write_text('x = 1\ny = (\n')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    status, _, (line,) = check(app='call:broken_app:make')
+    assert status == 1
+    assert line == ('web: the application cannot be loaded: SyntaxError:'
+                    f" '(' was never closed ({tmp_path}/broken_app.py,"
+                    ' line 2)')
+
+
+def test_the_monitor_server(check, tmp_path):
+    where = tmp_path / 'monitor.sock'
+    with_monitor = [*ALL[:4], 'monitor', *ALL[4:]]
+    assert check(monitor_server=str(where)) == (0, with_monitor, [])
+    assert not where.exists()
+    with socket.socket(socket.AF_UNIX) as taken:
+        taken.bind(str(where))
+        # Stale: nobody listens.
+        assert check(monitor_server=str(where))[0] == 0
+        taken.listen()
+        assert problem(check, str(where)) == (
+            f'{where}: another process listens there')
+    where.unlink()
+    where.write_text('precious')
+    assert problem(check, str(where)) == (
+        f'{where}: it is there, and is no socket')
+    assert problem(check, '/nosuch/monitor.sock') == (
+        '/nosuch: there is no such directory')
+    long = str(tmp_path / ('x' * 107))
+    assert problem(check, long) == (
+        f'{long}: too long for a socket, of which the path has at most 107'
+        ' bytes')
+    with socket.create_server(('127.0.0.1', 0)) as server:
+        where = f'127.0.0.1:{server.getsockname()[1]}'
+        assert problem(check, where) == (
+            f'cannot listen on {where}: Address already in use')
+
+
+def problem(check, where):
+    """Return what `check` finds wrong in a monitor_server."""
+    status, fine, (line,) = check(monitor_server=where)
+    assert (status, fine) == (2, ALL)
+    return line.removeprefix("web: option 'monitor_server': ")
+
+
 def test_wrong_options_are_all_told_and_end_it(check):
     status, fine, lines = check(port='x', threads='0')
     assert (status, fine) == (2, ['application'])

@@ -5,12 +5,14 @@ import configparser
 import functools
 import importlib.metadata
 import os
+import traceback
 from collections.abc import Mapping
 from typing import Any
 
 from paste.deploy import loadwsgi
 
 from zc.zkzopeserver.errors import ConfigurationError
+from zc.zkzopeserver.errors import StartError
 
 # What a section of ours uses, and the module of what it refers to.
 OURS = 'egg:zc.zkzopeserver', 'egg:zc.zkzopeserver#main'
@@ -91,6 +93,18 @@ class Ini:
         context.local_conf = self.options
         context.create()(application)
 
+    def import_application(self) -> None:
+        """Import what makes the application, without making it.
+
+        That takes none of its locks.  StartError, with the place, when it
+        cannot be imported.
+        """
+        try:
+            loadwsgi.loadcontext(loadwsgi.APP, self._uri)
+        except Exception as error:  # noqa: BLE001 (the application's code)
+            raise StartError('the application cannot be imported: '
+                             + described(error)) from None
+
     def application(self) -> Any:
         """Load the application; what that raises is passed on."""
         return loadwsgi.loadapp(self._uri)
@@ -102,6 +116,23 @@ class Ini:
             parser.read_file(file)
         return {name: dict(parser.items(name))
                 for name in parser.sections()}
+
+
+def described(error: Exception) -> str:
+    """Return an exception of the application's code, with its place.
+
+    The place of a SyntaxError is in the file that has it; else it is where
+    the exception was raised, in no frame of the import system.
+    """
+    if isinstance(error, SyntaxError) and error.filename:
+        return (f'{type(error).__name__}: {error.msg} ({error.filename},'
+                f' line {error.lineno})')
+    text = traceback.format_exception_only(error)[-1].strip()
+    frames = [each for each in traceback.extract_tb(error.__traceback__)
+              if not each.filename.startswith('<frozen ')]
+    where = (f' ({frames[-1].filename}, line {frames[-1].lineno})'
+             if frames else '')
+    return text + where
 
 
 class DeferredApplication:

@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib.util
 import os
 import socket
+import stat
 import sys
-import traceback
 from collections.abc import Callable
 from collections.abc import Iterator
 
@@ -15,6 +16,7 @@ from zc.zkzopeserver import options as option_table
 from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli import survey
 from zc.zkzopeserver.cli.ini import Ini
+from zc.zkzopeserver.cli.ini import described
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.providers import Providers
 from zc.zkzopeserver.cli.verbs import Verb
@@ -36,6 +38,12 @@ reached, or the path is not there or must not be written.  Of several
 statuses, 2 comes before 3 before 1."""
 
 ERROR, WRONG, ZOOKEEPER = 1, 2, 3
+
+# The longest path of a unix socket, in bytes: unix(7), less the final null.
+LONGEST_PATH = 107
+
+# How long a connection to a unix socket may take.
+CONNECT_S = 1.0
 
 # (exit status, sentence)
 Problem = tuple[int, str]
@@ -78,6 +86,8 @@ def checks(ini: Ini, instance: Instance
         options = Options(values)
         yield 'files', lambda: files(options)
         yield 'address', lambda: address(options, instance)
+        if options.monitor_server is not None:
+            yield 'monitor', lambda: monitor(options, instance)
         yield 'loggers', lambda: loggers(options)
         yield 'ZooKeeper', lambda: zookeeper(options)
 
@@ -87,10 +97,7 @@ def application(ini: Ini) -> Iterator[Problem]:
     try:
         ini.application()
     except Exception as error:  # noqa: BLE001 (the application's own code)
-        text = traceback.format_exception_only(error)[-1].strip()
-        frames = traceback.extract_tb(error.__traceback__)
-        where = f' ({frames[-1].filename}, line {frames[-1].lineno})'
-        yield ERROR, f'the application cannot be loaded: {text}{where}'
+        yield ERROR, f'the application cannot be loaded: {described(error)}'
 
 
 def files(options: Options) -> Iterator[Problem]:
@@ -121,19 +128,79 @@ def address(options: Options, instance: Instance) -> Iterator[Problem]:
 
     When the server runs, it has the port: then only the host is checked.
     """
-    process = survey.find(instance)
+    try:
+        process = survey.find(instance)
+    except StartError as error:
+        # Something runs: which ports are its own cannot be told.
+        yield error.exit_status, str(error)
+        return
     port = 0 if process.pid is not None else options.port
-    where = f'{options.host or "*"}:{options.port}'
+    yield from listening(options.host or '0.0.0.0', port,
+                         f'{options.host or "*"}:{options.port}')
+
+
+def listening(host: str, port: int, where: str) -> Iterator[Problem]:
+    """Check that an address can be listened on by TCP."""
     try:
         family, kind, _, _, sockaddr = socket.getaddrinfo(
-            options.host or '0.0.0.0', port, type=socket.SOCK_STREAM,
+            host, port, type=socket.SOCK_STREAM,
             flags=socket.AI_PASSIVE)[0]
         with socket.socket(family, kind) as sock:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             sock.bind(sockaddr)
+            # Only this fails where another socket with SO_REUSEADDR listens.
+            sock.listen(1)
     except (OSError, UnicodeError) as error:
         text = getattr(error, 'strerror', None) or error
         yield WRONG, f'cannot listen on {where}: {text}'
+
+
+def monitor(options: Options, instance: Instance) -> Iterator[Problem]:
+    """Check that the monitor's address can be listened on.
+
+    When the server runs, it has the address: then a port and a socket are
+    not tried.
+    """
+    where = options.monitor_server
+    is_running = bool(list(attempted(lambda: survey.find(instance)))
+                      or survey.find(instance).pid is not None)
+    if isinstance(where, tuple):
+        host, port = where
+        for status, problem in listening(
+                host or '0.0.0.0', 0 if is_running else port,
+                f'{host or "*"}:{port}'):
+            yield status, f"option 'monitor_server': {problem}"
+    elif where is not None:
+        yield from [(WRONG, f"option 'monitor_server': {problem}")
+                    for problem in unix_socket(where, is_running)]
+
+
+def unix_socket(path: str, is_running: bool) -> Iterator[str]:
+    """Yield why a unix socket cannot be made at `path`."""
+    folder = os.path.dirname(os.path.abspath(path))
+    if len(os.fsencode(path)) > LONGEST_PATH:
+        yield (f'{path}: too long for a socket, of which the path has at most'
+               f' {LONGEST_PATH} bytes')
+    elif not os.path.isdir(folder):
+        yield f'{folder}: there is no such directory'
+    elif not os.access(folder, os.W_OK | os.X_OK):
+        yield f'{folder}: not allowed to write there'
+    elif os.path.lexists(path) and not is_running:
+        if not stat.S_ISSOCK(os.lstat(path).st_mode):
+            yield f'{path}: it is there, and is no socket'
+        elif accepts(path):
+            yield f'{path}: another process listens there'
+
+
+def accepts(path: str) -> bool:
+    """Return whether a process listens on a unix socket."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(CONNECT_S)
+        try:
+            sock.connect(path)
+        except OSError as error:
+            return error.errno not in (errno.ECONNREFUSED, errno.ENOENT)
+    return True
 
 
 def loggers(options: Options) -> Iterator[Problem]:
