@@ -162,6 +162,10 @@ class Script:
         self._environ = {**os.environ, 'PYTHONPATH': os.pathsep.join(
             filter(None, sys.path))}
 
+    def extend_path(self, folder: Path) -> None:
+        """Have the verbs from now on find modules in a folder as well."""
+        self._environ['PYTHONPATH'] += os.pathsep + str(folder)
+
     def file(self, kind: str) -> Path:
         """Return the path of a file: ``pid``, ``sock`` or ``log``."""
         return self.ini.with_suffix('.' + kind)

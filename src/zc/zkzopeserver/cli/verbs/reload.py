@@ -161,7 +161,8 @@ def stop_and_start(settings: InstanceSettings, process: survey.ServerProcess,
                    progress: Progress) -> int:
     """Stop and start the server; return the exit status.
 
-    StartError when it runs and `start` has not started it.
+    StartError when it runs and `start` has not started it, or when the
+    application cannot be imported: then it goes on running.
     """
     if process.pid is not None and process.manager is None:
         raise StartError(
@@ -169,6 +170,9 @@ def stop_and_start(settings: InstanceSettings, process: survey.ServerProcess,
             ' what runs it in the foreground (systemd, supervisor), or `stop`'
             ' it first')
     zdaemon.check(settings.instance)
+    if process.pid is not None:
+        # A server that works is not stopped for one that cannot start.
+        Ini(settings.instance.ini, {}).import_application()
     if process.pid is not None or process.manager is not None:
         stop.stop(settings, process, progress)
     return start.start(settings, survey.ServerProcess(), progress)
@@ -176,7 +180,8 @@ def stop_and_start(settings: InstanceSettings, process: survey.ServerProcess,
 
 RESTART = Verb(restart, """\
 Stop the server, if it runs, and start it in the background.  An ini with
-wrong options is refused before anything is stopped.  The options that `start`
+wrong options, or an application that cannot be imported, is refused before
+anything is stopped.  The options that `start`
 had on its command line stay, unless they are given anew.""", start.STATUSES)
 
 
