@@ -7,6 +7,7 @@ import time
 import pytest
 from zope.server.server import Server
 
+from zc.zkzopeserver import options as option_table
 from zc.zkzopeserver import readiness
 from zc.zkzopeserver.errors import ReadyError
 from zc.zkzopeserver.readiness import wait_until_ready
@@ -47,6 +48,35 @@ def test_asked_until_it_is_ready():
             address, asked):
         assert wait_until_ready(address, '/', 10, threading.Event())
     assert len(asked) == 3
+
+
+def test_the_host_and_the_scheme_of_a_proxy():
+    """As Django's ALLOWED_HOSTS and a redirect to https want them."""
+    seen = []
+
+    def application(environ, start_response):
+        seen.append((environ['HTTP_HOST'],
+                     environ.get('HTTP_X_FORWARDED_PROTO')))
+        fine = seen[-1] == ('www.example.com', 'https')
+        start_response('200 OK' if fine else '400 Bad Request',
+                       [('Content-Length', '0')])
+        return [b'']
+
+    options = option_table.parse({
+        'zookeeper': 'z:1', 'path': '/p', 'probe_host': 'www.example.com',
+        'probe_scheme': 'https'})
+    plain = option_table.parse({'zookeeper': 'z:1', 'path': '/p'})
+    server = Server(application, host='127.0.0.1')
+    server.start()
+    try:
+        assert wait_until_ready(server.address, '/', 10, threading.Event(),
+                                readiness.fields(options))
+        assert readiness.ask(server.address, '/', 10,
+                             readiness.fields(plain)) == 400
+    finally:
+        server.close()
+    assert seen == [('www.example.com', 'https'),
+                    (f'127.0.0.1:{server.address[1]}', None)]
 
 
 def test_all_interfaces_are_asked_on_loopback():

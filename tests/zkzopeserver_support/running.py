@@ -57,6 +57,17 @@ def make_slow(global_conf, seconds='1'):
     return slow
 
 
+def make_particular(global_conf, host):
+    """Return an application that serves one host, by https, alone."""
+    def particular(environ, start_response):
+        if (environ['HTTP_HOST'], environ.get('HTTP_X_FORWARDED_PROTO')) == (
+                host, 'https'):
+            return application(environ, start_response)
+        start_response('400 Bad Request', [('Content-Length', '0')])
+        return [b'']
+    return particular
+
+
 def make_gated(global_conf, gate):
     """Return an application that answers ``/slow`` once `gate` exists."""
     def gated(environ, start_response):

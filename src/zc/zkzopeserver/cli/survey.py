@@ -264,7 +264,9 @@ def is_ours(node: Provider, options: Options | None) -> bool:
 def ask(providers: list[ProviderStatus], settings: InstanceSettings,
         answered: Mapping[str, int]) -> list[ProviderStatus]:
     """Ask our providers over HTTP; return all, ours with their answers."""
-    ready = settings.options and settings.options.ready
+    options = settings.options
+    ready = options and options.ready
+    headers = readiness.fields(options) if options else {}
 
     def ask_one(provider: ProviderStatus) -> ProviderStatus:
         node = provider.node
@@ -272,7 +274,8 @@ def ask(providers: list[ProviderStatus], settings: InstanceSettings,
             return provider
         if answered.get(node.name) == node.pid:
             return dataclasses.replace(provider, is_well=True)
-        answer = readiness.ask(node.address, ready or '/', ANSWER_S)
+        answer = readiness.ask(node.address, ready or '/', ANSWER_S,
+                               headers)
         return dataclasses.replace(
             provider, answer=answer, is_well=is_well(answer, bool(ready)))
 

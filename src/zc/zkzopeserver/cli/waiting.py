@@ -170,8 +170,10 @@ class StartWait:
 def serves(pid: int, settings: InstanceSettings) -> bool:
     """Return whether a process answers at any port, registered or not."""
     path = settings.ours.ready
+    headers = readiness.fields(settings.ours)
     return any(survey.is_well(readiness.ask(address, path or '/',
-                                            survey.ANSWER_S), bool(path))
+                                            survey.ANSWER_S, headers),
+                              bool(path))
                for address in processes.ports(pid) or ())
 
 

@@ -31,6 +31,7 @@ from zc.zkzopeserver.options.values import choice
 from zc.zkzopeserver.options.values import connection
 from zc.zkzopeserver.options.values import loggers
 from zc.zkzopeserver.options.values import monitor_address
+from zc.zkzopeserver.options.values import probed_host
 from zc.zkzopeserver.options.values import properties
 from zc.zkzopeserver.options.values import url_path
 from zc.zkzopeserver.options.values import znode
@@ -76,6 +77,12 @@ TABLE: tuple[Option, ...] = (
     Option('ready_timeout', seconds(0.1, 86_400), 60.0,
            'time for `ready` to answer 2xx or 3xx; beyond: the start fails',
            unit='s'),
+    Option('probe_host', probed_host, None,
+           'the Host that `ready` and `status` ask for, HOST or HOST:PORT;'
+           ' without it, the address that is asked'),
+    Option('probe_scheme', choice('http', 'https'), 'http',
+           'https: `ready` and `status` say that the client came by TLS, with'
+           ' `X-Forwarded-Proto: https` as a proxy does'),
     Option('deregister_wait', seconds(0, 3_600), 1.0,
            'time between removing the node and closing the listening socket,'
            ' for clients that still have the address', unit='s'),
@@ -137,6 +144,8 @@ class Options:
     wait: str
     ready: str | None
     ready_timeout: float
+    probe_host: str | None
+    probe_scheme: str
     deregister_wait: float
     graceful_timeout: float
     workers: int

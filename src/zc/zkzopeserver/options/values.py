@@ -148,6 +148,15 @@ def url_path(value: str) -> str:
     return value
 
 
+def probed_host(value: str) -> str:
+    """Return a value of the field Host (RFC 9110, section 7.2)."""
+    value = value.strip()
+    if not re.fullmatch(r'(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:[0-9]{1,5})?', value,
+                        re.ASCII):
+        raise InvalidValue('HOST or HOST:PORT, such as www.example.com')
+    return value
+
+
 LEVELS = 'CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG'
 
 
