@@ -12,8 +12,6 @@ import sys
 
 import psutil
 import pytest
-import zc.zk
-import zc.zk.embedded
 from zc.zk.testing.waiting import wait_for
 from zkzopeserver_support.processes import START
 from zkzopeserver_support.processes import Process
@@ -53,16 +51,6 @@ def send(pid, number, is_ours):
     return real(pid, number, is_ours)
 processes.send = send
 '''
-
-
-@pytest.fixture(scope='module')
-def embedded():
-    """An embedded ZooKeeper, with a client `zk` of it."""
-    with zc.zk.embedded.Server(max_session_timeout=60_000) as server:
-        with zc.zk.ZooKeeper(server.connection_string) as zk:
-            zk.import_tree('/fooservice\n  /providers\n')
-            server.zk = zk
-            yield server
 
 
 @pytest.fixture
