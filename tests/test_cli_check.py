@@ -99,6 +99,40 @@ def test_the_monitor_server(check, tmp_path):
             f'cannot listen on {where}: Address already in use')
 
 
+LOGGERS = """
+[loggers]
+keys = root
+[handlers]
+keys = file
+[formatters]
+keys =
+[logger_root]
+level = INFO
+handlers = file
+[handler_file]
+class = FileHandler
+args = ('%(here)s/event.log',)
+"""
+
+
+def test_the_loggers_of_the_ini(check, tmp_path, monkeypatch):
+    root = logging.getLogger()
+    monkeypatch.setattr(root, 'handlers', root.handlers[:])
+    level = root.level
+    try:
+        assert check(LOGGERS) == (0, ALL, [])
+        assert (tmp_path / 'event.log').exists()
+        status, fine, (line,) = check(LOGGERS.replace('%(here)s', '/nosuch'))
+        assert (status, fine) == (2, without('loggers'))
+        assert line.startswith('web: [loggers] of web.ini: FileNotFoundError')
+    finally:
+        root.setLevel(level)
+        for handler in list(root.handlers):
+            if isinstance(handler, logging.FileHandler):
+                root.removeHandler(handler)
+                handler.close()
+
+
 def problem(check, where):
     """Return what `check` finds wrong in a monitor_server."""
     status, fine, (line,) = check(monitor_server=where)

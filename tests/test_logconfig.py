@@ -43,6 +43,21 @@ def test_levels(loggers, seen):
             if text in output] == seen
 
 
+def test_a_level_where_a_launcher_has_set_logging_up():
+    """As pserve does, which shows warnings alone."""
+    output = subprocess.run(
+        [sys.executable, '-c', 'import logging; logging.basicConfig()'
+         + PROGRAM, 'INFO'], text=True, check=True, capture_output=True,
+        env=dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))).stderr
+    assert 'INFO:some:a info\n' in output
+    assert 'a debug' not in output
+
+
+def test_the_level_info_leaves_kazoo_out_and_debug_does_not():
+    assert 'from kazoo' not in logged('INFO')
+    assert 'from kazoo' in logged('DEBUG')
+
+
 def test_the_default_shows_info_but_not_kazoo():
     output = logged('', 'default')
     assert 'INFO some a info' in output

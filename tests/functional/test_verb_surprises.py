@@ -66,3 +66,54 @@ def test_start_without_an_output(local, embedded, tmp_path):
     assert done.returncode == 0, web.log()
     assert len(embedded.zk.get_children(PATH)) == 1
     web('stop')
+
+
+LOGGING = """
+[loggers]
+keys = root, quiet
+[handlers]
+keys = file
+[formatters]
+keys = plain
+[logger_root]
+level = INFO
+handlers = file
+[logger_quiet]
+level = ERROR
+handlers =
+qualname = zc.zkzopeserver.service
+[handler_file]
+class = FileHandler
+args = ('%(here)s/event.log',)
+formatter = plain
+[formatter_plain]
+format = %(levelname)s from %(name)s: %(message)s
+"""
+
+
+@pytest.mark.parametrize('workers', ['1', '2'])
+def test_the_loggers_of_the_ini(local, embedded, tmp_path, workers):
+    """As pserve, runwsgi and gunicorn heed them."""
+    web = local(workers=workers)
+    web.ini.write_text(web.ini.read_text() + LOGGING)
+    web('start')
+    text = (tmp_path / 'event.log').read_text()
+    assert 'INFO from zc.zk.registration: Registered ' in text
+    assert 'zc.zkzopeserver.service' not in text
+    assert 'Registered' not in web.log()
+    # A rotation opens its file anew.
+    (tmp_path / 'event.log').rename(tmp_path / 'old.log')
+    web('logreopen')
+    web('stop')
+    assert 'log files opened anew' in (tmp_path / 'event.log').read_text()
+
+
+def test_the_option_loggers_comes_first(local, embedded, tmp_path):
+    web = local(loggers='INFO')
+    web.ini.write_text(web.ini.read_text() + LOGGING)
+    web('start')
+    assert not (tmp_path / 'event.log').exists()
+    assert 'INFO zc.zkzopeserver.service serving on ' in web.log()
+    # kazoo's steps are as quiet as without the option.
+    assert 'INFO kazoo' not in web.log()
+    web('stop')

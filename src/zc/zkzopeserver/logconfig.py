@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import re
 
 from zc.zkzopeserver.errors import ConfigurationError
@@ -13,7 +14,8 @@ from zc.zkzopeserver.options.values import LEVELS
 
 logger = logging.getLogger('zc.zkzopeserver.signals')
 
-__all__ = ['LEVELS', 'configure', 'configure_default', 'level', 'reopen']
+__all__ = ['LEVELS', 'configure', 'configure_default', 'configure_ini',
+           'level', 'reopen']
 
 # The process id tells the lines of several workers apart.
 FORMAT = '%(asctime)s %(process)d %(levelname)s %(name)s %(message)s'
@@ -25,7 +27,8 @@ QUIET = 'kazoo'
 def configure(loggers: str | None) -> None:
     """Set logging up as the option says; do nothing for None.
 
-    With a level (its name or number), log to stderr from that level on.
+    With a level (its name or number), log from that level on: to stderr, or
+    where a launcher such as pserve has set handlers up already.
     Other text is ZConfig's; ``$(message)s`` and ``$$(message)s`` in it stand
     for ``%(message)s``, which PasteDeploy would interpolate.  Raise
     ConfigurationError when ZConfig refuses the text, or is not installed.
@@ -35,14 +38,41 @@ def configure(loggers: str | None) -> None:
     if '<' in loggers:
         _configure_zconfig(re.sub(r'\$?\$\(', '%(', loggers))
     else:
-        logging.basicConfig(level=level(loggers), format=FORMAT)
+        _configure_level(level(loggers))
 
 
 def configure_default() -> None:
     """Log to stderr from INFO on, unless logging is set up already."""
     if not logging.getLogger().handlers:
-        logging.basicConfig(level=logging.INFO, format=FORMAT)
-        logging.getLogger(QUIET).setLevel(logging.WARNING)
+        _configure_level(logging.INFO)
+
+
+def _configure_level(number: int) -> None:
+    logging.basicConfig(format=FORMAT)
+    logging.getLogger().setLevel(number)
+    quiet = logging.getLogger(QUIET)
+    if number == logging.INFO and quiet.level == logging.NOTSET:
+        quiet.setLevel(logging.WARNING)
+
+
+def configure_ini(path: str) -> None:
+    """Set logging up by ``[loggers]`` of an ini, as pserve reads it.
+
+    That is `logging.config.fileConfig`, with ``%(here)s`` and
+    ``%(__file__)s``.  Raise ConfigurationError for what is wrong there.
+    """
+    # Imported here: most inis have no such section, and it takes time.
+    import logging.config
+    path = os.path.abspath(path)
+    try:
+        logging.config.fileConfig(
+            path, {'__file__': path, 'here': os.path.dirname(path)},
+            disable_existing_loggers=False, encoding='utf-8')
+    except Exception as error:
+        # Handlers are made of any expressions, and raise anything.
+        text = ' '.join(f'{type(error).__name__}: {error}'.split())
+        raise ConfigurationError(
+            f'[loggers] of {os.path.basename(path)}: {text}') from error
 
 
 def level(name: str) -> int:

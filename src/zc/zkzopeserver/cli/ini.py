@@ -109,6 +109,11 @@ class Ini:
         """Load the application; what that raises is passed on."""
         return loadwsgi.loadapp(self._uri)
 
+    @property
+    def has_logging(self) -> bool:
+        """Whether ``[loggers]`` and its sections set logging up."""
+        return 'loggers' in self.sections()
+
     def sections(self) -> dict[str, dict[str, str]]:
         """Return all sections as they are written, ``[DEFAULT]`` included."""
         parser = _Parser(interpolation=None, default_section='')

@@ -29,7 +29,7 @@ Check the ini, load the application, check that its address can be listened
 on, that ZooKeeper can be reached, that the path is there, and that this user
 may create and delete nodes there, without serving.  No node is created: the
 rights are asked for in a transaction that cannot succeed.  The log files that
-`loggers` names are opened."""
+`loggers` or [loggers] names are opened."""
 
 STATUSES = """\
 exit status: 0 all is well; 1 the application cannot be loaded, or another
@@ -86,9 +86,9 @@ def checks(ini: Ini, instance: Instance
         options = Options(values)
         yield 'files', lambda: files(options)
         yield 'address', lambda: address(options, instance)
-        if options.monitor_server is not None:
+        if options.monitor_server is not None and not missing('zc.monitor'):
             yield 'monitor', lambda: monitor(options, instance)
-        yield 'loggers', lambda: loggers(options)
+        yield 'loggers', lambda: loggers(ini, options)
         yield 'ZooKeeper', lambda: zookeeper(options)
 
 
@@ -203,8 +203,10 @@ def accepts(path: str) -> bool:
     return True
 
 
-def loggers(options: Options) -> Iterator[Problem]:
+def loggers(ini: Ini, options: Options) -> Iterator[Problem]:
     """Configure logging as the server would."""
+    if options.loggers is None and ini.has_logging:
+        yield from attempted(lambda: logconfig.configure_ini(ini.path))
     yield from attempted(lambda: logconfig.configure(options.loggers))
 
 

@@ -45,7 +45,10 @@ def run(instance: Instance, arguments: Any = None) -> int:
             stack.enter_context(pidfile.held(instance.pid_file, instance.ini))
         ini = Ini(instance.ini, instance.overrides)
         if 'loggers' not in ini.options:
-            logconfig.configure_default()
+            if ini.has_logging:
+                logconfig.configure_ini(ini.path)
+            else:
+                logconfig.configure_default()
         ini.serve()
     return 0
 
