@@ -7,29 +7,52 @@ import pytest
 from zkzopeserver_support.running import PATH
 
 from zc.zkzopeserver import options as option_table
+from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.verbs import stop
 from zc.zkzopeserver.cli.waiting import Progress
 from zc.zkzopeserver.errors import StartError
 
 
-def killing(error):
-    """A function in the place of `os.kill` that raises the error."""
-    def kill(pid, number):
-        raise error
-    return kill
+@pytest.fixture(params=['pidfd', 'pid'])
+def killing(request, monkeypatch):
+    """A function: let each signal fail with an error.
+
+    Once where the system has descriptors of processes, once where not.
+    """
+    def fail(error):
+        def kill(*arguments):
+            raise error
+        if request.param == 'pid':
+            monkeypatch.delattr(os, 'pidfd_open', raising=False)
+            monkeypatch.setattr(os, 'kill', kill)
+        elif hasattr(os, 'pidfd_open'):
+            monkeypatch.setattr(signal, 'pidfd_send_signal', kill)
+        else:
+            pytest.skip('no descriptors of processes here')
+    return fail
 
 
-def test_a_signal_to_a_process_that_has_ended(monkeypatch):
-    monkeypatch.setattr(os, 'kill', killing(ProcessLookupError()))
-    assert not stop.send(7, signal.SIGTERM)
+def ours():
+    return True
 
 
-def test_a_signal_to_the_process_of_another_user(monkeypatch):
-    monkeypatch.setattr(os, 'kill', killing(PermissionError()))
-    with pytest.raises(StartError, match='not allowed to signal pid 7: it is'
-                                         " another user's"):
-        stop.send(7, signal.SIGTERM)
+def test_a_signal_to_a_process_that_has_ended(killing):
+    killing(ProcessLookupError())
+    assert not processes.send(os.getpid(), signal.SIGTERM, ours)
+
+
+def test_a_signal_to_the_process_of_another_user(killing):
+    killing(PermissionError())
+    pid = os.getpid()
+    with pytest.raises(StartError, match=f'not allowed to signal pid {pid}:'
+                                         " it is another user's"):
+        processes.send(pid, signal.SIGTERM, ours)
+
+
+def test_no_signal_without_a_proof(killing):
+    killing(AssertionError('signalled'))
+    assert not processes.send(os.getpid(), signal.SIGTERM, lambda: False)
 
 
 def test_a_node_that_stays(zookeeper, tree, monkeypatch):
