@@ -37,4 +37,8 @@ def test_how_the_server_ended(tmp_path, line, status):
     offset = transcript.size(str(path))
     with path.open('a') as file:
         file.write(f'2026-01-01 00:00:00 INFO zdaemon {line}\nand more\n')
+        if status is not None:
+            # zdaemon has started it again, and the start has stopped that.
+            file.write('2026-01-01 00:00:02 INFO zdaemon pid 8: terminated by'
+                       ' SIGTERM\n')
     assert transcript.exit_status(str(path), offset) == status

@@ -13,7 +13,7 @@ import signal
 # How much of the transcript's end is read.
 TAIL_BYTES = 64 * 1024
 
-# The lines among which the last end of the server is looked for.
+# The lines among which the end of the server is looked for.
 END_LINES = 1000
 
 _ends = re.compile(
@@ -52,15 +52,16 @@ def _escaped(line: str) -> str:
 
 
 def exit_status(path: str, start: int) -> int | None:
-    """Return the last exit status of the server, from byte `start` on.
+    """Return the first exit status of the server, from byte `start` on.
 
-    For a death by a signal it is minus the signal's number.  None when the
-    transcript does not say.
+    Later ones are of servers that zdaemon has started again.  For a death by
+    a signal it is minus the signal's number.  None when the transcript does
+    not say.
     """
     ends = _ends('\n'.join(tail(path, start, END_LINES)))
     if not ends:
         return None
-    _, status, name = ends[-1]
+    _, status, name = ends[0]
     if status:
         return int(status)
     return -getattr(signal, name, 1)
