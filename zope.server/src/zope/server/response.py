@@ -150,8 +150,9 @@ class Writer(Request):
         """Return the head; `total` is the size of the body if it is known."""
         shared, minor = self.shared, self.minor
         length = total if self.length is None else self.length
-        if length is not None and self.code != 204 and (
-                self.code != 304 or self.length is not None):
+        if length is not None and (
+                length and self.code not in (204, 304)
+                or self._may_declare(length)):
             self.missing = length
             framing = f'Content-Length: {length}\r\n'
         else:
@@ -169,6 +170,19 @@ class Writer(Request):
         self.is_head_sent = True
         return (f'HTTP/1.{minor} {self.status_line}{self.lines}{framing}'
                 f'{tail}').encode('latin-1')
+
+    def _may_declare(self, length: int) -> bool:
+        """Return whether the head may have this Content-Length.
+
+        RFC 9110, 8.6: never in a 204; in a 304 or an answer to HEAD only what
+        a GET would have.  The empty body of these two says nothing of that,
+        and frameworks give a 304 the length 0 of its own body.
+        """
+        if self.code == 204:
+            return False
+        if self.code == 304:
+            return bool(self.length)
+        return self.method != 'HEAD' or length > 0 or self.length is not None
 
     def _unknown_length(self) -> str:
         if not self.has_body():
