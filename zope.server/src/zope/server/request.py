@@ -18,17 +18,21 @@ from zope.server.settings import Settings
 from zope.server.tracelog import Trace
 
 REQUEST_LINE = re.compile(
-    rb'([A-Z][A-Z-]*) ([!-~]+) HTTP/1\.([01])\r\n').match
+    rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) HTTP/1\.([0-9])\r\n").match
 OTHER_LINE = re.compile(
     rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/([0-9](?:\.[0-9])?)\r\n").match
-# The methods that llhttp knows, without CONNECT and PRI: no WSGI application
-# can answer these.
+# No WSGI application can answer these.  CONNECT also has a framing of its own
+# (RFC 9110, 9.3.6), and PRI begins HTTP/2 (RFC 9113, 3.4).
+REFUSED_METHODS = b'CONNECT', b'PRI'
+# The methods that llhttp knows, without these.
 METHODS = {method: method.decode() for method in (
     b'ACL BIND CHECKOUT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY'
     b' MKCALENDAR MKCOL MOVE M-SEARCH NOTIFY OPTIONS PATCH POST PROPFIND'
     b' PROPPATCH PURGE PUT QUERY REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE'
     b' UNBIND UNLINK UNLOCK UNSUBSCRIBE'.split())}
 VERSIONS = {b'0': 0, b'1': 1}
+# A later minor version is processed as the highest known (RFC 9110, 2.5).
+LATEST = 1
 
 T = TypeVar('T', bound='Request')
 
@@ -95,11 +99,12 @@ def read_request(head: bytes, parser: HeadParser, base: dict[str, Any],
     if match is None:
         raise bad_request_line(head)
     method, target, minor = match.groups()
-    if method not in METHODS:
-        raise HTTPError(501, 'The method is not supported.')
     if match.end() - 2 > settings.max_request_line:
         raise HTTPError(414, 'The request line is too long.')
-    fields = parser.fields(head)
+    if method in METHODS and minor in VERSIONS:
+        fields = parser.fields(head)
+    else:
+        fields = parser.fields(as_known(method, minor, head[match.end():]))
     if len(fields) > settings.max_request_fields:
         raise HTTPError(431, 'There are too many header fields.')
     environ = base.copy()
@@ -114,7 +119,8 @@ def read_request(head: bytes, parser: HeadParser, base: dict[str, Any],
             join(key, raw, environ)
         else:
             environ[key] = raw.decode('latin-1')
-    request = make(environ, METHODS[method], VERSIONS[minor])
+    request = make(environ, METHODS.get(method) or method.decode(),
+                   VERSIONS.get(minor, LATEST))
     if not request.minor:
         environ['SERVER_PROTOCOL'] = 'HTTP/1.0'
     set_target(request, target.decode())
@@ -127,13 +133,24 @@ def read_request(head: bytes, parser: HeadParser, base: dict[str, Any],
     return request
 
 
+def as_known(method: bytes, minor: bytes, fields: bytes) -> bytes:
+    """Return a head that llhttp knows, with these fields.
+
+    llhttp refuses methods outside its list.  All of them but CONNECT have the
+    same framing (RFC 9112, 6.3), so that POST can stand for any.  Raise
+    HTTPError for a method that is not supported.
+    """
+    if method in REFUSED_METHODS:
+        raise HTTPError(501, 'The method is not supported.')
+    return b'POST / HTTP/1.%b\r\n%b' % (
+        minor if minor in VERSIONS else b'%d' % LATEST, fields)
+
+
 def bad_request_line(head: bytes) -> HTTPError:
     """Return what is wrong with a request line."""
     match = OTHER_LINE(head)
     if match is None:
         return HTTPError(400, 'The request line is malformed.')
-    if match[1] in (b'1.0', b'1.1'):
-        return HTTPError(501, 'The method is not supported.')
     return HTTPError(505, 'Only HTTP/1.0 and HTTP/1.1 are supported.')
 
 

@@ -16,7 +16,10 @@ def line(text: bytes, fields: bytes = HOST) -> bytes:
 
 
 METHODS = ('PUT', 'DELETE', 'PATCH', 'OPTIONS', 'TRACE', 'PROPFIND', 'REPORT',
-           'MKCALENDAR', 'M-SEARCH', 'PURGE')
+           'MKCALENDAR', 'M-SEARCH', 'PURGE', 'PUSH', 'VERSION-CONTROL',
+           'UPDATE', 'LABEL', 'BASELINE-CONTROL', 'MKREDIRECTREF',
+           'MKWORKSPACE', 'ORDERPATCH', 'UNCHECKOUT', 'UPDATEREDIRECTREF',
+           'DESCRIBE', 'BREW', 'get', 'Get', "!#$%&'*+-.^_`|~09", 'A' * 100)
 
 CASES = (
     good('GET', get(), 'GET /'),
@@ -25,10 +28,22 @@ CASES = (
          bodies=(b'',)),
     *(good(f'method {method}', line(method.encode() + b' / HTTP/1.1'),
            f'{method} /') for method in METHODS),
-    bad('method unknown', line(b'BREW / HTTP/1.1'), 501),
+    good('method unknown, with a body',
+         line(b'PUSH / HTTP/1.1', HOST + b'Content-Length: 5\r\n') + b'hello'
+         + NEXT, 'PUSH / hello', 'GET /next', severe=True),
+    good('method unknown, with chunks',
+         line(b'PUSH / HTTP/1.1', HOST + b'Transfer-Encoding: chunked\r\n')
+         + b'5\r\nhello\r\n0\r\n\r\n' + NEXT, 'PUSH / hello', 'GET /next',
+         severe=True),
+    good('method unknown, without a body',
+         line(b'PUSH / HTTP/1.1') + NEXT, 'PUSH /', 'GET /next', severe=True),
+    good('method unknown in 1.0', line(b'PUSH / HTTP/1.0'), 'PUSH /',
+         ends=CLOSED, environ={'SERVER_PROTOCOL': 'HTTP/1.0'}),
+    bad('method unknown, with a malformed field',
+        line(b'PUSH / HTTP/1.1', HOST + b'X Foo: a\r\n')),
+    bad('method PRI in 1.1', line(b'PRI / HTTP/1.1'), 501),
     bad('method CONNECT', line(b'CONNECT example.com:443 HTTP/1.1'), 501),
     bad('method PRI', b'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 505),
-    bad('method in lower case', line(b'get / HTTP/1.1'), 501),
     bad('method with NUL', line(b'GE\0T / HTTP/1.1')),
     bad('method with colon', line(b'GET: / HTTP/1.1')),
     bad('method with parenthesis', line(b'GET( / HTTP/1.1')),
@@ -42,7 +57,12 @@ CASES = (
          environ={'SERVER_PROTOCOL': 'HTTP/1.1'}),
     bad('version 0.9', b'GET /\r\n\r\n'),
     bad('version 0.9 by name', line(b'GET / HTTP/0.9'), 505),
-    bad('version 1.2', line(b'GET / HTTP/1.2'), 505),
+    good('version 1.2', line(b'GET / HTTP/1.2') + NEXT, 'GET /', 'GET /next',
+         environ={'SERVER_PROTOCOL': 'HTTP/1.1'}),
+    good('version 1.9 with a body',
+         line(b'POST / HTTP/1.9', HOST + b'Content-Length: 5\r\n')
+         + b'hello' + NEXT, 'POST / hello', 'GET /next', severe=True),
+    bad('version 1.2 without Host', line(b'GET / HTTP/1.2', b'')),
     bad('version 2.0', line(b'GET / HTTP/2.0'), 505),
     bad('version 2', line(b'GET / HTTP/2'), 505),
     bad('version 3.0', line(b'GET / HTTP/3.0'), 505),
