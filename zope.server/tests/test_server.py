@@ -39,6 +39,18 @@ def test_an_empty_host_is_every_interface() -> None:
             socket.gethostname()).encode()
 
 
+@pytest.mark.parametrize('host', ['0.0.0.0', '::', '0::0'])
+def test_the_name_of_every_address_is_the_machine(host: str) -> None:
+    with serving(showing('SERVER_NAME'), host=host) as server:
+        assert ask(('127.0.0.1', server.address[1])).body == repr(
+            socket.gethostname()).encode()
+
+
+def test_an_ipv6_name_is_in_brackets() -> None:
+    with serving(showing('SERVER_NAME'), host='::1') as server:
+        assert ask(server.address).body == b"'[::1]'"
+
+
 def test_ipv6() -> None:
     with serving(showing('REMOTE_ADDR'), host='::1') as server:
         assert server.address[0] == '::1'

@@ -14,6 +14,7 @@ from zope.server.values import line
 from zope.server.values import number
 from zope.server.values import parse_host
 from zope.server.values import seconds
+from zope.server.values import server_name
 from zope.server.values import shorten
 from zope.server.values import size
 from zope.server.values import text
@@ -108,3 +109,9 @@ def test_long_values_are_quoted_short() -> None:
     quoted = shorten('9' * 1000)
     assert len(quoted) == 61
     assert quoted.endswith("9...'")
+
+
+def test_the_name_of_a_server_has_no_zone() -> None:
+    assert server_name('fe80::1%eth0') == '[fe80::1]'
+    assert server_name('web.example') == 'web.example'
+    assert server_name('127.0.0.1') == '127.0.0.1'

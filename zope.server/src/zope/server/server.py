@@ -20,6 +20,7 @@ from zope.server.settings import Settings
 from zope.server.shared import SharedState
 from zope.server.tracelog import TraceLog
 from zope.server.values import format_address
+from zope.server.values import server_name
 
 
 def listen(host: str, port: int, backlog: int) -> socket.socket:
@@ -99,7 +100,7 @@ class Server:
         true_port = self._socket.getsockname()[1]
         self.address: tuple[str, int] = (host, true_port)
         shared = SharedState(
-            application, (host or socket.gethostname(), true_port), limits,
+            application, (server_name(host), true_port), limits,
             TraceLog() if zservertracelog else None, self._access_log)
         self.engine = Engine(
             shared, self._socket, self.connection_class,

@@ -11,6 +11,9 @@ import socket
 from collections.abc import Callable
 from collections.abc import Iterable
 
+# All IPv4 addresses.
+WILDCARDS = '', '0.0.0.0'
+
 
 class InvalidValue(ValueError):
     """A parser's refusal.
@@ -79,6 +82,23 @@ def format_address(address: tuple[str, int]) -> str:
     """Return (host, port) as ``HOST:PORT``, an IPv6 host in brackets."""
     host, port = address[:2]
     return f'[{host}]:{port}' if ':' in host else f'{host}:{port}'
+
+
+def server_name(host: str) -> str:
+    """Return what a server that listens on `host` is called in URLs.
+
+    That is the name of the machine where it listens on all addresses.  An
+    IPv6 address is in brackets (RFC 3875, 4.1.14), without its zone, which
+    means nothing to another machine.
+    """
+    if host in WILDCARDS:
+        return socket.gethostname()
+    if not is_ipv6(host):
+        return host
+    address = host.partition('%')[0]
+    if not any(socket.inet_pton(socket.AF_INET6, address)):
+        return socket.gethostname()
+    return f'[{address}]'
 
 
 def number(low: int, high: int) -> Callable[[str], int]:

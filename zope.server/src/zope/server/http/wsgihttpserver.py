@@ -5,7 +5,6 @@ They hand their arguments to `zope.server.Server`.  New programs use that.
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 from collections.abc import Callable
 from collections.abc import Iterable
@@ -20,6 +19,7 @@ from zope.server.server import Server
 from zope.server.settings import LISTENING
 from zope.server.taskthreads import ThreadedTaskDispatcher
 from zope.server.values import format_address
+from zope.server.values import server_name
 
 logger = logging.getLogger('zope.server')
 
@@ -62,7 +62,7 @@ class WSGIHTTPServer:
             name=f'{ident} ({sub_protocol})' if sub_protocol else ident,
             threads=1 if task_dispatcher is None else task_dispatcher.count,
             multiprocess=True, **self.adj.arguments())
-        self.server_name = ip or socket.gethostname()
+        self.server_name = server_name(ip)
         self.port = self._server.address[1]
         self._request = StopRequest()
         self._is_started = False
