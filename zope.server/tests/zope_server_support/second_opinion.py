@@ -18,6 +18,10 @@ from zope.server.settings import Settings
 from zope.server.shared import SharedState
 from zope.server.task import Task
 
+# h11 does not know of white space before a chunk extension (RFC 9112, 7.1.1).
+h11._readers.chunk_header_re = re.compile(
+    h11._readers.chunk_header_re.pattern.replace(
+        b'(?P<chunk_ext>;', rb'(?P<chunk_ext>[ \t]*;'))
 EMPTY_LINES = functools.partial(re.compile(rb'\A(?:\r\n)+').sub, b'')
 SETTINGS = Settings(max_request_body_size=100_000, body_spool_size=1000,
                     max_chunk_framing=2000)

@@ -17,8 +17,8 @@ from typing import IO
 
 from zope.server.buffers import BufferPool
 from zope.server.buffers import BufferReader
+from zope.server.chunked import ChunkedParser
 from zope.server.errors import HTTPError
-from zope.server.parser import ChunkedParser
 from zope.server.settings import Settings
 
 logger = logging.getLogger('zope.server')

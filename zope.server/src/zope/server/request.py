@@ -58,7 +58,6 @@ HOST = re.compile(
     r"(?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9._~!$&'()*+;=-]|%[0-9A-Fa-f]{2})*)"
     r'(?::[0-9]{0,5})?').fullmatch
 ABSOLUTE = re.compile(r'https?://([^/?#]+)([^#]*)', re.IGNORECASE).fullmatch
-BROKEN_ESCAPE = re.compile(r'%(?![0-9A-Fa-f]{2})').search
 HOSTS_CACHED = 1000
 # Values of Host that have passed the check; at most HOSTS_CACHED.
 hosts: set[str] = set()
@@ -220,7 +219,8 @@ def split_target(target: str, method: str) -> tuple[str, str, str | None]:
     """Return (path, query, host) of the target of a request.
 
     The escapes of the path are resolved into bytes, which are decoded as
-    latin-1, as PEP 3333 wants.  The host is None unless the target names a
+    latin-1, as PEP 3333 wants.  A ``%`` that begins no escape stays, as other
+    servers leave it.  The host is None unless the target names a
     host.  Raise HTTPError when the target has no form that the method allows.
     """
     host = None
@@ -232,8 +232,6 @@ def split_target(target: str, method: str) -> tuple[str, str, str | None]:
         raise HTTPError(400, 'The target has a fragment.')
     path, _, query = target.partition('?')
     if '%' in path:
-        if BROKEN_ESCAPE(path):
-            raise HTTPError(400, 'The path has a malformed escape.')
         path = unquote_to_bytes(path).decode('latin-1')
     return path, query, host
 
