@@ -18,6 +18,7 @@ from zope.server.body import empty
 from zope.server.errors import HTTPError
 from zope.server.parser import END
 from zope.server.parser import HeadParser
+from zope.server.parser import has_bare_ending
 from zope.server.rate import MinimumRate
 from zope.server.request import Request
 from zope.server.request import read_request
@@ -161,7 +162,7 @@ class Receiver(Generic[T]):
             # Such as TLS, or a client of something else that was here before:
             # the end of that line need not be waited for.
             return HTTPError(400, 'This is no HTTP request.')
-        if data.count(b'\n') != data.count(b'\r\n'):
+        if has_bare_ending(data):
             return HTTPError(400, 'Lines must end in CR LF.')
         most = settings.max_request_line
         if len(data) > most + 1 and data.find(b'\r\n', 0, most + 2) < 0:
