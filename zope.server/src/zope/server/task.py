@@ -34,6 +34,8 @@ class Task(Writer):
     """
 
     began = 0.0
+    # No more can be written.
+    is_over = False
     _result: Any = None
 
     @property
@@ -61,6 +63,7 @@ class Task(Writer):
             # Anything, SystemExit too, ends the request but not the thread.
             logger.exception('%s: the application failed', self)
             self._fail(error)
+        self.is_over = True
         return not (type(self._result) is FileWrapper
                     and self.sink.is_sending())
 
@@ -111,6 +114,10 @@ class Task(Writer):
         if not isinstance(data, bytes):
             raise ResponseError(
                 f'the body must be bytes, not {short_repr(data)}')
+        if self.is_over:
+            # The connection may have the next response by now.
+            raise ResponseError('write() was called after the end of the'
+                                ' response')
         if data:
             self.send_some(data)
 
