@@ -42,6 +42,10 @@ def test_defaults():
     assert found.properties == {}
 
 
+def test_an_empty_name_is_no_server_header():
+    assert parsed(name='').name == ''
+
+
 def test_every_default_of_the_table_is_what_its_text_parses_to():
     for option in options.TABLE:
         if option.is_required or option.default is None:
@@ -163,7 +167,7 @@ def test_good_values(name, text, value):
     ('monitor_server', 'a:b'), ('monitor_server', 'a:99999'),
     ('loggers', 'LOUD'), ('loggers', ''),
     ('zservertracelog', 'maybe'), ('zservertracelog', ''),
-    ('name', 'a\r\nX: y'), ('name', 'ä'), ('name', ''),
+    ('name', 'a\r\nX: y'), ('name', 'ä'),
     ('advertise', 'interface:'), ('advertise', 'a:b:c'),
     ('advertise', ':80'), ('advertise', 'host:0'), ('advertise', ''),
     ('properties', 'a'), ('properties', 'a = b'),

@@ -4,24 +4,33 @@ The rules are those of PEP 3333, and of RFC 9110, 5.5 and 5.6.2.
 """
 from __future__ import annotations
 
+import logging
 import re
 import time
 from typing import Any
 
 from zope.server.errors import ResponseError
 
+logger = logging.getLogger('zope.server.requests')
+
 # Kinds of headers; those of DATE and SERVER can be combined with ``|``.
-PLAIN, DATE, SERVER, LENGTH = 0, 1, 2, 4
-KINDS = {'content-length': LENGTH, 'date': DATE, 'server': SERVER}
-# PEP 3333 forbids these to applications.
-HOP_BY_HOP = frozenset((
-    'connection', 'keep-alive', 'proxy-authenticate', 'proxy-authorization',
-    'te', 'trailer', 'trailers', 'transfer-encoding', 'upgrade',
-    'proxy-connection'))
+PLAIN, DATE, SERVER, LENGTH, DROPPED = 0, 1, 2, 4, 8
+# PEP 3333 forbids the hop-by-hop headers to applications.  Those that only
+# wish something of the connection, which is the server's, are dropped.
+KINDS = {'content-length': LENGTH, 'date': DATE, 'server': SERVER,
+         'connection': DROPPED, 'keep-alive': DROPPED,
+         'proxy-connection': DROPPED, 'trailer': DROPPED,
+         'trailers': DROPPED}
+# With these the body, or the protocol, would not be what the server sends.
+REFUSED = frozenset((
+    'proxy-authenticate', 'proxy-authorization', 'te', 'transfer-encoding',
+    'upgrade'))
 # Statuses and names of headers that have passed the checks.
 CACHE_SIZE = 1000
 statuses: dict[str, tuple[int, str]] = {}
 kinds: dict[str, int] = {}
+# The dropped headers that the log has named, in lower case.
+reported: set[str] = set()
 
 is_status = re.compile(r'[2-9][0-9][0-9](?: [\t -~\x80-\xff]*)?').fullmatch
 is_name = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
@@ -87,6 +96,8 @@ def check_headers(headers: list[tuple[str, str]]) -> tuple[
                 if kind == LENGTH:
                     length = length_of(value, length)
                     continue
+                if kind == DROPPED:
+                    continue
                 special |= kind
             lines += f'{name}: {value}\r\n'
     except (TypeError, ValueError, AttributeError):
@@ -120,9 +131,13 @@ def kind_of(name: str) -> int:
         raise ResponseError(
             f'the name of a header is not allowed: {short_repr(name)}')
     lower = name.lower()
-    if lower in HOP_BY_HOP:
+    if lower in REFUSED:
         raise ResponseError(f'the header {name} is for the server to set')
     kind = KINDS.get(lower, PLAIN)
+    if kind == DROPPED and lower not in reported:
+        reported.add(lower)
+        logger.warning('the header %s of the application is dropped, as it is'
+                       ' for the server to set', name)
     if len(kinds) < CACHE_SIZE:
         kinds[name] = kind
     return kind

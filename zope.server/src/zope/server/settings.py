@@ -16,10 +16,10 @@ from zope.server.options import SettingsError
 from zope.server.values import boolean
 from zope.server.values import line
 from zope.server.values import number
+from zope.server.values import optional_token
 from zope.server.values import parse_host
 from zope.server.values import seconds
 from zope.server.values import size
-from zope.server.values import token
 
 T = TypeVar('T')
 DAY_S = 86_400
@@ -44,7 +44,8 @@ class Settings:
         1, number(1, 1000),
         'threads that run the application; further requests wait')
     name: str = setting(
-        'zope.server', token, 'the Server header of responses')
+        'zope.server', optional_token,
+        'the Server header of responses; empty: they have none')
     multiprocess: bool = setting(
         False, boolean,
         'whether other processes run the application, too:'

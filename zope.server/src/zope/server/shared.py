@@ -72,7 +72,8 @@ class SharedState:
         if int(seconds) != self._second:
             self._second = int(seconds)
             self.date = f'Date: {http_date(seconds)}\r\n'
-            self.server = f'Server: {self.settings.name}\r\n'
+            name = self.settings.name
+            self.server = f'Server: {name}\r\n' if name else ''
             self.tail = f'{self.server}{self.date}\r\n'
 
     def _environ(self, address: tuple[str, int]) -> dict[str, Any]:
@@ -81,7 +82,8 @@ class SharedState:
             'GATEWAY_INTERFACE': 'CGI/1.1',
             'SERVER_NAME': address[0],
             'SERVER_PORT': str(address[1]),
-            'SERVER_SOFTWARE': settings.name,
+            # It must not be empty (RFC 3875, 4.1.17).
+            'SERVER_SOFTWARE': settings.name or 'zope.server',
             'SCRIPT_NAME': '',
             'wsgi.version': (1, 0),
             'wsgi.url_scheme': 'http',

@@ -25,6 +25,16 @@ FAILED = b'The server has met an error and cannot answer.\n'
 FAILED_HEADERS = [('Content-Type', 'text/plain; charset=utf-8')]
 
 
+def as_bytes(data: Any) -> bytes:
+    """Return a copy of a bytearray or memoryview, which can still change.
+
+    Raise ResponseError for anything else.
+    """
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        return bytes(data)
+    raise ResponseError(f'the body must be bytes, not {short_repr(data)}')
+
+
 class Task(Writer):
     """A request that is answered by `run`, then `finish`.
 
@@ -112,8 +122,7 @@ class Task(Writer):
     def write(self, data: bytes) -> None:
         """Send some of the body, as PEP 3333's ``write`` callable."""
         if not isinstance(data, bytes):
-            raise ResponseError(
-                f'the body must be bytes, not {short_repr(data)}')
+            data = as_bytes(data)
         if self.is_over:
             # The connection may have the next response by now.
             raise ResponseError('write() was called after the end of the'
@@ -127,8 +136,9 @@ class Task(Writer):
         kind = type(result)
         if (kind is list or kind is tuple) and len(result) == 1:
             data = result[0]
-            if not self.is_head_sent and isinstance(data, bytes):
-                self.send_whole(data)
+            if not self.is_head_sent:
+                self.send_whole(data if isinstance(data, bytes)
+                                else as_bytes(data))
                 return
         elif kind is FileWrapper and self.send_file(result):
             return

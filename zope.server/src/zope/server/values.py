@@ -52,6 +52,11 @@ def token(value: str) -> str:
     return value
 
 
+def optional_token(value: str) -> str:
+    """Return text for a header field, as `token` does, or nothing."""
+    return token(value) if value.strip() else ''
+
+
 def parse_host(value: str) -> str:
     """Return a host name or an IP address, an IPv6 one without brackets.
 
