@@ -1,15 +1,22 @@
 """Responses as clients see them, where they are not a plain list."""
 from __future__ import annotations
 
+import itertools
 import logging
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from zope.server import headers
 from zope.server.errors import ResponseError
+from zope.server.gather import Flusher
 from zope_server_support.applications import PLAIN
 from zope_server_support.applications import hello
 from zope_server_support.talking import Client
 from zope_server_support.talking import serving
+from zope_server_support.talking import until
 
 
 class Late:
@@ -82,3 +89,146 @@ def test_an_empty_name_is_no_server_header() -> None:
         refused = client.response()
         assert refused.status == 400
         assert 'server' not in refused.fields
+
+
+def answering(result: Any, *more: tuple[str, str]) -> Any:
+    """Return an application that returns `result()`."""
+    def application(environ, start_response):
+        start_response('200 OK', [*PLAIN, *more])
+        return result()
+    return application
+
+
+@pytest.mark.parametrize('make', [list, tuple])
+def test_a_list_of_blocks_gets_its_length(make: Any) -> None:
+    blocks = make([b'%d,' % number for number in range(1000)])
+    with serving(answering(lambda: blocks)) as server, (
+            Client(server.address)) as client:
+        response = client.get()
+        assert response.body == b''.join(blocks)
+        assert response.fields['content-length'] == str(len(response.body))
+
+
+def test_a_list_of_any_buffers_is_joined() -> None:
+    blocks = [b'a', bytearray(b'b'), memoryview(b'c')]
+    with serving(answering(lambda: blocks)) as server, (
+            Client(server.address)) as client:
+        response = client.get()
+        assert response.body == b'abc'
+        assert response.fields['content-length'] == '3'
+
+
+def test_a_large_list_of_blocks_is_not_joined() -> None:
+    block = b'x' * 20_000
+    with serving(answering(lambda: [block] * 500)) as server, (
+            Client(server.address)) as client:
+        response = client.get()
+        assert response.body == block * 500
+        assert 'content-length' not in response.fields
+
+
+def test_a_list_with_text_is_refused_as_a_whole() -> None:
+    with serving(answering(lambda: [b'a', 'b'])) as server, (
+            Client(server.address)) as client:
+        assert client.get().status == 500
+
+
+@pytest.mark.parametrize('more', [(), [('Content-Length', '488890')]])
+@pytest.mark.parametrize('version', [b'1.1', b'1.0'])
+def test_small_blocks_of_a_generator_come_in_order(
+        more: Any, version: bytes) -> None:
+    def blocks() -> Iterator[bytes]:
+        for number in range(100_000):
+            yield b'%d' % number
+            if number % 20_000 == 0:
+                # A pause, after which the flusher begins anew.
+                time.sleep(0.01)
+    with serving(answering(blocks, *more)) as server, (
+            Client(server.address)) as client:
+        client.send(b'GET / HTTP/%b\r\nHost: a\r\nConnection: close\r\n\r\n'
+                    % version)
+        client.read_all()
+        assert client.response().body == b''.join(
+            b'%d' % number for number in range(100_000))
+
+
+def test_small_blocks_for_a_client_that_reads_late() -> None:
+    count = 300_000
+
+    def blocks() -> Iterator[bytes]:
+        return (b'0123456789' for _ in range(count))
+    with serving(answering(blocks), output_buffer_size=1000,
+                 output_spool_size=1000) as server, (
+            Client(server.address)) as client:
+        client.send(b'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+        time.sleep(0.1)
+        assert client.body() == b'0123456789' * count
+
+
+def test_small_blocks_by_write_and_by_a_generator_come_in_order() -> None:
+    def application(environ, start_response):
+        write = start_response('200 OK', PLAIN)
+        for number in range(1000):
+            write(b'%d,' % number)
+
+        def blocks() -> Iterator[bytes]:
+            for number in range(1000):
+                yield b'%d;' % number
+                write(b'%d.' % number)
+        return blocks()
+    with serving(application) as server, Client(server.address) as client:
+        assert client.get().body == b''.join(
+            b'%d,' % number for number in range(1000)) + b''.join(
+            b'%d;%d.' % (number, number) for number in range(1000))
+
+
+def test_what_was_gathered_is_sent_before_a_failure_cuts() -> None:
+    def blocks() -> Iterator[bytes]:
+        for number in range(1000):
+            yield b'%d,' % number
+        raise ValueError('secret')
+    with serving(answering(blocks)) as server, (
+            Client(server.address)) as client:
+        client.send(b'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+        raw = client.read_all()
+        assert b'999,' in raw
+        assert not raw.endswith(b'0\r\n\r\n')
+
+
+@pytest.mark.parametrize('burst', [1, 2, 20])
+def test_the_last_block_before_a_pause_is_sent(burst: int) -> None:
+    gate = threading.Semaphore(0)
+
+    def blocks() -> Iterator[bytes]:
+        for number in itertools.count():
+            for part in range(burst):
+                yield b'data: %d.%d\n\n' % (number, part)
+            gate.acquire()
+            if number == 20:
+                return
+    with serving(answering(blocks)) as server, (
+            Client(server.address)) as client:
+        client.send(b'GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+        for number in range(21):
+            last = b'data: %d.%d\n\n' % (number, burst - 1)
+            while last not in client.raw:
+                assert client.receive()
+            gate.release()
+        assert client.response().body.count(b'data') == 21 * burst
+
+
+def test_the_flusher_sleeps_while_nothing_is_gathered() -> None:
+    with serving(answering(lambda: iter([b'a'] * 1000))) as server, (
+            Client(server.address)) as client:
+        client.get()
+        flusher: Flusher = server.engine.shared.flusher
+        until(lambda: not flusher._watched)
+        assert not flusher._wanted.is_set()
+
+
+def test_no_flusher_is_needed_for_a_few_blocks() -> None:
+    with serving(answering(lambda: iter([b'a'] * 5))) as server, (
+            Client(server.address)) as client:
+        for _ in range(10):
+            client.get()
+        assert server.engine.shared.flusher._thread is None

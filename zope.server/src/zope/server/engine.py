@@ -152,6 +152,7 @@ class Engine:
         stuck = self.threads.stop(JOIN_S)
         if stuck:
             logger.warning('%d threads are still in the application', stuck)
+        self.shared.flusher.close()
         left = self.threads.leftover()
         for connection in list(self.loop.connections.values()):
             if connection.is_busy and stuck and connection not in left:

@@ -10,6 +10,7 @@ from typing import Any
 from zope.server.accesslog import AccessLog
 from zope.server.buffers import BufferPool
 from zope.server.files import FileWrapper
+from zope.server.gather import Flusher
 from zope.server.headers import http_date
 from zope.server.poller import Poller
 from zope.server.poller import make_poller
@@ -27,7 +28,8 @@ class SharedState:
 
     `is_draining` has responses announce the end of their connections, and
     `is_cutting` has requests that were not begun dropped.  Both are set by
-    the engine, and are here because each response reads them.
+    the engine, and are here because each response reads them.  `flusher` sends
+    what responses gather.
 
     `now` is the time of the loop's last turn, as of time.monotonic().  `date`
     and `server` are lines of a response's head, and `tail` its end with both.
@@ -44,6 +46,7 @@ class SharedState:
         self.access_log = access_log
         self.lock = threading.Lock()
         self.buffer_pool = BufferPool(settings.body_memory)
+        self.flusher = Flusher()
         self.is_draining = False
         self.is_cutting = False
         self.environ = self._environ(address)

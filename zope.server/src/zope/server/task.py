@@ -1,13 +1,18 @@
 """A request, and the application that answers it."""
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 from zope.server.errors import Disconnected
 from zope.server.errors import ResponseError
 from zope.server.files import FileWrapper
+from zope.server.gather import GATHERED_BYTES
+from zope.server.gather import Gatherer
 from zope.server.headers import check_headers
 from zope.server.headers import check_status
 from zope.server.headers import short_repr
@@ -21,6 +26,9 @@ logger = logging.getLogger('zope.server.requests')
 LARGE_BYTES = 65536
 COPY_S_PER_BYTE = 2e-10
 MOST_GRACE_S = 500e-6
+# A list of blocks up to this size is sent as one, with its Content-Length.
+JOINED_LIST_BYTES = 2 ** 20
+JOINED_BLOCKS = 128
 FAILED = b'The server has met an error and cannot answer.\n'
 FAILED_HEADERS = [('Content-Type', 'text/plain; charset=utf-8')]
 
@@ -35,6 +43,28 @@ def as_bytes(data: Any) -> bytes:
     raise ResponseError(f'the body must be bytes, not {short_repr(data)}')
 
 
+def joined(blocks: Sequence[Any]) -> bytes | None:
+    """Return the blocks as one, or None if that is too large.
+
+    They are joined JOINED_BLOCKS at a time: to add up their sizes would take
+    longer.  Raise ResponseError if a block is no bytes.
+    """
+    parts: list[bytes] = []
+    size = 0
+    try:
+        for start in range(0, len(blocks), JOINED_BLOCKS):
+            if size > JOINED_LIST_BYTES:
+                return None
+            part = b''.join(blocks[start:start + JOINED_BLOCKS])
+            size += len(part)
+            parts.append(part)
+    except TypeError:
+        for block in blocks:
+            as_bytes(block)
+        raise
+    return b''.join(parts)
+
+
 class Task(Writer):
     """A request that is answered by `run`, then `finish`.
 
@@ -44,9 +74,10 @@ class Task(Writer):
     """
 
     began = 0.0
-    # No more can be written.
+    # No more can be written.  It is set before the end of the response is sent.
     is_over = False
     _result: Any = None
+    _gatherer: Gatherer | None = None
 
     @property
     def grace(self) -> float:
@@ -127,31 +158,75 @@ class Task(Writer):
             # The connection may have the next response by now.
             raise ResponseError('write() was called after the end of the'
                                 ' response')
-        if data:
-            self.send_some(data)
+        if not data:
+            return
+        if self._gatherer is None:
+            if not self.is_head_sent:
+                self.send_some(data)
+                return
+            self._gatherer = self._make_gatherer()
+        self._gatherer.add(data)
 
     # What becomes of the result.
 
     def _answer(self, result: Any) -> None:
         kind = type(result)
-        if (kind is list or kind is tuple) and len(result) == 1:
-            data = result[0]
-            if not self.is_head_sent:
+        if (kind is list or kind is tuple) and not self.is_head_sent:
+            data = result[0] if len(result) == 1 else joined(result)
+            if data is not None:
+                self.is_over = True
                 self.send_whole(data if isinstance(data, bytes)
                                 else as_bytes(data))
                 return
-        elif kind is FileWrapper and self.send_file(result):
-            return
-        for data in result:
-            self.write(data)
-            if self.is_head_sent and not self.has_body():
+        elif kind is FileWrapper:
+            self.is_over = True
+            if self.send_file(result):
                 return
+            self.is_over = False
+        blocks = iter(result)
+        for data in blocks:
+            self.write(data)
+            if self.is_head_sent:
+                if not self.has_body():
+                    return
+                self._gather(blocks)
+                break
+        if self._gatherer is not None:
+            self._gatherer.end()
+        self.is_over = True
         self.send_end()
+
+    def _gather(self, blocks: Iterator[Any]) -> None:
+        """Do what `write` does with each block, at the least expense."""
+        gatherer = self._gatherer
+        if gatherer is None:
+            gatherer = self._gatherer = self._make_gatherer()
+        add, limit, size = gatherer.blocks.append, gatherer.limit, 0
+        for data in blocks:
+            if type(data) is not bytes:
+                data = as_bytes(data)
+            if data:
+                add(data)
+                size += len(data)
+                if size >= limit or not gatherer.is_gathering:
+                    gatherer.flush()
+                    size = 0
+
+    def _make_gatherer(self) -> Gatherer:
+        shared = self.shared
+        # The flusher sends less than what `Sink.send` keeps without waiting.
+        limit = max(1, min(GATHERED_BYTES,
+                           shared.settings.output_buffer_size // 2))
+        return Gatherer(self.send_some, self.sink.is_sending, shared.flusher,
+                        limit)
 
     def _fail(self, failure: BaseException) -> None:
         if self.trace is not None:
             self.trace.failed(failure)
         self.keep_alive = False
+        if self._gatherer is not None:
+            with contextlib.suppress(Disconnected):
+                self._gatherer.end()
         if self.is_head_sent:
             self.is_cut = True
             return
@@ -169,3 +244,5 @@ class Task(Writer):
             self.trace.failed(error)
         self.keep_alive = False
         self.is_cut = True
+        if self._gatherer is not None:
+            self._gatherer.blocks.clear()

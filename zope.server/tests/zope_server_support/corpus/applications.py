@@ -36,7 +36,7 @@ def fails(name: str, **more: Any) -> Case:
 
 CASES = (
     does('list', has=(b'Content-Length: 5\r\n',)),
-    does('list-of-parts'),
+    does('list-of-parts', has=(b'Content-Length: 5\r\n',)),
     does('tuple', has=(b'Content-Length: 5\r\n',)),
     does('bytearray', has=(b'Content-Length: 5\r\n',)),
     does('memoryview', has=(b'Content-Length: 5\r\n',)),
