@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -13,8 +14,12 @@ from zope.server import headers
 from zope.server.errors import ResponseError
 from zope.server.gather import Flusher
 from zope_server_support.applications import PLAIN
+from zope_server_support.applications import Gate
 from zope_server_support.applications import hello
+from zope_server_support.corpus.case import get
+from zope_server_support.corpus.case import post
 from zope_server_support.talking import Client
+from zope_server_support.talking import reset
 from zope_server_support.talking import serving
 from zope_server_support.talking import until
 
@@ -232,3 +237,89 @@ def test_no_flusher_is_needed_for_a_few_blocks() -> None:
         for _ in range(10):
             client.get()
         assert server.engine.shared.flusher._thread is None
+
+
+@pytest.mark.parametrize('use_epoll', [True, False])
+@pytest.mark.parametrize('request_', [
+    get(target=b'/gone'), post(b'Content-Length: 5\r\n', b'hello')])
+def test_requests_whose_clients_are_gone_are_skipped(
+        use_epoll: bool, request_: bytes) -> None:
+    gate = Gate()
+    with serving(gate, use_epoll=use_epoll) as server:
+        first, last = Client(server.address), Client(server.address)
+        gone = [Client(server.address) for _ in range(10)]
+        with first, last:
+            first.send(get(target=b'/first'))
+            until(lambda: gate.inside == 1)
+            for number, client in enumerate(gone, 1):
+                client.send(request_)
+                until(lambda wanted=number:
+                      server.statistics().queued == wanted)
+            for client in gone:
+                reset(client)
+            last.send(get(target=b'/last'))
+            until(lambda: server.statistics().queued >= 1)
+            # There is one way through for the first, and one for the last.
+            gate.open(2)
+            assert first.response().body == b'/first'
+            assert last.response().body == b'/last'
+            until(lambda: server.statistics().skipped == 10)
+            until(lambda: server.statistics().connections == 2)
+            assert server.statistics().requests == 2
+
+
+def test_a_generator_of_empty_blocks_ends_with_its_client() -> None:
+    closed = threading.Event()
+    begun = threading.Event()
+
+    def blocks() -> Iterator[bytes]:
+        try:
+            while True:
+                begun.set()
+                yield b''
+        finally:
+            closed.set()
+    with serving(answering(blocks)) as server:
+        client = Client(server.address)
+        client.send(get())
+        assert begun.wait(10)
+        reset(client)
+        assert closed.wait(10)
+
+
+@pytest.mark.parametrize('use_epoll', [True, False])
+@pytest.mark.parametrize('leave', [reset, lambda client: client.sock.close()])
+def test_an_application_can_ask_for_its_client(
+        leave: Any, use_epoll: bool) -> None:
+    found: list[bool] = []
+    has_begun, is_gone = threading.Event(), threading.Event()
+
+    def application(environ, start_response):
+        ask = environ['zope.server.client_disconnected']
+        found.append(ask())
+        has_begun.set()
+        until(ask)
+        is_gone.set()
+        start_response('200 OK', PLAIN)
+        return [b'hello']
+    with serving(application, use_epoll=use_epoll) as server:
+        client = Client(server.address)
+        client.send(get())
+        assert has_begun.wait(10)
+        leave(client)
+        assert is_gone.wait(10)
+    assert found == [False]
+
+
+def test_a_client_that_ends_its_sending_side_gets_its_answer() -> None:
+    gate = Gate()
+    with serving(gate) as server, Client(server.address) as first, (
+            Client(server.address)) as second:
+        first.send(get(target=b'/first'))
+        until(lambda: gate.inside == 1)
+        second.send(get(target=b'/second'))
+        second.sock.shutdown(socket.SHUT_WR)
+        until(lambda: server.statistics().queued == 1)
+        gate.open(2)
+        assert second.response().body == b'/second'
+        assert server.statistics().skipped == 0

@@ -38,6 +38,8 @@ ENDED = HALF_CLOSED | GONE
 READABLE = READ | ENDED
 # For SO_LINGER, socket(7): on, for 0 seconds, so that close() sends a reset.
 RESET = struct.pack('ii', 1, 0)
+# Where applications find `Connection.is_disconnected`.
+CLIENT_DISCONNECTED = 'zope.server.client_disconnected'
 # What a connection is doing.
 (RECEIVING, WAITING, ANSWERING, SENDING_FILE, ENDING, LINGERING,
  CLOSED) = range(7)
@@ -79,8 +81,8 @@ class Connection:
 
     __slots__ = ('shared', 'scheduler', 'sock', 'fd', 'peer', 'environ',
                  'receiver', 'output', 'task', 'grace', 'state', 'is_busy',
-                 'is_watched', 'events', 'since', 'requests', 'keep_alive',
-                 'must_linger', 'must_reset', 'is_ending')
+                 'is_watched', 'events', 'since', 'requests', 'skipped',
+                 'keep_alive', 'must_linger', 'must_reset', 'is_ending')
 
     def __init__(self, shared: SharedState, scheduler: Scheduler,
                  sock: socket.socket, address: Any) -> None:
@@ -93,6 +95,7 @@ class Connection:
         self.environ = environ = shared.environ.copy()
         environ['REMOTE_ADDR'] = self.peer
         environ['REMOTE_PORT'] = str(address[1])
+        environ[CLIENT_DISCONNECTED] = self.is_disconnected
         self.receiver = Receiver(
             shared, environ, self.task_class, scheduler.waiting)
         self.output = SendBuffer(sock, shared.settings)
@@ -104,6 +107,7 @@ class Connection:
         self.events = 0
         self.since = shared.now
         self.requests = 0
+        self.skipped = 0
         self.keep_alive = True
         self.must_linger = False
         self.must_reset = False
@@ -199,6 +203,23 @@ class Connection:
             self.must_reset = True
         self.state = ENDING
 
+    def skip(self) -> None:
+        """Drop the request unanswered: its client has gone while it waited."""
+        task, self.task = self.task, None
+        if task is not None:
+            task.finish()
+        if self.scheduler.waiting:
+            # As in `serve`.
+            self.scheduler.wake()
+        self.output.abort()
+        self.keep_alive = False
+        self.skipped += 1
+        self.state = ENDING
+
+    def is_abandoned(self) -> bool:
+        """Return whether the client has gone before its request was begun."""
+        return self.state == ANSWERING and self.is_gone()
+
     def proceed(self) -> bool:
         """Go on after `serve`."""
         if (self.keep_alive and self.is_watched and self.state == ENDING
@@ -242,6 +263,37 @@ class Connection:
     def is_sending(self) -> bool:
         """Return whether some of what was sent is still kept."""
         return bool(self.output.pending)
+
+    def is_gone(self) -> bool:
+        """Return whether the client has reset the connection.
+
+        A client that has only closed it may still read: that looks as if it
+        had closed its sending side.
+        """
+        if self.output.is_broken:
+            return True
+        try:
+            self.sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        return False
+
+    def is_disconnected(self) -> bool:
+        """Return whether the client has closed or reset the connection.
+
+        Applications find this as CLIENT_DISCONNECTED in the environment.
+        """
+        if (self.state == CLOSED or self.is_ending or self.events & ENDED
+                or self.output.is_broken):
+            return True
+        try:
+            return not self.sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def has_more(self) -> bool:
         """Return whether the client has sent something after the request."""
@@ -479,4 +531,6 @@ class Connection:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self.output.abort()
         self.receiver.close()
+        # Otherwise only the garbage collector could free the two.
+        del self.environ[CLIENT_DISCONNECTED]
         self.sock.close()

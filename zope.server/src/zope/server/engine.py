@@ -33,7 +33,8 @@ class Statistics:
     `started` is as of time.time(), 0 before `start`.  `requests` counts the
     answered requests.  `in_flight` requests are complete and not answered
     yet; `queued` of them wait for a thread.  `busy_threads` of the `threads`
-    are at work.  `connections` are open.
+    are at work.  `connections` are open.  `skipped` requests were dropped, as
+    their clients had gone before a thread was free.
     """
 
     started: float
@@ -43,6 +44,7 @@ class Statistics:
     busy_threads: int
     threads: int
     connections: int
+    skipped: int
 
 
 class Engine:
@@ -75,6 +77,7 @@ class Engine:
         with shared.lock:
             connections = list(self.loop.connections.values())
             requests = self.loop.past_requests
+            skipped = self.loop.past_skipped
         busy = sum(connection.is_busy for connection in connections)
         queued = min(busy, self.threads.queued)
         return Statistics(
@@ -84,7 +87,8 @@ class Engine:
             queued=queued,
             busy_threads=min(busy - queued, shared.settings.threads),
             threads=shared.settings.threads,
-            connections=len(connections))
+            connections=len(connections),
+            skipped=skipped + sum(found.skipped for found in connections))
 
     def call(self, function: Callable[[], object]) -> None:
         """Schedule `function` on the leader's thread; return at once."""

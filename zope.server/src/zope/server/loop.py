@@ -177,7 +177,8 @@ class Loop:
     `connections` has the open connections by descriptor.  Three queues have
     some of them: `ready` for a thread of the pool to be served, `again` for
     another turn without an event, `waiting` (with their bodies) for memory.
-    `past_requests` counts the requests of closed connections.
+    `past_requests` counts the requests of closed connections, `past_skipped`
+    those of them that were dropped as their clients had gone.
     """
 
     waker: Waker
@@ -193,6 +194,7 @@ class Loop:
         self.again: deque[Connection] = deque()
         self.waiting: deque[tuple[Connection, PendingBody]] = deque()
         self.past_requests = 0
+        self.past_skipped = 0
         self._calls: deque[Callable[[], object]] = deque()
         self._next_sweep = 0.0
         self._stood_still = False
@@ -240,6 +242,7 @@ class Loop:
         with self.shared.lock:
             self.connections.pop(connection.fd, None)
             self.past_requests += connection.requests
+            self.past_skipped += connection.skipped
             connection.is_busy = False
 
     # A turn.

@@ -26,7 +26,7 @@ UNKNOWN = -1
 class Sink(Protocol):
     """Where a response goes: its connection; `peer` is the client's address.
 
-    All but `has_more` and `is_sending` raise Disconnected when the client is
+    `send`, `send_pair` and `send_file` raise Disconnected when the client is
     gone.
     """
 
@@ -43,6 +43,9 @@ class Sink(Protocol):
 
     def is_sending(self) -> bool:
         """Return whether some of what was sent is still kept."""
+
+    def is_gone(self) -> bool:
+        """Return whether the client has reset the connection."""
 
     def has_more(self) -> bool:
         """Return whether the client has sent something after the request."""

@@ -74,7 +74,7 @@ class Task(Writer):
     """
 
     began = 0.0
-    # No more can be written.  It is set before the end of the response is sent.
+    # No more can be written.  It is set before the end of the response goes.
     is_over = False
     _result: Any = None
     _gatherer: Gatherer | None = None
@@ -159,6 +159,7 @@ class Task(Writer):
             raise ResponseError('write() was called after the end of the'
                                 ' response')
         if not data:
+            self._look_for_client()
             return
         if self._gatherer is None:
             if not self.is_head_sent:
@@ -211,6 +212,13 @@ class Task(Writer):
                 if size >= limit or not gatherer.is_gathering:
                     gatherer.flush()
                     size = 0
+            else:
+                self._look_for_client()
+
+    def _look_for_client(self) -> None:
+        """Raise Disconnected if the client is gone, as nothing is sent."""
+        if self.sink.is_gone():
+            raise Disconnected('the client is gone')
 
     def _make_gatherer(self) -> Gatherer:
         shared = self.shared

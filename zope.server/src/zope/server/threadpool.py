@@ -135,6 +135,10 @@ class ThreadPool:
                     self._lead()
             else:
                 began = time.perf_counter() + item.grace
+                if safely(item, item.is_abandoned):
+                    safely(item, item.skip)
+                    self._pass_on(item)
+                    continue
                 safely(item, item.serve)
                 self._note(time.perf_counter() - began)
                 self._pass_on(item)
