@@ -149,7 +149,7 @@ class Connection:
             elif self.is_idle and now - self.since > settings.channel_timeout:
                 self.close()
         elif state == LINGERING:
-            if now - self.since > settings.linger_timeout:
+            if self.is_read(now, settings.linger_timeout):
                 self.close()
         elif self.output.is_stalled(now):
             self.output.abort()
@@ -468,21 +468,34 @@ class Connection:
             return self.receiver.has_begun() and self._feed(b'')
         if self.output.is_broken or self.must_reset:
             self.close()
-        elif self.must_linger or self.receiver.has_begun() or self.events:
+        elif (self.must_linger or self.receiver.has_begun() or self.events
+                or not self.is_ending and self.output.unacknowledged()):
             self._linger()
         else:
             self.close()
         return False
 
     def _linger(self) -> None:
-        # Unread data would make the kernel reset the connection, and the
-        # client lose the response (RFC 9112, 9.6).
+        # Data that is unread, or that comes after the close, would make the
+        # kernel reset the connection, and the client lose what it has not read
+        # of the response.  So the close is in stages (RFC 9112, 9.6).
         self.state = LINGERING
         self.events |= READ
         try:
             self.sock.shutdown(socket.SHUT_WR)
         except OSError:
             self.close()
+
+    def is_read(self, now: float, seconds: float) -> bool:
+        """Return whether a connection that lingers can be closed.
+
+        It can after this time, if the client's kernel has all of the response
+        by then.  A client that reads slowly has until `send_timeout`.
+        """
+        age = now - self.since
+        return age > seconds and (
+            not self.output.unacknowledged()
+            or age > self.shared.settings.send_timeout)
 
     def _discard(self) -> None:
         for _ in READS:

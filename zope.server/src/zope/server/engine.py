@@ -131,9 +131,9 @@ class Engine:
     def _close_idle(self) -> None:
         now = time.monotonic()
         for connection in list(self.loop.connections.values()):
-            age = now - connection.since
-            if connection.is_idle and age > GRACE_S or (
-                    connection.state == LINGERING and age > LINGER_S):
+            if (connection.is_idle and now - connection.since > GRACE_S
+                    or connection.state == LINGERING
+                    and connection.is_read(now, LINGER_S)):
                 connection.close()
 
     def _cut(self) -> int:

@@ -116,7 +116,8 @@ class Acceptor:
         """Close idle connections, the oldest first."""
         now = self._shared.now
         idle = [connection for connection in list(self._connections.values())
-                if connection.is_idle and now - connection.since > SPARED_S]
+                if connection.is_idle and now - connection.since > SPARED_S
+                and not connection.output.unacknowledged()]
         idle.sort(key=lambda connection: connection.since)
         for connection in idle[:ACCEPTS_A_TURN]:
             connection.close()

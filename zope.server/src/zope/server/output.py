@@ -238,14 +238,21 @@ class SendBuffer:
 
         Only differences count.  `sent` says little: the kernel, which may have
         megabytes on the way to a slow client, takes more only now and then.
-        So SIOCOUTQ, tcp(7), is subtracted: what is sent and not acknowledged.
+        So what is not acknowledged is subtracted.
+        """
+        return self.sent - self.unacknowledged()
+
+    def unacknowledged(self) -> int:
+        """Return how many bytes are sent and not acknowledged.
+
+        That is SIOCOUTQ, tcp(7); 0 where the system has none.
         """
         try:
             queued, = INT.unpack(fcntl.ioctl(
                 self._sock, termios.TIOCOUTQ, bytes(INT.size)))
         except OSError:
-            queued = 0  # not every system has it
-        return self.sent - queued
+            return 0
+        return queued
 
     def abort(self) -> None:
         """Drop what is kept; from now on `send` raises Disconnected."""
