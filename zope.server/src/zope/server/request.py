@@ -5,6 +5,7 @@ The rules are those of RFC 9112 (request line, framing, persistence), RFC 9110
 """
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 from typing import TypeVar
@@ -16,6 +17,8 @@ from zope.server.errors import HTTPError
 from zope.server.parser import HeadParser
 from zope.server.settings import Settings
 from zope.server.tracelog import Trace
+
+logger = logging.getLogger('zope.server.requests')
 
 REQUEST_LINE = re.compile(
     rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) HTTP/1\.([0-9])\r\n").match
@@ -45,6 +48,11 @@ keys: dict[bytes, str | None] = {
     b'Content-Length': 'CONTENT_LENGTH',
     b'Proxy': None,
 }
+# The names that were dropped for an underscore, and logged: DROPPED_LOGGED
+# at most, as clients choose them.
+dropped: set[bytes] = set()
+DROPPED_LOGGED = 100
+DROPPED_SHOWN_BYTES = 100
 # These have a single value; two make a request ambiguous (RFC 9110, 5.3).
 ONCE = {'HTTP_HOST', 'CONTENT_TYPE', 'CONTENT_LENGTH',
         'HTTP_TRANSFER_ENCODING'}
@@ -161,6 +169,11 @@ def environ_key(name: bytes) -> str | None:
     """
     if b'_' in name:
         key = None
+        if len(dropped) < DROPPED_LOGGED and name not in dropped:
+            dropped.add(name)
+            logger.warning('the header %s of a request is dropped, as its'
+                           ' name has an underscore',
+                           name[:DROPPED_SHOWN_BYTES].decode())
     else:
         title = name.title()
         key = keys.get(title) if title in keys else (
