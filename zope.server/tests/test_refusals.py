@@ -4,11 +4,14 @@ from __future__ import annotations
 import logging
 
 import pytest
+from zope.server import refusals
 from zope.server import request
+from zope.server.errors import HTTPError
 from zope_server_support.applications import hello
 from zope_server_support.applications import showing
 from zope_server_support.talking import Client
 from zope_server_support.talking import serving
+from zope_server_support.talking import until
 
 LOGGER = 'zope.server.requests'
 
@@ -41,3 +44,50 @@ def test_clients_cannot_fill_the_log_with_names(
                 client.get(b'/', b'X_%d%b: a\r\n' % (number, b'x' * 200))
     assert len(caplog.records) == 3
     assert all(len(record.getMessage()) < 200 for record in caplog.records)
+
+
+@pytest.mark.parametrize('sent, text', [
+    (b'GET /a HTTP/1.1\r\nX: secret\r\n\r\n',
+     '400: The Host field is missing. It began with "GET /a HTTP/1.1"'),
+    (b'GET /\xe9"\\ HTTP/1.1\r\nHost: a\r\n\r\n',
+     '400: The request line is malformed.'
+     r' It began with "GET /\xe9\"\\ HTTP/1.1"'),
+    (b'GET /a HTTP/1.1\nAuthorization: secret\n\n',
+     '400: Lines must end in CR LF. It began with "GET /a HTTP/1.1"'),
+    (b'CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n',
+     '501: The method is not supported. It began with'
+     ' "CONNECT a:1 HTTP/1.1"'),
+    (b'GET /#' + b'a' * 200 + b' HTTP/1.1\r\nHost: a\r\n\r\n',
+     '400: The target has a fragment. It began with "GET /#' + 'a' * 94
+     + '..."'),
+    (b'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n',
+     '400: The chunked body is malformed: the size or an extension of a chunk'
+     ' is wrong. It began with "POST / HTTP/1.1"'),
+])
+def test_the_log_says_why_a_request_is_refused(
+        sent: bytes, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    with serving(hello) as server, Client(server.address) as client:
+        client.send(sent)
+        client.read_all()
+        until(lambda: caplog.record_tuples)
+    assert caplog.record_tuples == [(
+        LOGGER, logging.WARNING,
+        f'a request from 127.0.0.1 is refused with {text}')]
+
+
+def test_clients_cannot_fill_the_log_with_refusals(
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture) -> None:
+    now = 1000.0
+    monkeypatch.setattr(refusals.time, 'monotonic', lambda: now)
+    log = refusals.RefusalLog()
+    for _ in range(25):
+        log.add('10.0.0.7', HTTPError(400, 'It is wrong.'), b'GET /')
+    assert len(caplog.records) == refusals.LINES
+    now += refusals.PERIOD_S
+    caplog.clear()
+    log.add('10.0.0.7', HTTPError(400, 'It is wrong.'), b'GET /')
+    assert [record.getMessage() for record in caplog.records] == [
+        '15 further requests were refused since the last line about one',
+        'a request from 10.0.0.7 is refused with 400: It is wrong. It began'
+        ' with "GET /"']

@@ -459,6 +459,7 @@ class Connection:
             self.shared.access_log.add_error(
                 self.peer, line, error.status, len(body))
         self.receiver.close()
+        self.shared.refusals.add(self.peer, error, line)
 
     def _next(self) -> bool:
         """Go on after a response; return whether a request is complete."""

@@ -14,6 +14,7 @@ from zope.server.gather import Flusher
 from zope.server.headers import http_date
 from zope.server.poller import Poller
 from zope.server.poller import make_poller
+from zope.server.refusals import RefusalLog
 from zope.server.settings import Settings
 from zope.server.tracelog import TraceLog
 
@@ -29,7 +30,7 @@ class SharedState:
     `is_draining` has responses announce the end of their connections, and
     `is_cutting` has requests that were not begun dropped.  Both are set by
     the engine, and are here because each response reads them.  `flusher` sends
-    what responses gather.
+    what responses gather, and `refusals` logs requests that are refused.
 
     `now` is the time of the loop's last turn, as of time.monotonic().  `date`
     and `server` are lines of a response's head, and `tail` its end with both.
@@ -47,6 +48,7 @@ class SharedState:
         self.lock = threading.Lock()
         self.buffer_pool = BufferPool(settings.body_memory)
         self.flusher = Flusher()
+        self.refusals = RefusalLog()
         self.is_draining = False
         self.is_cutting = False
         self.environ = self._environ(address)
