@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from zope.server import gather
 from zope.server import headers
 from zope.server.errors import ResponseError
 from zope.server.gather import Flusher
@@ -220,6 +221,70 @@ def test_the_last_block_before_a_pause_is_sent(burst: int) -> None:
                 assert client.receive()
             gate.release()
         assert client.response().body.count(b'data') == 21 * burst
+
+
+def test_a_buffer_that_is_used_again_is_copied() -> None:
+    def blocks() -> Iterator[bytearray]:
+        buffer = bytearray(8)
+        for number in range(10_000):
+            buffer[:] = b'%8d' % number
+            yield buffer
+    with serving(answering(blocks)) as server, (
+            Client(server.address)) as client:
+        assert client.get().body == b''.join(
+            b'%8d' % number for number in range(10_000))
+
+
+def test_text_among_gathered_blocks_cuts_the_response() -> None:
+    def blocks() -> Iterator[Any]:
+        for number in range(1000):
+            yield b'%d,' % number
+        yield 'secret'
+    with serving(answering(blocks)) as server, (
+            Client(server.address)) as client:
+        client.send(get())
+        raw = client.read_all()
+        assert b'999,' in raw
+        assert b'secret' not in raw
+        assert not raw.endswith(b'0\r\n\r\n')
+
+
+def test_empty_blocks_behind_gathered_ones_end_with_the_client() -> None:
+    closed, begun = threading.Event(), threading.Event()
+
+    def blocks() -> Iterator[bytes]:
+        try:
+            yield from [b'a'] * 1000
+            while True:
+                begun.set()
+                yield b''
+        finally:
+            closed.set()
+    with serving(answering(blocks)) as server:
+        client = Client(server.address)
+        client.send(get())
+        assert begun.wait(10)
+        reset(client)
+        assert closed.wait(10)
+
+
+def test_blocks_that_grow_are_not_gathered_in_memory() -> None:
+    sent: list[int] = []
+
+    def blocks() -> Iterator[bytes]:
+        yield from [b'a'] * 100_000
+        for number in range(1000):
+            sent.append(number)
+            yield b'x' * 1_000_000
+    with serving(answering(blocks), output_buffer_size=100_000,
+                 output_spool_size=100_000) as server, (
+            Client(server.address)) as client:
+        client.send(get())
+        assert client.receive()
+        time.sleep(1)
+        # What the kernel takes, and what is gathered at most.
+        assert len(sent) < gather.MOST_PERMITS + 20
+        reset(client)
 
 
 def test_the_flusher_sleeps_while_nothing_is_gathered() -> None:

@@ -248,6 +248,12 @@ class Connection:
         if self.output.pending:
             self._wait()
 
+    def send_on(self, data: bytes) -> None:
+        """Send, or keep, without waiting."""
+        self.output.send(data)
+        if self.output.pending:
+            self._watch_output()
+
     def send_pair(self, head: bytes, data: bytes) -> None:
         """Send two pieces, as `send` does."""
         self.output.send_pair(head, data)
@@ -303,12 +309,6 @@ class Connection:
             return bool(self.sock.recv(1, socket.MSG_PEEK))
         except OSError:
             return False
-
-    def _send_on(self, data: bytes) -> None:
-        """Send, or keep, without waiting."""
-        self.output.send(data)
-        if self.output.pending:
-            self._watch_output()
 
     def _wait(self) -> None:
         self._watch_output()
@@ -431,7 +431,7 @@ class Connection:
                 return True
             if self.receiver.must_continue:
                 self.receiver.must_continue = False
-                self._send_on(b'HTTP/1.1 100 Continue\r\n\r\n')
+                self.send_on(b'HTTP/1.1 100 Continue\r\n\r\n')
         except MustWait as wait:
             self.state = WAITING
             self.scheduler.wait_for_memory(self, wait.body)
@@ -452,7 +452,7 @@ class Connection:
         if line.startswith(b'HEAD '):
             body = b''
         try:
-            self._send_on(head + body)
+            self.send_on(head + body)
         except Disconnected:
             pass
         if self.shared.access_log is not None:

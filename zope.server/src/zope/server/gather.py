@@ -18,6 +18,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from collections.abc import Iterator
+from operator import length_hint
 
 from zope.server.errors import Disconnected
 
@@ -29,6 +31,9 @@ QUICK_S = 0.001
 TICK_S = 0.002
 # So much is sent together.
 GATHERED_BYTES = 32768
+# How many blocks are taken at once, at first and at most.
+FIRST_PERMITS = 64
+MOST_PERMITS = 256
 
 
 class Gatherer:
@@ -38,20 +43,24 @@ class Gatherer:
     if `is_gathering` is false, or if there are `limit` bytes.  Either that
     sees a block, or the flusher does.
 
-    `send` raises Disconnected.  `is_sending` tells whether the client has yet
-    to take what was sent before.
+    `send` and `send_on` send a part of the body, and raise Disconnected; only
+    the former may wait for the client.  `is_sending` tells whether the client
+    has yet to take what was sent before.
     """
 
     def __init__(self, send: Callable[[bytes], None],
+                 send_on: Callable[[bytes], None],
                  is_sending: Callable[[], bool], flusher: Flusher,
                  limit: int) -> None:
         self.limit = limit
         self.blocks: deque[bytes] = deque()
         self.is_gathering = False
-        self._send_on = send
+        self._send = send
+        self._send_on = send_on
         self._is_sending = is_sending
         self._flusher = flusher
         self._lock = threading.Lock()
+        self._permits: list[bytes] = []
         self._size = 0
         self._quick = 0
         self._last = 0.0
@@ -62,6 +71,30 @@ class Gatherer:
         self._size += len(data)
         if self._size >= self.limit or not self.is_gathering:
             self.flush()
+
+    def take(self, blocks: Iterator[bytes]) -> None:
+        """Gather blocks as they come, without a line of Python for each.
+
+        It returns when there are no more, when they pause, or when nothing
+        but empty blocks has come.  Each block needs a permit, so that the
+        flusher can end this by taking the permits away: the iterator of a
+        list ends with the list, and `zip` then takes no block.  Raise
+        Disconnected, and TypeError for a block that is no bytes.
+        """
+        count = FIRST_PERMITS
+        while self.is_gathering:
+            self._permits = [b''] * count
+            if not self.is_gathering:
+                # The flusher may have seen the former permits only.
+                return
+            permits = iter(self._permits)
+            self.blocks.extend(
+                map(b''.join, zip(permits, blocks, strict=False)))
+            size = self.end()
+            if not size or length_hint(permits):
+                return
+            count = max(1, min(2 * count, count * self.limit // size,
+                               MOST_PERMITS))
 
     def flush(self) -> None:
         """Send what is kept; begin to gather if blocks have come quickly.
@@ -91,7 +124,7 @@ class Gatherer:
             data = blocks[0] if len(blocks) == 1 else b''.join(blocks)
             blocks.clear()
             if data:
-                self._send_on(data)
+                self._send(data)
         return len(data)
 
     def tick(self) -> bool:
@@ -101,13 +134,17 @@ class Gatherer:
         """
         if not self.blocks:
             self.is_gathering = False
+            self._permits.clear()
             if not self.blocks:
                 return False
             # It came in between, and its thread may not have seen that.
             self.is_gathering = True
         if self._lock.acquire(blocking=False):
             try:
-                if not self._is_sending():
+                if self._is_sending():
+                    # Its thread is to wait, rather than to gather on.
+                    self._permits.clear()
+                else:
                     # Blocks may be added meanwhile.
                     self._send_on(b''.join(
                         [self.blocks.popleft()

@@ -26,14 +26,17 @@ UNKNOWN = -1
 class Sink(Protocol):
     """Where a response goes: its connection; `peer` is the client's address.
 
-    `send`, `send_pair` and `send_file` raise Disconnected when the client is
-    gone.
+    `send`, `send_on`, `send_pair` and `send_file` raise Disconnected when the
+    client is gone.
     """
 
     peer: str
 
     def send(self, data: bytes) -> None:
         """Send, or keep and wait for room."""
+
+    def send_on(self, data: bytes) -> None:
+        """Send, or keep, without waiting."""
 
     def send_pair(self, head: bytes, data: bytes) -> None:
         """Send two pieces, as `send` does."""
@@ -106,6 +109,17 @@ class Writer(Request):
 
     def send_some(self, data: bytes) -> None:
         """Send some of the body, and the head before the first of it."""
+        piece = self._framed(data)
+        if piece:
+            self.sink.send(piece)
+
+    def send_on(self, data: bytes) -> None:
+        """Do what `send_some` does, without waiting for the client."""
+        piece = self._framed(data)
+        if piece:
+            self.sink.send_on(piece)
+
+    def _framed(self, data: bytes) -> bytes:
         head = b''
         if not self.is_head_sent:
             if not self.code:
@@ -118,9 +132,8 @@ class Writer(Request):
         size = len(data)
         if self.is_chunked:
             data = b'%x\r\n%b\r\n' % (size, data)
-        if head or data:
-            self.sink.send(head + data)
         self.sent += size
+        return head + data
 
     def send_end(self) -> None:
         """End the response, after `send_some` or with an empty body."""

@@ -202,18 +202,15 @@ class Task(Writer):
         gatherer = self._gatherer
         if gatherer is None:
             gatherer = self._gatherer = self._make_gatherer()
-        add, limit, size = gatherer.blocks.append, gatherer.limit, 0
         for data in blocks:
             if type(data) is not bytes:
                 data = as_bytes(data)
-            if data:
-                add(data)
-                size += len(data)
-                if size >= limit or not gatherer.is_gathering:
-                    gatherer.flush()
-                    size = 0
-            else:
+            if not data:
                 self._look_for_client()
+                continue
+            gatherer.add(data)
+            if gatherer.is_gathering:
+                gatherer.take(blocks)
 
     def _look_for_client(self) -> None:
         """Raise Disconnected if the client is gone, as nothing is sent."""
@@ -222,11 +219,9 @@ class Task(Writer):
 
     def _make_gatherer(self) -> Gatherer:
         shared = self.shared
-        # The flusher sends less than what `Sink.send` keeps without waiting.
-        limit = max(1, min(GATHERED_BYTES,
-                           shared.settings.output_buffer_size // 2))
-        return Gatherer(self.send_some, self.sink.is_sending, shared.flusher,
-                        limit)
+        limit = min(GATHERED_BYTES, shared.settings.output_buffer_size)
+        return Gatherer(self.send_some, self.send_on, self.sink.is_sending,
+                        shared.flusher, limit)
 
     def _fail(self, failure: BaseException) -> None:
         if self.trace is not None:
