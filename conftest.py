@@ -31,6 +31,8 @@ if sys.dont_write_bytecode:
 # A shell makes a background process ignore Ctrl-C, and so would do the
 # processes that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# So does nohup with SIGHUP.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # No example has a time limit: a busy machine would exceed it.  The profile is
 # loaded here as pytest reads this file whichever tests are run.
