@@ -44,7 +44,9 @@ def main() -> int:
         measured = coverage.Coverage(str(DATA), config_file=str(CONFIGURATION))
         measured.combine([folder])
         measured.save()
-    return status or print_figures(measured)
+    # The figures are printed after failed tests, too.
+    is_low = print_figures(measured)
+    return status or is_low
 
 
 @contextlib.contextmanager
