@@ -1,4 +1,5 @@
 """Fixtures that several tests of zc.zkzopeserver need."""
+import contextlib
 import tempfile
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -47,3 +48,19 @@ def short_path() -> Iterator[Path]:
     """
     with tempfile.TemporaryDirectory(prefix='zk') as folder:
         yield Path(folder)
+
+
+@pytest.fixture(scope='module')
+def store(tmp_path_factory):
+    """Distributions for the buildouts of a module's tests."""
+    # Imported here: most tests do without the recipe.
+    from zkzopeserver_support.recipe_sandbox import Store
+    with contextlib.closing(Store(tmp_path_factory.mktemp('store'))) as made:
+        yield made
+
+
+@pytest.fixture
+def sandbox(store, tmp_path):
+    """A buildout directory with the distributions of `store`."""
+    from zkzopeserver_support.recipe_sandbox import Sandbox
+    return Sandbox(tmp_path, store)

@@ -6,8 +6,6 @@ import stat
 
 import pytest
 from paste.deploy import loadwsgi
-from zkzopeserver_support.recipe_sandbox import Sandbox
-from zkzopeserver_support.recipe_sandbox import Store
 
 SECTION = """
 [web]
@@ -17,18 +15,6 @@ app = egg:sandboxapp
 zookeeper = 127.0.0.1:2181
 path = /fooservice/providers
 """
-
-
-@pytest.fixture(scope='module')
-def store(tmp_path_factory):
-    made = Store(tmp_path_factory.mktemp('store'))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def sandbox(store, tmp_path):
-    return Sandbox(tmp_path, store)
 
 
 def options(path, section='server:main'):

@@ -10,8 +10,6 @@ import subprocess
 
 import pytest
 from paste.deploy import loadwsgi
-from zkzopeserver_support.recipe_sandbox import Sandbox
-from zkzopeserver_support.recipe_sandbox import Store
 
 from zc.zkzopeserver import start
 
@@ -61,18 +59,6 @@ app = egg:sandboxapp
 zookeeper = 127.0.0.1:2181
 path = /shop/web
 """
-
-
-@pytest.fixture(scope='module')
-def store(tmp_path_factory):
-    made = Store(tmp_path_factory.mktemp('store'))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def sandbox(store, tmp_path):
-    return Sandbox(tmp_path, store)
 
 
 def mode(path):

@@ -6,8 +6,6 @@ import os
 import pytest
 from zc.zk.tree import format_tree
 from zc.zk.tree import parse_tree
-from zkzopeserver_support.recipe_sandbox import Sandbox
-from zkzopeserver_support.recipe_sandbox import Store
 
 from zc.zkzopeserver.recipe import trees
 
@@ -31,18 +29,6 @@ WEB = SECTION + 'tree =\n' + ''.join(
     f'    {line}\n' for line in TREE.splitlines())
 API = WEB.replace('[web]', '[api]').replace('/web', '/api')
 ALL = '\n[all]\nrecipe = zc.zkzopeserver:tree\n'
-
-
-@pytest.fixture(scope='module')
-def store(tmp_path_factory):
-    made = Store(tmp_path_factory.mktemp('store'))
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def sandbox(store, tmp_path):
-    return Sandbox(tmp_path, store)
 
 
 def test_the_tree_of_a_part(sandbox):
