@@ -3,7 +3,6 @@ import unicodedata
 import hypothesis
 import hypothesis.strategies as st
 import pytest
-
 from zc.zk.printable import printable
 
 

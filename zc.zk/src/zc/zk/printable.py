@@ -13,11 +13,11 @@ LIMIT = 1000
 
 
 def printable(text: object, limit: int = LIMIT) -> str:
-    """Return the text of an object in one line of printable characters.
+    r"""Return the text of an object in one line of printable characters.
 
     What `str.isprintable` does not count as printable is escaped as in a
-    Python literal: controls (a line end is `\\n`, ESC is `\\x1b`), format
-    characters such as those for the direction of writing (`\\u202e`), line
+    Python literal: controls (a line end is `\n`, ESC is `\x1b`), format
+    characters such as those for the direction of writing (`\u202e`), line
     and paragraph separators, all spaces but the ordinary one, surrogates and
     characters that Unicode has not assigned. Backslashes stay single: the
     result is for reading, it cannot be turned back.
