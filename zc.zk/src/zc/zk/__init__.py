@@ -12,6 +12,7 @@ from kazoo.security import OPEN_ACL_UNSAFE
 from kazoo.security import READ_ACL_UNSAFE
 from zc.zk import event
 from zc.zk.addresses import parse_addr
+from zc.zk.addresses import parse_server_addr
 from zc.zk.client import ZK
 from zc.zk.client import ZooKeeper
 from zc.zk.client import creator_acl
@@ -50,6 +51,7 @@ __all__ = [
     'event',
     'join',
     'parse_addr',
+    'parse_server_addr',
     'parse_tree',
 ]
 

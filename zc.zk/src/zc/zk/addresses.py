@@ -1,4 +1,5 @@
 """Addresses: ``HOST:PORT`` text, and the addresses of an empty host."""
+import re
 import socket
 from collections.abc import Iterable
 
@@ -27,6 +28,75 @@ def parse_addr(addr: str) -> tuple[str, int]:
         raise ValueError(f'{addr!r} is not an address, HOST:PORT with a '
                          'port from 0 to 65535')
     return host, int(port)
+
+
+#: The longest host name, in characters (RFC 1035, section 2.3.4).
+MAX_HOST_NAME = 253
+
+_LABEL = '[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
+_is_host_name = re.compile(rf'{_LABEL}(?:\.{_LABEL})*').fullmatch
+# A name whose last label is a number is an IPv4 address, or nothing (URL
+# standard, "ends in a number checker"): resolvers read 0x7f.1 as 127.0.0.1.
+_is_number = re.compile('[0-9]+|0[xX][0-9A-Fa-f]*').fullmatch
+_is_port = re.compile('[1-9][0-9]{0,4}').fullmatch
+_is_ipv6_text = re.compile('[0-9A-Fa-f:.]+').fullmatch
+
+
+def parse_server_addr(text: str) -> tuple[str, int]:
+    """Return host and port of a server's address, as a client can use it.
+
+    Names of nodes come from outside: whoever may write into the tree chooses
+    them. So this is stricter than `parse_addr`, which reads what our own
+    options say. What it returns can be written into the configuration of a
+    proxy and handed to a resolver:
+
+    - The host is an IPv4 address of four decimal numbers, an IPv6 address in
+      brackets without a zone, or a host name of letters, digits, ``-`` and
+      ``.`` (RFC 1123, section 2.1). An IP address is returned in its
+      canonical form (RFC 5952).
+    - The port is from 1 to 65535, without a leading zero.
+
+    Raises ValueError for any other text, and for addresses to which nobody
+    can connect: unspecified ones (0.0.0.0, ::) and multicast.
+    """
+    host, _, port = text.rpartition(':')
+    if not _is_port(port) or int(port) > 65535:
+        raise ValueError(f'{shorten(text)} is not the address of a server, '
+                         'HOST:PORT with a port from 1 to 65535')
+    if host[:1] == '[' and host[-1:] == ']':
+        packed = _ip_address(socket.AF_INET6, host[1:-1])
+        canonical = packed and socket.inet_ntop(socket.AF_INET6, packed)
+    else:
+        packed = _ip_address(socket.AF_INET, host)
+        canonical = host
+    if packed and not any(packed):
+        raise ValueError(f'{shorten(text)}: the unspecified address stands '
+                         'for all addresses of a machine, and is none')
+    if packed and (packed[0] == 0xff if len(packed) == 16
+                   else 224 <= packed[0] < 240):
+        raise ValueError(f'{shorten(text)}: a multicast address is no server')
+    if not packed and not (
+            len(host) <= MAX_HOST_NAME and _is_host_name(host)
+            and not _is_number(host.rpartition('.')[2])):
+        raise ValueError(f'{shorten(text)}: the host is no IPv4 address, no '
+                         'IPv6 address in brackets, and no host name of '
+                         'letters, digits, - and .')
+    return canonical or host, int(port)
+
+
+def _ip_address(family: int, text: str) -> bytes | None:
+    # inet_pton(3) is strict: it takes no octal numbers, and no zone.
+    if not _is_ipv6_text(text):
+        return None
+    try:
+        return socket.inet_pton(family, text)
+    except OSError:
+        return None
+
+
+def shorten(text: str, limit: int = 80) -> str:
+    """Return a text that came from outside, quoted and escaped for a line."""
+    return ascii(text if len(text) <= limit else text[:limit - 3] + '...')
 
 
 def format_addr(host: str, port: int | str) -> str:
