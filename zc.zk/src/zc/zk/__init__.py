@@ -48,6 +48,7 @@ __all__ = [
     'creator_acl',
     'decode',
     'encode',
+    'end_session',
     'event',
     'join',
     'parse_addr',
@@ -61,6 +62,7 @@ _LATE_NAMES = {
     'ApplyError': 'zc.zk.sync.applier',
     'Change': 'zc.zk.sync.change',
     'TreeError': 'zc.zk.tree',
+    'end_session': 'zc.zk.endsession',
     'parse_tree': 'zc.zk.tree',
 }
 

@@ -1,0 +1,121 @@
+"""Sessions that are ended by another process than the one that has them."""
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+import zc.zk
+from zc.zk.testing.waiting import wait_for
+
+PROGRAM = """
+import sys, time, zc.zk
+zk = zc.zk.ZooKeeper(sys.argv[1], 60)
+zk.register('/', '127.0.0.1:8080')
+session, password = zk.client.client_id
+print(session, password.hex(), flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def program(zookeeper):
+    """A process with a node, /127.0.0.1:8080: (process, id, password)."""
+    process = subprocess.Popen(
+        [sys.executable, '-c', PROGRAM, zookeeper.connection_string],
+        stdout=subprocess.PIPE, text=True,
+        env={**os.environ, 'PYTHONPATH': ':'.join(sys.path)})
+    with process:
+        session, password = process.stdout.readline().split()
+        yield process, int(session), bytes.fromhex(password)
+        process.kill()
+
+
+def test_the_nodes_of_a_killed_process_go_at_once(
+        zookeeper, client, program):
+    process, session, password = program
+    tree = client()
+    assert tree.get_children('/') == ['127.0.0.1:8080']
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert zc.zk.end_session(zookeeper.connection_string, session, password)
+    assert tree.get_children('/') == []
+    # There is no such session any more.
+    assert not zc.zk.end_session(zookeeper.hosts, session, password)
+
+
+def test_a_stopped_process_comes_back_by_itself(zookeeper, client, program):
+    process, session, password = program
+    tree = client()
+    process.send_signal(signal.SIGSTOP)
+    assert zc.zk.end_session(zookeeper.hosts, session, password)
+    assert tree.get_children('/') == []
+    process.send_signal(signal.SIGCONT)
+    wait_for(lambda: tree.get_children('/') == ['127.0.0.1:8080'])
+
+
+def test_a_wrong_password_ends_nothing(zookeeper, client, program):
+    _, session, _ = program
+    assert not zc.zk.end_session(zookeeper.hosts, session, b'x' * 16)
+    assert client().get_children('/') == ['127.0.0.1:8080']
+
+
+def test_sessions_that_never_were(zookeeper):
+    assert not zc.zk.end_session(zookeeper.hosts, 0x7b, b'x' * 16)
+    assert not zc.zk.end_session(zookeeper.hosts, -1, b'')
+
+
+def test_a_server_that_is_down_is_passed_over(
+        zookeeper, client, program, nobody):
+    _, session, password = program
+    where = f'{nobody},{zookeeper.hosts}'
+    assert zc.zk.end_session(where, session, password)
+    assert client().get_children('/') == []
+
+
+def test_a_server_that_is_silent_is_passed_over(
+        zookeeper, client, program, silent):
+    _, session, password = program
+    where = f'{silent},{zookeeper.hosts}'
+    assert zc.zk.end_session(where, session, password, timeout=2)
+    assert client().get_children('/') == []
+
+
+def test_errors_name_servers_and_no_password(nobody, silent):
+    password = b'secret-password!'
+    with pytest.raises(zc.zk.FailedConnect) as caught:
+        zc.zk.end_session(f'{nobody},{silent}', 0x7b, password, timeout=0.2)
+    text = str(caught.value)
+    assert nobody in text and silent in text and 'session 0x7b' in text
+    assert 'secret' not in text and password.hex() not in text
+
+
+def test_malformed_connection_strings():
+    with pytest.raises(ValueError, match='is not a connection string'):
+        zc.zk.end_session('host:port', 1, b'')
+
+
+def test_tls(zookeeper, client, program, tls_port, certificate):
+    _, session, password = program
+    cert, key = certificate
+    where = f'localhost:{tls_port}'
+    with pytest.raises(zc.zk.FailedConnect):
+        # Not without TLS: the proxy hangs up.
+        zc.zk.end_session(where, session, password, timeout=0.2)
+    assert zc.zk.end_session(where, session, password, ca=cert, cert=cert,
+                             key=key)
+    assert client().get_children('/') == []
+
+
+def test_any_server_of_an_ensemble(ensemble, client):
+    tree = client()
+    with zc.zk.ZooKeeper(ensemble.connection_string, 60) as zk:
+        zk.register('/', '127.0.0.1:8080')
+        session, password = zk.client.client_id
+        ensemble.kill_leader()
+        assert zc.zk.end_session(ensemble.connection_string, session,
+                                 password, timeout=30)
+        wait_for(lambda: zk.client.client_id not in (
+            None, (session, password)), 30)
+        wait_for(lambda: tree.retry(tree.get_children, '/')
+                 == ['127.0.0.1:8080'], 30)
