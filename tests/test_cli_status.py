@@ -71,6 +71,13 @@ CASES = {
     'restarting': (survey(ServerProcess(manager=Manager(9, 0)),
                           members=()), 1, 2, [
         'web: dead; zdaemon 9 is about to start it again']),
+    'taken out': (survey(MANAGED, node(11), expected=2, members=(11, 12),
+                         deregistered=(12,)), 150, 1, [
+        'web: running, pid 10, in the background (zdaemon 9); 1 of 2'
+        ' registered and answering, 1 taken out by an operator',
+        '  127.0.0.1:1 (pid 11): registered, answers 200',
+        '  pid 12: alive, taken out by an operator (`monitor deregister`;'
+        ' `monitor register` puts it back)']),
     'no ZooKeeper': (survey(problem='no ZooKeeper answered'), 4, 3, [
         'web: running, pid 10, in the background (zdaemon 9); whether it is'
         ' registered is not known',
@@ -112,7 +119,8 @@ def test_json_in_full():
     assert json.loads(status_verb.as_json(found)) == {
         'name': 'web', 'state': 'unwell', 'status': 150, 'pid': 10,
         'stale_pid': None, 'manager_pid': 9, 'expected': 2, 'registered': 1,
-        'answering': 1, 'unregistered_pids': [12], 'problem': None,
+        'answering': 1, 'unregistered_pids': [12],
+        'deregistered_pids': [], 'problem': None,
         'nodes': [{'name': '127.0.0.1:1', 'pid': 11, 'whose': 'ours',
                    'monitor': '127.0.0.1:2', 'answer': 200, 'well': True}]}
 

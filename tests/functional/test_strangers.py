@@ -198,6 +198,22 @@ def test_status_in_a_container_is_not_known(web, embedded, host):
 
 
 @needs_namespaces
+@pytest.mark.parametrize('verb', ['status', 'start', 'reload'])
+def test_the_host_does_not_judge_the_nodes_of_a_container(web, embedded,
+                                                          host, verb):
+    """They have pids of the container."""
+    web = web()
+    with host.contained(web) as process:
+        registered(embedded.zk, process)
+        said = host.run(web, verb, 4, TELLING).splitlines()
+        assert said[-1].startswith('web: running, pid ')
+        assert said[-1].endswith('run this where the server runs')
+        assert 'SENT' not in ''.join(said)
+        if verb == 'status':
+            assert len(said) == 1
+
+
+@needs_namespaces
 def test_a_manager_in_a_container(web, embedded, host):
     """The manager tells pids as it sees them."""
     web = web()
@@ -205,7 +221,7 @@ def test_a_manager_in_a_container(web, embedded, host):
             ' subprocess.run([*sys.argv[1:], "start"]); time.sleep(300)')
     with host.contained(web, [sys.executable, '-c', code]) as process:
         registered(embedded.zk, process)
-        assert 'in the background (zdaemon ' in host.run(web, 'status', 150)
+        assert 'in another PID namespace' in host.run(web, 'status', 4)
         assert host.run(web, 'stop').endswith('web: stopped\n')
     assert not embedded.zk.get_children(PATH)
 

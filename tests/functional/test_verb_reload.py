@@ -47,6 +47,10 @@ def test_reload_rolls_several_workers(web, tree):
     # Workers that are out of rotation are found as well.
     web('monitor', '--at', chosen, 'deregister')
     assert tree.get_children(PATH) == [min(after)]
+    told = json.loads(web('status', '--json', status=150))
+    assert told['deregistered_pids'] == [after[chosen]['pid']]
+    assert '1 of 2 registered and answering, 1 taken out by an operator' in (
+        web('status', status=150))
     said = web('monitor', 'register').splitlines()
     assert sorted(said[1::2]) == ['registered', 'registered']
     assert f'pid {after[chosen]["pid"]}:' in said

@@ -33,7 +33,7 @@ def test_from_start_to_stop(web, tree):
     # Out of rotation and back: meanwhile its monitor is not in ZooKeeper.
     assert web('monitor', 'deregister') == 'withdrawn\n'
     assert tree.get_children(PATH) == []
-    assert f'pid {web.pid}: alive, not registered' in web(
+    assert f'pid {web.pid}: alive, taken out by an operator' in web(
         'status', status=150)
     assert web('monitor', 'register') == 'registered\n'
     assert tree.get_children(PATH) == [address]

@@ -82,6 +82,8 @@ class Service:
             daemon=True)
         self._stopping = threading.Event()
         self._is_forced = False
+        # Whether an operator has taken the server out of ZooKeeper.
+        self._is_deregistered = False
         self._forced: queue.SimpleQueue[None] = queue.SimpleQueue()
         # What the thread that runs the service waits for: a request to stop
         # (None), or the exception that ended the announcer.
@@ -208,6 +210,7 @@ class Service:
         server, registration = self.parts.server, self.parts.registration
         serving = server.statistics()
         return {'state': registration.state,
+                'deregistered': self._is_deregistered,
                 'nodes': registration.paths,
                 'reregistered': registration.reregistered,
                 'last_error': registration.last_error,
@@ -221,10 +224,12 @@ class Service:
 
     def withdraw(self) -> None:
         """Take the server out of ZooKeeper; it goes on serving."""
+        self._is_deregistered = True
         self.parts.registration.withdraw()
 
     def restore(self) -> None:
         """Put the server back after a `withdraw`."""
+        self._is_deregistered = False
         self.parts.registration.restore()
 
     def reopen_logs(self) -> None:

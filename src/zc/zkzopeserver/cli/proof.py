@@ -94,6 +94,14 @@ def inner_pid(pid: int) -> int | None:
         return None if os.path.exists('/proc/self') else pid
 
 
+def is_elsewhere(pid: int) -> bool:
+    """Return whether a process is in a PID namespace inside of ours.
+
+    Every user may know, unlike `namespace`.
+    """
+    return inner_pid(pid) not in (None, pid)
+
+
 def listens_at(pid: int, path: str) -> bool:
     """Return whether a process has zdaemon's socket at `path`.
 

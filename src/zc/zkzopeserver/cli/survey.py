@@ -16,6 +16,7 @@ from zc.zkzopeserver.cli import zdaemon
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.providers import Provider
 from zc.zkzopeserver.cli.settings import InstanceSettings
+from zc.zkzopeserver.errors import NotProvenError
 from zc.zkzopeserver.errors import StartError
 from zc.zkzopeserver.options import Options
 
@@ -101,7 +102,8 @@ class Survey:
 
     `expected` is the number of processes that should be registered,
     `members` are the pids of those that run.  `problem` is why ZooKeeper
-    could not be asked, '' when it was.
+    could not be asked, '' when it was.  `deregistered` are the pids of
+    members that an operator has taken out of ZooKeeper.
 
     A server that is not zc.zkzopeserver does not register (`registers`):
     instead of nodes, `providers` has the address that its ini names.
@@ -114,6 +116,7 @@ class Survey:
     members: tuple[int, ...] = ()
     providers: tuple[ProviderStatus, ...] = ()
     problem: str = ''
+    deregistered: tuple[int, ...] = ()
 
     def of(self, owner: Owner) -> list[ProviderStatus]:
         """Return the providers of an owner."""
@@ -160,8 +163,16 @@ def survey(settings: InstanceSettings, nodes: Iterable[Provider] = (),
 
     `problem` is why there are no nodes.  A node that stands in `answered`
     (see `Survey.answered`) with the same pid is not asked again.
+
+    NotProvenError when the server runs in another PID namespace, as in a
+    container: its nodes then have the pids of that namespace.
     """
     process = find(settings.instance)
+    if process.pid is not None and proof.is_elsewhere(process.pid):
+        raise NotProvenError(
+            f'running, pid {process.pid}, in another PID namespace (a'
+            ' container): which nodes are its own cannot be told from here;'
+            ' run this where the server runs')
     if settings.options is None:
         nodes = configured_address(settings, process.pid)
     family = family_of(process.pid)

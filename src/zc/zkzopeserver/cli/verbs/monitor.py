@@ -100,7 +100,8 @@ def ours(settings: InstanceSettings, nodes: list[Provider]) -> list[Target]:
     return list(targets.values())
 
 
-def unregistered(pid: int, options: Options) -> Target | None:
+def unregistered(pid: int, options: Options,
+                 timeout_s: float = TIMEOUT_S) -> Target | None:
     """Find the monitor server of a process that is not in ZooKeeper.
 
     Its address is not known when the operating system picked the port: each
@@ -116,7 +117,7 @@ def unregistered(pid: int, options: Options) -> Target | None:
         if wanted[1] in (0, port) and port != options.port:
             host = {'0.0.0.0': '127.0.0.1', '::': '::1'}.get(host, host)
             try:
-                answer = monitor.ask((host, port), 'help', TIMEOUT_S)
+                answer = monitor.ask((host, port), 'help', timeout_s)
             except StartError:
                 continue
             if not answer.startswith('HTTP/'):

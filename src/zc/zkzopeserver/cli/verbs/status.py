@@ -5,11 +5,15 @@ The survey is printed for people, as JSON, or for Nagios.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import dataclasses
 import json
 import sys
 from collections.abc import Iterator
 from typing import Any
 
+from zc.zkzopeserver import monitor
+from zc.zkzopeserver.cli import proof
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.providers import Providers
 from zc.zkzopeserver.cli.settings import read_running
@@ -18,13 +22,18 @@ from zc.zkzopeserver.cli.survey import ProviderStatus
 from zc.zkzopeserver.cli.survey import Survey
 from zc.zkzopeserver.cli.survey import survey
 from zc.zkzopeserver.cli.verbs import Verb
+from zc.zkzopeserver.cli.verbs.monitor import unregistered
 from zc.zkzopeserver.errors import RegistrationError
+from zc.zkzopeserver.errors import StartError
+from zc.zkzopeserver.options import Options
 
 DESCRIPTION = """\
 Compare the processes of the server with its nodes in ZooKeeper, and ask each
 address found there for an answer (for the path of the option `ready`, or for
 /).  A node is the server's when its pid is that of the server or of one of its
-workers, and its address is this machine's or what `advertise` says."""
+workers, and its address is this machine's or what `advertise` says.  A process
+without a node is asked, by its monitor server, whether an operator has taken
+it out (`monitor deregister`)."""
 
 STATUSES = """\
 exit status, by the Linux Standard Base: 0 running, registered and answering,
@@ -33,6 +42,9 @@ there; 3 not running; 4 not known (ZooKeeper cannot be reached, or an option is
 wrong); 150 running, but not registered, not answering, or with fewer workers
 than there should be.  With --nagios: 0 OK; 1 WARNING, fewer workers than there
 should be; 2 CRITICAL, no worker answers; 3 UNKNOWN."""
+
+# How long a monitor server may take to answer, in seconds.
+MONITOR_S = 2.0
 
 # Exit statuses of `status` of an init script (Linux Standard Base Core, "Init
 # Script Actions"); 150 is in its range for applications.
@@ -78,9 +90,28 @@ def look(instance: Instance) -> Survey:
         return survey(settings)
     try:
         with Providers(settings.options) as providers:
-            return survey(settings, providers.nodes())
+            result = survey(settings, providers.nodes())
     except RegistrationError as error:
         return survey(settings, problem=str(error))
+    return dataclasses.replace(result, deregistered=tuple(
+        pid for pid in result.unregistered
+        if is_deregistered(pid, settings.options)))
+
+
+def is_deregistered(pid: int, options: Options) -> bool:
+    """Return whether an operator has taken a process out of ZooKeeper.
+
+    Its monitor server tells; False without an answer.
+    """
+    with contextlib.suppress(StartError, ValueError):
+        if target := unregistered(pid, options, MONITOR_S):
+            told = json.loads(monitor.ask(target[1], 'status json',
+                                          MONITOR_S))
+            # Another process may listen where the options say.
+            return (isinstance(told, dict)
+                    and told.get('pid') == proof.inner_pid(pid)
+                    and told.get('deregistered') is True)
+    return False
 
 
 def unknown(instance: Instance, error: Exception,
@@ -148,7 +179,10 @@ def counted(result: Survey) -> str:
     expected, answering = result.expected, len(result.answering)
     if expected == 1 and answering == 1 and result.is_up:
         return 'registered and answering'
-    return f'{answering} of {expected} registered and answering'
+    taken_out = len(result.deregistered)
+    return (f'{answering} of {expected} registered and answering'
+            + (f', {taken_out} taken out by an operator' if taken_out
+               else ''))
 
 
 def details(result: Survey) -> Iterator[str]:
@@ -157,7 +191,10 @@ def details(result: Survey) -> Iterator[str]:
         if provider.owner is not Owner.OTHER:
             yield described(provider, result.registers)
     for pid in result.unregistered if result.registers else ():
-        if not result.problem:
+        if pid in result.deregistered:
+            yield (f'pid {pid}: alive, taken out by an operator (`monitor'
+                   ' deregister`; `monitor register` puts it back)')
+        elif not result.problem:
             yield f'pid {pid}: alive, not registered'
     if result.problem:
         yield result.problem
@@ -208,6 +245,7 @@ def as_dict(result: Survey) -> dict[str, Any]:
         'unregistered_pids': (result.unregistered
                               if result.registers and not result.problem
                               else []),
+        'deregistered_pids': list(result.deregistered),
         'problem': result.problem or None,
         'nodes': [{'name': each.node.name, 'pid': each.node.pid,
                    'monitor': each.node.monitor, 'whose': each.owner.value,
