@@ -76,6 +76,9 @@ setup(
         ],
     },
     entry_points={
+        'console_scripts': [
+            'zkzopeserver = zc.zkzopeserver.__main__:main',
+        ],
         'paste.server_runner': ['main = zc.zkzopeserver:run'],
         'zc.buildout': [
             'default = zc.zkzopeserver.recipe:Recipe',

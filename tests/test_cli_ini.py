@@ -6,6 +6,7 @@ import pytest
 from zc.zkzopeserver import options as option_table
 from zc.zkzopeserver import start
 from zc.zkzopeserver.cli.ini import Ini
+from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.errors import ConfigurationError
 
 INI = '''\
@@ -54,7 +55,7 @@ def write(tmp_path, monkeypatch):
 
 
 def test_the_options_of_a_plain_section(write):
-    ini = Ini(write(), {})
+    ini = Ini(Instance(write()))
     assert ini.is_ours
     assert ini.options == {'zookeeper': '127.0.0.1:2181', 'path': '/p'}
     assert ini.where == 'server section of web.ini'
@@ -62,36 +63,37 @@ def test_the_options_of_a_plain_section(write):
 
 def test_a_section_that_refers_to_another(write):
     """Only PasteDeploy can tell its options."""
-    ini = Ini(write(INI.replace('server:main', 'server:base') + '''
+    ini = Ini(Instance(write(INI.replace('server:main', 'server:base') + '''
 [server:main]
 use = base
 path = /q
-'''), {})
+''')))
     assert ini.is_ours
     assert ini.options == {'zookeeper': '127.0.0.1:2181', 'path': '/q'}
 
 
 def test_options_of_the_command_line_come_first(write):
-    ini = Ini(write(), {'path': '/q', 'port': '1'})
+    ini = Ini(Instance(write(), overrides={'path': '/q', 'port': '1'}))
     assert ini.options == {'zookeeper': '127.0.0.1:2181', 'path': '/q',
                            'port': '1'}
 
 
 def test_the_names_in_other_sections_keep_their_case(write):
-    sections = Ini(write(), {}).sections()
+    sections = Ini(Instance(write())).sections()
     assert sections['DEFAULT'] == {'colour': 'red'}
     assert sections['app:main']['Size'] == '1'
 
 
 def test_an_ini_without_a_server(write):
     with pytest.raises(ConfigurationError, match=r'web\.ini: '):
-        Ini(write('[app:main]\nuse = egg:x\n'), {})
+        Ini(Instance(write('[app:main]\nuse = egg:x\n')))
 
 
 def test_another_server_gets_the_application_and_the_options_once(write):
-    ini = Ini(write(INI.replace('egg:zc.zkzopeserver',
-                                'call:test_cli_ini_app:make_server')),
-              {'path': '/q'})
+    ini = Ini(Instance(
+        write(INI.replace('egg:zc.zkzopeserver',
+                          'call:test_cli_ini_app:make_server')),
+        overrides={'path': '/q'}))
     assert not ini.is_ours
     ini.serve()
     import test_cli_ini_app

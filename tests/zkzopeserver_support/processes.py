@@ -152,19 +152,22 @@ def asking(address: str, path: str = '/slow'
 class Script:
     """``bin/web`` of an ini: run its verbs, each in a process of its own.
 
-    `options` are given by -o to each.  `close` ends what the verbs have left
-    in the background.
+    `options` are given by -o to each.  `command` stands before the verb; by
+    default it is a start script and the ini.  `close` ends what the verbs
+    have left in the background.
     """
 
-    def __init__(self, ini: Path, *options: str) -> None:
+    def __init__(self, ini: Path, *options: str,
+                 command: Sequence[str] = ()) -> None:
         self.ini = ini
         self.options = options
-        self._environ = {**os.environ, 'PYTHONPATH': os.pathsep.join(
+        self.command = command or ('-c', START, str(ini))
+        self.environ = {**os.environ, 'PYTHONPATH': os.pathsep.join(
             filter(None, sys.path))}
 
     def extend_path(self, folder: Path) -> None:
         """Have the verbs from now on find modules in a folder as well."""
-        self._environ['PYTHONPATH'] += os.pathsep + str(folder)
+        self.environ['PYTHONPATH'] += os.pathsep + str(folder)
 
     def file(self, kind: str) -> Path:
         """Return the path of a file: ``pid``, ``sock`` or ``log``."""
@@ -179,10 +182,10 @@ class Script:
                  cwd: Path | None = None) -> str:
         """Run a verb, which must end with `status`; return its output."""
         done = subprocess.run(
-            [sys.executable, '-c', START, str(self.ini), *arguments,
+            [sys.executable, *self.command, *arguments,
              *(word for each in self.options for word in ('-o', each))],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, env=self._environ, timeout=60,
+            stderr=subprocess.STDOUT, env=self.environ, timeout=60,
             cwd=cwd, text=True, errors='replace')
         said = (f'{arguments} ended with {done.returncode}, not {status}:\n'
                 f'{done.stdout}\n{self.log()}')

@@ -8,6 +8,7 @@ import contextlib
 import logging
 import os
 import re
+from collections.abc import Mapping
 
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.options.values import LEVELS
@@ -55,18 +56,19 @@ def _configure_level(number: int) -> None:
         quiet.setLevel(logging.WARNING)
 
 
-def configure_ini(path: str) -> None:
+def configure_ini(path: str, variables: Mapping[str, str]) -> None:
     """Set logging up by ``[loggers]`` of an ini, as pserve reads it.
 
-    That is `logging.config.fileConfig`, with ``%(here)s`` and
-    ``%(__file__)s``.  Raise ConfigurationError for what is wrong there.
+    That is `logging.config.fileConfig`, with ``%(here)s``, ``%(__file__)s``
+    and the `variables`.  Raise ConfigurationError for what is wrong there.
     """
     # Imported here: most inis have no such section, and it takes time.
     import logging.config
     path = os.path.abspath(path)
     try:
         logging.config.fileConfig(
-            path, {'__file__': path, 'here': os.path.dirname(path)},
+            path, {**variables, '__file__': path,
+                   'here': os.path.dirname(path)},
             disable_existing_loggers=False, encoding='utf-8')
     except Exception as error:
         # Handlers are made of any expressions, and raise anything.

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+from zc.zkzopeserver.cli.instance import Instance
+from zc.zkzopeserver.cli.instance import program
 from zc.zkzopeserver.cli.main import execute
 
 
@@ -33,4 +35,11 @@ def main(ini: str, name: str = '', argv: Sequence[str] | None = None,
 
     Errors for the user to mend are printed, a line a problem.
     """
-    return execute(ini, name, sys.argv[1:] if argv is None else argv, run)
+    argv = sys.argv[1:] if argv is None else argv
+    return execute(Instance(ini, name, run=run, program=program(argv)), argv)
+
+
+if __name__ == '__main__':
+    # ``python -m zc.zkzopeserver.start INI``: there is no script here.
+    from zc.zkzopeserver.__main__ import main as main_of_command
+    sys.exit(main_of_command())

@@ -11,6 +11,8 @@ from typing import Any
 
 from paste.deploy import loadwsgi
 
+from zc.zkzopeserver.cli import environment
+from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.errors import StartError
 
@@ -26,16 +28,20 @@ WRONG = (OSError, LookupError, configparser.Error, UnicodeDecodeError,
 class Ini:
     """The server and the application that an ini describes.
 
-    `options` are the strings of the server's section, with `overrides`, the
-    options of the command line, instead of those of the same name.
-    `is_ours` is whether the server is zc.zkzopeserver.
+    `options` are the strings of the server's section.  For ours, options of
+    the environment come instead of those of the same name; for any server,
+    those of the command line do, the instance's `overrides`.  `environment`
+    are the former.  `is_ours` is whether the server is zc.zkzopeserver.
 
-    ConfigurationError for an ini that cannot be read or has no server.
+    ConfigurationError for an ini that cannot be read or has no server, and
+    for a wrong option in the environment.
     """
 
-    def __init__(self, path: str, overrides: Mapping[str, str]) -> None:
-        self.path = os.path.abspath(path)
+    def __init__(self, instance: Instance) -> None:
+        self.path = path = instance.ini
+        self.variables = instance.variables
         self._uri = 'config:' + self.path
+        self._server = instance.server
         try:
             options = self._plain_options()
             self.is_ours = options is not None
@@ -47,12 +53,25 @@ class Ini:
             text = getattr(error, 'strerror', None) or str(error)
             raise ConfigurationError(
                 f'{path}: ' + ' '.join(text.split())) from None
-        self.options: dict[str, str] = {**options, **overrides}
+        self.environment = self._environment(instance)
+        self.options: dict[str, str] = {
+            **options, **self.environment, **instance.overrides}
+
+    def _environment(self, instance: Instance) -> Mapping[str, str]:
+        if not self.is_ours:
+            return {}
+        if instance.environment is not None:
+            return instance.environment
+        return environment.read()
 
     @functools.cached_property
     def _context(self) -> Any:
         """PasteDeploy's context of the server; imports the server."""
-        return loadwsgi.loadcontext(loadwsgi.SERVER, self._uri)
+        return self._load(loadwsgi.SERVER, self._server)
+
+    def _load(self, kind: Any, name: str | None = None) -> Any:
+        return loadwsgi.loadcontext(kind, self._uri, name,
+                                    global_conf=dict(self.variables))
 
     def _plain_options(self) -> dict[str, str] | None:
         """Return the options of a section as the recipe writes it.
@@ -61,7 +80,9 @@ class Ini:
         that don't serve need not import a server.
         """
         loader = loadwsgi.ConfigLoader(self.path)
-        section = loader.find_config_section(loadwsgi.SERVER, 'main')
+        # As PasteDeploy does: what [DEFAULT] says stays.
+        loader.update_defaults(self.variables, overwrite=False)
+        section = loader.find_config_section(loadwsgi.SERVER, self._server)
         shared = loader.parser.defaults()
         options = {name: loader.parser.get(section, name)
                    for name in loader.parser.options(section)
@@ -100,14 +121,14 @@ class Ini:
         cannot be imported.
         """
         try:
-            loadwsgi.loadcontext(loadwsgi.APP, self._uri)
+            self._load(loadwsgi.APP)
         except Exception as error:  # noqa: BLE001 (the application's code)
             raise StartError('the application cannot be imported: '
                              + described(error)) from None
 
     def application(self) -> Any:
         """Load the application; what that raises is passed on."""
-        return loadwsgi.loadapp(self._uri)
+        return loadwsgi.loadapp(self._uri, global_conf=dict(self.variables))
 
     @property
     def has_logging(self) -> bool:

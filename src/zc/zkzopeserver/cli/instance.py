@@ -22,7 +22,10 @@ class Instance:
     `ini`, `name` and `run` are those of `zc.zkzopeserver.start.main`;
     TypeError for an unknown key of `run`.  `overrides` are the options of
     the command line.  `program` is the command that runs this program,
-    without arguments.
+    without arguments.  `server` names the server's section in the ini, and
+    `variables` are for the interpolation of the ini.  `environment` are the
+    options in the environment of the server that runs; None stands for those
+    in the environment of this process.
 
     `user` is '' and `start_timeout` (seconds) None when `run` has none.
     """
@@ -30,7 +33,8 @@ class Instance:
     def __init__(self, ini: str, name: str = '',
                  overrides: Mapping[str, str] | None = None,
                  run: Mapping[str, Any] | None = None,
-                 program: Sequence[str] = ()) -> None:
+                 program: Sequence[str] = (), server: str = 'main',
+                 variables: Mapping[str, str] | None = None) -> None:
         run = run or {}
         if unknown := sorted(set(run) - set(KNOWN)):
             raise TypeError(f'run: unknown {", ".join(unknown)};'
@@ -39,6 +43,9 @@ class Instance:
         self.name = name or os.path.splitext(os.path.basename(ini))[0]
         self.overrides = dict(overrides or {})
         self.program = list(program)
+        self.server = server
+        self.variables = dict(variables or {})
+        self.environment: Mapping[str, str] | None = None
         self.user: str = run.get('user') or ''
         self.start_timeout: float | None = run.get('start_timeout')
         folder = os.path.dirname(self.ini)

@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
-from typing import Any
 
 from zc.zkzopeserver.cli.instance import MANAGER_WORD
 from zc.zkzopeserver.cli.instance import Instance
-from zc.zkzopeserver.cli.instance import program
 from zc.zkzopeserver.cli.verbs import VERBS
 from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.cli.verbs import find
@@ -39,20 +36,18 @@ INTERRUPTED = 130
 PIPE_CLOSED = 141
 
 
-def execute(ini: str, name: str, argv: Sequence[str],
-            run: Mapping[str, Any] | None) -> int:
-    """Execute a command line; return its exit status.
+def execute(instance: Instance, argv: Sequence[str]) -> int:
+    """Execute a command line for an instance; return its exit status.
 
-    The parameters are those of `zc.zkzopeserver.start.main`.  An exception
-    that has an `exit_status` is for the user to mend: its text is printed,
-    and that is the status.  Any other exception is a defect and is raised.
+    `argv` are the words of the command line.  An exception that has an
+    `exit_status` is for the user to mend: its text is printed, and that is
+    the status.  Any other exception is a defect and is raised.
     """
     argv = list(argv)
     open_standard_streams()
     if argv[:1] == [MANAGER_WORD]:
         from zc.zkzopeserver.cli import zdaemon
         return zdaemon.manage(argv[1:])
-    instance = Instance(ini, name, run=run, program=program(argv))
     verb, instance.overrides, arguments = parse(instance.name, argv)
     if arguments is not None:
         log_errors()
@@ -171,13 +166,17 @@ def unknown(name: str) -> str:
 
 def main_parser(name: str) -> argparse.ArgumentParser:
     """Return the parser of the words before the verb."""
-    verbs = '\n'.join(f'  {verb:<11} {text}'
-                      for verb, (_, text) in VERBS.items())
     return make_parser(
         name, 'Serve a WSGI application, registered in ZooKeeper, and manage'
-        ' its server.',
-        f'verbs (each has a --help of its own):\n{verbs}\n\n{STATUSES}',
+        ' its server.', verbs_and_statuses(),
         usage='%(prog)s [-o NAME=VALUE]... [VERB] ...')
+
+
+def verbs_and_statuses() -> str:
+    """Return what the help says of the verbs and the exit statuses."""
+    verbs = '\n'.join(f'  {verb:<11} {text}'
+                      for verb, (_, text) in VERBS.items())
+    return f'verbs (each has a --help of its own):\n{verbs}\n\n{STATUSES}'
 
 
 def verb_parser(name: str, word: str, verb: Verb) -> argparse.ArgumentParser:

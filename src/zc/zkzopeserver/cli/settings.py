@@ -7,10 +7,13 @@ import os
 from collections.abc import Mapping
 
 from zc.zkzopeserver import options as option_table
+from zc.zkzopeserver.cli import environment
+from zc.zkzopeserver.cli import pidfile
 from zc.zkzopeserver.cli import zdaemon
 from zc.zkzopeserver.cli.ini import Ini
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.errors import ConfigurationError
+from zc.zkzopeserver.errors import NotProvenError
 from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.workers.protocol import WorkerOptions
 
@@ -85,7 +88,7 @@ def read_settings(instance: Instance) -> InstanceSettings:
     ConfigurationError when the ini cannot be read, OptionsError with all
     that is wrong in the options.
     """
-    ini = Ini(instance.ini, instance.overrides)
+    ini = Ini(instance)
     if not ini.is_ours:
         return _of_other(instance, ini)
     return InstanceSettings(instance, ini.options,
@@ -97,8 +100,18 @@ def read_running(instance: Instance) -> InstanceSettings:
 
     See `read_settings` for what is raised.
     """
-    with contextlib.suppress(zdaemon.NotAllowed):
-        add_start_overrides(instance)
+    add_start_options(instance)
+    return read_settings(instance)
+
+
+def read_for_restart(instance: Instance) -> InstanceSettings:
+    """Read the settings with which the server would be started anew.
+
+    Those of the first start's command line stay, those in the environment
+    are of this process.  See `read_settings` for what is raised.
+    """
+    add_start_options(instance)
+    instance.environment = None
     return read_settings(instance)
 
 
@@ -111,10 +124,9 @@ def read_for_stop(instance: Instance) -> InstanceSettings:
 
     ConfigurationError only when this user is not allowed to read the ini.
     """
-    with contextlib.suppress(zdaemon.NotAllowed):
-        add_start_overrides(instance)
+    add_start_options(instance)
     try:
-        ini = Ini(instance.ini, instance.overrides)
+        ini = Ini(instance)
     except ConfigurationError as error:
         if (os.path.exists(instance.ini)
                 and not os.access(instance.ini, os.R_OK)):
@@ -138,11 +150,17 @@ def _of_other(instance: Instance, ini: Ini) -> InstanceSettings:
         ' zc.zkzopeserver, and not in ZooKeeper')
 
 
-def add_start_overrides(instance: Instance) -> None:
-    """Add the options of `start`'s command line to the instance's.
+def add_start_options(instance: Instance) -> None:
+    """Add the options that the server was started with to the instance's.
 
-    Those of this command line come first.
+    They are those of `start`'s command line, behind those of this one, and
+    those in the environment of the server, instead of this process's.
     """
-    if manager := zdaemon.find(instance.socket):
-        instance.overrides = {**dict(manager.overrides),
-                              **instance.overrides}
+    with contextlib.suppress(zdaemon.NotAllowed):
+        if manager := zdaemon.find(instance.socket):
+            instance.overrides = {**dict(manager.overrides),
+                                  **instance.overrides}
+    with contextlib.suppress(NotProvenError):
+        recorded = pidfile.read(instance.pid_file)
+        if recorded and recorded.is_alive:
+            instance.environment = environment.of_process(recorded.pid)

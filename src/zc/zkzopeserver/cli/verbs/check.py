@@ -55,7 +55,7 @@ def run(instance: Instance, arguments: argparse.Namespace) -> int:
     Prints a line for each check and each problem.
     """
     processes.become(instance.user)
-    ini = Ini(instance.ini, instance.overrides)
+    ini = Ini(instance)
     problems: list[Problem] = []
     for what, check in checks(ini, instance):
         new = list(check())
@@ -206,7 +206,8 @@ def accepts(path: str) -> bool:
 def loggers(ini: Ini, options: Options) -> Iterator[Problem]:
     """Configure logging as the server would."""
     if options.loggers is None and ini.has_logging:
-        yield from attempted(lambda: logconfig.configure_ini(ini.path))
+        yield from attempted(lambda: logconfig.configure_ini(
+            ini.path, ini.variables))
     yield from attempted(lambda: logconfig.configure(options.loggers))
 
 

@@ -43,10 +43,10 @@ def run(instance: Instance, arguments: Any = None) -> int:
         if protocol.VARIABLE not in os.environ:
             # A worker's pid file is its parent's.
             stack.enter_context(pidfile.held(instance.pid_file, instance.ini))
-        ini = Ini(instance.ini, instance.overrides)
+        ini = Ini(instance)
         if 'loggers' not in ini.options:
             if ini.has_logging:
-                logconfig.configure_ini(ini.path)
+                logconfig.configure_ini(ini.path, ini.variables)
             else:
                 logconfig.configure_default()
         ini.serve()

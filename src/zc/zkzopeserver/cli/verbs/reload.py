@@ -18,6 +18,7 @@ from zc.zkzopeserver.cli.ini import Ini
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.providers import Providers
 from zc.zkzopeserver.cli.settings import InstanceSettings
+from zc.zkzopeserver.cli.settings import read_for_restart
 from zc.zkzopeserver.cli.settings import read_running
 from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.cli.verbs import start
@@ -65,7 +66,8 @@ def restart_single(settings: InstanceSettings, process: survey.ServerProcess,
             f'{ONE_PROCESS}, and it was not started by `start`: restart it'
             ' with what runs it in the foreground (systemd, supervisor)')
     progress.say(f'{ONE_PROCESS}: restarting it instead')
-    return stop_and_start(settings, process, progress)
+    return stop_and_start(read_for_restart(settings.instance), process,
+                          progress)
 
 
 class Reload:
@@ -151,7 +153,7 @@ reached; else as for `start`.""")
 def restart(instance: Instance, arguments: Any = None) -> int:
     """Stop the server, if it runs, and start it; return once it is up."""
     start.become_user(instance)
-    settings = read_running(instance)
+    settings = read_for_restart(instance)
     process = survey.find(instance)
     with Progress(instance.name) as progress:
         return stop_and_start(settings, process, progress)
@@ -172,7 +174,7 @@ def stop_and_start(settings: InstanceSettings, process: survey.ServerProcess,
     zdaemon.check(settings.instance)
     if process.pid is not None:
         # A server that works is not stopped for one that cannot start.
-        Ini(settings.instance.ini, {}).import_application()
+        Ini(settings.instance).import_application()
     if process.pid is not None or process.manager is not None:
         stop.stop(settings, process, progress)
     return start.start(settings, survey.ServerProcess(), progress)
@@ -194,7 +196,7 @@ def logreopen(instance: Instance, arguments: Any = None) -> int:
     # By the pid file, not by zdaemon: a server that has no pid file yet has
     # no handler of SIGUSR2 either, and would end.
     recorded = pidfile.read(instance.pid_file)
-    if (recorded and recorded.is_alive and Ini(instance.ini, {}).is_ours
+    if (recorded and recorded.is_alive and Ini(instance).is_ours
             and stop.send_server(instance, recorded.pid, signal.SIGUSR2)):
         notified.append(f'pid {recorded.pid}')
     print(f'{instance.name}: ' + (

@@ -10,16 +10,16 @@ from zc.zkzopeserver import options as option_table
 from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli.ini import Ini
 from zc.zkzopeserver.cli.instance import Instance
-from zc.zkzopeserver.cli.settings import add_start_overrides
+from zc.zkzopeserver.cli.settings import add_start_options
 from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.errors import StartError
 from zc.zkzopeserver.redaction import redact
 
 DESCRIPTION = """\
 Show the options of the server that are in effect, and where each comes from
-(ini, command line, what `start` was given if it runs, default), the files of
-its process, and the other sections of the ini.  Values that look like secrets
-are masked."""
+(ini, environment, command line, what `start` was given if it runs, default),
+the files of its process, and the other sections of the ini.  Values that look
+like secrets are masked."""
 
 STATUSES = """\
 exit status: 0 fine; 2 an option or a file is wrong (the rest is shown all the
@@ -27,6 +27,7 @@ same)."""
 
 # The origins of a value.
 COMMAND_LINE, INI, DEFAULT = 'command line', 'ini', 'default'
+ENVIRONMENT = 'environment'
 STARTED = 'given to start'
 
 # Name of an option -> (value, origin).
@@ -44,8 +45,8 @@ def run(instance: Instance, arguments: argparse.Namespace) -> int:
     processes.become(instance.user)
     given = set(instance.overrides)
     with contextlib.suppress(StartError):
-        add_start_overrides(instance)
-    ini = Ini(instance.ini, instance.overrides)
+        add_start_options(instance)
+    ini = Ini(instance)
     options, files = effective(ini, instance, given), process_files(instance)
     sections = {name: {key: redact(key, value)
                        for key, value in values.items()}
@@ -72,7 +73,8 @@ def effective(ini: Ini, instance: Instance, given: set[str]) -> Values:
         values[option.name] = option.default_text, DEFAULT
     for name, value in ini.options.items():
         origin = (COMMAND_LINE if name in given else
-                  STARTED if name in instance.overrides else INI)
+                  STARTED if name in instance.overrides else
+                  ENVIRONMENT if name in ini.environment else INI)
         values[name] = redact(name, value.strip()), origin
     return values
 
