@@ -59,6 +59,21 @@ def test_the_time_is_for_all_of_the_answer(listener):
         zc.monitor.ask(listener.address, 'drip', timeout=0.2)
 
 
+def test_an_answer_of_any_length_is_not_read(listener):
+    def flood(connection):
+        while not connection.closed:
+            connection.write('x' * 100_000)
+    zc.monitor.register(flood)
+    with pytest.raises(OSError) as caught:
+        zc.monitor.ask(listener.address, 'flood')
+    assert caught.value.errno == errno.EMSGSIZE
+    assert str(caught.value) == (
+        f"[Errno {errno.EMSGSIZE}] The answer is longer than 16777216 bytes:"
+        f" '127.0.0.1:{listener.address[1]}'")
+    with pytest.raises(OSError, match='longer than 10 bytes'):
+        zc.monitor.ask(listener.address, 'help', limit=10)
+
+
 def test_bad_questions_are_refused_before_anything_is_sent():
     with pytest.raises(ValueError, match='a command is one line'):
         zc.monitor.ask(1, 'help\nquit')

@@ -136,6 +136,36 @@ def test_who_is_interactive_may_be_silent():
         assert client.send(b'quit\n').read() == 'Goodbye.\n'
 
 
+def test_who_is_interactive_is_not_silent_for_ever():
+    with serve(interactive_idle=0.2) as listener, \
+            Client(listener.address) as client:
+        assert client.send(b'interactive\n\n').read() == (
+            'Interactive mode on.  Use "quit" to exit.\n' * 2
+            + 'No command within 0.2 seconds.\n')
+
+
+def test_too_many_interactive_clients():
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(serve(interactive=2))
+        clients = [
+            stack.enter_context(Client(listener.address))
+            for _number in range(2)]
+        greeting = 'Interactive mode on.  Use "quit" to exit.\n'
+        for client in clients:
+            client.send(b'interactive\nquit ?\n').expect(greeting)
+            client.expect('Wrong number of arguments. Usage: quit\n')
+        with Client(listener.address) as client:
+            assert client.send(b'interactive\nhelp\n').read() == (
+                greeting + 'Too many interactive sessions: 2 are open. Try '
+                'again later.\n')
+        # One command at a time is answered all the same.
+        assert zc.monitor.ask(listener.address, 'quit') == 'Goodbye.\n'
+        assert clients.pop().send(b'quit\n').read() == 'Goodbye.\n'
+        with Client(listener.address) as client:
+            assert client.send(b'interactive\nquit\n').read() == (
+                greeting + 'Goodbye.\n')
+
+
 def test_who_never_reads_is_left():
     done = threading.Event()
 

@@ -1,8 +1,11 @@
 """Tests of the protocol, through raw sockets."""
+import os
+import sys
 import threading
 
 import pytest
 import zc.monitor
+from zc.monitor.peers import Peer
 from zc_monitor_support.support import Client
 from zc_monitor_support.support import wait_for
 
@@ -109,6 +112,45 @@ def test_more_can_go_over_into_interactive_mode(listener):
 def test_a_line_that_is_not_text(listener):
     assert talk(listener, b'help \xff\xfe\n') == (
         'The line is not UTF-8 text.\n')
+
+
+@pytest.mark.parametrize('line', [
+    'GET / HTTP/1.1', 'echo /a.b HTTP/1.1\r', '  echo  /  http/1.0 ',
+    'PRI * HTTP/2.0', 'Host: localhost:1', 'hOsT:evil'])
+@pytest.mark.parametrize('before', ['', '\n', 'interactive\n'])
+def test_http_ends_the_session_before_any_command(listener, line, before):
+    zc.monitor.register(echo)
+    zc.monitor.register(echo, 'Host:')
+    answer = talk(listener, f'{before}{line}\necho 1\n\n'.encode())
+    assert answer.splitlines()[-1] == 'This is no HTTP server.'
+    assert '(' not in answer
+
+
+def test_a_command_knows_its_client(listener, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # Long paths don't fit into an address.
+    peers = []
+
+    def who(connection):
+        peers.append(connection.peer)
+    zc.monitor.register(who)
+    with Client(listener.address) as client:
+        port = client.sock.getsockname()[1]
+        client.send(b'who\n').read()
+    with zc.monitor.Listener('m.sock') as other:
+        zc.monitor.ask(other.address, 'who')
+    assert peers[0] == Peer(f'127.0.0.1:{port}', True)
+    assert peers[1].is_local
+    if sys.platform == 'linux':
+        assert str(peers[1]) == f'pid {os.getpid()} of uid {os.getuid()}'
+
+
+def test_control_characters_in_an_error_are_not_sent_as_such(
+        listener, caplog):
+    def fail(connection, word):
+        raise ValueError(word)
+    zc.monitor.register(fail)
+    assert talk(listener, 'fail \x1b[2J\u202e\n'.encode()) == (
+        'ValueError: \\x1b[2J\\u202e\n')
 
 
 def test_control_characters_are_not_sent_back_as_such(listener):

@@ -10,19 +10,24 @@ from zc.monitor.addresses import AnyAddress
 from zc.monitor.addresses import format_address
 from zc.monitor.addresses import parse_address
 
+#: The longest answer that `ask` returns, in bytes.
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+
 
 def ask(
-        address: AnyAddress, line: str, timeout: float | None = 10.0) -> str:
+        address: AnyAddress, line: str, timeout: float | None = 10.0,
+        limit: int = MAX_ANSWER_BYTES) -> str:
     """Send the command `line` to a monitor server; return the whole answer.
 
     `timeout` is in seconds, for connecting and the answer together; None
-    waits without limit. Raise ValueError if `line` contains a line end.
-    Raise OSError, whose text names the address: ConnectionError if the server
-    refuses or resets the connection, TimeoutError after `timeout`.
+    waits without limit. `limit` is in bytes. Raise ValueError if `line`
+    contains a line end. Raise OSError, whose text names the address:
+    ConnectionError if the server refuses or resets the connection,
+    TimeoutError after `timeout`, OSError with EMSGSIZE beyond `limit`.
     """
     deadline = None if timeout is None else time.monotonic() + timeout
     return ''.join(_exchange(
-        parse_address(address), _encode_line(line), timeout, deadline))
+        parse_address(address), _encode_line(line), timeout, deadline, limit))
 
 
 def stream(
@@ -45,14 +50,14 @@ def _encode_line(line: str) -> bytes:
 
 def _exchange(
         address: Address, line: bytes, timeout: float | None,
-        deadline: float | None) -> Iterator[str]:
+        deadline: float | None, limit: int | None = None) -> Iterator[str]:
     try:
         with _connect(address, timeout) as sock:
             sock.sendall(line)
             # The server waits for no further command, not even after
             # "interactive".
             sock.shutdown(socket.SHUT_WR)
-            yield from _receive(sock, deadline)
+            yield from _receive(sock, deadline, limit)
     except OSError as error:
         raise _with_address(error, format_address(address)) from error
 
@@ -80,9 +85,12 @@ def _connect(address: Address, timeout: float | None) -> socket.socket:
     return sock
 
 
-def _receive(sock: socket.socket, deadline: float | None) -> Iterator[str]:
+def _receive(
+        sock: socket.socket, deadline: float | None,
+        limit: int | None) -> Iterator[str]:
     decode = codecs.getincrementaldecoder('utf-8')('replace').decode
     data = b'more'
+    received = 0
     while data:
         if deadline is not None:
             left = deadline - time.monotonic()
@@ -90,6 +98,10 @@ def _receive(sock: socket.socket, deadline: float | None) -> Iterator[str]:
                 raise TimeoutError
             sock.settimeout(left)
         data = sock.recv(64 * 1024)
+        received += len(data)
+        if limit is not None and received > limit:
+            raise OSError(
+                errno.EMSGSIZE, f'The answer is longer than {limit} bytes')
         text = decode(data, final=not data)
         if text:
             yield text

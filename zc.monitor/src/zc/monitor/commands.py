@@ -142,8 +142,11 @@ def _accepts(command: Command, args: Sequence[str]) -> bool:
 
 
 def _one_line(error: BaseException) -> str:
+    """Return an exception as one line that no terminal obeys."""
     text = ''.join(traceback.format_exception_only(type(error), error))
-    return _short(' '.join(text.split()))
+    return _short(''.join(
+        sign if sign.isprintable() else ascii(sign)[1:-1]
+        for sign in ' '.join(text.split())))
 
 
 def _short(text: str) -> str:

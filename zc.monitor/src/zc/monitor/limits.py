@@ -26,6 +26,12 @@ class Limits:
     wait: float = 10.0
     #: Seconds that a new connection has to send its command.
     idle: float = 60.0
+    #: Connections that stay open for further commands.
+    interactive: int = 20
+    #: Those of them whose clients are on other machines.
+    interactive_remote: int = 4
+    #: Seconds without a command after which such a connection ends.
+    interactive_idle: float = 900.0
     #: Seconds without progress after which a client that does not read its
     #: answer is disconnected.
     stall: float = 60.0

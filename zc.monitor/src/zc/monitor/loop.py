@@ -215,13 +215,28 @@ class ListenerLoop:
             sock.close()  # Without the line, which needs a session.
             return
         session = ClientSession(
-            sock, self._limits, self.jobs.submit, self._wake)
+            sock, self._limits, self.jobs.submit, self._wake, self._refusal)
         _set_options(sock)
         self._sessions.add(session)
         if len(self._sessions) > limit:
             session.end(
                 f'Too many connections: {limit} are open. Try again later.')
         self._update(session)
+
+    def _refusal(self, session: ClientSession) -> str | None:
+        """Return why one more session may not stay; None if it may.
+
+        Clients of other machines leave room for those of this one.
+        """
+        staying = [other for other in self._sessions if other.stays]
+        remote = sum(not other.peer.is_local for other in staying)
+        limits = self._limits
+        if len(staying) >= limits.interactive or (
+                not session.peer.is_local
+                and remote >= limits.interactive_remote):
+            return ('Too many interactive sessions:'
+                    f' {len(staying)} are open. Try again later.')
+        return None
 
     def _ready(self, session: ClientSession, events: int) -> None:
         session.ready(events)

@@ -3,6 +3,9 @@ import threading
 from collections.abc import Callable
 from collections.abc import Iterable
 
+from zc.monitor.peers import UNKNOWN
+from zc.monitor.peers import Peer
+
 PIECE_BYTES = 64 * 1024
 
 
@@ -14,11 +17,16 @@ class Connection:
     `write` blocks while the client reads too slowly, and does nothing once
     the client has gone. A command that runs long checks `closed` to end early.
 
+    `peer` says who the client is, and whether it is on this machine.
+
     `limit` is the size of the buffer in bytes. `wake()` tells the loop that
     the buffer is no longer empty.
     """
 
-    def __init__(self, limit: int, wake: Callable[[], None]) -> None:
+    def __init__(
+            self, limit: int, wake: Callable[[], None],
+            peer: Peer = UNKNOWN) -> None:
+        self.peer = peer
         self._limit = limit
         self._wake = wake
         self._condition = threading.Condition()

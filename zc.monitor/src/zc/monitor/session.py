@@ -3,6 +3,8 @@
 All of it runs in the loop's thread. Commands run in others and see only the
 session's `connection`.
 """
+import logging
+import re
 import selectors
 import socket
 import time
@@ -14,9 +16,17 @@ from zc.monitor.commands import MORE_MARKER
 from zc.monitor.commands import QUIT_MARKER
 from zc.monitor.limits import Limits
 from zc.monitor.output import Connection
+from zc.monitor.peers import identify
+
+logger = logging.getLogger('zc.monitor')
 
 RECEIVE_BYTES = 64 * 1024
 _MARKERS = (INTERACTIVE_MARKER, QUIT_MARKER, MORE_MARKER)
+
+# A request line (RFC 9112, section 3), or the field that each request has. A
+# web page can have a browser send them to any address, and what follows them.
+_is_http = re.compile(
+    rb'\s*(\S+\s+\S+\s+HTTP/[0-9.]+\s*$|Host:)', re.IGNORECASE).match
 
 
 class ClientSession:
@@ -24,20 +34,25 @@ class ClientSession:
 
     ``submit(session, name, args)`` is called to run a command, one at a time;
     `answered` must be called when the command has ended. ``wake(session)`` is
-    called, from any thread, when there are bytes to send.
+    called, from any thread, when there are bytes to send. ``refusal(session)``
+    returns why the session may not stay for further commands, None if it may.
     """
 
     def __init__(
             self, sock: socket.socket, limits: Limits,
             submit: Callable[['ClientSession', str, list[str]], None],
-            wake: Callable[['ClientSession'], None]) -> None:
+            wake: Callable[['ClientSession'], None],
+            refusal: Callable[['ClientSession'], str | None]) -> None:
         sock.setblocking(False)
         self.sock = sock
-        self.connection = Connection(limits.output, lambda: wake(self))
+        self.peer = identify(sock)
+        self.connection = Connection(
+            limits.output, lambda: wake(self), self.peer)
         self.running = False
         self.finished = False
         self._limits = limits
         self._submit = submit
+        self._refusal = refusal
         self._input = bytearray()
         self._mode = QUIT_MARKER
         self._last: tuple[str, list[str]] | None = None
@@ -47,6 +62,11 @@ class ClientSession:
         self._since = time.monotonic()
 
     # Questions of the loop.
+
+    @property
+    def stays(self) -> bool:
+        """Whether it stays for further commands."""
+        return self._mode is not QUIT_MARKER and not self._is_ending
 
     def interest(self) -> int:
         """Return the selector events to wait for."""
@@ -63,9 +83,14 @@ class ClientSession:
             return self._since + self._limits.linger
         if self.connection.is_pending():
             return self._since + self._limits.stall
-        if self._last is None and not self.running:
-            return self._since + self._limits.idle
-        return None
+        if self.running:
+            return None
+        return self._since + self._idle()
+
+    def _idle(self) -> float:
+        """Return the seconds that the client has to send a command."""
+        return (self._limits.interactive_idle if self.stays
+                else self._limits.idle)
 
     def _has_room(self) -> bool:
         return self._is_ending or len(self._input) <= self._limits.line
@@ -95,7 +120,11 @@ class ClientSession:
         self.running = False
         self._since = time.monotonic()
         if any(result is marker for marker in _MARKERS):
-            self._mode = result
+            stays = result is not QUIT_MARKER and not self.stays
+            if stays and (refusal := self._refusal(self)):
+                self.connection.write_line(refusal)
+            else:
+                self._mode = result
         if self._mode is QUIT_MARKER:
             self._is_ending = True
         self.advance()
@@ -112,8 +141,9 @@ class ClientSession:
         if self._is_lingering or self.connection.is_pending():
             self.finished = True
         else:
+            idle = self._idle()
             self._since = time.monotonic()
-            self.end(f'No command within {self._limits.idle:g} seconds.')
+            self.end(f'No command within {idle:g} seconds.')
 
     def close(self) -> None:
         """Close the socket at once."""
@@ -162,6 +192,10 @@ class ClientSession:
         return line
 
     def _run_line(self, line: bytes) -> None:
+        if _is_http(line):
+            logger.info('%s speaks HTTP', self.peer)
+            self.end('This is no HTTP server.')
+            return
         try:
             words = line.decode('utf-8').split()
         except UnicodeDecodeError:
