@@ -16,7 +16,7 @@ from zc.zkzopeserver.options.values import LEVELS
 logger = logging.getLogger('zc.zkzopeserver.signals')
 
 __all__ = ['LEVELS', 'configure', 'configure_default', 'configure_ini',
-           'level', 'reopen']
+           'find', 'level', 'level_to_set', 'reopen']
 
 # The process id tells the lines of several workers apart.
 FORMAT = '%(asctime)s %(process)d %(levelname)s %(name)s %(message)s'
@@ -80,6 +80,32 @@ def configure_ini(path: str, variables: Mapping[str, str]) -> None:
 def level(name: str) -> int:
     """Return the number of a level, from its name or its digits."""
     return int(name) if name.isdigit() else getattr(logging, name)
+
+
+def level_to_set(text: str) -> int | None:
+    """Return the number of a level for a logger; None for no level.
+
+    `text` is its name, in any case, or 1 to 3 digits.  NOTSET is 0.
+    """
+    wanted = text.upper()
+    if wanted == 'NOTSET':
+        return logging.NOTSET
+    if wanted in LEVELS or re.fullmatch('[0-9]{1,3}', wanted):
+        return level(wanted)
+    return None
+
+
+def find(name: str) -> logging.Logger | None:
+    """Return the logger of this name, ``root`` the root; None without one.
+
+    `logging.getLogger` would make one for any name, and a record for each dot
+    in it, and none of them is ever given up.
+    """
+    if name == 'root':
+        return logging.getLogger()
+    # Where only loggers below it exist, a record is there already.
+    is_known = name in logging.Logger.manager.loggerDict
+    return logging.getLogger(name) if is_known else None
 
 
 def _configure_zconfig(text: str) -> None:

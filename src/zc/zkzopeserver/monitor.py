@@ -17,13 +17,23 @@ from types import ModuleType
 from typing import Any
 from typing import Protocol
 
+from zc.zk.printable import printable
+from zope.server.values import shorten
+
+from zc.zkzopeserver import logconfig
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.errors import ListenError
 from zc.zkzopeserver.errors import StartError
-from zc.zkzopeserver.logconfig import LEVELS
-from zc.zkzopeserver.logconfig import level as level_number
+
+logger = logging.getLogger('zc.zkzopeserver.monitor')
 
 MonitorAddress = tuple[str, int] | str
+
+# The hosts that stand for all interfaces.
+EVERYWHERE = '', '0.0.0.0', '::'
+
+# The values of the option `monitor_control`.
+LOCAL, ANY = 'local', 'any'
 
 
 def zc_monitor(wanted_by: str) -> ModuleType:
@@ -68,6 +78,12 @@ class MonitorServer:
             self._unregister()
             raise ListenError(f"option 'monitor_server': {error}") from None
         self.address: MonitorAddress = self._listener.address
+        if not isinstance(address, str) and address[0] in EVERYWHERE:
+            logger.warning(
+                "option 'monitor_server': it listens on all interfaces: each"
+                ' machine that reaches port %s sees status and stacks of this'
+                ' process; 127.0.0.1 or the path of a unix socket is for this'
+                ' machine alone', self.address[1])
 
     def close(self) -> None:
         """Stop listening, and take the commands away; may be called twice."""
@@ -116,9 +132,13 @@ class Monitored(Protocol):
         """Begin the graceful stop."""
 
 
-def commands(service: Monitored) -> dict[str, Callable[..., Any]]:
-    """Return the commands of a service, by name."""
-    own = Commands(service)
+def commands(service: Monitored,
+             control: str = LOCAL) -> dict[str, Callable[..., Any]]:
+    """Return the commands of a service, by name.
+
+    `control` is the option `monitor_control`.
+    """
+    own = Commands(service, control)
     return {'status': own.status, 'deregister': own.deregister,
             'register': own.register, 'drain': own.drain,
             'threads': own.threads, 'loglevel': own.loglevel}
@@ -133,10 +153,26 @@ class Commands:
 
     The commands about the process are methods, too, so that each service
     takes away its own ones only.
+
+    Those that change something are for the clients of this machine, unless
+    `control` is `ANY`.  Each is logged with its client.
     """
 
-    def __init__(self, service: Monitored) -> None:
+    def __init__(self, service: Monitored, control: str = LOCAL) -> None:
         self._service = service
+        self._control = control
+
+    def _may(self, connection: Any, command: str) -> bool:
+        """Return whether the client may change something; tell it if not."""
+        peer = connection.peer
+        if self._control == ANY or peer.is_local:
+            logger.warning('%s, asked by %s', command, peer)
+            return True
+        logger.warning('refused %s, asked by %s', command, peer)
+        connection.write(f'{command.partition(" ")[0]} is for clients of this'
+                         ' machine; the option monitor_control = any allows'
+                         ' it to all\n')
+        return False
 
     def status(self, connection: Any, form: str = 'text') -> None:
         """Show what the server is doing
@@ -153,7 +189,8 @@ class Commands:
                 f'{name}: {_text(value)}\n'
                 for name, value in status.items()))
         else:
-            connection.write(f'{form!r} is not text or json\n')
+            connection.write(
+                f'{shorten(form)} is not text or json\n')
 
     def deregister(self, connection: Any) -> None:
         """Take the server out of ZooKeeper; it goes on serving
@@ -161,6 +198,8 @@ class Commands:
         It stays out, also when ZooKeeper is lost and found again, until
         "register".
         """
+        if not self._may(connection, 'deregister'):
+            return
         self._service.withdraw()
         connection.write(f'{self._service.status()["state"]}\n')
 
@@ -169,11 +208,15 @@ class Commands:
 
         Its nodes are created again.
         """
+        if not self._may(connection, 'register'):
+            return
         self._service.restore()
         connection.write(f'{self._service.status()["state"]}\n')
 
     def drain(self, connection: Any) -> None:
         """Stop the server as SIGTERM does: nothing in flight is lost"""
+        if not self._may(connection, 'drain'):
+            return
         connection.write('stopping\n')
         self._service.request_stop()
 
@@ -193,20 +236,26 @@ class Commands:
         Without a level, shows the one that is in effect. LOGGER is "root" by
         default; NOTSET makes a logger follow the one above it.
         """
-        found = logging.getLogger('' if logger == 'root' else logger)
+        found = logconfig.find(logger)
+        if found is None:
+            connection.write(
+                f'there is no logger {shorten(logger)}\n')
+            return
         if level:
-            wanted = level.upper()
-            if wanted != 'NOTSET' and wanted not in LEVELS and not (
-                    wanted.isascii() and wanted.isdigit()):
-                connection.write(f'{level!r} is not NOTSET, '
-                                 + ', '.join(LEVELS) + ' or a number\n')
+            number = logconfig.level_to_set(level)
+            if number is None:
+                connection.write(
+                    f'{shorten(level)} is not NOTSET, '
+                    + ', '.join(logconfig.LEVELS) + ' or a number\n')
                 return
-            found.setLevel(0 if wanted == 'NOTSET' else level_number(wanted))
+            if not self._may(connection, f'loglevel {logger} {level}'):
+                return
+            found.setLevel(number)
         connection.write(
             f'{logger}: {logging.getLevelName(found.getEffectiveLevel())}\n')
 
 
 def _text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
-        return ', '.join(map(str, value)) or 'none'
-    return 'none' if value is None else str(value)
+        return ', '.join(map(printable, value)) or 'none'
+    return 'none' if value is None else printable(value)

@@ -118,8 +118,9 @@ class Service:
         registration = ServiceRegistration(self.options)
         parts = self._made = Parts(self._listen(), registration)
         if self.options.monitor_server is not None:
-            parts.monitor = MonitorServer(self.options.monitor_server,
-                                          commands(self))
+            parts.monitor = MonitorServer(
+                self.options.monitor_server,
+                commands(self, self.options.monitor_control))
             offer_servers()
         parts.server.start()
         logger.info('serving on %s', format_address(parts.server.address))

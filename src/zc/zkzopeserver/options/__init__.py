@@ -56,6 +56,10 @@ TABLE: tuple[Option, ...] = (
     Option('monitor_server', monitor_address, None,
            'address of the monitor server: HOST:PORT, the host may be empty,'
            ' or the path of a unix socket'),
+    Option('monitor_control', choice('local', 'any'), 'local',
+           'whose monitor commands may change something (drain, deregister,'
+           ' register, loglevel): those of clients on this machine (local),'
+           ' or of any that can connect'),
     Option('loggers', loggers, None,
            'a log level, or ZConfig text with <logger> sections, in which'
            ' formats are written as $$(message)s'),
@@ -136,6 +140,7 @@ class Options:
     session_timeout: int
     threads: int
     monitor_server: tuple[str, int] | str | None
+    monitor_control: str
     loggers: str | None
     zservertracelog: bool
     name: str
