@@ -6,8 +6,7 @@ server, `output` the other files of it.  `layout` says where files go,
 `files` writes them, `eggs` makes the scripts.  `ini`, `units`, `rotation` and
 `trees` each make one kind of text.
 
-Only `eggs` imports zc.buildout and zc.recipe.egg, only `ini` PasteDeploy and
-only `trees` zc.zk.
+Only `eggs` imports zc.buildout and zc.recipe.egg, and only `ini` PasteDeploy.
 """
 from __future__ import annotations
 
@@ -20,9 +19,6 @@ __all__ = ['Recipe', 'tree', 'uninstall']
 
 
 def tree(buildout: Any, name: str, options: Any) -> Any:
-    """Make the recipe `zc.zkzopeserver:tree`, imported when it is used.
-
-    It imports zc.zk, which a part without a tree does not need.
-    """
+    """Make the recipe `zc.zkzopeserver:tree`, imported when it is used."""
     from zc.zkzopeserver.recipe.collection import TreeCollection
     return TreeCollection(buildout, name, options)

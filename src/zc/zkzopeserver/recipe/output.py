@@ -5,7 +5,8 @@ import getpass
 import os
 from collections.abc import Sequence
 
-from zc.zkzopeserver import redaction
+from zc.zk import redaction
+
 from zc.zkzopeserver.recipe import files
 from zc.zkzopeserver.recipe import rotation
 from zc.zkzopeserver.recipe import units

@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 
-from zc.zkzopeserver import redaction
+from zc.zk import redaction
+
 from zc.zkzopeserver.recipe import eggs
 from zc.zkzopeserver.recipe import files
 from zc.zkzopeserver.recipe import layout
 from zc.zkzopeserver.recipe import section
+from zc.zkzopeserver.recipe import trees
 from zc.zkzopeserver.recipe.eggs import refuse
 from zc.zkzopeserver.recipe.layout import Relocation
 from zc.zkzopeserver.recipe.output import ServerFiles
@@ -89,8 +91,6 @@ class Recipe:
     def _tree(self, problems: list[str]) -> str:
         if not self.values['tree']:
             return ''
-        # Imported only when there is a tree: importing zc.zk takes time.
-        from zc.zkzopeserver.recipe import trees
         text, wrong = trees.read(self.values['tree'], self.layout.buildout)
         problems += wrong
         return text

@@ -5,8 +5,9 @@ import os
 from collections.abc import Iterator
 from collections.abc import Mapping
 
+from zc.zk import redaction
+
 from zc.zkzopeserver import options as server_options
-from zc.zkzopeserver import redaction
 from zc.zkzopeserver.recipe import files
 from zc.zkzopeserver.recipe import ini
 from zc.zkzopeserver.recipe import rotation

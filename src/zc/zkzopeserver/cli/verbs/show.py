@@ -6,6 +6,8 @@ import contextlib
 import json
 import sys
 
+from zc.zk.redaction import redact
+
 from zc.zkzopeserver import options as option_table
 from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli.ini import Ini
@@ -13,7 +15,6 @@ from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.settings import add_start_options
 from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.errors import StartError
-from zc.zkzopeserver.redaction import redact
 
 DESCRIPTION = """\
 Show the options of the server that are in effect, and where each comes from

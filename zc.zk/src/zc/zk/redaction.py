@@ -1,14 +1,15 @@
 """Redact secrets in option values.
 
-By option name, in URLs, DSNs, JSON, YAML and ZConfig text.  The recipe keeps
-secrets out of files that every user can read, the verbs out of what they
-print.  Standard library only, as the recipe runs inside buildout.  In doubt,
-hide more.
+By option name, in URLs, DSNs, JSON, YAML and ZConfig text. The recipe of
+zc.zkzopeserver keeps secrets out of files that every user can read, commands
+out of what they print. In doubt, hide more.
 """
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from typing import Any
 
 MASK = '********'
 
@@ -58,7 +59,7 @@ def has_secret(values: Mapping[str, str]) -> bool:
 def redact(name: str, value: str, mask: str = MASK) -> str:
     """Return the value of an option, with `mask` in place of secrets.
 
-    The whole value is a secret by the option's name.  Parts of it are secrets
+    The whole value is a secret by the option's name. Parts of it are secrets
     in a URL, a DSN or a dict with a password, and in lines with names of
     their own, such as ZConfig's.
     """
@@ -69,6 +70,25 @@ def redact(name: str, value: str, mask: str = MASK) -> str:
     if '\n' in value:
         return redact_text(value, mask)
     return _redact_pairs(_redact_urls(value, mask), mask)
+
+
+def redact_value(name: str, value: Any, mask: str = MASK) -> Any:
+    """Return the value of a node's property, with `mask` for secrets.
+
+    `value` is anything that JSON can hold. A list or a dictionary that has a
+    secret anywhere becomes one text.
+    """
+    if isinstance(value, str):
+        return redact(name, value, mask)
+    if value is None or isinstance(value, bool):
+        return value
+    if _is_hidden(name):
+        return mask
+    if isinstance(value, int | float):
+        return value
+    text = json.dumps(value, ensure_ascii=False)
+    shown = redact(name, text, mask)
+    return value if shown == text else shown
 
 
 def redact_text(text: str, mask: str = MASK) -> str:

@@ -3,12 +3,12 @@ import subprocess
 import sys
 
 import pytest
-
-from zc.zkzopeserver.redaction import MASK
-from zc.zkzopeserver.redaction import has_secret
-from zc.zkzopeserver.redaction import is_secret
-from zc.zkzopeserver.redaction import redact
-from zc.zkzopeserver.redaction import redact_text
+from zc.zk.redaction import MASK
+from zc.zk.redaction import has_secret
+from zc.zk.redaction import is_secret
+from zc.zk.redaction import redact
+from zc.zk.redaction import redact_text
+from zc.zk.redaction import redact_value
 
 
 @pytest.mark.parametrize('name', [
@@ -112,8 +112,32 @@ def test_hostile_texts_take_time_in_proportion(piece):
     """With the square of the length, it would be many minutes."""
     subprocess.run(
         [sys.executable, '-c', 'import sys\n'
-         'from zc.zkzopeserver.redaction import redact\n'
+         'from zc.zk.redaction import redact\n'
          'text = sys.argv[1] * 500_000\n'
          'for text in text, text + "\\n":\n'
          '    redact("x", text)', piece],
         env={'PYTHONPATH': ':'.join(sys.path)}, timeout=200, check=True)
+
+
+@pytest.mark.parametrize('name, value, shown', [
+    ('title', 'The demo', 'The demo'),
+    ('password', 'hunter2', MASK),
+    ('password', 17, MASK),
+    ('password', ['a'], MASK),
+    ('password', None, None),
+    ('password', True, True),
+    ('threads', 4, 4),
+    ('weight', 1.5, 1.5),
+    ('dsn', 'postgres://cms:hunter2@db/cms', f'postgres://cms:{MASK}@db/cms'),
+    ('hosts', ['a', 'b'], ['a', 'b']),
+    ('options', {'a': {'b': [1]}}, {'a': {'b': [1]}}),
+    ('urls', ['http://a:hunter2@x/'], f'["http://a:{MASK}'),
+    ('options', {'token': 'hunter2', 'a': 1}, f'{{"token": {MASK}, "a": 1}}'),
+])
+def test_values_of_properties(name, value, shown):
+    told = redact_value(name, value)
+    if isinstance(value, list) and shown != value and shown != MASK:
+        assert told.startswith(shown)
+    else:
+        assert told == shown
+    assert 'hunter2' not in str(told)
