@@ -3,6 +3,8 @@ import re
 import socket
 from collections.abc import Iterable
 
+from zc.zk.printable import printable
+
 #: Hosts that stand for every interface, and their address family.
 WILDCARDS = {
     '': socket.AF_INET,
@@ -60,8 +62,9 @@ def parse_server_addr(text: str) -> tuple[str, int]:
     can connect: unspecified ones (0.0.0.0, ::) and multicast.
     """
     host, _, port = text.rpartition(':')
+    shown = f"'{printable(text, 80)}'"
     if not _is_port(port) or int(port) > 65535:
-        raise ValueError(f'{shorten(text)} is not the address of a server, '
+        raise ValueError(f'{shown} is not the address of a server, '
                          'HOST:PORT with a port from 1 to 65535')
     if host[:1] == '[' and host[-1:] == ']':
         packed = _ip_address(socket.AF_INET6, host[1:-1])
@@ -70,15 +73,15 @@ def parse_server_addr(text: str) -> tuple[str, int]:
         packed = _ip_address(socket.AF_INET, host)
         canonical = host
     if packed and not any(packed):
-        raise ValueError(f'{shorten(text)}: the unspecified address stands '
+        raise ValueError(f'{shown}: the unspecified address stands '
                          'for all addresses of a machine, and is none')
     if packed and (packed[0] == 0xff if len(packed) == 16
                    else 224 <= packed[0] < 240):
-        raise ValueError(f'{shorten(text)}: a multicast address is no server')
+        raise ValueError(f'{shown}: a multicast address is no server')
     if not packed and not (
             len(host) <= MAX_HOST_NAME and _is_host_name(host)
             and not _is_number(host.rpartition('.')[2])):
-        raise ValueError(f'{shorten(text)}: the host is no IPv4 address, no '
+        raise ValueError(f'{shown}: the host is no IPv4 address, no '
                          'IPv6 address in brackets, and no host name of '
                          'letters, digits, - and .')
     return canonical or host, int(port)
@@ -92,11 +95,6 @@ def _ip_address(family: int, text: str) -> bytes | None:
         return socket.inet_pton(family, text)
     except OSError:
         return None
-
-
-def shorten(text: str, limit: int = 80) -> str:
-    """Return a text that came from outside, quoted and escaped for a line."""
-    return ascii(text if len(text) <= limit else text[:limit - 3] + '...')
 
 
 def format_addr(host: str, port: int | str) -> str:

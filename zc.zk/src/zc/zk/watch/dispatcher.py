@@ -8,7 +8,9 @@ read and callbacks are called, which may therefore wait for ZooKeeper.
 from __future__ import annotations
 
 import threading
+import time
 import weakref
+from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterable
 from functools import partial
@@ -16,13 +18,21 @@ from typing import Any
 from typing import Protocol
 
 from kazoo.client import KazooClient
+from kazoo.exceptions import NoAuthError
 from kazoo.protocol.states import EventType
 from kazoo.protocol.states import KazooState
 from kazoo.protocol.states import WatchedEvent
 from kazoo.protocol.states import ZnodeStat
+from zc.zk.connection.requests import PendingRequest
 from zc.zk.connection.requests import Requests
 from zc.zk.errors import permission
 from zc.zk.taskthread import TaskThread
+
+#: The losses of the connection whose times are kept.
+MAX_LOSS_TIMES = 100
+
+#: The most requests of `WatchDispatcher.exists_all` that are under way.
+WINDOW = 256
 
 
 class Observer(Protocol):
@@ -39,7 +49,8 @@ class WatchDispatcher:
     """Read nodes with watches, and dispatch the events to observers.
 
     Observers are referred to weakly: an observer that is dropped gets no
-    more events. `tasks` is the thread that calls observers.
+    more events. `tasks` is the thread that calls observers. `losses` is the
+    number of times that the connection was lost, and with it all watches.
     """
 
     def __init__(self, client: KazooClient, requests: Requests) -> None:
@@ -48,6 +59,10 @@ class WatchDispatcher:
         self.tasks = TaskThread('zc.zk watches')
         self._lock = threading.Lock()
         self._observers: dict[str, weakref.WeakSet[Observer]] = {}
+        self.losses = 0
+        self._loss_times: deque[float] = deque(maxlen=MAX_LOSS_TIMES)
+        self._is_connected = True
+        self._note_state(client.state)
         client.add_listener(self._state_changed)
 
     def close(self) -> None:
@@ -70,6 +85,8 @@ class WatchDispatcher:
             for path in paths:
                 if path in self._observers:
                     self._observers[path].discard(observer)
+                    if not self._observers[path]:
+                        del self._observers[path]
 
     def observers(self) -> set[Observer]:
         """Return all observers, and forget nodes that have none."""
@@ -97,6 +114,42 @@ class WatchDispatcher:
         return self._read(self.client.get_children_async, path, watch,
                           include_data=True)
 
+    def exists_all(self, paths: Iterable[str]) -> list[ZnodeStat | None]:
+        """Watch many nodes; return a ZnodeStat for each, in their order.
+
+        None stands for a node that does not exist, and for one that we may
+        not read, on which no watch is set. Retries lost connections.
+        """
+        return self.client.retry(self._exists_all, list(paths))
+
+    def _exists_all(self, paths: list[str]) -> list[ZnodeStat | None]:
+        found: list[ZnodeStat | None] = []
+        for start in range(0, len(paths), WINDOW):
+            pending = [
+                self._requests.send(self.client.exists_async, path,
+                                    self._node_changed)
+                for path in paths[start:start + WINDOW]]
+            for answer in pending:
+                try:
+                    found.append(answer.result())
+                except NoAuthError:
+                    found.append(None)
+        return found
+
+    def send(self, request: Callable[..., Any],
+             *args: Any) -> PendingRequest:
+        """Send a request; see `zc.zk.connection.requests.Requests.send`."""
+        return self._requests.send(request, *args)
+
+    def loss_after(self, losses: int) -> float | None:
+        """Return when the connection was lost after so many losses.
+
+        The time is that of the first loss that came after them, in seconds
+        since the epoch; None if there was none.
+        """
+        missed = min(self.losses - losses, len(self._loss_times))
+        return self._loss_times[-missed] if missed > 0 else None
+
     def _read(self, read: Callable[..., Any], path: str, watch: bool,
               **options: Any) -> Any:
         # The same watcher for every read: kazoo keeps equal watchers of a
@@ -108,7 +161,15 @@ class WatchDispatcher:
 
     # Called in kazoo's threads:
 
+    def _note_state(self, state: str) -> None:
+        was_connected = self._is_connected
+        self._is_connected = state == KazooState.CONNECTED
+        if was_connected and not self._is_connected:
+            self._loss_times.append(time.time())
+            self.losses += 1
+
     def _state_changed(self, state: str) -> None:
+        self._note_state(state)
         if state == KazooState.CONNECTED:
             self.tasks.put(self._refresh_all)
 

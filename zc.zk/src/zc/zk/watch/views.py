@@ -6,6 +6,7 @@ it is dropped, its callbacks are dropped with it.
 import inspect
 import logging
 import threading
+import time
 from collections.abc import Callable
 from collections.abc import Collection
 from collections.abc import Iterable
@@ -56,6 +57,10 @@ class NodeView:
         self._dispatcher = dispatcher
         self._lock = threading.RLock()
         self._version: tuple[Any, ...] = ()
+        # The losses of the connection when the node was read last, and when
+        # it could not be read, or was read once and for all.
+        self._losses = -1
+        self._outdated_since: float | None = time.time()
         # The paths of the nodes that were read to find the real path.
         self._watched: set[str] = set()
         try:
@@ -96,6 +101,21 @@ class NodeView:
     def __hash__(self) -> int:
         return id(self)
 
+    @property
+    def stale_since(self) -> float | None:
+        """When the view ceased to be current, None if it is current.
+
+        The time is in seconds since the epoch. A view is current while its
+        connection lasts; it then shows what ZooKeeper has, but for events
+        that are on their way. After a lost connection it shows the last state
+        that is known, until it has read the node again. A view that does not
+        watch is as old as its reading.
+        """
+        times = [when for when in (self._outdated_since,
+                                   self._dispatcher.loss_after(self._losses))
+                 if when is not None]
+        return min(times, default=None)
+
     def refresh(self) -> None:
         """Read the node again, and call the callbacks if it has changed."""
         with self._lock:
@@ -107,6 +127,7 @@ class NodeView:
             except ConnectionClosedError:
                 return
             except KazooException as error:
+                self._outdated_since = self._outdated_since or time.time()
                 logger.error('%r: %s %s', self, type(error).__name__, error)
                 return
             changed = before != self._version
@@ -136,17 +157,25 @@ class NodeView:
 
     def _load(self) -> None:
         with self._lock:
+            losses = self._dispatcher.losses
             try:
                 self.real_path = self._resolve()
                 data, version = self._fetch()
             except ABSENT:
                 self.deleted = True
                 self._version = ()
+                self._note_reading(losses)
                 self._set_data(self._empty())
                 raise
             self.deleted = False
+            self._note_reading(losses)
             self._version = (self.real_path, *version)
             self._set_data(data)
+
+    def _note_reading(self, losses: int) -> None:
+        """Note that the node has been read, after so many losses."""
+        self._losses = losses
+        self._outdated_since = None if self.watch else time.time()
 
     def _resolve(self) -> str:
         watched: set[str] = set()
