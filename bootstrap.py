@@ -5,8 +5,10 @@ distributions there, runs buildout, and, given a NAME, runs ``bin/NAME`` with
 the remaining arguments and its exit status.  Needs a Python >= 3.10 and
 nothing else.
 
-``test``, ``coverage``, ``py`` and no NAME set up everything.  Any other NAME
-sets up what the demo needs, without the distributions of the tests.
+``test``, ``coverage``, ``py`` and no NAME set up everything, save what
+``test-apps`` needs: the tests with applications of other people have an
+environment of their own, ``.venv-apps``.  Any other NAME sets up what the demo
+needs, without the distributions of the tests.
 
 An old Python can still read this file, and says that it is too old.
 """
@@ -24,7 +26,6 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 VENV = os.path.join(HERE, '.venv')
 STAMP = os.path.join(VENV, 'bootstrap.stamp')
-CONSTRAINTS = os.path.join(VENV, 'constraints.txt')
 TOOLS = 'pip', 'setuptools', 'wheel', 'zc.buildout'
 # A program: make the metadata of the distributions in the folders given.
 EGG_INFO = '''\
@@ -41,6 +42,12 @@ OURS = (('zc.zkzopeserver', '.'), ('zope.server', 'zope.server'),
 SETUPS = tuple(folder + '/setup.py' for _, folder in OURS)
 # What decides the outcome of a buildout run, besides the Python itself.
 INPUTS = ('bootstrap.py', 'buildout.cfg', 'versions.cfg') + SETUPS
+# Real applications: the script, its buildout, its environment.
+APPS = 'test-apps'
+APPS_CONFIG = 'apps.cfg'
+APPS_VENV = os.path.join(HERE, '.venv-apps')
+APPS_HINT = ('the tests with real applications (Django, Zope, ...) are apart:'
+             ' python3 bootstrap.py ' + APPS)
 INPUT_FOLDERS = ('src/zc/zkzopeserver/recipe',
                  'src/zc/zkzopeserver/options',
                  'zope.server/src/zope/server')
@@ -60,7 +67,12 @@ def main(arguments):
     try:
         check_python()
         check_place()
-        set_up(not arguments or arguments[0] in NEED_ALL)
+        if arguments[:1] == [APPS]:
+            set_up_apps()
+        else:
+            set_up(not arguments or arguments[0] in NEED_ALL)
+        if arguments[:1] == ['test']:
+            say(APPS_HINT)
         return run(arguments) if arguments else 0
     except Stop as error:
         print('bootstrap: %s' % error, file=sys.stderr)
@@ -110,15 +122,47 @@ def set_up(needs_all):
     say('ready, after %.0f s' % (time.time() - start))
 
 
+def set_up_apps():
+    """Make ``bin/test-apps`` and its environment, if they are stale."""
+    stamp = os.path.join(APPS_VENV, 'bootstrap.stamp')
+    inputs = fingerprint(APPS_CONFIG)
+    if (read(stamp) == inputs
+            and os.path.exists(os.path.join(HERE, 'bin', APPS))):
+        return
+    start = time.time()
+    python = environment_python(APPS_VENV)
+    marker = os.path.join(APPS_VENV, 'bootstrap.python')
+    if read(marker) != identity() or not os.path.exists(python):
+        create_environment(APPS_VENV)
+    pins = pinned_versions('versions.cfg', APPS_CONFIG)
+    install_pinned(
+        sorted(set(TOOLS).union(requirements(True), apps_eggs())), pins,
+        APPS_VENV, 'the applications')
+    say('running buildout for ' + APPS)
+    buildout(['-c', APPS_CONFIG], APPS_VENV)
+    write(stamp, inputs)
+    say('ready, after %.0f s' % (time.time() - start))
+
+
+def apps_eggs():
+    """Return the distributions that the tests with applications need."""
+    eggs = re.search(r'(?m)^eggs =\n((?: +\S+\n)+)',
+                     read(os.path.join(HERE, APPS_CONFIG)))
+    return sorted(without_ours(eggs.group(1).split()))
+
+
 def stamp_of(needs_all, inputs):
     """Return what the stamp says after a run for all parts, or the demo's."""
     return ('all' if needs_all else 'demo') + '\n' + inputs
 
 
-def fingerprint():
-    """Return a text that changes with the Python and with every input."""
+def fingerprint(*more):
+    """Return a text that changes with the Python and with every input.
+
+    `more` are further files that are inputs.
+    """
     lines = [sys.version, sys.executable, HERE]
-    for name in list(INPUTS) + sorted(folder_files()):
+    for name in list(INPUTS) + list(more) + sorted(folder_files()):
         with open(os.path.join(HERE, name), 'rb') as source:
             lines.append(name + ' ' + hashlib.sha256(
                 source.read()).hexdigest())
@@ -149,19 +193,33 @@ def write(path, text):
         out.write(text)
 
 
-def environment_python():
-    """Return the path of the virtual environment's interpreter."""
-    folder = 'Scripts' if os.name == 'nt' else 'bin'
-    return os.path.join(VENV, folder, 'python')
+def environment_python(folder=VENV):
+    """Return the path of a virtual environment's interpreter."""
+    return os.path.join(folder, 'Scripts' if os.name == 'nt' else 'bin',
+                        'python')
+
+
+def identity():
+    """Return what tells this Python from others."""
+    return sys.version + '\n' + sys.executable
 
 
 def make_environment():
     """Make a virtual environment of this very Python."""
     marker = os.path.join(VENV, 'bootstrap.python')
-    identity = sys.version + '\n' + sys.executable
-    if read(marker) == identity and os.path.exists(environment_python()):
+    if read(marker) == identity() and os.path.exists(environment_python()):
         return
-    say('making a virtual environment in .venv')
+    # Eggs and scripts of another Python are of no use to this one.
+    for name in 'eggs', 'develop-eggs', 'bin':
+        shutil.rmtree(os.path.join(HERE, name), ignore_errors=True)
+    if os.path.exists(os.path.join(HERE, '.installed.cfg')):
+        os.remove(os.path.join(HERE, '.installed.cfg'))
+    create_environment(VENV)
+
+
+def create_environment(folder):
+    """Make a virtual environment of this very Python, and mark it so."""
+    say('making a virtual environment in ' + os.path.basename(folder))
     try:
         import ensurepip  # noqa: F401
         import venv
@@ -169,17 +227,12 @@ def make_environment():
         raise Stop(
             'this Python has no working venv module (%s); on Debian and'
             ' Ubuntu, install python3-venv' % error)
-    # Eggs and scripts of another Python are of no use to this one.
-    for name in 'eggs', 'develop-eggs', 'bin':
-        shutil.rmtree(os.path.join(HERE, name), ignore_errors=True)
-    if os.path.exists(os.path.join(HERE, '.installed.cfg')):
-        os.remove(os.path.join(HERE, '.installed.cfg'))
     try:
-        venv.create(VENV, clear=True, with_pip=True)
+        venv.create(folder, clear=True, with_pip=True)
     except (OSError, subprocess.CalledProcessError) as error:
         raise Stop('cannot make a virtual environment in %s: %s'
-                   % (VENV, error))
-    write(marker, identity)
+                   % (folder, error))
+    write(os.path.join(folder, 'bootstrap.python'), identity())
 
 
 def install(needs_all):
@@ -189,19 +242,34 @@ def install(needs_all):
     the distributions one by one.  Buildout finds them in the environment, and
     gets by itself what is missing there.
     """
-    pins = dict(re.findall(r'(?m)^([\w.-]+) = (\S+)$',
-                           read(os.path.join(HERE, 'versions.cfg'))))
-    wanted = list(TOOLS) + requirements(needs_all)
+    install_pinned(list(TOOLS) + requirements(needs_all),
+                   pinned_versions('versions.cfg'), VENV,
+                   'what the %s' % ('tests need' if needs_all
+                                    else 'demo needs'))
+
+
+def pinned_versions(*names):
+    """Return the versions that files pin, by name; the last file wins."""
+    return dict(re.findall(r'(?m)^([\w.-]+) = (\d\S*)$', '\n'.join(
+        read(os.path.join(HERE, name)) for name in names)))
+
+
+def install_pinned(wanted, pins, folder, what):
+    """Install distributions by name in an environment, unless it has them.
+
+    `what` names them for the message.
+    """
+    python = environment_python(folder)
     pinned = ['%s==%s' % (name, pins[name]) for name in wanted]
     check = ('import sys, importlib.metadata as m\n'
              'sys.exit([1 for p in sys.argv[1:] if'
              ' m.version(p.split("==")[0]) != p.split("==")[1]] != [])')
-    if call([environment_python(), '-c', check] + pinned, quiet=True) == 0:
+    if call([python, '-c', check] + pinned, quiet=True) == 0:
         return
-    say('installing zc.buildout %s and what the %s' % (
-        pins['zc.buildout'], 'tests need' if needs_all else 'demo needs'))
-    write(CONSTRAINTS, ''.join('%s==%s\n' % pin for pin in pins.items()))
-    run_pip(['install', '--constraint', CONSTRAINTS] + pinned, pins)
+    say('installing zc.buildout %s and %s' % (pins['zc.buildout'], what))
+    constraints = os.path.join(folder, 'constraints.txt')
+    write(constraints, ''.join('%s==%s\n' % pin for pin in pins.items()))
+    run_pip(['install', '--constraint', constraints] + pinned, pins, python)
 
 
 def requirements(needs_all):
@@ -216,8 +284,13 @@ def requirements(needs_all):
         for extra, more in extras.items():
             if needs_all or extra in DEMO_EXTRAS:
                 names.update(more)
-    names = {re.match(r'[\w.-]+', name).group() for name in names}
-    return sorted(names - {name for name, _ in OURS} - set(TOOLS))
+    return sorted(without_ours(names) - set(TOOLS))
+
+
+def without_ours(requirements):
+    """Return the names of requirements that are not of this repository."""
+    names = {re.match(r'[\w.-]+', name).group() for name in requirements}
+    return names - {name for name, _ in OURS}
 
 
 def declared(path):
@@ -232,11 +305,12 @@ def declared(path):
     return found['install_requires'], found['extras_require']
 
 
-def run_pip(arguments, pins):
+def run_pip(arguments, pins, python=None):
     """Run pip, with a line for each distribution that it gets."""
     output = []
     with subprocess.Popen(
-            [environment_python(), '-m', 'pip'] + arguments, cwd=HERE,
+            [python or environment_python(), '-m', 'pip'] + arguments,
+            cwd=HERE,
             env=environment(), universal_newlines=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         for line in process.stdout:
@@ -269,18 +343,23 @@ def plain(name):
 def run_buildout(needs_all):
     """Run buildout with the project's configuration."""
     say('running buildout')
+    buildout([] if needs_all else ['install'] + list(DEMO_PARTS), VENV)
+
+
+def buildout(arguments, folder):
+    """Run the buildout of a virtual environment."""
+    python = environment_python(folder)
     # Buildout puts distributions of its own namespace on its path, and warns
     # of that.
-    command = [environment_python(), '-u', '-W', 'ignore::UserWarning', '-c',
-               'from zc.buildout.buildout import main; main()', '-N']
-    if not needs_all:
-        command += ['install'] + list(DEMO_PARTS)
+    command = [python, '-u', '-W', 'ignore::UserWarning', '-c',
+               'from zc.buildout.buildout import main; main()',
+               '-N'] + arguments
     # With the setuptools that is installed already, our distributions are
     # built in half the time.  pip then does not make the metadata beside the
     # sources, where buildout looks; and it reads the variable as the value of
     # "build isolation" (https://github.com/pypa/pip/issues/5735).
     folders = [os.path.join(HERE, folder) for _, folder in OURS]
-    if (call([environment_python(), '-c', EGG_INFO] + folders)
+    if (call([python, '-c', EGG_INFO] + folders)
             or call(command, PIP_NO_BUILD_ISOLATION='0')):
         raise Stop('buildout failed (its message is above)')
 

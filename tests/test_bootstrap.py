@@ -88,6 +88,49 @@ def test_all_is_done_again_when_an_input_has_changed(bootstrap, steps,
     assert steps == [True, False]
 
 
+def test_applications_have_an_environment_of_their_own(bootstrap):
+    """Nothing of theirs is installed for the demo or for the tests."""
+    ordinary = bootstrap.pinned_versions('versions.cfg')
+    pins = bootstrap.pinned_versions('versions.cfg', bootstrap.APPS_CONFIG)
+    assert {name for name in pins if pins[name] != ordinary.get(name)} == {
+        'setuptools'}
+    assert {'Django', 'Zope', 'pyramid'} <= set(bootstrap.apps_eggs())
+    assert set(bootstrap.apps_eggs()) <= set(pins)
+    assert not {'Django', 'Zope', 'pyramid', 'WebTest'} & set(
+        bootstrap.requirements(needs_all=True))
+
+
+def test_the_tests_say_where_the_others_are(bootstrap, monkeypatch, capsys):
+    monkeypatch.setattr(bootstrap, 'set_up', lambda needs_all: None)
+    monkeypatch.setattr(bootstrap, 'run', lambda arguments: 0)
+    assert bootstrap.main(['test', '-x']) == 0
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.endswith('python3 bootstrap.py test-apps')
+    bootstrap.main(['demo'])
+    assert capsys.readouterr().err == ''
+
+
+def test_the_environment_of_applications_is_made_once(
+        bootstrap, tmp_path, monkeypatch):
+    made = []
+    monkeypatch.setattr(bootstrap, 'HERE', str(tmp_path))
+    monkeypatch.setattr(bootstrap, 'APPS_VENV', str(tmp_path))
+    monkeypatch.setattr(bootstrap, 'fingerprint', lambda *more: 'inputs')
+    monkeypatch.setattr(bootstrap, 'apps_eggs', lambda: ['Django'])
+    monkeypatch.setattr(bootstrap, 'requirements', lambda needs_all: [])
+    monkeypatch.setattr(bootstrap, 'create_environment', made.append)
+    monkeypatch.setattr(bootstrap, 'install_pinned', lambda wanted, *more: (
+        made.append(sorted(set(wanted) - set(bootstrap.TOOLS)))))
+    monkeypatch.setattr(bootstrap, 'buildout',
+                        lambda arguments, folder: made.append(arguments))
+    bootstrap.set_up_apps()
+    assert made == [str(tmp_path), ['Django'], ['-c', 'apps.cfg']]
+    (tmp_path / 'bin').mkdir()
+    (tmp_path / 'bin' / 'test-apps').touch()
+    bootstrap.set_up_apps()
+    assert len(made) == 3
+
+
 PIP = """\
 print('Collecting zope.interface==8.6 (from -c constraints.txt)')
 print('Processing /wheels/zope_event-6.2-py3-none-any.whl (from -c x)')
