@@ -274,14 +274,19 @@ def test_entry_points_alone_become_scripts(sandbox):
     assert sorted(os.listdir(sandbox.path('bin'))) == ['other', 'web']
 
 
-def test_only_the_owner_can_read_a_script_with_a_secret(sandbox):
+def test_only_the_owner_can_read_secret_variables(sandbox):
     sandbox.built(SECTION.replace('deployment = production', '') + """
 environment-vars =
     DB_PASSWORD tr0ub4dor
     LANG C.UTF-8
 systemd = true
 """)
-    assert mode(sandbox.path('bin', 'web')) == 0o700
+    secrets = sandbox.path('parts', 'web', 'web.secrets.py')
+    assert mode(secrets) == 0o600
+    assert 'tr0ub4dor' in secrets.read_text()
+    script = sandbox.path('bin', 'web')
+    assert mode(script) == 0o755
+    assert 'tr0ub4dor' not in script.read_text()
     unit = sandbox.read('parts', 'web', 'web.service')
     assert 'Environment=LANG=C.UTF-8' in unit
     assert 'tr0ub4dor' not in unit

@@ -1,11 +1,10 @@
-"""The processes of this machine (psutil), and the user of this process."""
+"""The processes of this machine (psutil)."""
 from __future__ import annotations
 
 import contextlib
 import errno
 import functools
 import os
-import pwd
 import signal
 import socket
 import time
@@ -15,8 +14,8 @@ from collections.abc import Iterator
 
 import psutil
 
-from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.errors import StartError
+from zc.zkzopeserver.privileges import become as become
 
 RETRY_S = 0.02
 
@@ -172,48 +171,3 @@ def wait_end(waited: Iterable[psutil.Process],
             break
         time.sleep(RETRY_S)
     return left
-
-
-# The user of this process.
-
-def become(user: str, folders: tuple[str, ...] = (),
-           required: bool = False) -> None:
-    """Become `user` when this process is root's; do nothing when it is ''.
-
-    First the missing ones of `folders` are made for that user, if their
-    parents exist: ``/run`` is empty after a boot.
-
-    ConfigurationError when there is no such user; with `required` also when
-    this process is neither root's nor the user's.
-    """
-    if not user:
-        return
-    try:
-        entry = pwd.getpwnam(user)
-    except KeyError:
-        raise ConfigurationError(f'there is no user {user!r}') from None
-    if os.geteuid():
-        if required and os.geteuid() != entry.pw_uid:
-            raise ConfigurationError(
-                f'it runs as the user {user!r}: start it as that user, or as'
-                ' root')
-        return
-    for folder in folders:
-        _make(folder, entry)
-    if entry.pw_uid:
-        _set_user(entry)
-
-
-def _make(folder: str, owner: pwd.struct_passwd) -> None:
-    with contextlib.suppress(FileExistsError, FileNotFoundError):
-        os.mkdir(folder, 0o750)
-        os.chown(folder, owner.pw_uid, owner.pw_gid)
-
-
-def _set_user(user: pwd.struct_passwd) -> None:
-    # The groups first: afterwards this process is not allowed to.
-    os.initgroups(user.pw_name, user.pw_gid)
-    os.setgid(user.pw_gid)
-    os.setuid(user.pw_uid)
-    os.environ.update(HOME=user.pw_dir, USER=user.pw_name,
-                      LOGNAME=user.pw_name)

@@ -3,8 +3,9 @@
 `part` and `collection` are the recipes themselves.  `section` has the options
 of a buildout section, `values` their parsers.  `server` makes the ini of a
 server, `output` the other files of it.  `layout` says where files go,
-`files` writes them, `eggs` makes the scripts.  `ini`, `units`, `rotation` and
-`trees` each make one kind of text.
+`access` who may read and change them, `files` writes them, `eggs` makes the
+scripts, `prelude` what these do first.  `ini`, `units`, `rotation` and `trees`
+each make one kind of text.
 
 Only `eggs` imports zc.buildout and zc.recipe.egg, and only `ini` PasteDeploy.
 """

@@ -4,10 +4,14 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from zc.zk import redaction
+
 from zc.zkzopeserver.recipe import files
 from zc.zkzopeserver.recipe import layout
 from zc.zkzopeserver.recipe import section
 from zc.zkzopeserver.recipe import trees
+from zc.zkzopeserver.recipe.access import Kind
+from zc.zkzopeserver.recipe.access import access
 from zc.zkzopeserver.recipe.eggs import refuse
 from zc.zkzopeserver.recipe.part import Recipe
 from zc.zkzopeserver.recipe.part import claim
@@ -25,12 +29,12 @@ class TreeCollection:
     def __init__(self, buildout: Any, name: str, options: Any) -> None:
         self.name = name
         directories = buildout['buildout']
-        own = layout.plain(directories['directory'],
-                           directories['parts-directory'],
-                           directories['bin-directory'], name)
+        self.layout = layout.plain(directories['directory'],
+                                   directories['parts-directory'],
+                                   directories['bin-directory'], name)
         self.path = os.path.join(
-            own.buildout,
-            options.get('file') or own.path('tree.txt'))
+            self.layout.buildout,
+            options.get('file') or self.layout.path('tree.txt'))
         options['location'] = os.path.dirname(self.path)
         problems = section.near_misses(options.keys(), OPTIONS)
         texts = self._texts(buildout, options.get('parts'), problems)
@@ -58,8 +62,11 @@ class TreeCollection:
 
     def install(self) -> list[str]:
         """Write the file if its content or mode is wrong; return its path."""
+        allowed = access(Kind.OPERATOR, self.layout,
+                         redaction.redact_text(self.text) != self.text)
         with files.FileTransaction() as transaction:
-            transaction.write(files.File(self.path, self.text))
+            transaction.write(files.File(self.path, self.text, allowed.mode,
+                                         allowed.owner))
         return [self.path]
 
     update = install

@@ -4,6 +4,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -42,11 +43,10 @@ class Scripts:
         self._section['eggs'] = '\n'.join(eggs)
 
     def start(self, path: str, entry_point: str, arguments: str,
-              initialization: str, interpreter: str = '') -> list[str]:
-        """Write a script that calls the entry point; return the paths written.
+              initialization: str) -> list[str]:
+        """Write a script that calls the entry point.
 
-        `interpreter` names a Python interpreter with the same eggs to write
-        beside it; '' means none.
+        Return the paths written.
         """
         directory, name = os.path.split(path)
         # No console script has a name with an @.
@@ -54,12 +54,31 @@ class Scripts:
         extra = {'entry-points': f'{key}={entry_point}',
                  'scripts': f'{key}={name}', 'arguments': arguments,
                  'initialization': initialization}
-        if interpreter:
-            extra['interpreter'] = interpreter
         return self._install(directory, extra)
 
-    def console_scripts(self, directory: str,
-                        values: Mapping[str, Any]) -> list[str]:
+    def interpreter(self, path: str, initialization: str) -> list[str]:
+        """Write a Python interpreter with the eggs.
+
+        Return the paths written.
+        """
+        directory, name = os.path.split(path)
+        with self._made(directory, {}) as made:
+            # zc.recipe.egg makes an interpreter only beside scripts.
+            return list(easy_install.scripts(
+                [], made.working_set()[1], sys.executable, directory,
+                extra_paths=made.extra_paths, interpreter=name,
+                initialization=initialization,
+                relative_paths=made._relative_paths))
+
+    def paths(self) -> list[str]:
+        """Return the interpreter of scripts, and what is on ``sys.path``."""
+        with self._made('', {}) as made:
+            _, found = made.working_set()
+        return [sys.executable, *(each.location for each in found),
+                *made.extra_paths]
+
+    def console_scripts(self, directory: str, values: Mapping[str, Any],
+                        initialization: str) -> list[str]:
         """Write the console scripts that a section asks for.
 
         Return the paths written.
@@ -71,21 +90,29 @@ class Scripts:
             return []
         extra = {'entry-points': values['entry-points'],
                  'dependent-scripts': values['dependent-scripts'],
-                 'initialization': values['initialization']}
+                 'initialization': initialization}
         if wanted:
             extra['scripts'] = wanted
         return self._install(directory, extra)
 
     def _install(self, directory: str, extra: dict[str, str]) -> list[str]:
-        extra['relative-paths'] = str(bool(
-            self._movable and os.path.commonpath([self._movable, directory])
-            == self._movable)).lower()
-        with index_unless_offline(self._buildout):
-            made = egg_recipe(self._buildout)(
-                self._buildout, self._name, {**self._section, **extra})
-            made.options['bin-directory'] = directory
+        with self._made(directory, extra) as made:
             refuse(self._name, left_out(made))
             return list(made.install())
+
+    @contextlib.contextmanager
+    def _made(self, directory: str, extra: dict[str, str]) -> Iterator[Any]:
+        """Yield zc.recipe.egg's recipe for scripts in a directory."""
+        is_movable = bool(
+            self._movable and os.path.commonpath([self._movable, directory])
+            == self._movable) if directory else False
+        with index_unless_offline(self._buildout):
+            made = egg_recipe(self._buildout)(
+                self._buildout, self._name,
+                {**self._section, **extra,
+                 'relative-paths': str(is_movable).lower()})
+            made.options['bin-directory'] = directory
+            yield made
 
 
 def egg_recipe(buildout: Any) -> Any:
@@ -111,6 +138,10 @@ def requirements(listed: Iterable[str], uses: Iterable[str],
 
     `uses` are factories such as ``egg:DIST#NAME``.  Our extras follow from
     the options of the servers.
+
+    No requirement has two extras.  zc.buildout resolves the extras of one in
+    the order of a set, so that the order of ``sys.path`` in the scripts would
+    change from run to run.
     """
     servers = list(servers)
     extras = [name for name, is_wanted in (
@@ -118,8 +149,20 @@ def requirements(listed: Iterable[str], uses: Iterable[str],
         ('monitor', any('monitor_server' in server for server in servers)),
         ('loggers', any('<' in server.get('loggers', '')
                         for server in servers))) if is_wanted]
-    ours = OURS + (f'[{",".join(extras)}]' if extras else '')
-    return list(dict.fromkeys([*listed, *distributions(uses), ours]))
+    ours = [f'{OURS}[{extra}]' for extra in extras] or [OURS]
+    return list(dict.fromkeys(
+        each for egg in (*listed, *distributions(uses), *ours)
+        for each in one_extra_each(egg)))
+
+
+def one_extra_each(egg: str) -> list[str]:
+    """Return a requirement of several extras as one for each, sorted."""
+    match = re.fullmatch(r'([^\[\]]+)\[([^\]]*,[^\]]*)\](.*)', egg)
+    if not match:
+        return [egg]
+    name, extras, rest = match.groups()
+    return [f'{name}[{extra.strip()}]{rest}'
+            for extra in sorted(extras.split(',')) if extra.strip()]
 
 
 def left_out(scripts: Any) -> list[str]:

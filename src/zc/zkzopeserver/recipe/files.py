@@ -1,14 +1,27 @@
-"""Write the files of a part: all or none, and only those that are wrong."""
+"""Write the files of a part: all or none, and only those that are wrong.
+
+root may run buildout, and another user may own what is written: no call here
+names a file in a way by which that user could lead it elsewhere.  Each works
+in a directory that is open, and with a descriptor of the file.
+"""
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import os
+import secrets
 import stat
-import tempfile
 from collections.abc import Iterable
+from collections.abc import Iterator
+
+from zc.zkzopeserver import directories
 
 Owner = tuple[int, int]
+
+# A file of another kind (a FIFO, a device) is not waited for.
+READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+STAGE = (os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +61,28 @@ class FileTransaction:
     def remember(self, *paths: str) -> None:
         """Take a snapshot of each file, for `undo` and `note_changes`."""
         for path in paths:
-            self._before.setdefault(path, _Snapshot.of(path))
+            if path not in self._before:
+                self._before[path] = None
+                with contextlib.suppress(NotAFile):
+                    self._before[path] = _Snapshot.of(path)
+
+    def make_way(self, path: str, owner: Owner | None) -> None:
+        """Prepare for another program that writes to `path` by its name.
+
+        Make its directory.  Remove what is there if it is no file, or not
+        the owner's, who could have it open for writing.
+        """
+        self.remember(path)
+        self.make_directory(os.path.dirname(path))
+        with _directory(path) as (directory, name):
+            try:
+                found = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            except FileNotFoundError:
+                return
+            if not stat.S_ISREG(found.st_mode) or (
+                    owner is not None and is_root()
+                    and (found.st_uid, found.st_gid) != owner):
+                os.unlink(name, dir_fd=directory)
 
     def note_changes(self, paths: Iterable[str]) -> None:
         """Add the paths whose file differs from its snapshot to `changed`."""
@@ -65,32 +99,32 @@ class FileTransaction:
         self.remember(*(file.path for file in wrong))
         for file in wrong:
             self.make_directory(os.path.dirname(file.path))
-        staged: list[str] = []
-        try:
-            for file in wrong:
-                staged.append(_stage(file))
-            for file, name in zip(wrong, staged, strict=True):
-                os.replace(name, file.path)
-                self.changed.append(file.path)
-        finally:
-            for name in staged:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(name)
+        with contextlib.ExitStack() as stack:
+            staged = [stack.enter_context(_Staged(
+                file.path, file.text.encode('utf-8'), file.mode, file.owner))
+                for file in wrong]
+            for each in staged:
+                each.put()
+                self.changed.append(each.path)
 
     def make_directory(self, path: str) -> None:
         """Make the directory and its parents, those that are missing."""
         if os.path.isdir(path):
             return
         self.make_directory(os.path.dirname(path))
-        os.mkdir(path)
+        with _directory(path) as (directory, name):
+            os.mkdir(name, dir_fd=directory)
         self._directories.append(path)
 
     def restrict(self, path: str, mode: int, owner: Owner | None) -> None:
-        """Set mode and owner of a file, unless `mode` is 0."""
-        if mode and os.stat(path).st_mode & 0o777 != mode:
-            os.chmod(path, mode)
-        if mode:
-            _own(path, owner)
+        """Set mode and owner of a file that another program has written."""
+        fd = _open(path)
+        try:
+            _own(fd, owner)
+            if stat.S_IMODE(os.fstat(fd).st_mode) != mode:
+                os.fchmod(fd, mode)
+        finally:
+            os.close(fd)
 
     def undo(self) -> None:
         """Restore the files, and remove the new files and directories."""
@@ -98,38 +132,105 @@ class FileTransaction:
             if copy is not None:
                 copy.restore(path)
             else:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(path)
+                remove([path])
         for path in reversed(self._directories):
-            with contextlib.suppress(OSError):
-                os.rmdir(path)
+            remove_empty(path)
         self.changed.clear()
 
 
 def has_text(path: str, text: str) -> bool:
     """Return whether there is a readable file with this text."""
     try:
-        with open(path, 'rb') as file:
-            return file.read() == text.encode('utf-8')
+        return _read(path) == text.encode('utf-8')
     except OSError:
         return False
+
+
+def keep_private(path: str, text: str) -> None:
+    """Take a file away from the group and from others.
+
+    If it is missing, make it with `text`, for a program that will write to it
+    by its name.
+    """
+    try:
+        fd = _open(path)
+    except FileNotFoundError:
+        with _Staged(path, text.encode('utf-8'), 0o600, None) as staged:
+            staged.put()
+        return
+    try:
+        mode = stat.S_IMODE(os.fstat(fd).st_mode)
+        if mode & 0o077:
+            os.fchmod(fd, mode & 0o700)
+    finally:
+        os.close(fd)
 
 
 def remove(paths: Iterable[str]) -> None:
     """Remove the files; a missing one is no error."""
     for path in paths:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
+        with contextlib.suppress(FileNotFoundError), \
+                _directory(path) as (directory, name):
+            os.unlink(name, dir_fd=directory)
 
 
-def remove_empty(directory: str) -> None:
+def remove_empty(path: str) -> None:
     """Remove the directory if it is empty."""
-    with contextlib.suppress(OSError):
-        os.rmdir(directory)
+    with contextlib.suppress(OSError), _directory(path) as (directory, name):
+        os.rmdir(name, dir_fd=directory)
+
+
+@contextlib.contextmanager
+def _directory(path: str) -> Iterator[tuple[int, str]]:
+    """Yield (descriptor of the directory, name of the file in it)."""
+    fd, name = _parent(path)
+    try:
+        yield fd, name
+    except OSError as error:
+        # Each call has had the name alone.
+        error.filename = path
+        raise
+    finally:
+        os.close(fd)
+
+
+def _parent(path: str) -> tuple[int, str]:
+    parent, name = os.path.split(os.path.abspath(path))
+    try:
+        return directories.open_directory(parent), name
+    except OSError as error:
+        error.filename = path
+        raise
+
+
+class NotAFile(OSError):
+    """What is there is a link, a FIFO or the like."""
+
+
+def _open(path: str) -> int:
+    """Return a descriptor of a regular file; NotAFile for any other."""
+    with _directory(path) as (directory, name):
+        try:
+            fd = os.open(name, READ, dir_fd=directory)
+        except OSError as error:
+            if error.errno in (errno.ELOOP, errno.ENXIO):
+                raise NotAFile(error.errno, 'not a regular file') from None
+            raise
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            os.close(fd)
+            raise NotAFile(errno.EINVAL, 'not a regular file')
+    return fd
+
+
+def _read(path: str) -> bytes:
+    with open(_open(path), 'rb') as file:
+        return file.read()
 
 
 @dataclasses.dataclass(frozen=True)
 class _Snapshot:
+    """A file as it was; times are (accessed, modified) in nanoseconds."""
+
     content: bytes
     mode: int
     owner: Owner
@@ -138,7 +239,7 @@ class _Snapshot:
     @classmethod
     def of(cls, path: str) -> _Snapshot | None:
         try:
-            with open(path, 'rb') as file:
+            with open(_open(path), 'rb') as file:
                 found = os.fstat(file.fileno())
                 return cls(file.read(), stat.S_IMODE(found.st_mode),
                            (found.st_uid, found.st_gid),
@@ -149,43 +250,75 @@ class _Snapshot:
     def restore(self, path: str) -> None:
         if _Snapshot.of(path) == self:
             return
-        name = _stage_bytes(path, self.content, self.mode, self.owner)
-        os.replace(name, path)
-        os.utime(path, ns=self.times)
+        with _Staged(path, self.content, self.mode, self.owner,
+                     self.times) as staged:
+            staged.put()
+
+
+class _Staged:
+    """A temporary file beside `path`, which `put` makes the file at `path`.
+
+    It has its content, mode and owner before it has its name.
+    """
+
+    def __init__(self, path: str, content: bytes, mode: int,
+                 owner: Owner | None,
+                 times: tuple[int, int] | None = None) -> None:
+        self.path = path
+        self._directory, self._name = _parent(path)
+        self._temporary = f'.{self._name}.{secrets.token_hex(8)}'
+        try:
+            fd = os.open(self._temporary, STAGE, 0o600,
+                         dir_fd=self._directory)
+            with open(fd, 'wb') as file:
+                file.write(content)
+                _own(fd, owner)
+                os.fchmod(fd, mode)
+                if times:
+                    file.flush()
+                    os.utime(fd, ns=times)
+        except BaseException as error:
+            self.__exit__()
+            if isinstance(error, OSError):
+                error.filename = path
+            raise
+
+    def __enter__(self) -> _Staged:
+        return self
+
+    def put(self) -> None:
+        try:
+            os.replace(self._temporary, self._name,
+                       src_dir_fd=self._directory,
+                       dst_dir_fd=self._directory)
+        except OSError as error:
+            error.filename = self.path
+            raise
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._temporary, dir_fd=self._directory)
+        os.close(self._directory)
 
 
 def _is_right(file: File) -> bool:
-    copy = _Snapshot.of(file.path)
+    try:
+        copy = _Snapshot.of(file.path)
+    except NotAFile:
+        return False
     return (copy is not None and copy.content == file.text.encode('utf-8')
             and copy.mode == file.mode
             and (file.owner is None or not is_root()
                  or copy.owner == file.owner))
 
 
-def _stage(file: File) -> str:
-    return _stage_bytes(file.path, file.text.encode('utf-8'), file.mode,
-                        file.owner)
-
-
-def _stage_bytes(path: str, content: bytes, mode: int,
-                 owner: Owner | None) -> str:
-    """Write a temporary file beside `path`; return its name."""
-    directory, base = os.path.split(path)
-    descriptor, name = tempfile.mkstemp(prefix=f'.{base}.', dir=directory)
-    try:
-        with open(descriptor, 'wb') as file:
-            file.write(content)
-        _own(name, owner)
-        os.chmod(name, mode)
-    except BaseException:
-        os.unlink(name)
-        raise
-    return name
-
-
-def _own(path: str, owner: Owner | None) -> None:
-    if owner is not None and is_root():
-        os.chown(path, *owner)
+def _own(fd: int, owner: Owner | None) -> None:
+    """Give an open file to its owner, if only root may."""
+    if owner is None or not is_root():
+        return
+    found = os.fstat(fd)
+    if (found.st_uid, found.st_gid) != owner:
+        os.fchown(fd, *owner)
 
 
 def is_root() -> bool:

@@ -8,8 +8,11 @@ from collections.abc import Sequence
 from zc.zk import redaction
 
 from zc.zkzopeserver.recipe import files
+from zc.zkzopeserver.recipe import prelude
 from zc.zkzopeserver.recipe import rotation
 from zc.zkzopeserver.recipe import units
+from zc.zkzopeserver.recipe.access import Kind
+from zc.zkzopeserver.recipe.access import access
 from zc.zkzopeserver.recipe.layout import Relocation
 from zc.zkzopeserver.recipe.server import ServerInstance
 
@@ -24,19 +27,32 @@ class ServerFiles:
         self._servers = servers
         self._layout = server.layout
         self._relocation = relocation
-        self.owner = self._layout.owner()
+        self.prelude = prelude.Prelude(
+            self._layout.file(server.name, 'secrets.py'), relocation,
+            server.values['environment-vars'],
+            server.values['initialization'],
+            server.values['arguments'] or '')
         self.script = self._layout.script(server.name)
         self.files = [*self._configuration(), *self._system()]
 
     def _configuration(self) -> list[files.File]:
         server = self._server
-        made = [files.File(
-            self._layout.file(server.name, 'ini'), server.text,
-            0o600 if server.is_secret else 0o640, self.owner)]
+        made = [self._file(Kind.SERVER,
+                           self._layout.file(server.name, 'ini'),
+                           server.text, server.is_secret)]
         if credential := server.values['zookeeper-auth']:
-            made.append(files.File(self._layout.file(server.name, 'auth'),
-                                   credential + '\n', 0o600, self.owner))
+            made.append(self._file(
+                Kind.SECRETS, self._layout.file(server.name, 'auth'),
+                credential + '\n'))
+        if self.prelude.secrets:
+            made.append(self._file(Kind.SECRETS, self.prelude.path,
+                                   self.prelude.secrets))
         return made
+
+    def _file(self, kind: Kind, path: str, text: str,
+              has_secret: bool = False) -> files.File:
+        allowed = access(kind, self._layout, has_secret)
+        return files.File(path, text, allowed.mode, allowed.owner)
 
     def _system(self) -> list[files.File]:
         made: list[files.File] = []
@@ -44,12 +60,14 @@ class ServerFiles:
             name = self._layout.full_name(self._server.name) + '.service'
             directory = (where if isinstance(where, str)
                          else self._layout.configuration)
-            made.append(files.File(os.path.join(directory, name),
+            made.append(self._file(Kind.SYSTEM,
+                                   os.path.join(directory, name),
                                    self._unit()))
         if wanted := self._server.values['logrotate']:
-            made.append(files.File(
-                self._layout.rotation_file(self._server.name),
-                self._rotation(wanted)))
+            text = self._rotation(wanted)
+            made.append(self._file(
+                Kind.SYSTEM, self._layout.rotation_file(self._server.name),
+                text, redaction.mentions_secret(text)))
         return made
 
     def _unit(self) -> str:
@@ -86,12 +104,6 @@ class ServerFiles:
             scripts, user, self._layout.group() if user else '')
 
     @property
-    def script_mode(self) -> int:
-        """The start script's mode if its variables are secret, 0 if not."""
-        variables = self._server.values['environment-vars']
-        return 0o700 if redaction.has_secret(variables) else 0
-
-    @property
     def arguments(self) -> str:
         """The arguments of the call in the start script."""
         expression = self._relocation.expression
@@ -100,8 +112,8 @@ class ServerFiles:
         if run := self._run():
             arguments.append('run={' + ', '.join(
                 f'{name!r}: {value}' for name, value in run.items()) + '}')
-        if more := self._server.values['arguments']:
-            arguments.append(more.strip())
+        if self.prelude.arguments:
+            arguments.append(self.prelude.arguments)
         return ', '.join(arguments)
 
     def _run(self) -> dict[str, str]:
@@ -130,11 +142,14 @@ class ServerFiles:
     @property
     def initialization(self) -> str:
         """Python code that the start script runs before it imports."""
-        own = self._server.values['initialization']
-        variables = self._server.values['environment-vars']
-        if not variables:
-            return own
-        lines = [f'    {name!r}: {self._relocation.expression(value)},'
-                 for name, value in variables.items()]
-        return '\n'.join(['import os', 'os.environ.update({', *lines, '})',
-                          own])
+        header, folders = '', []
+        if self._layout.run:
+            header = prelude.LSB.format(
+                name=self._layout.full_name(self._server.name))
+            folders = [self._layout.run, self._layout.logs]
+        return self.prelude.code(self._layout.user, folders, header=header)
+
+    @property
+    def interpreter_initialization(self) -> str:
+        """Python code that the interpreter runs at its start."""
+        return self.prelude.code(self._layout.user, is_required=False)

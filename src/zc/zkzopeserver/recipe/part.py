@@ -1,19 +1,25 @@
 """The recipe `zc.zkzopeserver`: a section of a buildout becomes a server."""
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 
 from zc.zk import redaction
 
+from zc.zkzopeserver import directories
 from zc.zkzopeserver.recipe import eggs
 from zc.zkzopeserver.recipe import files
 from zc.zkzopeserver.recipe import layout
+from zc.zkzopeserver.recipe import prelude
 from zc.zkzopeserver.recipe import section
 from zc.zkzopeserver.recipe import trees
+from zc.zkzopeserver.recipe.access import Kind
+from zc.zkzopeserver.recipe.access import access
 from zc.zkzopeserver.recipe.eggs import refuse
 from zc.zkzopeserver.recipe.layout import Relocation
 from zc.zkzopeserver.recipe.output import ServerFiles
@@ -21,6 +27,12 @@ from zc.zkzopeserver.recipe.server import ServerInstance
 
 # What replaces a secret in .installed.cfg.
 NOT_KEPT = '(not kept here)'
+
+# Options that are code or commands, see `redaction.mentions_secret`.
+CODE = 'initialization', 'arguments', 'on-change', 'logrotate'
+
+# What .installed.cfg says where buildout has installed nothing.
+NOTHING_INSTALLED = '[buildout]\nparts =\n'
 
 # Path -> name of the part that writes it in this run of buildout.
 _claimed: dict[str, str] = {}
@@ -42,10 +54,10 @@ class Recipe:
         problems += section.name_problems(name)
         self.layout = self._layout(problems)
         movable = self._movable()
-        relocation = Relocation(movable)
+        self.relocation = Relocation(movable)
         self.servers = [
             ServerInstance(each, section.options_of(self.raw, each),
-                           self.layout, relocation, buildout)
+                           self.layout, self.relocation, buildout)
             for each in self.values['instances'] or [name]]
         problems += problems_of(self.servers)
         problems += address_conflicts(self.servers)
@@ -53,9 +65,10 @@ class Recipe:
         refuse(name, problems)
         self.scripts = eggs.Scripts(
             buildout, name, self.raw, self._requirements(), movable)
-        self.outputs = [ServerFiles(server, relocation, self.servers)
+        self.outputs = [ServerFiles(server, self.relocation, self.servers)
                         for server in self.servers]
         refuse(name, claim(name, self._paths()))
+        self.has_secret = False
         self._publish(options)
 
     def _layout(self, problems: list[str]) -> layout.Layout:
@@ -105,26 +118,35 @@ class Recipe:
     def _publish(self, options: Any) -> None:
         """Set the options for other sections, and redact secret ones.
 
-        buildout writes the options of a part to ``.installed.cfg``, which
-        every user can read.  It does not see a change of a redacted option,
-        and calls `update`, which writes what is different.
+        buildout writes the options of a part to ``.installed.cfg``.  It does
+        not see a change of a redacted option, and calls `update`, which
+        writes what is different.  Options that are not the recipe's are for
+        other sections to refer to, and cannot be redacted: with a secret in
+        one of them, others cannot read the file.
         """
         options['location'] = self.layout.configuration
         options['ini-file'] = self.layout.file(self.servers[0].name, 'ini')
         options['script-file'] = self.layout.script(self.servers[0].name)
         for name, value in self.raw.items():
-            if name.endswith('zookeeper-auth'):
-                options[name] = NOT_KEPT
-            elif (kept := redaction.redact_text(value, NOT_KEPT)) != value:
+            if (kept := _kept(name, value)) != value:
                 options[name] = kept
+                self.has_secret = True
+        # `copy` does not count as a use of options that nothing reads.
+        self.has_secret = self.has_secret or redaction.has_secret(
+            options.copy())
+        if self.has_secret:
+            files.keep_private(self.buildout['buildout']['installed'],
+                               NOTHING_INSTALLED)
 
     def _paths(self) -> Iterator[str]:
         for output in self.outputs:
             yield output.script
-            yield from (file.path for file in output.files)
+        yield from (file.path for file in self._files())
         if self.tree:
-            yield self._tree_path
             yield self._tree_script
+        if name := self.values['interpreter']:
+            yield os.path.join(
+                self.buildout['buildout']['bin-directory'], name)
 
     @property
     def _tree_path(self) -> str:
@@ -148,39 +170,88 @@ class Recipe:
     update = install
 
     def _install(self) -> list[str]:
+        refuse(self.name, self._changeable())
         with files.FileTransaction() as transaction:
             written = list(self._write_scripts(transaction))
-            for output in self.outputs:
-                transaction.write(*output.files)
-                written += [file.path for file in output.files]
-            if self.tree:
-                transaction.write(files.File(self._tree_path, self.tree))
-                written.append(self._tree_path)
+            for file in self._files():
+                transaction.write(file)
+                written.append(file.path)
             if transaction.changed and self.values['on-change']:
                 self._run(self.values['on-change'])
         return list(dict.fromkeys(written))
 
+    def _files(self) -> Iterator[files.File]:
+        """Yield the files that zc.recipe.egg does not write."""
+        for output in self.outputs:
+            yield from output.files
+        if self.tree:
+            yield self._file(Kind.OPERATOR, self._tree_path, self.tree,
+                             redaction.redact_text(self.tree) != self.tree)
+        if self._console.secrets:
+            yield self._file(Kind.SECRETS, self._console.path,
+                             self._console.secrets)
+
+    def _file(self, kind: Kind, path: str, text: str,
+              has_secret: bool = False) -> files.File:
+        allowed = access(kind, self.layout, has_secret)
+        return files.File(path, text, allowed.mode, allowed.owner)
+
+    def _changeable(self) -> Iterator[str]:
+        """Yield a problem for what root relies on and the user can change.
+
+        Nobody else is asked to trust the user that runs buildout.
+        """
+        user = self.layout.user
+        if not user or not files.is_root():
+            return
+        relied_on = [self.layout.buildout, self.layout.scripts,
+                     self.buildout['buildout']['bin-directory'],
+                     *(os.path.dirname(file.path) for output in self.outputs
+                       for file in output.files), *self.scripts.paths()]
+        found = {path: '' for each in relied_on
+                 if (path := directories.changeable(each, user))}
+        for path in found:
+            yield (f'the user {user!r} of the deployment can change {path},'
+                   ' and so become root, who executes or obeys what is there:'
+                   ' give it to root, writable for nobody else')
+
     def _write_scripts(self, transaction: files.FileTransaction,
                        ) -> Iterator[str]:
-        interpreter = self.values['interpreter'] or ''
+        directory = self.buildout['buildout']['bin-directory']
+        allowed = access(Kind.SCRIPT, self.layout)
+
+        def write(path: str, make: Callable[[], list[str]]) -> list[str]:
+            transaction.make_way(path, allowed.owner)
+            paths = make()
+            transaction.restrict(path, allowed.mode, allowed.owner)
+            transaction.note_changes([path])
+            return paths
+
         for output in self.outputs:
-            transaction.remember(output.script)
-            transaction.make_directory(self.layout.scripts)
-            yield from self.scripts.start(
-                output.script, eggs.START, output.arguments,
-                output.initialization, interpreter)
-            transaction.restrict(output.script, output.script_mode,
-                                 output.owner)
-            transaction.note_changes([output.script])
-            interpreter = ''
+            yield from write(output.script, functools.partial(
+                self.scripts.start, output.script, eggs.START,
+                output.arguments, output.initialization))
+        if name := self.values['interpreter']:
+            path = os.path.join(directory, name)
+            yield from write(path, functools.partial(
+                self.scripts.interpreter, path,
+                self.outputs[0].interpreter_initialization))
         if self.tree and self.servers[0].is_ours:
-            transaction.remember(self._tree_script)
-            yield from self.scripts.start(
-                self._tree_script, eggs.TREE,
-                self.outputs[0].tree_arguments(self._tree_path), '')
-            transaction.note_changes([self._tree_script])
-        yield from self.scripts.console_scripts(
-            self.buildout['buildout']['bin-directory'], self.values)
+            yield from write(self._tree_script, functools.partial(
+                self.scripts.start, self._tree_script, eggs.TREE,
+                self.outputs[0].tree_arguments(self._tree_path), ''))
+        for path in self.scripts.console_scripts(
+                directory, self.values,
+                self._console.code(self.layout.user, is_required=False)):
+            transaction.restrict(path, allowed.mode, allowed.owner)
+            yield path
+
+    @functools.cached_property
+    def _console(self) -> prelude.Prelude:
+        """What console scripts execute: `initialization`, no variables."""
+        return prelude.Prelude(
+            self.layout.file(f'{self.name}-scripts', 'secrets.py'),
+            self.relocation, {}, self.values['initialization'])
 
     def _run(self, command: str) -> None:
         done = subprocess.run(command, shell=True, check=False,
@@ -189,6 +260,15 @@ class Recipe:
             refuse(self.name, [
                 f"option 'on-change': {command!r} ended with exit status"
                 f' {done.returncode}; the files are as they were before'])
+
+
+def _kept(name: str, value: str) -> str:
+    """Return what .installed.cfg may hold of an option's value."""
+    option = name.rpartition('.')[2]
+    if option == 'zookeeper-auth' or (
+            option in CODE and redaction.mentions_secret(value)):
+        return NOT_KEPT
+    return redaction.redact_text(value, NOT_KEPT)
 
 
 def claim(name: str, paths: Iterable[str]) -> Iterator[str]:

@@ -21,6 +21,7 @@ _is_secret_name = re.compile(
 # Each of these patterns takes time in proportion to the length of its text,
 # also for hostile text: what repeats can match in one way only.
 _word = re.compile(r'\S+')
+_code_word = re.compile(r'[\w-]+').findall
 _user = re.compile(r'://[^/\s:@]*:')
 _name = re.compile(r'''
     (?: (?<![\w./-]) ([\w-][\w./-]*) \s*=+         # DSNs, queries: name=
@@ -54,6 +55,16 @@ def is_secret(name: str, value: str) -> bool:
 def has_secret(values: Mapping[str, str]) -> bool:
     """Whether one of the options holds a secret."""
     return any(is_secret(name, value) for name, value in values.items())
+
+
+def mentions_secret(text: str) -> bool:
+    """Return whether code or a command has a secret, or a secret's name.
+
+    It takes the names for the secrets: how code passes a value on has no
+    form by which the value could be found.
+    """
+    return redact_text(text) != text or any(
+        map(_is_secret_name, _code_word(text)))
 
 
 def redact(name: str, value: str, mask: str = MASK) -> str:

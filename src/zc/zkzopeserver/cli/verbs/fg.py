@@ -10,6 +10,7 @@ import os
 from typing import Any
 
 from zc.zkzopeserver import logconfig
+from zc.zkzopeserver import privileges
 from zc.zkzopeserver import signals
 from zc.zkzopeserver.cli import pidfile
 from zc.zkzopeserver.cli.ini import Ini
@@ -33,11 +34,8 @@ again and again before they were registered."""
 
 def run(instance: Instance, arguments: Any = None) -> int:
     """Serve the application of the ini; return the exit status."""
-    if instance.user:
-        # Not without a user: it imports psutil, which takes time and memory.
-        from zc.zkzopeserver.cli import processes
-        processes.become(instance.user, (os.path.dirname(instance.pid_file),),
-                         required=True)
+    privileges.become(instance.user, (os.path.dirname(instance.pid_file),),
+                      required=True)
     with contextlib.ExitStack() as stack:
         stack.enter_context(signals.serving_operators())
         if protocol.VARIABLE not in os.environ:
