@@ -6,6 +6,7 @@ import pytest
 from zc.zk.redaction import MASK
 from zc.zk.redaction import has_secret
 from zc.zk.redaction import is_secret
+from zc.zk.redaction import mentions_secret
 from zc.zk.redaction import redact
 from zc.zk.redaction import redact_text
 from zc.zk.redaction import redact_value
@@ -141,3 +142,16 @@ def test_values_of_properties(name, value, shown):
     else:
         assert told == shown
     assert 'hunter2' not in str(told)
+
+
+@pytest.mark.parametrize('code, expected', [
+    ("os.environ['API_TOKEN'] = 'abc'", True),
+    ("os.putenv('DB_PASSWORD', 'abc')", True),
+    ("connect('postgres://me:abc@db/x')", True),
+    ("curl -H 'X-Auth-Token: abc' http://x/", True),
+    ('import sys\nsys.dont_write_bytecode = True', False),
+    ('bin/web restart', False),
+    ('', False),
+])
+def test_code_that_mentions_a_secret(code, expected):
+    assert mentions_secret(code) is expected
