@@ -121,6 +121,7 @@ def test_json_in_full():
         'stale_pid': None, 'manager_pid': 9, 'expected': 2, 'registered': 1,
         'answering': 1, 'unregistered_pids': [12],
         'deregistered_pids': [], 'problem': None,
+        'ended_sessions_of': [],
         'nodes': [{'name': '127.0.0.1:1', 'pid': 11, 'whose': 'ours',
                    'monitor': '127.0.0.1:2', 'answer': 200, 'well': True}]}
 

@@ -279,8 +279,10 @@ def test_a_lock_that_a_stranger_has(web, stranger):
 def test_a_server_of_an_older_release(web, embedded):
     """It has locked its pid file with flock(2) alone."""
     web = web()
-    code = ('from zc.zkzopeserver.cli import locks\n'
-            'locks.fcntl.lockf = lambda *_: None\n')
+    code = ('import types\n'
+            'from zc.zkzopeserver import locks\n'
+            'locks.fcntl = types.SimpleNamespace(**{**vars(locks.fcntl),'
+            ' "lockf": lambda *_: None})\n')
     with contextlib.closing(Process(
             [sys.executable, '-c', code + START, str(web.ini)],
             web.ini.parent, PYTHONPATH=os.pathsep.join(

@@ -115,14 +115,18 @@ def test_a_server_that_dies_comes_back(local, embedded):
 
 
 def test_a_stale_socket_and_a_stale_pid_file(local, embedded):
-    """Manager and server were killed at once, and have left them."""
-    # Its node stays until the test deletes it.
+    """Manager and server were killed at once, and have left them.
+
+    The key of the session was lost, so that the node stays until the test
+    deletes it.
+    """
     web = local(session_timeout='60000')
     web('start')
     pid, (left,) = web.pid, embedded.zk.get_children(PATH)
     for process in web.processes():
         process.kill()
     wait_for(lambda: not web.processes(), 10, 'the processes to end')
+    web.file('session').unlink()
     assert web.file('sock').exists() and web.pid == pid
     said = web('status', status=1)
     assert said.startswith(f'web: dead: pid {pid} is gone and has left its'

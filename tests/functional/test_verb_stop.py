@@ -116,7 +116,7 @@ def test_stop_waits_long_when_the_ini_does_not_tell(
 
 
 def test_stop_without_an_ini_kills_the_workers_as_well(local, embedded):
-    web = local(workers='2', session_timeout='1000')
+    web = local(workers='2', session_timeout='60000')
     with started(web.ini) as process:
         registered(embedded.zk, process, count=2)
         web.ini.unlink()
@@ -132,8 +132,8 @@ def test_stop_without_an_ini_kills_the_workers_as_well(local, embedded):
 
 
 def test_stop_kills_what_does_not_end(local, embedded, tmp_path):
-    """No node and no process is left."""
-    web = local(session_timeout='1000')
+    """No node and no process is left, long before the session times out."""
+    web = local(session_timeout='60000')
     web('start')
     os.kill(web.pid, signal.SIGSTOP)
     with contextlib.closing(stop_with(web, setting(

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from zc.zkzopeserver.cli import locks
+from zc.zkzopeserver import locks
 from zkzopeserver_support.recipe_sandbox import Store
 from zkzopeserver_support.shell_examples import Session
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 from zc.zk.testing.waiting import wait_for
 
-from zc.zkzopeserver.cli import locks
+from zc.zkzopeserver import locks
 from zkzopeserver_support.running import PATH
 
 # Calls the entry point of start scripts, as a generated bin/NAME does.

@@ -10,6 +10,7 @@ import os
 import stat
 import threading
 import time
+from collections.abc import Callable
 
 import zc.zk
 from kazoo.exceptions import ConnectionLoss
@@ -21,6 +22,8 @@ from zc.zkzopeserver import addresses
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.errors import RegistrationError
 from zc.zkzopeserver.options import Options
+from zc.zkzopeserver.sessionkeys import SessionKey
+from zc.zkzopeserver.sessionkeys import own_key
 
 logger = logging.getLogger('zc.zkzopeserver.registration')
 
@@ -37,10 +40,16 @@ class ServiceRegistration:
     certificates, an interface), and raises ConfigurationError for what is not
     usable.  `register` connects; it runs in the announcer's thread, and
     `withdraw` and `close` in the thread that stops the service.
+
+    `on_session` is called with the key of each new session, before there are
+    nodes in it, and with None once the nodes are gone for good.
     """
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: Options,
+                 on_session: Callable[[SessionKey | None], None]
+                 = lambda key: None) -> None:
         self._options = options
+        self._on_session = on_session
         self._auth = read_auth_file(options.zookeeper_auth_file)
         for name in 'zookeeper_ca', 'zookeeper_cert', 'zookeeper_key':
             check_readable(name, getattr(options, name))
@@ -56,6 +65,8 @@ class ServiceRegistration:
         #: Whether clients may have seen the nodes.  ZooKeeper may have created
         #: them before its answer arrives here.
         self.may_be_known = False
+        # Whether the session may still have nodes.
+        self._may_remain = False
 
     def register(self, address: tuple[str, int],
                  monitor: tuple[str, int] | str | None,
@@ -108,12 +119,30 @@ class ServiceRegistration:
                 raise RegistrationError(
                     f"option 'zookeeper': {error}") from None
             return None
+        self._follow_sessions(zk)
         with self._lock:
             self._zk = zk
             closed = self._closed
         if closed:
             zk.close()
         return zk
+
+    def _follow_sessions(self, zk: zc.zk.ZooKeeper) -> None:
+        """Report the session, and each that follows when it is lost."""
+        options = self._options
+        known: list[object] = []
+
+        def look(state: str) -> None:
+            client_id = zk.client.client_id
+            if client_id is not None and client_id not in known:
+                known[:] = [client_id]
+                self._on_session(own_key(
+                    client_id, options.zookeeper,
+                    (options.zookeeper_ca, options.zookeeper_cert,
+                     options.zookeeper_key)))
+
+        zk.client.add_listener(look)
+        look('')
 
     def _create(self, zk: zc.zk.ZooKeeper, address: tuple[str, int],
                 monitor: tuple[str, int] | str | None) -> bool:
@@ -125,13 +154,13 @@ class ServiceRegistration:
             properties['monitor'] = monitor_property(monitor, address)
         acl = (zc.zk.creator_acl() if self._auth
                else zc.zk.READ_ACL_UNSAFE)
-        self.may_be_known = True
+        self.may_be_known = self._may_remain = True
         try:
             node = zk.register(options.path, address, acl, **properties)
         except (ZookeeperError, zc.zk.LinkLoop) as error:
             # ZooKeeper has refused, or its answer was lost: then the node may
             # have been there.
-            self.may_be_known = isinstance(
+            self.may_be_known = self._may_remain = isinstance(
                 error, (ConnectionLoss, SessionExpiredError))
             raise
         with self._lock:
@@ -139,7 +168,7 @@ class ServiceRegistration:
             withdrawn = self._withdrawn
         if withdrawn:
             # The stop came while ZooKeeper was answering.
-            node.withdraw()
+            self._remove(node)
             return False
         return True
 
@@ -198,13 +227,18 @@ class ServiceRegistration:
             self._withdrawn = True
             node = self._node
         if node is not None:
-            node.withdraw()
+            self._remove(node)
             logger.info('withdrew %s', ', '.join(node.paths))
+
+    def _remove(self, node: zc.zk.Registration) -> None:
+        if node.withdraw():
+            self._may_remain = False
 
     def restore(self) -> None:
         """Put the nodes back after a `withdraw`."""
         with self._lock:
             self._withdrawn = False
+            self._may_remain = True
             node = self._node
         if node is not None:
             node.restore()
@@ -216,6 +250,8 @@ class ServiceRegistration:
             zk = self._zk
         if zk is not None:
             zk.close()
+            if not self._may_remain:
+                self._on_session(None)
 
 
 def offer_servers() -> None:

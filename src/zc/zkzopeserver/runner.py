@@ -14,6 +14,7 @@ from zc.zkzopeserver.workers import protocol
 
 if TYPE_CHECKING:
     from zc.zkzopeserver.service import Service
+    from zc.zkzopeserver.sessionfile import SessionFile
 
 #: For tests: set while a server of this process is registered.
 event_for_testing = threading.Event()
@@ -34,16 +35,19 @@ def run(application: Any, global_conf: Mapping[str, str] | None = None, /,
 
     `application` may have a method `load_application`, as ``bin/NAME`` passes
     it: then the application is what this returns.  It is called once the
-    options are right, and not for a parent of workers.
+    options are right, and not for a parent of workers.  Such an application
+    also has the `session_file` of the server.
     """
     options = option_table.parse(local_conf, section_name(global_conf))
     if protocol.is_parent(options.workers):
         # Imported here: a server of one process does not need it.
         from zc.zkzopeserver import workers
-        if status := workers.run_parent(options):
+        if status := workers.run_parent(
+                options, session_file=session_file(application)):
             raise SystemExit(status)
         return
-    service = make_service(options, load(application))
+    service = make_service(options, load(application),
+                           session_file(application))
     try:
         with signals.stopping(service):
             service.run()
@@ -58,16 +62,25 @@ def load(application: Any) -> Any:
     return application
 
 
-def make_service(options: option_table.Options,
-                 application: Any) -> Service:
+def session_file(application: Any) -> SessionFile | None:
+    """Return the session file that came with a deferred application."""
+    if hasattr(type(application), 'load_application'):
+        return getattr(application, 'session_file', None)
+    return None
+
+
+def make_service(options: option_table.Options, application: Any,
+                 session_file: SessionFile | None = None) -> Service:
     """Return the service; a worker's, when a parent started this process."""
     # Imported here: a parent needs neither server nor ZooKeeper.
     from zc.zkzopeserver.service import Service
     link = protocol.link()
     if link is None:
-        return Service(options, application, event_for_testing.set)
+        return Service(options, application, event_for_testing.set,
+                       session_file)
     from zc.zkzopeserver.workers.service import WorkerService
-    return WorkerService(options, application, event_for_testing.set, link)
+    return WorkerService(options, application, event_for_testing.set, link,
+                         session_file)
 
 
 def stop_for_testing(thread: threading.Thread | None = None) -> None:

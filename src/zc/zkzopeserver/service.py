@@ -32,6 +32,8 @@ from zc.zkzopeserver.options import BY_NAME
 from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.registration import ServiceRegistration
 from zc.zkzopeserver.registration import offer_servers
+from zc.zkzopeserver.sessionfile import SessionFile
+from zc.zkzopeserver.sessionkeys import SessionKey
 
 logger = logging.getLogger('zc.zkzopeserver.service')
 
@@ -66,15 +68,18 @@ class Service:
 
     `registered` is set once the node is in ZooKeeper, and `on_registered` is
     called then, in a thread of the service.  `stopped` is set after the stop.
+    `session_file` keeps the key of the ZooKeeper session.
     """
 
     def __init__(self, options: Options, application: Any,
-                 on_registered: Callable[[], None] = lambda: None) -> None:
+                 on_registered: Callable[[], None] = lambda: None,
+                 session_file: SessionFile | None = None) -> None:
         self.options = options
         self.application = application
         self.registered = threading.Event()
         self.stopped = threading.Event()
         self._on_registered = on_registered
+        self._session_file = session_file
         # None until the server listens.
         self._made: Parts | None = None
         self._announcer = threading.Thread(
@@ -115,7 +120,7 @@ class Service:
     def start(self) -> None:
         """Serve, and begin to register in a thread of its own."""
         logconfig.configure(self.options.loggers)
-        registration = ServiceRegistration(self.options)
+        registration = ServiceRegistration(self.options, self._keep_session)
         parts = self._made = Parts(self._listen(), registration)
         if self.options.monitor_server is not None:
             parts.monitor = MonitorServer(
@@ -187,6 +192,17 @@ class Service:
         monitor = None if parts.monitor is None else parts.monitor.address
         return parts.registration.register(parts.server.address, monitor,
                                            self._stopping)
+
+    def _keep_session(self, key: SessionKey | None) -> None:
+        """Keep the key of a new session; None: it needs no ending.
+
+        Called in kazoo's thread, too, and so must not block.
+        """
+        if self._session_file is not None:
+            if key is None:
+                self._session_file.drop()
+            else:
+                self._session_file.keep(key)
 
     def _tell_serving(self) -> None:
         systemd.notify('READY=1')
@@ -261,6 +277,8 @@ class Service:
                          self._drain, self._close_monitor,
                          self._close_session, self._close_server):
                 attempt(step)
+        if self._session_file is not None:
+            attempt(self._session_file.close)
         self.registered.clear()
         self.stopped.set()
 

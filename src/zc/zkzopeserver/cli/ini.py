@@ -15,6 +15,7 @@ from zc.zkzopeserver.cli import environment
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.errors import StartError
+from zc.zkzopeserver.sessionfile import SessionFile
 
 # What a section of ours uses, and the module of what it refers to.
 OURS = 'egg:zc.zkzopeserver', 'egg:zc.zkzopeserver#main'
@@ -97,18 +98,19 @@ class Ini:
         """The server's section, for messages."""
         return f'server section of {os.path.basename(self.path)}'
 
-    def serve(self) -> None:
+    def serve(self, session_file: SessionFile | None = None) -> None:
         """Serve the application; returns when the server has stopped.
 
         The server is called as any PasteDeploy launcher does, with the
-        application.  Only ours gets a `DeferredApplication` instead.
+        application.  Only ours gets a `DeferredApplication` instead, with
+        the file that keeps the keys of its sessions.
         """
         context = self._context
         if self.is_ours:
             # Not by PasteDeploy, which would rewrite a TypeError that comes
             # from loading the application.
-            context.object(DeferredApplication(self), context.global_conf,
-                           **self.options)
+            context.object(DeferredApplication(self, session_file),
+                           context.global_conf, **self.options)
             return
         application = self.application()
         context.local_conf = self.options
@@ -168,8 +170,11 @@ class DeferredApplication:
     workers.
     """
 
-    def __init__(self, ini: Ini) -> None:
+    def __init__(self, ini: Ini,
+                 session_file: SessionFile | None = None) -> None:
         self._ini = ini
+        #: Where the server keeps the keys of its sessions; None: nowhere.
+        self.session_file = session_file
 
     def load_application(self) -> Any:
         """Load the application; what that raises is passed on."""

@@ -53,6 +53,8 @@ class Instance:
             os.path.abspath(run.get(key) or os.path.join(
                 folder, f'{self.name}.{suffix}'))
             for key, suffix in FILES.items())
+        #: The keys of ZooKeeper sessions, beside the pid file.
+        self.session_file = os.path.splitext(self.pid_file)[0] + '.session'
 
 
 def program(argv: Sequence[str]) -> list[str]:

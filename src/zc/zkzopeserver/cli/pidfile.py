@@ -1,7 +1,7 @@
 """The pid file: the pid of the process that serves, and locks on the file.
 
 The locks tell whether that process lives, and which it is: see
-`zc.zkzopeserver.cli.locks`.  The number in the file does not, as the kernel
+`zc.zkzopeserver.locks`.  The number in the file does not, as the kernel
 gives pids again, and each container has pids of its own.  The kernel releases
 the locks when the process ends, however it ends.
 """
@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from zc.zkzopeserver.cli import locks
+from zc.zkzopeserver import locks
 from zc.zkzopeserver.errors import NotProvenError
 
 logger = logging.getLogger('zc.zkzopeserver.cli')

@@ -3,7 +3,7 @@
 A number alone is no proof: it may have been given again, or be of another PID
 namespace (pid_namespaces(7)), as in a container that shares the folder.  The
 server itself is proved by the locks on its pid file, see
-`zc.zkzopeserver.cli.locks`.
+`zc.zkzopeserver.locks`.
 """
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ from zc.zkzopeserver.cli.settings import InstanceSettings
 from zc.zkzopeserver.errors import NotProvenError
 from zc.zkzopeserver.errors import StartError
 from zc.zkzopeserver.options import Options
+from zc.zkzopeserver.sessionfile import Forgotten
 
 # How long a provider gets to answer, and how many are asked at once.
 ANSWER_S = 5.0
@@ -103,7 +104,9 @@ class Survey:
     `expected` is the number of processes that should be registered,
     `members` are the pids of those that run.  `problem` is why ZooKeeper
     could not be asked, '' when it was.  `deregistered` are the pids of
-    members that an operator has taken out of ZooKeeper.
+    members that an operator has taken out of ZooKeeper.  `forgotten` is
+    what was done about
+    the sessions of processes that have died.
 
     A server that is not zc.zkzopeserver does not register (`registers`):
     instead of nodes, `providers` has the address that its ini names.
@@ -117,6 +120,7 @@ class Survey:
     providers: tuple[ProviderStatus, ...] = ()
     problem: str = ''
     deregistered: tuple[int, ...] = ()
+    forgotten: Forgotten = dataclasses.field(default_factory=Forgotten)
 
     def of(self, owner: Owner) -> list[ProviderStatus]:
         """Return the providers of an owner."""

@@ -50,7 +50,7 @@ TABLE: tuple[Option, ...] = (
     LISTENING['host'],
     LISTENING['port'],
     Option('session_timeout', number(100, 3_600_000), 10_000,
-           'ZooKeeper session timeout: a server that was killed stays'
+           'ZooKeeper session timeout: a server whose machine has failed stays'
            ' registered for this time', unit='ms'),
     ROWS['threads'],
     Option('monitor_server', monitor_address, None,

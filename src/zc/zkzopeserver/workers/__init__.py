@@ -14,16 +14,20 @@ from collections.abc import Sequence
 
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.options import Options
+from zc.zkzopeserver.sessionfile import SessionFile
 
 
-def run_parent(options: Options, command: Sequence[str] | None = None) -> int:
+def run_parent(options: Options, command: Sequence[str] | None = None,
+               session_file: SessionFile | None = None) -> int:
     """Run the workers until SIGTERM or SIGINT; return the exit status.
 
     `command` is what a worker executes; without it, what this process was
-    started with.  The exit status is 0 after a stop that was asked for, 1
-    after a repeated stop signal, 2, 3 or 4 of a worker at the first start,
-    and 5 after workers died again and again before they were registered.  The
-    log says what went wrong.
+    started with.  `session_file` is the server's; its workers open it, too.
+
+    The exit status is 0 after a stop that was asked for, 1 after a repeated
+    stop signal, 2, 3 or 4 of a worker at the first start, and 5 after workers
+    died again and again before they were registered.  The log says what went
+    wrong.
     """
     # Imported here: a server of one process needs none of these.
     import selectors
@@ -43,7 +47,8 @@ def run_parent(options: Options, command: Sequence[str] | None = None) -> int:
     with selectors.DefaultSelector() as selector, \
             SignalReceiver(SIGNALS) as receiver:
         return Supervisor(protocol.WorkerOptions.of(options),
-                          command or own_command(), selector, receiver).run()
+                          command or own_command(), selector, receiver,
+                          session_file).run()
 
 
 def own_command() -> list[str]:

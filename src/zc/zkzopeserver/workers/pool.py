@@ -7,8 +7,10 @@ import selectors
 from collections.abc import Iterator
 from collections.abc import Sequence
 
+from zc.zkzopeserver.sessionfile import SessionFile
 from zc.zkzopeserver.workers.process import Worker
 from zc.zkzopeserver.workers.protocol import WorkerOptions
+from zc.zkzopeserver.workers.sessions import SessionEnder
 
 logger = logging.getLogger('zc.zkzopeserver.workers')
 
@@ -95,7 +97,8 @@ class WorkerPool:
 
     def __init__(self, options: WorkerOptions, command: Sequence[str],
                  selector: selectors.BaseSelector,
-                 beat_interval_s: float | None = None) -> None:
+                 beat_interval_s: float | None = None,
+                 session_file: SessionFile | None = None) -> None:
         #: The options as the worker that was registered last read them.
         self.options = options
         #: How many workers there should be.
@@ -108,6 +111,7 @@ class WorkerPool:
         #: Why workers could not be started; the supervisor empties it.
         self.spawn_errors: list[str] = []
         self._beat_interval_s = beat_interval_s
+        self._sessions = SessionEnder(session_file)
         self._command = command
         self._selector = selector
         self._said_late: set[int] = set()
@@ -223,10 +227,21 @@ class WorkerPool:
         for worker, _ in dead:
             self.receive(worker, now)
             self._unwatch(worker)
+            if worker.session is not None:
+                self._sessions.end(worker.session, str(worker))
             worker.close()
             self._said_late.discard(worker.pid)
             self.workers.remove(worker)
         return dead
+
+    def close(self) -> None:
+        """Close the channels; wait for sessions that are being ended.
+
+        Workers that still run stop then.
+        """
+        for worker in self.workers:
+            worker.close()
+        self._sessions.close()
 
     def deadlines(self) -> Iterator[float]:
         """Return the times at which to look even if nothing happens."""

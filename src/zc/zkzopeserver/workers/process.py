@@ -10,6 +10,7 @@ import time
 from collections.abc import Mapping
 from collections.abc import Sequence
 
+from zc.zkzopeserver.sessionkeys import SessionKey
 from zc.zkzopeserver.workers import protocol
 from zc.zkzopeserver.workers.protocol import WorkerOptions
 
@@ -46,6 +47,8 @@ class Worker:
         self.kill_at: float | None = None
         #: When its channel was closed; None while it is open.
         self.channel_closed_at: float | None = None
+        #: What ends its ZooKeeper session if it dies; None for nothing.
+        self.session: SessionKey | None = None
         self._lines = protocol.LineDecoder()
         self._channel, theirs = socket.socketpair()
         self._channel.setblocking(False)
@@ -122,6 +125,10 @@ class Worker:
             with contextlib.suppress(ValueError):
                 self.options = WorkerOptions.decode(rest)
                 return True
+        elif word == 'session':
+            self.session = None
+            with contextlib.suppress(ValueError):
+                self.session = SessionKey.decode(rest) if rest else None
         elif word == 'registered' and self.registered_at is None:
             self.registered_at = now
             self.address = rest if rest.isprintable() else ''

@@ -4,6 +4,8 @@ The worker says::
 
     hello {"workers": 4, ...}   the options that its parent goes by
     serving                     it counts as started, with ``wait = serve``
+    session {"pid": 123, ...}   the key of its new ZooKeeper session
+    session                     it has no nodes any more
     registered 127.0.0.1:8080   its node is in ZooKeeper
     stopping                    it has begun to stop
     beat                        its serving loop goes round
@@ -35,6 +37,7 @@ from typing import NamedTuple
 
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.options import Options
+from zc.zkzopeserver.sessionkeys import SessionKey
 
 logger = logging.getLogger('zc.zkzopeserver.workers')
 
@@ -140,6 +143,14 @@ class Link:
     def serving(self) -> None:
         """Tell the parent that this worker serves, registered or not."""
         send(self._sock, 'serving')
+
+    def session(self, key: SessionKey | None) -> None:
+        """Tell the parent what ends the session if this worker dies.
+
+        None: nothing has to be ended any more.
+        """
+        with contextlib.suppress(ValueError):
+            send(self._sock, f'session {key.encode() if key else ""}')
 
     def registered(self, address: str) -> None:
         """Tell the parent that the node is in ZooKeeper."""

@@ -10,6 +10,8 @@ from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import signals
 from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.service import Service
+from zc.zkzopeserver.sessionfile import SessionFile
+from zc.zkzopeserver.sessionkeys import SessionKey
 from zc.zkzopeserver.workers.protocol import Link
 from zc.zkzopeserver.workers.protocol import WorkerOptions
 from zc.zkzopeserver.workers.protocol import set_title
@@ -21,8 +23,9 @@ class WorkerService(Service):
     """A service that tells its parent how it is, and does what that says."""
 
     def __init__(self, options: Options, application: Any,
-                 on_registered: Callable[[], None], link: Link) -> None:
-        super().__init__(options, application, on_registered)
+                 on_registered: Callable[[], None], link: Link,
+                 session_file: SessionFile | None = None) -> None:
+        super().__init__(options, application, on_registered, session_file)
         self._link = link
         self._worker_options = WorkerOptions.of(options)
 
@@ -53,6 +56,10 @@ class WorkerService(Service):
         """
         super().wait()
         self._link.stopping()
+
+    def _keep_session(self, key: SessionKey | None) -> None:
+        super()._keep_session(key)
+        self._link.session(key)
 
     def _tell_serving(self) -> None:
         self._link.serving()

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import systemd
+from zc.zkzopeserver.sessionfile import SessionFile
 from zc.zkzopeserver.signals import SignalReceiver
 from zc.zkzopeserver.signals import StopRequests
 from zc.zkzopeserver.workers.pool import WorkerPool
@@ -47,14 +48,15 @@ class Supervisor:
 
     def __init__(self, options: WorkerOptions, command: Sequence[str],
                  selector: selectors.BaseSelector,
-                 receiver: SignalReceiver) -> None:
+                 receiver: SignalReceiver,
+                 session_file: SessionFile | None = None) -> None:
         self._selector = selector
         self._receiver = receiver
         selector.register(receiver, selectors.EVENT_READ)
         interval_s = systemd.watchdog_interval_s()
         self._pool = WorkerPool(
             options, command, selector,
-            None if interval_s is None else interval_s / 2)
+            None if interval_s is None else interval_s / 2, session_file)
         self._watchdog = (None if interval_s is None
                           else Watchdog(self._pool, interval_s))
         self._had_terminal = os.isatty(0)
@@ -77,9 +79,8 @@ class Supervisor:
                 self._wait()
                 self.reconcile()
         finally:
-            for worker in self._pool.workers:
-                # This process fails; the workers then stop by themselves.
-                worker.close()
+            # If this process fails, the workers stop by themselves.
+            self._pool.close()
         logger.info('all workers have stopped')
         return self._exit_status
 

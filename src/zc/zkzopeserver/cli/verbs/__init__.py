@@ -43,6 +43,8 @@ VERBS = {
     'reload': ('reload', 'replace the workers one by one; returns when all'
                          ' are replaced'),
     'status': ('status', "compare the server's processes with ZooKeeper"),
+    'forget': ('forget', 'end the ZooKeeper sessions of processes that have'
+                         ' died'),
     'check': ('check', 'check ini, application and ZooKeeper without'
                        ' serving'),
     'logreopen': ('reload', 'open the log files anew, after a rotation'),

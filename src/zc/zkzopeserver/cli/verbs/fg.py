@@ -16,6 +16,7 @@ from zc.zkzopeserver.cli import pidfile
 from zc.zkzopeserver.cli.ini import Ini
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.verbs import Verb
+from zc.zkzopeserver.sessionfile import SessionFile
 from zc.zkzopeserver.workers import protocol
 
 DESCRIPTION = """\
@@ -38,16 +39,21 @@ def run(instance: Instance, arguments: Any = None) -> int:
                       required=True)
     with contextlib.ExitStack() as stack:
         stack.enter_context(signals.serving_operators())
-        if protocol.VARIABLE not in os.environ:
-            # A worker's pid file is its parent's.
-            stack.enter_context(pidfile.held(instance.pid_file, instance.ini))
+        session_file = None
+        # A worker's pid file is its parent's.
+        if protocol.VARIABLE in os.environ or stack.enter_context(
+                pidfile.held(instance.pid_file, instance.ini)):
+            session_file = SessionFile(instance.session_file)
+            stack.callback(session_file.close)
+            if protocol.VARIABLE not in os.environ:
+                session_file.forget_in_background()
         ini = Ini(instance)
         if 'loggers' not in ini.options:
             if ini.has_logging:
                 logconfig.configure_ini(ini.path, ini.variables)
             else:
                 logconfig.configure_default()
-        ini.serve()
+        ini.serve(session_file)
     return 0
 
 

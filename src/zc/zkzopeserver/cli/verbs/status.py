@@ -13,9 +13,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from zc.zkzopeserver import monitor
+from zc.zkzopeserver import sessionfile
 from zc.zkzopeserver.cli import proof
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.providers import Providers
+from zc.zkzopeserver.cli.settings import InstanceSettings
 from zc.zkzopeserver.cli.settings import read_running
 from zc.zkzopeserver.cli.survey import Owner
 from zc.zkzopeserver.cli.survey import ProviderStatus
@@ -33,7 +35,9 @@ address found there for an answer (for the path of the option `ready`, or for
 /).  A node is the server's when its pid is that of the server or of one of its
 workers, and its address is this machine's or what `advertise` says.  A process
 without a node is asked, by its monitor server, whether an operator has taken
-it out (`monitor deregister`)."""
+it out (`monitor deregister`).
+
+The sessions of processes that have died are ended first, see `forget`."""
 
 STATUSES = """\
 exit status, by the Linux Standard Base: 0 running, registered and answering,
@@ -84,8 +88,15 @@ def run(instance: Instance, arguments: argparse.Namespace) -> int:
 
 
 def look(instance: Instance) -> Survey:
-    """Return the survey of an instance."""
+    """End the sessions of dead processes; return the survey."""
     settings = read_running(instance)
+    # Before the nodes are read.
+    forgotten = sessionfile.forget(instance.session_file)
+    return dataclasses.replace(look_at(settings), forgotten=forgotten)
+
+
+def look_at(settings: InstanceSettings) -> Survey:
+    """Return the survey of an instance with these settings."""
     if settings.options is None:
         return survey(settings)
     try:
@@ -198,6 +209,9 @@ def details(result: Survey) -> Iterator[str]:
             yield f'pid {pid}: alive, not registered'
     if result.problem:
         yield result.problem
+    for key in result.forgotten.ended:
+        yield f'ended {key}, which has died'
+    yield from result.forgotten.problems
     others = result.of(Owner.OTHER)
     if others:
         yield f'registered by somebody else: {len(others)}'
@@ -247,6 +261,7 @@ def as_dict(result: Survey) -> dict[str, Any]:
                               else []),
         'deregistered_pids': list(result.deregistered),
         'problem': result.problem or None,
+        'ended_sessions_of': [key.pid for key in result.forgotten.ended],
         'nodes': [{'name': each.node.name, 'pid': each.node.pid,
                    'monitor': each.node.monitor, 'whose': each.owner.value,
                    'answer': each.answer, 'well': each.is_well}

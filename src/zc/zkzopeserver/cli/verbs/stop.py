@@ -10,6 +10,7 @@ from typing import Any
 
 import psutil
 
+from zc.zkzopeserver import sessionfile
 from zc.zkzopeserver.cli import pidfile
 from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli import proof
@@ -30,9 +31,10 @@ Stop the server, as SIGTERM does: it removes its nodes and finishes the
 requests in flight.  Returns when its processes have ended and its nodes are
 gone.  A process that takes longer than deregister_wait and graceful_timeout
 allow is killed; when the ini no longer says how long that is, after an hour.
-Ctrl-C ends the waiting, and not the stop.  While another `stop` is at work,
-this one waits with it.  A server in the foreground is stopped as well, but
-what runs it there (systemd, supervisor) may start it again."""
+The sessions of processes that were killed are ended, see `forget`.  Ctrl-C
+ends the waiting, and not the stop.  While another `stop` is at work, this one
+waits with it.  A server in the foreground is stopped as well, but what runs it
+there (systemd, supervisor) may start it again."""
 
 STATUSES = """\
 exit status: 0 the server is gone, or did not run; 1 it could not be stopped;
@@ -81,6 +83,7 @@ def end(settings: InstanceSettings, process: survey.ServerProcess,
                     settings.is_known and settings.workers == 1)
     if not tell(settings.instance, process):
         pidfile.clear(settings.instance.pid_file)
+        forget(settings.instance, progress)
         return None
     progress.tell(f'stopping pid {process.pid}' if process.pid
                   else 'stopping zdaemon')
@@ -88,6 +91,7 @@ def end(settings: InstanceSettings, process: survey.ServerProcess,
     pidfile.clear(settings.instance.pid_file)
     if process.manager:
         end_manager(settings.instance, process.manager)
+    forget(settings.instance, progress)
     if settings.options is not None and waited:
         wait_unregistered(settings.instance, settings.options,
                           {each.pid for each in waited}, progress)
@@ -178,6 +182,15 @@ def wait_in_time(waited: list[psutil.Process], timeout_s: float,
             return waited
         progress.say(f'waiting for {joined(waited)}, at most {left_s:.0f} s'
                      ' more; Ctrl-C ends the waiting alone')
+
+
+def forget(instance: Instance, progress: Progress) -> None:
+    """End the sessions of processes that were killed, or have crashed."""
+    done = sessionfile.forget(instance.session_file)
+    for key in done.ended:
+        progress.say(f'ended {key}')
+    for problem in done.problems:
+        progress.say(problem)
 
 
 def joined(waited: list[psutil.Process]) -> str:

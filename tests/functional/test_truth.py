@@ -1,0 +1,207 @@
+"""ZooKeeper tells the truth after crashes: the nodes of the dead go at once.
+
+The sessions time out after a minute: a node that is gone earlier was removed
+by somebody.
+"""
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import stat
+import threading
+
+import psutil
+import pytest
+from kazoo.exceptions import NoNodeError
+from zc.zk.testing.waiting import wait_for
+from zkzopeserver_support import processes
+from zkzopeserver_support.program import is_alive
+from zkzopeserver_support.running import PATH
+
+ECHO = 'call:zkzopeserver_support.echo:make_echo'
+TIMEOUT_MS = 60_000
+GONE_S = 30
+
+
+@pytest.fixture
+def write(zookeeper, tmp_path):
+    """A function that writes the ini of a server; returns its path."""
+    def write(**options):
+        return processes.write_ini(
+            tmp_path, zookeeper.connection_string, ECHO,
+            **{'session_timeout': str(TIMEOUT_MS), **options})
+
+    return write
+
+
+@pytest.fixture
+def session_file(tmp_path):
+    """Where the servers keep the keys of their sessions."""
+    return tmp_path / 'web.session'
+
+
+def pids(nodes):
+    return sorted(data['pid'] for data in nodes.values())
+
+
+def live(tree):
+    """Return the pids of the nodes that are there."""
+    found = set()
+    for name in tree.get_children(PATH):
+        with contextlib.suppress(NoNodeError):
+            found.add(json.loads(tree.get(f'{PATH}/{name}')[0])['pid'])
+    return found
+
+
+def kill(*numbers):
+    for number in numbers:
+        os.kill(number, signal.SIGKILL)
+    wait_for(lambda: not any(map(is_alive, numbers)))
+
+
+@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGSEGV])
+def test_the_parent_ends_the_session_of_a_dead_worker(
+        tree, write, session_file, number):
+    with processes.started(write(workers='2')) as process:
+        dead, other = pids(processes.registered(tree, process, count=2))
+        os.kill(dead, number)
+        wait_for(lambda: f'ended the session of worker {dead}'
+                 in process.output, GONE_S, lambda: process.output)
+        wait_for(lambda: len(live(tree)) == 2, 30)
+        assert dead not in live(tree) and other in live(tree)
+        assert process.stopped() == 0
+        assert tree.get_children(PATH) == []
+        assert not session_file.exists()
+
+
+def test_a_successor_ends_the_session_of_a_killed_server(tree, write):
+    ini = write()
+    with processes.started(ini) as first:
+        old = processes.registered(tree, first)
+        kill(first.pid)
+        assert tree.get_children(PATH) == list(old)
+        with processes.started(ini) as second:
+            wait_for(lambda: live(tree) == {second.pid}, GONE_S)
+            assert f'of pid {first.pid}, which has died, is ended' in (
+                second.output)
+            assert second.stopped() == 0
+
+
+def test_a_new_parent_ends_the_sessions_of_all_that_were_killed(
+        tree, write):
+    ini = write(workers='2')
+    with processes.started(ini) as first:
+        processes.registered(tree, first, count=2)
+        old = tree.get_children(PATH)
+        kill(first.pid, *(child.pid for child in
+                          psutil.Process(first.pid).children()))
+        with processes.started(ini) as second:
+            wait_for(lambda: not set(old) & set(tree.get_children(PATH)),
+                     GONE_S, lambda: second.output)
+            processes.registered(tree, second, count=2)
+            assert second.stopped() == 0
+
+
+@pytest.mark.parametrize('verb, status', [
+    ('forget', 0), ('status', 1), ('stop', 0)])
+def test_verbs_end_the_session_of_a_killed_server(
+        tree, write, session_file, verb, status):
+    ini = write()
+    with processes.started(ini) as process, processes.script(ini) as web:
+        processes.registered(tree, process)
+        kill(process.pid)
+        said = web(verb, status=status)
+        assert f'of pid {process.pid}' in said
+        assert tree.get_children(PATH) == []
+        assert not session_file.exists()
+        assert web('forget') == 'web: nothing to forget\n'
+
+
+def test_no_verb_ends_the_session_of_a_live_server(tree, write):
+    ini = write(workers='2')
+    with processes.started(ini) as process, processes.script(ini) as web:
+        nodes = processes.registered(tree, process, count=2)
+        wait_for(lambda: 'all 2 workers are registered' in process.output)
+        for _ in range(2):
+            assert web('forget') == 'web: nothing to forget\n'
+            web('status')
+        # Nor that of a server that drains, or stands still.
+        stopped, _ = pids(nodes)
+        os.kill(stopped, signal.SIGSTOP)
+        assert web('forget') == 'web: nothing to forget\n'
+        assert processes.registered(tree, process, count=2) == nodes
+        os.kill(stopped, signal.SIGCONT)
+        assert process.stopped() == 0
+
+
+def test_forget_while_zookeeper_is_away(
+        zookeeper_server, tmp_path, client):
+    tree = client(timeout=30.)
+    tree.ensure_path(PATH)
+    ini = processes.write_ini(
+        tmp_path, zookeeper_server.connection_string, ECHO,
+        session_timeout=str(TIMEOUT_MS))
+    with processes.started(ini) as process, processes.script(ini) as web:
+        processes.registered(tree, process)
+        kill(process.pid)
+        zookeeper_server.stop()
+        said = web('forget', status=3)
+        assert f'of pid {process.pid} is not ended' in said
+        zookeeper_server.start()
+        web('forget')
+        wait_for(lambda: tree.retry(tree.get_children, PATH) == [])
+
+
+def test_the_password_is_in_no_log_environment_argument_or_node(
+        tree, write, session_file):
+    ini = write(workers='2', loggers='DEBUG')
+    with processes.started(ini) as process, processes.script(ini) as web:
+        nodes = processes.registered(tree, process, count=2)
+        status = session_file.stat()
+        assert stat.S_IMODE(status.st_mode) == 0o600
+        secrets = [text.split(b'"')[0].decode() for text in
+                   session_file.read_bytes().split(b'"password": "')[1:]]
+        assert len(secrets) == 2 and all(
+            len(secret) == 32 for secret in secrets)
+        family = [process.pid, *pids(nodes)]
+        seen = []
+        for pid in family:
+            for name in 'environ', 'cmdline':
+                with open(f'/proc/{pid}/{name}', 'rb') as file:
+                    seen.append(file.read().decode(errors='replace'))
+        kill(*family)
+        seen += [web('forget'), process.output, str(nodes)]
+        for secret in secrets:
+            for text in seen:
+                assert secret not in text
+                assert repr(bytes.fromhex(secret))[2:-1] not in text
+
+
+def test_workers_that_die_while_a_verb_forgets(tree, write, session_file):
+    """Whoever is first ends the session, and no live one is ended."""
+    ini = write(workers='3')
+    with processes.started(ini) as process, processes.script(ini) as web:
+        nodes = processes.registered(tree, process, count=3)
+        wait_for(lambda: 'all 3 workers are registered' in process.output)
+        stop = threading.Event()
+
+        def forget():
+            while not stop.is_set():
+                web('forget')
+
+        forgetting = threading.Thread(target=forget)
+        forgetting.start()
+        try:
+            for dead in pids(nodes):
+                os.kill(dead, signal.SIGKILL)
+                wait_for(lambda dead=dead: dead not in live(tree), GONE_S)
+        finally:
+            stop.set()
+            forgetting.join()
+        wait_for(lambda: live(tree) == {
+            child.pid for child in psutil.Process(process.pid).children()},
+            GONE_S)
+        assert process.stopped() == 0
+        assert not session_file.exists()
