@@ -449,6 +449,7 @@ monitor_server = /usr/local/shop/web.sock
     unit = path.read_text().splitlines()
     script = sandbox.path('system', 'etc', 'init.d', 'shop-web')
     for line in ('Type=notify', f'User={USER}', f'ExecStart={script}',
+                 f'ExecStopPost=-{script} forget',
                  'KillMode=mixed', 'TimeoutStopSec=52.5', 'Restart=on-failure',
                  r'''Environment="A=one \"two\" \\ 100%% $HOME 'x'"''',
                  'AmbientCapabilities=CAP_NET_BIND_SERVICE',

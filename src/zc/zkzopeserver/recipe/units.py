@@ -60,6 +60,10 @@ def _service(script: str, layout: Layout, user: str,
     if user:
         yield f'User={_value(user)}'
     yield f'ExecStart={_quoted(script, command=True)}'
+    if options:
+        # What a crash has left in ZooKeeper goes before the restart.  The
+        # minus sign: its failure is none of the service.
+        yield f'ExecStopPost=-{_quoted(script, command=True)} forget'
     if options and options.workers > 1:
         # A single process cannot be replaced without a gap; it ignores SIGHUP
         # and writes a line to its log.
