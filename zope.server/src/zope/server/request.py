@@ -21,7 +21,9 @@ from zope.server.tracelog import Trace
 logger = logging.getLogger('zope.server.requests')
 
 REQUEST_LINE = re.compile(
-    rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) HTTP/1\.([0-9])\r\n").match
+    rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) HTTP/1\.([01])\r\n").match
+LATER_LINE = re.compile(
+    rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/1\.)[2-9]\r\n").match
 OTHER_LINE = re.compile(
     rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/([0-9](?:\.[0-9])?)\r\n").match
 # No WSGI application can answer these.  CONNECT also has a framing of its own
@@ -34,8 +36,6 @@ METHODS = {method: method.decode() for method in (
     b' PROPPATCH PURGE PUT QUERY REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE'
     b' UNBIND UNLINK UNLOCK UNSUBSCRIBE'.split())}
 VERSIONS = {b'0': 0, b'1': 1}
-# A later minor version is processed as the highest known (RFC 9110, 2.5).
-LATEST = 1
 
 T = TypeVar('T', bound='Request')
 
@@ -104,30 +104,31 @@ def read_request(head: bytes, parser: HeadParser, base: dict[str, Any],
     """
     match = REQUEST_LINE(head)
     if match is None:
-        raise bad_request_line(head)
+        return read_request(as_latest(head), parser, base, settings, make)
     method, target, minor = match.groups()
     if match.end() - 2 > settings.max_request_line:
         raise HTTPError(414, 'The request line is too long.')
-    if method in METHODS and minor in VERSIONS:
+    if method in METHODS:
+        name = METHODS[method]
         fields = parser.fields(head)
     else:
-        fields = parser.fields(as_known(method, minor, head[match.end():]))
+        name = method.decode()
+        fields = parser.fields(as_known(method, head[match.end(2):]))
     if len(fields) > settings.max_request_fields:
         raise HTTPError(431, 'There are too many header fields.')
     environ = base.copy()
     is_padded = b' \r\n' in head or b'\t\r\n' in head
-    for name, raw in fields:
+    for field, raw in fields:
         if is_padded:
             raw = raw.rstrip(b' \t')
-        key = keys[name] if name in keys else environ_key(name)
+        key = keys[field] if field in keys else environ_key(field)
         if key is None:
             continue
         if key in environ:
             join(key, raw, environ)
         else:
             environ[key] = raw.decode('latin-1')
-    request = make(environ, METHODS.get(method) or method.decode(),
-                   VERSIONS.get(minor, LATEST))
+    request = make(environ, name, VERSIONS[minor])
     if not request.minor:
         environ['SERVER_PROTOCOL'] = 'HTTP/1.0'
     set_target(request, target.decode())
@@ -140,8 +141,8 @@ def read_request(head: bytes, parser: HeadParser, base: dict[str, Any],
     return request
 
 
-def as_known(method: bytes, minor: bytes, fields: bytes) -> bytes:
-    """Return a head that llhttp knows, with these fields.
+def as_known(method: bytes, rest: bytes) -> bytes:
+    """Return a head that llhttp knows, with `rest` behind the target.
 
     llhttp refuses methods outside its list.  All of them but CONNECT have the
     same framing (RFC 9112, 6.3), so that POST can stand for any.  Raise
@@ -149,8 +150,19 @@ def as_known(method: bytes, minor: bytes, fields: bytes) -> bytes:
     """
     if method in REFUSED_METHODS:
         raise HTTPError(501, 'The method is not supported.')
-    return b'POST / HTTP/1.%b\r\n%b' % (
-        minor if minor in VERSIONS else b'%d' % LATEST, fields)
+    return b'POST /' + rest
+
+
+def as_latest(head: bytes) -> bytes:
+    """Return a head of a later minor version as one of HTTP/1.1.
+
+    It is processed as the highest version that is known (RFC 9110, 2.5).
+    Raise HTTPError for any other request line that is not supported.
+    """
+    match = LATER_LINE(head)
+    if match is None:
+        raise bad_request_line(head)
+    return b'%b1%b' % (match[1], head[match.end() - 2:])
 
 
 def bad_request_line(head: bytes) -> HTTPError:
