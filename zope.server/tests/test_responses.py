@@ -201,7 +201,7 @@ def test_what_was_gathered_is_sent_before_a_failure_cuts() -> None:
         assert not raw.endswith(b'0\r\n\r\n')
 
 
-@pytest.mark.parametrize('burst', [1, 2, 20])
+@pytest.mark.parametrize('burst', [1, 2, 20, 100])
 def test_the_last_block_before_a_pause_is_sent(burst: int) -> None:
     gate = threading.Semaphore(0)
 

@@ -19,21 +19,27 @@ import time
 from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterator
+from operator import concat
 from operator import length_hint
+from typing import cast
 
 from zope.server.errors import Disconnected
 
 logger = logging.getLogger('zope.server')
 
-# Small responses must not wake the flusher.
-QUICK_BLOCKS = 6
+# Small responses must not wake the flusher, and bursts of events not wait.
+QUICK_BLOCKS = 16
 QUICK_S = 0.001
-TICK_S = 0.002
+TICK_S = 0.001
 # So much is sent together.
 GATHERED_BYTES = 32768
 # How many blocks are taken at once, at first and at most.
 FIRST_PERMITS = 64
 MOST_PERMITS = 256
+
+# Called with a permit, which is empty, and a block.  A buffer, which can still
+# change, is copied; bytes are not.
+as_bytes = cast(Callable[[bytes, bytes], bytes], concat)
 
 
 class Gatherer:
@@ -59,8 +65,12 @@ class Gatherer:
         self._send_on = send_on
         self._is_sending = is_sending
         self._flusher = flusher
+        # It is held to take something from `_packed` or `blocks`.
         self._lock = threading.Lock()
+        # What `take` has joined of `blocks`, before those that are there.
+        self._packed: list[bytes] = []
         self._permits: list[bytes] = []
+        # Of what is kept, or more, in bytes: the flusher does not count.
         self._size = 0
         self._quick = 0
         self._last = 0.0
@@ -78,7 +88,7 @@ class Gatherer:
         It returns when there are no more, when they pause, or when nothing
         but empty blocks has come.  Each block needs a permit, so that the
         flusher can end this by taking the permits away: the iterator of a
-        list ends with the list, and `zip` then takes no block.  Raise
+        list ends with the list, and `map` then takes no block.  Raise
         Disconnected, and TypeError for a block that is no bytes.
         """
         count = FIRST_PERMITS
@@ -86,15 +96,31 @@ class Gatherer:
             self._permits = [b''] * count
             if not self.is_gathering:
                 # The flusher may have seen the former permits only.
-                return
+                break
             permits = iter(self._permits)
-            self.blocks.extend(
-                map(b''.join, zip(permits, blocks, strict=False)))
-            size = self.end()
+            self.blocks.extend(map(as_bytes, permits, blocks))
+            size = self._pack()
             if not size or length_hint(permits):
-                return
+                break
             count = max(1, min(2 * count, count * self.limit // size,
                                MOST_PERMITS))
+        self.end()
+
+    def _pack(self) -> int:
+        """Join the blocks; send what is kept once that is `limit` bytes.
+
+        Return the size of the blocks, without those that the flusher has
+        sent; raise Disconnected.
+        """
+        with self._lock:
+            data = b''.join(self.blocks)
+            # In this order: the flusher sees that something is kept.
+            self._packed.append(data)
+            self.blocks.clear()
+        self._size += len(data)
+        if self._size >= self.limit:
+            self.end()
+        return len(data)
 
     def flush(self) -> None:
         """Send what is kept; begin to gather if blocks have come quickly.
@@ -118,21 +144,37 @@ class Gatherer:
     def end(self) -> int:
         """Send what is kept; return how many bytes; raise Disconnected."""
         self._size = 0
-        blocks = self.blocks
         with self._lock:
             # Only this thread adds blocks.
-            data = blocks[0] if len(blocks) == 1 else b''.join(blocks)
-            blocks.clear()
+            data = self._taken(len(self.blocks))
             if data:
                 self._send(data)
         return len(data)
+
+    def _taken(self, count: int) -> bytes:
+        """Take what is packed, and `count` blocks; `_lock` is held."""
+        blocks, packed = self.blocks, self._packed
+        if packed:
+            packed += [blocks.popleft() for _ in range(count)]
+            data = b''.join(packed)
+            packed.clear()
+            return data
+        if count == 1:
+            return blocks.popleft()
+        return b''.join([blocks.popleft() for _ in range(count)])
+
+    def drop(self) -> None:
+        """Drop what is kept."""
+        with self._lock:
+            self._packed.clear()
+            self.blocks.clear()
 
     def tick(self) -> bool:
         """Send what is kept, for the flusher; return whether to go on.
 
         This never waits for the client.
         """
-        if not self.blocks:
+        if not self.blocks and not self._packed:
             self.is_gathering = False
             self._permits.clear()
             if not self.blocks:
@@ -146,11 +188,10 @@ class Gatherer:
                     self._permits.clear()
                 else:
                     # Blocks may be added meanwhile.
-                    self._send_on(b''.join(
-                        [self.blocks.popleft()
-                         for _ in range(len(self.blocks))]))
+                    self._send_on(self._taken(len(self.blocks)))
             except Disconnected:
                 # The application's thread is told so with its next block.
+                self._packed.clear()
                 self.blocks.clear()
             finally:
                 self._lock.release()

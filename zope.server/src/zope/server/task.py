@@ -248,4 +248,4 @@ class Task(Writer):
         self.keep_alive = False
         self.is_cut = True
         if self._gatherer is not None:
-            self._gatherer.blocks.clear()
+            self._gatherer.drop()
