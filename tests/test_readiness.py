@@ -117,3 +117,29 @@ def test_a_stop_ends_it():
     with serving(['503 Not Yet']) as (address, asked):
         threading.Timer(0.05, stopping.set).start()
         assert not wait_until_ready(address, '/', 60, stopping)
+
+
+@contextlib.contextmanager
+def sending(pieces):
+    """Accept connections; answer each with what `pieces()` yields."""
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = listener.accept()
+                with sock, contextlib.suppress(OSError):
+                    sock.recv(65536)
+                    for piece in pieces():
+                        sock.sendall(piece)
+
+    with socket.create_server(('127.0.0.1', 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()
+        listener.shutdown(socket.SHUT_RDWR)
+    thread.join()
+
+
+def test_what_is_no_http():
+    with sending(lambda: [b'\x1b[2J' + b'x' * 1000 + b'\n']) as address:
+        answer = readiness.ask(address, '/', 10)
+    assert answer.startswith('\\x1b[2Jxxx') and len(answer) < 250

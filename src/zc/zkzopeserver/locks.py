@@ -51,15 +51,63 @@ def is_locked(fd: int) -> bool:
 
 
 def is_flocked(fd: int) -> bool:
-    """Return whether another process has a BSD lock on the file."""
+    """Return whether another process has a BSD lock on the file.
+
+    A stranger's does not count: see `is_strangers`.
+    """
     if is_on_network(fd):
         return False
     try:
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
+        return not is_strangers(fd)
     fcntl.flock(fd, fcntl.LOCK_UN)
     return False
+
+
+def is_strangers(fd: int) -> bool:
+    """Return whether a user who may only read the file has a BSD lock on it.
+
+    To lock it takes no more.  Then no server has it locked, as a server's lock
+    excludes all others.  False where the system does not list locks.
+    """
+    trusted = {0, os.fstat(fd).st_uid, os.geteuid()}
+    return any(uid is not None and uid not in trusted
+               for uid in map(real_user, flock_holders(fd)))
+
+
+def flock_holders(fd: int) -> list[int]:
+    """Return the pids of the processes with a BSD lock on the file.
+
+    As far as proc(5) lists them in ``locks``: that leaves out processes of
+    other PID namespaces.
+    """
+    status = os.fstat(fd)
+    wanted = (f'{os.major(status.st_dev):02x}:'
+              f'{os.minor(status.st_dev):02x}:{status.st_ino}')
+    found = []
+    with contextlib.suppress(OSError), open(
+            '/proc/locks', encoding='ascii', errors='replace') as file:
+        for line in file:
+            # 1: FLOCK ADVISORY WRITE PID MAJOR:MINOR:INODE START END
+            words = line.split()
+            if words[1] == 'FLOCK' and words[5] == wanted:
+                found.append(int(words[4]))
+    return found
+
+
+def real_user(pid: int) -> int | None:
+    """Return the real user id of a process; None when it is not known.
+
+    The owner of its folder in ``/proc`` may be root without it being root's.
+    """
+    with contextlib.suppress(OSError), open(
+            f'/proc/{pid}/status', encoding='utf-8',
+            errors='replace') as file:
+        for line in file:
+            if line.startswith('Uid:'):
+                return int(line.split()[1])
+    return None
 
 
 def record_holder(fd: int) -> int | None:

@@ -2,11 +2,15 @@
 from __future__ import annotations
 
 import http.client
+import io
 import logging
+import socket
 import threading
 import time
 import types
 from collections.abc import Mapping
+
+from zc.zk.printable import printable
 
 from zc.zkzopeserver.errors import ReadyError
 from zc.zkzopeserver.options import Options
@@ -15,6 +19,12 @@ logger = logging.getLogger('zc.zkzopeserver.readiness')
 
 # Seconds between two attempts.
 INTERVAL_S = 0.1
+
+# How much of an answer is read: http.client takes 100 fields of 64 KiB each.
+ANSWER_BYTES = 8 * 1024 * 1024
+
+# How much of what is wrong with it is told, in characters.
+SHOWN = 200
 
 NO_FIELDS: Mapping[str, str] = types.MappingProxyType({})
 
@@ -52,17 +62,77 @@ def wait_until_ready(address: tuple[str, int], path: str, timeout_s: float,
 
 def ask(address: tuple[str, int], path: str, timeout_s: float,
         headers: Mapping[str, str] = NO_FIELDS) -> int | str:
-    """Return the status that a GET of `path` gets, or the error's text."""
+    """Return the status that a GET of `path` gets, or the error's text.
+
+    `timeout_s` is for all of it, and no more than ANSWER_BYTES are read.
+    """
     host, port = address
     if host in ('', '0.0.0.0', '::'):
         # All interfaces: the loopback one is among them.
         host = '::1' if host == '::' else '127.0.0.1'
-    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+    deadline = time.monotonic() + timeout_s
+    connection = http.client.HTTPConnection(host, port)
     try:
+        connection.sock = connect((host, port), deadline)
         connection.request('GET', path,
                            headers={'Connection': 'close', **headers})
-        return connection.getresponse().status
-    except (OSError, http.client.HTTPException) as error:
-        return str(error) or type(error).__name__
+        response = http.client.HTTPResponse(
+            _Answer(connection.sock, deadline),  # type: ignore[arg-type]
+            method='GET')
+        response.begin()
+        return response.status
+    except (OSError, UnicodeError, http.client.HTTPException) as error:
+        return printable(str(error) or type(error).__name__, SHOWN)
     finally:
         connection.close()
+
+
+def connect(address: tuple[str, int], deadline: float) -> socket.socket:
+    """Return a socket that is connected to an address; OSError without one.
+
+    The deadline is for all the addresses that a name has, together.
+    """
+    problem = OSError('the name has no address')
+    for family, kind, protocol, _, place in socket.getaddrinfo(
+            *address, type=socket.SOCK_STREAM):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.settimeout(max(deadline - time.monotonic(), 0.001))
+            sock.connect(place)
+            return sock
+        except OSError as error:
+            sock.close()
+            problem = error
+    raise problem
+
+
+class _Answer(io.RawIOBase):
+    """What a socket receives until a deadline, ANSWER_BYTES at most.
+
+    A server may send one byte after the other, or one response 100 (Continue)
+    after the other, without end: http.client reads on.  TimeoutError then.
+    """
+
+    def __init__(self, sock: socket.socket, deadline: float) -> None:
+        self._sock = sock
+        self._deadline = deadline
+        self._left = ANSWER_BYTES
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """Return the file that an HTTPResponse reads."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        left_s = self._deadline - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError('timed out')
+        if self._left <= 0:
+            raise http.client.HTTPException(
+                f'no response in the first {ANSWER_BYTES} bytes')
+        self._sock.settimeout(left_s)
+        count = self._sock.recv_into(buffer[:self._left])
+        self._left -= count
+        return count

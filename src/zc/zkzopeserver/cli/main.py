@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from zc.zkzopeserver import privileges
 from zc.zkzopeserver.cli.instance import MANAGER_WORD
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.verbs import VERBS
@@ -52,6 +53,7 @@ def execute(instance: Instance, argv: Sequence[str]) -> int:
     if arguments is not None:
         log_errors()
     try:
+        become_user(instance, verb.starts)
         done = verb.run(instance, arguments)
         sys.stdout.flush()
         return done
@@ -69,9 +71,24 @@ def execute(instance: Instance, argv: Sequence[str]) -> int:
         status = getattr(error, 'exit_status', None)
         if status is None:
             raise
+        if verb.on_error is not None:
+            return verb.on_error(instance, error, arguments)
         for line in str(error).splitlines():
             print(f'{instance.name}: {line}', file=sys.stderr)
         return status
+
+
+def become_user(instance: Instance, starts: bool) -> None:
+    """Become the user of the instance, if this process is root's.
+
+    It comes before anything of the instance is read: its user may have
+    written that.  With `starts` see `Verb`.
+    """
+    folders = {os.path.dirname(path): None for path in (
+        instance.pid_file, instance.socket, instance.transcript,
+        instance.session_file)}
+    privileges.become(instance.user, tuple(folders) if starts else (),
+                      required=starts)
 
 
 def open_standard_streams() -> None:

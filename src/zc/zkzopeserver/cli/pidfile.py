@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
 import logging
 import os
+import stat
 import time
 from collections.abc import Iterator
 from typing import BinaryIO
@@ -28,6 +30,9 @@ LOCK_S = 0.2
 LAST_THREAD_S = 1.0
 
 RETRY_S = 0.01
+
+# Every user may ask whether the server runs.
+MODE = 0o644
 
 
 # The pid files that this process holds: (device, inode) -> pid of the holder.
@@ -95,11 +100,17 @@ def _locked(path: str) -> int | None:
     """Return a descriptor of the locked file; None when it is taken."""
     deadline = time.monotonic() + LOCK_S
     while not _is_held_here(path):
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        fd = _open(path, os.O_RDWR | os.O_CREAT)
         try:
             is_taken = locks.take(fd)
             if is_taken and _is_at(fd, path):
+                with contextlib.suppress(PermissionError):
+                    os.fchmod(fd, MODE & ~_umask())
                 return fd
+            if not is_taken and not locks.is_locked(fd) and _is_at(fd, path):
+                # Processes that may only read the file bar the way.  In a new
+                # one nobody is before us.
+                os.unlink(path)
         except OSError:
             os.close(fd)
             raise
@@ -110,6 +121,26 @@ def _locked(path: str) -> int | None:
                 return None
             time.sleep(RETRY_S)
     return None
+
+
+def _open(path: str, flags: int) -> int:
+    """Return a descriptor of a pid file; never wait.
+
+    OSError for anything but a regular file: the open of a FIFO waits for the
+    process at its other end.
+    """
+    # A new file is for its owner alone until it is locked.
+    fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, 'it is no regular file', path)
+    return fd
+
+
+def _umask() -> int:
+    umask = os.umask(0o022)
+    os.umask(umask)
+    return umask
 
 
 def taken(path: str, ini: str) -> str:
@@ -140,7 +171,7 @@ def read(path: str) -> PidFile | None:
     deadline = time.monotonic() + LOCK_S
     while True:
         try:
-            with open(path, 'rb') as file:
+            with open(_open(path, os.O_RDONLY), 'rb') as file:
                 return _read(file, path)
         except OSError:
             return None
@@ -167,7 +198,8 @@ def clear(path: str) -> None:
     """
     if _is_held_here(path):
         return
-    with contextlib.suppress(OSError), open(path, 'r+b') as file:
+    with contextlib.suppress(OSError), \
+            open(_open(path, os.O_RDWR), 'r+b') as file:
         deadline = time.monotonic() + LAST_THREAD_S
         while locks.is_locked(file.fileno()):
             if time.monotonic() > deadline:

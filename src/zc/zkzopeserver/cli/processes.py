@@ -15,7 +15,6 @@ from collections.abc import Iterator
 import psutil
 
 from zc.zkzopeserver.errors import StartError
-from zc.zkzopeserver.privileges import become as become
 
 RETRY_S = 0.02
 

@@ -10,6 +10,8 @@ import os
 import re
 import signal
 
+from zc.zk.printable import printable
+
 # How much of the transcript's end is read.
 TAIL_BYTES = 64 * 1024
 
@@ -34,21 +36,22 @@ def tail(path: str, start: int = 0, lines: int = 20) -> list[str]:
     line, and a terminal would obey them.
     """
     try:
-        with open(path, 'rb') as file:
+        # The open of a FIFO would wait for the process at its other end, and
+        # the seek fails.
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), 'rb') as file:
             end = file.seek(0, os.SEEK_END)
             if end < start:
                 # It was rotated meanwhile.
                 start = 0
             file.seek(max(start, end - TAIL_BYTES))
-            text = file.read().decode(errors='replace')
+            text = file.read(TAIL_BYTES).decode(errors='replace')
     except OSError:
         return []
-    return [_escaped(line) for line in text.splitlines()[-lines:]]
-
-
-def _escaped(line: str) -> str:
-    return ''.join(sign if sign.isprintable() or sign == '\t'
-                   else ascii(sign)[1:-1] for sign in line)
+    if not text:
+        return []
+    return ['\t'.join(printable(part, TAIL_BYTES)
+                      for part in line.removesuffix('\r').split('\t'))
+            for line in text.removesuffix('\n').split('\n')[-lines:]]
 
 
 def exit_status(path: str, start: int) -> int | None:

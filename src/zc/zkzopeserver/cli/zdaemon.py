@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterator
 from collections.abc import Sequence
 
+from zc.zkzopeserver import locks
 from zc.zkzopeserver.cli.instance import MANAGER_WORD
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.errors import ConfigurationError
@@ -52,8 +53,10 @@ CONFIGURATION = """\
 </eventlog>
 """
 
-# How long a manager may take to answer a command.
+# How long a manager may take to answer a command, and how long its answer may
+# be: it repeats the command line of the server.
 ANSWER_S = 5.0
+ANSWER_BYTES = 4 * 1024 * 1024
 
 # How long a manager may take to go to the background, or to fail.
 LAUNCH_S = 60.0
@@ -130,12 +133,13 @@ def ask(path: str, command: str) -> bytes | None:
     None when no process listens at `path`.  StartError when it does not
     answer.
     """
+    deadline = time.monotonic() + ANSWER_S
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.settimeout(ANSWER_S)
         try:
-            _connect(sock, path)
+            _connect(sock, path, deadline)
             sock.sendall(command.encode() + b'\n')
-            return b''.join(iter(lambda: sock.recv(4096), b''))
+            return _receive(sock, path, deadline)
         except TimeoutError:
             raise StartError(f'{path}: the manager does not answer within'
                              f' {ANSWER_S:g} s') from None
@@ -151,13 +155,30 @@ def ask(path: str, command: str) -> bytes | None:
             raise kind(f'{path}: {error.strerror}') from None
 
 
-def _connect(sock: socket.socket, path: str) -> None:
+def _receive(sock: socket.socket, path: str, deadline: float) -> bytes:
+    """Return an answer up to its end; StartError for one that is too long.
+
+    TimeoutError at the deadline, whatever has arrived.
+    """
+    answer = bytearray()
+    while (left_s := deadline - time.monotonic()) > 0:
+        sock.settimeout(left_s)
+        piece = sock.recv(4096)
+        if not piece:
+            return bytes(answer)
+        answer += piece
+        if len(answer) > ANSWER_BYTES:
+            raise StartError(f'{path}: what listens there is no zdaemon: it'
+                             f' answers with more than {ANSWER_BYTES} bytes')
+    raise TimeoutError
+
+
+def _connect(sock: socket.socket, path: str, deadline: float) -> None:
     """Connect; wait while other clients fill the manager's backlog.
 
     A socket with a time-out does not wait for that itself: connect(2) says
     EAGAIN.
     """
-    deadline = time.monotonic() + ANSWER_S
     while True:
         try:
             return sock.connect(path)
@@ -209,8 +230,9 @@ def check(instance: Instance) -> None:
                                  if os.path.isdir(folder)
                                  else 'there is no such directory'))
     try:
-        with open(instance.transcript, 'ab'):
-            pass
+        # Nor is a FIFO waited for.
+        os.close(os.open(instance.transcript, os.O_WRONLY | os.O_APPEND
+                         | os.O_CREAT | os.O_NONBLOCK, 0o666))
     except OSError as error:
         raise ConfigurationError(
             f'cannot write {instance.transcript}: {error.strerror}') from None
@@ -218,10 +240,27 @@ def check(instance: Instance) -> None:
 
 @contextlib.contextmanager
 def locked(path: str) -> Iterator[None]:
-    """Hold an exclusive lock on a file, where the file system has locks."""
+    """Hold an exclusive lock on a file, where the file system has locks.
+
+    StartError when another process has it for longer than a launch takes.
+    Users who may only read the file do not keep it from us.
+    """
+    deadline = time.monotonic() + LAUNCH_S
     with open(path, 'rb') as file:
-        with contextlib.suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX)
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if not locks.is_strangers(file.fileno()):
+                    if time.monotonic() > deadline:
+                        raise StartError(
+                            f'{path}: another process has it locked for more'
+                            f' than {LAUNCH_S:g} s') from None
+                    time.sleep(RETRY_S)
+                    continue
+            except OSError:
+                pass
+            break
         yield
 
 

@@ -24,12 +24,23 @@ class Verb:
     namespace of the verb's parser, to which `add_arguments` adds the verb's
     own; None for `fg` when no parser was needed.  `description` and
     `statuses` (exit statuses) are texts of the help.
+
+    When root calls any verb, the process becomes the user of the instance
+    before `run`.  `starts` is whether the verb makes the server's process:
+    then the directories of its files are made first, and no other user than
+    that one and root may call it.
+
+    `on_error(instance, error, arguments)` prints an error that is for the
+    user to mend, and returns the exit status; None prints its text, and
+    takes its own.
     """
 
     run: Callable[[Instance, Any], int]
     description: str
     statuses: str
     add_arguments: Callable[[argparse.ArgumentParser], None] | None = None
+    starts: bool = False
+    on_error: Callable[[Instance, Exception, Any], int] | None = None
 
 
 # A verb -> (its module, its line in the help).  In its module it is a `Verb`,

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 
 from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import options as option_table
-from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli import survey
 from zc.zkzopeserver.cli.ini import Ini
 from zc.zkzopeserver.cli.ini import described
@@ -54,7 +53,6 @@ def run(instance: Instance, arguments: argparse.Namespace) -> int:
 
     Prints a line for each check and each problem.
     """
-    processes.become(instance.user)
     ini = Ini(instance)
     problems: list[Problem] = []
     for what, check in checks(ini, instance):

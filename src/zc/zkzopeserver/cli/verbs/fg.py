@@ -10,7 +10,6 @@ import os
 from typing import Any
 
 from zc.zkzopeserver import logconfig
-from zc.zkzopeserver import privileges
 from zc.zkzopeserver import signals
 from zc.zkzopeserver.cli import pidfile
 from zc.zkzopeserver.cli.ini import Ini
@@ -35,8 +34,6 @@ again and again before they were registered."""
 
 def run(instance: Instance, arguments: Any = None) -> int:
     """Serve the application of the ini; return the exit status."""
-    privileges.become(instance.user, (os.path.dirname(instance.pid_file),),
-                      required=True)
     with contextlib.ExitStack() as stack:
         stack.enter_context(signals.serving_operators())
         session_file = None
@@ -57,4 +54,4 @@ def run(instance: Instance, arguments: Any = None) -> int:
     return 0
 
 
-FG = Verb(run, DESCRIPTION, STATUSES)
+FG = Verb(run, DESCRIPTION, STATUSES, starts=True)

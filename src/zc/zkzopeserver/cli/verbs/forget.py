@@ -4,7 +4,6 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from zc.zkzopeserver import privileges
 from zc.zkzopeserver import sessionfile
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.verbs import Verb
@@ -25,7 +24,6 @@ used; 3 ZooKeeper does not answer."""
 
 def run(instance: Instance, arguments: Any = None) -> int:
     """End what is left; return the exit status."""
-    privileges.become(instance.user)
     done = sessionfile.forget(instance.session_file)
     for key in done.ended:
         print(f'{instance.name}: {key}, which has died, has ended')

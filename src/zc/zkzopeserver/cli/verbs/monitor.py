@@ -51,7 +51,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(instance: Instance, arguments: argparse.Namespace) -> int:
     """Print the monitor servers' answers; return the exit status."""
-    processes.become(instance.user)
     settings = read_running(instance)
     with Providers(settings.ours) as providers:
         nodes = providers.nodes()

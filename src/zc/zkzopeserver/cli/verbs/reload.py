@@ -35,7 +35,6 @@ ONE_PROCESS = ('it is one process (workers = 1), which cannot be replaced'
 
 def reload(instance: Instance, arguments: Any = None) -> int:
     """Replace the workers; return once all are replaced and answer."""
-    processes.become(instance.user)
     settings = read_running(instance)
     process, pid = survey.require_running(instance)
     with Providers(settings.ours) as providers, \
@@ -152,7 +151,6 @@ reached; else as for `start`.""")
 
 def restart(instance: Instance, arguments: Any = None) -> int:
     """Stop the server, if it runs, and start it; return once it is up."""
-    start.become_user(instance)
     settings = read_for_restart(instance)
     process = survey.find(instance)
     with Progress(instance.name) as progress:
@@ -184,12 +182,12 @@ RESTART = Verb(restart, """\
 Stop the server, if it runs, and start it in the background.  An ini with
 wrong options, or an application that cannot be imported, is refused before
 anything is stopped.  The options that `start`
-had on its command line stay, unless they are given anew.""", start.STATUSES)
+had on its command line stay, unless they are given anew.""", start.STATUSES,
+               starts=True)
 
 
 def logreopen(instance: Instance, arguments: Any = None) -> int:
     """Tell the server and its manager to open their log files anew."""
-    processes.become(instance.user)
     notified = []
     if zdaemon.ask(instance.socket, 'reopen_transcript') is not None:
         notified.append('zdaemon')

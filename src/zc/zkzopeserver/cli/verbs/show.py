@@ -9,7 +9,6 @@ import sys
 from zc.zk.redaction import redact
 
 from zc.zkzopeserver import options as option_table
-from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli.ini import Ini
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.settings import add_start_options
@@ -43,7 +42,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(instance: Instance, arguments: argparse.Namespace) -> int:
     """Print the options; return 2 when some are wrong, else 0."""
-    processes.become(instance.user)
     given = set(instance.overrides)
     with contextlib.suppress(StartError):
         add_start_options(instance)

@@ -1,10 +1,8 @@
 """``start``: serve in the background, by zdaemon."""
 from __future__ import annotations
 
-import os
 from typing import Any
 
-from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli import survey
 from zc.zkzopeserver.cli import transcript
 from zc.zkzopeserver.cli import zdaemon
@@ -38,7 +36,6 @@ in time; 5 its workers died again and again."""
 
 def run(instance: Instance, arguments: Any = None) -> int:
     """Start the server, unless it runs; return once it is up."""
-    become_user(instance)
     process = survey.find(instance)
     with Progress(instance.name) as progress:
         if process.pid is None:
@@ -48,13 +45,6 @@ def run(instance: Instance, arguments: Any = None) -> int:
                          ' restart')
             instance.overrides = {}
         return start(read_running(instance), process, progress)
-
-
-def become_user(instance: Instance) -> None:
-    """Become the server's user; make the directories of its files."""
-    folders = {os.path.dirname(path) for path in (
-        instance.pid_file, instance.socket, instance.transcript)}
-    processes.become(instance.user, tuple(folders), required=True)
 
 
 def start(settings: InstanceSettings, process: survey.ServerProcess,
@@ -141,4 +131,4 @@ class Failed(StartError):
                             else 1)
 
 
-START = Verb(run, DESCRIPTION, STATUSES)
+START = Verb(run, DESCRIPTION, STATUSES, starts=True)

@@ -74,12 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(instance: Instance, arguments: argparse.Namespace) -> int:
     """Print a survey of the server; return the exit status."""
-    try:
-        result = look(instance)
-    except Exception as error:
-        if getattr(error, 'exit_status', None) is None:
-            raise
-        return unknown(instance, error, arguments)
+    result = look(instance)
     if arguments.nagios:
         print(nagios(result))
         return nagios_status(result)
@@ -301,4 +296,4 @@ def nagios(result: Survey) -> str:
             f' registered={len(result.registered)};{expected}:;1:;0')
 
 
-STATUS = Verb(run, DESCRIPTION, STATUSES, add_arguments)
+STATUS = Verb(run, DESCRIPTION, STATUSES, add_arguments, on_error=unknown)

@@ -52,7 +52,6 @@ TELL_S = 60.0
 
 def run(instance: Instance, arguments: Any = None) -> int:
     """Stop the server and wait until it is gone; return the exit status."""
-    processes.become(instance.user)
     settings = read_for_stop(instance)
     with Progress(instance.name) as progress:
         stop(settings, survey.find(instance), progress)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.providers import Providers
 from zc.zkzopeserver.cli.settings import read_running
@@ -27,7 +26,6 @@ def run(instance: Instance, arguments: Any = None) -> int:
     RegistrationError when it cannot be read, ConfigurationError when the
     server is not zc.zkzopeserver.
     """
-    processes.become(instance.user)
     options = read_running(instance).ours
     with Providers(options) as providers:
         print(providers.tree(), end='')
