@@ -10,7 +10,6 @@ import pytest
 import zc.zk
 from kazoo.client import KazooClient
 from zc.zk.connection import tls
-from zc.zk.connection.client import disconnect
 from zc.zk.connection.sockets import BoundedHandler
 from zc.zk.testing.ports import free_port
 from zc.zk.testing.waiting import wait_for
@@ -174,5 +173,6 @@ def test_our_handler_serves_a_plain_client(zookeeper):
                          handler=BoundedHandler(1, None))
     client.start()
     assert client.command(b'ruok') == 'imok'
-    disconnect(client)
-    disconnect(client)
+    for _ in range(2):
+        client.stop()
+        client.close()

@@ -109,9 +109,10 @@ def test_close_ends_a_register_that_waits(
     raised, threads = [], []
     put = TaskThread.put
 
-    def noted(thread, *args):
-        is_put = put(thread, *args)
-        threads.append(thread)
+    def noted(thread, task, delay=0.):
+        is_put = put(thread, task, delay)
+        if not delay:
+            threads.append(thread)
         return is_put
 
     def register(address):

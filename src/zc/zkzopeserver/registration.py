@@ -200,6 +200,12 @@ class ServiceRegistration:
         return self._zk is not None
 
     @property
+    def is_kept(self) -> bool:
+        """Whether zc.zk's threads run; True before `register`, and closed."""
+        zk = self._zk
+        return zk is None or self._closed or zk.is_alive()
+
+    @property
     def paths(self) -> tuple[str, ...]:
         """The paths of the nodes; empty before they were registered."""
         return self._node.paths if self._node else ()

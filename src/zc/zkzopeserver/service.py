@@ -154,10 +154,12 @@ class Service:
         """Have the serving loop call `function` at an interval.
 
         A thread only asks the loop to: a loop that hangs calls nothing.
+        Nothing is called either while no thread keeps the registration.
         """
         def ask() -> None:
             while not self.stopped.wait(interval_s):
-                self.parts.server.call(function)
+                if self.parts.registration.is_kept:
+                    self.parts.server.call(function)
 
         threading.Thread(target=ask, name=name, daemon=True).start()
 

@@ -22,6 +22,7 @@ from zc.zk.errors import BadPropertyLink
 from zc.zk.errors import CancelWatch
 from zc.zk.errors import FailedConnect
 from zc.zk.errors import LinkLoop
+from zc.zk.errors import UsedAfterFork
 from zc.zk.event import RegisteringServer
 from zc.zk.paths import join
 from zc.zk.registration.registration import Registration
@@ -44,6 +45,7 @@ __all__ = [
     'RegisteringServer',
     'Registration',
     'TreeError',
+    'UsedAfterFork',
     'ZooKeeper',
     'creator_acl',
     'decode',

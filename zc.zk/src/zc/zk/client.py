@@ -22,6 +22,7 @@ from zc.zk.connection.client import disconnect
 from zc.zk.connection.client import format_servers
 from zc.zk.connection.client import make_client
 from zc.zk.connection.requests import Requests
+from zc.zk.connection.session import SessionClient
 from zc.zk.encoding import encode
 from zc.zk.event import registering_server
 from zc.zk.nodes import Nodes
@@ -84,12 +85,13 @@ class ZooKeeper(Nodes):
         if not connection_string:
             connection_string = (os.environ.get(DEFAULT_VARIABLE)
                                  or DEFAULT_CONNECTION)
-        self._owns_client = isinstance(connection_string, str)
-        if self._owns_client:
-            client = make_client(
+        self._own_client: SessionClient | None = None
+        if isinstance(connection_string, str):
+            client: KazooClient = make_client(
                 connection_string, self.session_timeout, auth=auth, ca=ca,
                 cert=cert, key=key)
             connect(client, self.session_timeout, wait)
+            self._own_client = client
         elif auth or ca or cert or key:
             raise TypeError('auth, ca, cert and key are for connections that '
                             'are made here, not for a client')
@@ -107,22 +109,32 @@ class ZooKeeper(Nodes):
 
         Returns after a few seconds at most, whatever state the servers are
         in. A KazooClient that was passed in stays open; the registrations
-        are withdrawn.
+        are withdrawn. In a forked child, only the child's own descriptors
+        are closed: the session goes on in the parent.
         """
         if self._closed:
             return
         self._closed = True
-        if not self._owns_client:
+        if self._own_client is None and not self._requests.is_forked:
             self._registrar.withdraw()
         self._registrar.close()
         self._dispatcher.close()
         self._requests.close()
         try:
-            if self._owns_client:
-                disconnect(self.client)
+            if self._own_client is not None:
+                disconnect(self._own_client)
         finally:
             self._registrar.join()
             self._dispatcher.join(CALLBACK_TIMEOUT_S)
+
+    def is_alive(self) -> bool:
+        """Return whether the threads run that keep session and nodes.
+
+        They go on after any failure. This is for watchdogs, which ask
+        whether that is still true; it says nothing about ZooKeeper.
+        """
+        return (self._registrar.is_alive() and self._dispatcher.is_alive()
+                and (self._own_client is None or self._own_client.is_alive()))
 
     def __enter__(self) -> ZooKeeper:
         return self

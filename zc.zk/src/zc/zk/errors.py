@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 from contextlib import contextmanager
 
+from kazoo.exceptions import ConnectionClosedError
 from kazoo.exceptions import NoAuthError
 
 
@@ -11,6 +12,14 @@ class FailedConnect(Exception):
 
     The text names the servers that were tried.
     """
+
+
+class UsedAfterFork(ConnectionClosedError):
+    """A session of the parent process was used in a forked child."""
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(f'this session is that of process {pid}, before a '
+                         'fork; make a ZooKeeper object in each process')
 
 
 class CancelWatch(Exception):

@@ -33,6 +33,7 @@ from zc.zk.addresses import parse_addr
 from zc.zk.connection.logs import REPORT_INTERVAL_S
 from zc.zk.connection.logs import Credential
 from zc.zk.connection.logs import RateLimitedLogger
+from zc.zk.connection.session import SessionClient
 from zc.zk.connection.sockets import CONNECT_TIMEOUT_S
 from zc.zk.connection.sockets import BoundedHandler
 from zc.zk.errors import FailedConnect
@@ -52,7 +53,7 @@ CLOSE_TIMEOUT_S = 1.0
 def make_client(connection_string: str, session_timeout: float, *,
                 auth: Iterable[tuple[str, str]] | None = None,
                 ca: str | None = None, cert: str | None = None,
-                key: str | None = None) -> KazooClient:
+                key: str | None = None) -> SessionClient:
     """Return a kazoo client that is not started yet.
 
     `session_timeout` is in seconds, as KazooClient takes it. `auth` holds
@@ -69,7 +70,7 @@ def make_client(connection_string: str, session_timeout: float, *,
         from zc.zk.connection import tls
         wrap = partial(tls.wrap, tls.make_context(ca, cert, key))
     servers = connection_string.partition('/')[0].count(',') + 1
-    client = KazooClient(
+    client = SessionClient(
         connection_string,
         timeout=session_timeout,
         handler=BoundedHandler(servers, wrap),
@@ -82,7 +83,8 @@ def make_client(connection_string: str, session_timeout: float, *,
 
     @client.add_listener
     def state_changed(state: str) -> None:
-        if state == KazooState.CONNECTED:
+        if (state == KazooState.CONNECTED
+                and not client._connection.is_distrusted):
             kazoo_logger.reset()
 
     return client
@@ -123,7 +125,7 @@ def _check_credential(pair: Any) -> tuple[str, Credential]:
     return pair[0], Credential(pair[1])
 
 
-def connect(client: KazooClient, session_timeout: float,
+def connect(client: SessionClient, session_timeout: float,
             wait: bool | Callable[[], bool] = False) -> None:
     """Start a client and return when its session works.
 
@@ -230,13 +232,16 @@ def format_servers(client: KazooClient) -> str:
     return ', '.join(format_addr(host, port) for host, port in client.hosts)
 
 
-def disconnect(client: KazooClient) -> None:
+def disconnect(client: SessionClient) -> None:
     """End the session and free everything, in bounded time.
 
     If the server does not answer within `CLOSE_TIMEOUT_S`, the connection is
     cut. The session, and with it the ephemeral nodes, then lives until the
-    server expires it.
+    server expires it. In a forked child, the session stays as it is.
     """
+    if client.is_forked:
+        client.close()
+        return
     cut = threading.Timer(CLOSE_TIMEOUT_S, client.handler.abort)
     cut.daemon = True
     cut.start()

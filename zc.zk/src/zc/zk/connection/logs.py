@@ -39,4 +39,12 @@ class RateLimitedLogger(logging.LoggerAdapter):
             else:
                 self._logged_at[msg] = now
         kwargs.setdefault('stacklevel', 2)
-        super().log(level, msg, *args, **kwargs)
+        super().log(level, msg, *_without_passwords(msg, args), **kwargs)
+
+
+def _without_passwords(msg: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Hide the session's password, which kazoo logs in hexadecimal."""
+    if 'passwd' not in str(msg):
+        return args
+    return tuple('<hidden>' if isinstance(arg, bytes) else arg
+                 for arg in args)

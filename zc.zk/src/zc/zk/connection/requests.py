@@ -1,6 +1,7 @@
 """Requests to ZooKeeper whose answers are never awaited for ever."""
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,7 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import ConnectionClosedError
 from kazoo.exceptions import SessionExpiredError
 from kazoo.protocol.states import KazooState
+from zc.zk.errors import UsedAfterFork
 
 #: The time between two looks whether a wait has become pointless.
 POLL_INTERVAL_S = .1
@@ -28,13 +30,28 @@ class Requests:
         self._client = client
         self.closed = False
         self.losses = 0
+        self._pid = os.getpid()
         client.add_listener(self._state_changed)
 
     def send(self, request: Callable[..., Any], *args: Any,
              **options: Any) -> PendingRequest:
-        """Send a request by calling one of the client's ``_async`` methods."""
+        """Send a request by calling one of the client's ``_async`` methods.
+
+        Raises UsedAfterFork in a forked child: no thread would answer.
+        """
+        self.check_process()
         losses = self.losses
         return PendingRequest(self, request(*args, **options), losses)
+
+    @property
+    def is_forked(self) -> bool:
+        """Whether this is a child of the process that has the session."""
+        return self._pid != os.getpid()
+
+    def check_process(self) -> None:
+        """Raise UsedAfterFork in a forked child."""
+        if self.is_forked:
+            raise UsedAfterFork(self._pid)
 
     def ask(self, request: Callable[..., Any], *args: Any,
             **options: Any) -> Any:

@@ -4,12 +4,17 @@ kazoo asks its handler for threads, for connections and for `select`. This
 handler gives up connecting sooner than kazoo's, can end a connection from
 another thread, and remembers why servers could not be reached.
 """
+import logging
+import select
 import socket
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from kazoo.handlers.threading import SequentialThreadingHandler
+from kazoo.protocol.states import Callback
+
+logger = logging.getLogger('zc.zk.connection')
 
 #: The longest time for one TCP connect, or for the TLS handshake after it.
 CONNECT_TIMEOUT_S = 3.0
@@ -112,6 +117,9 @@ class BoundedHandler(SequentialThreadingHandler):
         record are in OpenSSL's buffer, where the kernel's select sees
         nothing (Python's ssl documentation, "Notes on non-blocking
         sockets").
+
+        It uses poll(2), which needs no file descriptor of its own, unlike
+        the selector that kazoo makes for each call.
         """
         if self._wrap is not None:
             # The other sockets, of kazoo's own pipe, have no `pending`.
@@ -119,7 +127,23 @@ class BoundedHandler(SequentialThreadingHandler):
                      if hasattr(each, 'pending') and each.pending()]
             if ready:
                 return ready, [], []
-        return super().select(rlist, wlist, xlist, timeout)
+        poll = select.poll()
+        for each in {*rlist, *wlist}:
+            poll.register(each, (each in rlist and select.POLLIN)
+                          | (each in wlist and select.POLLOUT))
+        events = dict(poll.poll(None if timeout is None else timeout * 1000))
+        return ([each for each in rlist
+                 if events.get(each.fileno(), 0) & ~select.POLLOUT],
+                [each for each in wlist
+                 if events.get(each.fileno(), 0) & ~select.POLLIN], [])
+
+    def dispatch_callback(self, callback: Callback) -> None:
+        """Have kazoo's thread call a watcher; log all of its exceptions.
+
+        Otherwise sys.exit() in a watcher would end the thread, and no
+        watcher would be called again.
+        """
+        self.callback_queue.put(partial(_call, callback))
 
     def is_refused(self) -> bool:
         """Return whether every server has refused the connection at once.
@@ -141,6 +165,13 @@ class BoundedHandler(SequentialThreadingHandler):
                 connection.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass  # closed already
+
+
+def _call(callback: Callback) -> None:
+    try:
+        callback.func(*callback.args)
+    except BaseException:
+        logger.exception('A watcher failed: %r', callback.func)
 
 
 class _PlainSocket(socket.socket):

@@ -60,8 +60,9 @@ class TLSSocket(ssl.SSLSocket):
         """Receive, and report the outcome."""
         try:
             data = super().recv(*args)
-        except ssl.SSLWantReadError:
-            raise
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            # As a plain socket says it: zc.zk.connection.loop knows no ssl.
+            raise BlockingIOError from None
         except OSError as error:
             self._fail(error)
             raise

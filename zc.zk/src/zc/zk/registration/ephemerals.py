@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import BadVersionError
+from kazoo.exceptions import ConnectionLoss
 from kazoo.exceptions import KazooException
 from kazoo.exceptions import NoAuthError
 from kazoo.exceptions import NodeExistsError
@@ -102,11 +103,15 @@ class Ephemerals:
 
     def _hidden_stat(self, path: str) -> ZnodeStat:
         client_id = self._client.client_id
-        is_ours = path in self._requests.ask(
-            send_get_ephemerals, self._client, path)
+        is_ours = self.is_ours(path)
         owner = client_id[0] if is_ours and client_id else HIDDEN
         # A deletion with version -1 deletes any version.
         return ZnodeStat(0, 0, 0, 0, -1, 0, 0, owner, 0, 0, 0)
+
+    def is_ours(self, path: str) -> bool:
+        """Return whether the server says that a node is our session's."""
+        return path in self._requests.ask(send_get_ephemerals, self._client,
+                                          path)
 
     def describe_owner(self, path: str, stat: ZnodeStat) -> str:
         """Return the owner of a node as text, for messages."""
@@ -152,6 +157,8 @@ def _operations(change: NodeChange, acl: list[ACL]
 
 def _check_results(results: list[Any],
                    operations: list[tuple[str, str]]) -> None:
+    if len(results) != len(operations):
+        raise ConnectionLoss('an answer to another transaction')
     for result, (operation, path) in zip(results, operations, strict=True):
         if isinstance(result, (RolledBackError, RuntimeInconsistency)):
             continue

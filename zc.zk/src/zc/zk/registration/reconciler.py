@@ -12,12 +12,17 @@ from concurrent.futures import InvalidStateError
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import ConnectionLoss
+from kazoo.exceptions import KazooException
 from kazoo.exceptions import NodeExistsError
+from kazoo.exceptions import SessionExpiredError
+from kazoo.exceptions import ThrottledOpError
 from kazoo.protocol.states import ZnodeStat
 from kazoo.security import ACL
 from kazoo.security import Permissions
+from zc.zk.connection.session import forget_session
 from zc.zk.paths import join
 from zc.zk.paths import split
+from zc.zk.registration.ephemerals import HIDDEN
 from zc.zk.registration.ephemerals import Conflict
 from zc.zk.registration.ephemerals import Ephemerals
 from zc.zk.registration.ephemerals import NodeChange
@@ -25,6 +30,9 @@ from zc.zk.registration.ephemerals import Stats
 from zc.zk.registration.ephemerals import is_ephemeral
 
 logger = logging.getLogger('zc.zk.registration')
+
+#: Errors that end with a new connection, or with the overload of a server.
+TRANSIENT = (ConnectionLoss, SessionExpiredError, ThrottledOpError)
 
 #: The number of attempts in a row when other clients change the nodes, too.
 MAX_CONFLICTS = 5
@@ -126,6 +134,8 @@ class Reconciler:
         self._client = client
         self._nodes = nodes
         self.sessions: set[int] = set()
+        # Pairs of our session's id and another's that are known to differ.
+        self._compared: set[tuple[int, int]] = set()
 
     def reconcile(self, record: Record) -> bool:
         """Create, replace, update or delete nodes as the record wants.
@@ -200,6 +210,7 @@ class Reconciler:
         for path, stat in stats.items():
             if stat is None or stat.ephemeralOwner == session:
                 continue
+            self._compare(path, stat, session)
             if self._is_stale(record, stat):
                 stale[path] = self._nodes.describe_owner(path, stat)
             elif record.is_new:
@@ -207,6 +218,29 @@ class Reconciler:
             else:
                 foreign[path] = stat.ephemeralOwner
         return stale, foreign
+
+    def _compare(self, path: str, stat: ZnodeStat, session: int) -> None:
+        """Begin a new session if the id of ours was received wrongly.
+
+        Then the owner of the node at `path` has an id that is not ours, but
+        the server lists the node among those of our session.
+        """
+        pair = session, stat.ephemeralOwner
+        if (not is_ephemeral(stat) or stat.ephemeralOwner == HIDDEN
+                or pair in self._compared):
+            return
+        self._compared.add(pair)
+        try:
+            is_ours = self._nodes.is_ours(path)
+        except TRANSIENT:
+            self._compared.discard(pair)
+            raise
+        except KazooException:
+            return  # ZooKeeper before 3.6 does not know
+        if is_ours:
+            self.sessions.add(stat.ephemeralOwner)
+            forget_session(self._client)
+            raise SessionExpiredError('our session has another id')
 
     def _is_stale(self, record: Record, stat: ZnodeStat) -> bool:
         # A node that we may not read counts as ephemeral: most nodes that

@@ -3,6 +3,9 @@
 kazoo's threads only put tasks into this thread: after a new connection, a
 change of a node, or a request of the application. A failure is followed by
 another attempt, with back-off and without end.
+
+The nodes are also read at an interval, in case an event or a watch was lost.
+These requests take the place of heartbeats, and so cost next to nothing.
 """
 import logging
 import random
@@ -14,18 +17,16 @@ from functools import partial
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import ConnectionClosedError
-from kazoo.exceptions import ConnectionLoss
 from kazoo.exceptions import KazooException
 from kazoo.exceptions import NodeExistsError
 from kazoo.exceptions import NoNodeError
-from kazoo.exceptions import SessionExpiredError
-from kazoo.exceptions import ThrottledOpError
 from kazoo.protocol.states import EventType
 from kazoo.protocol.states import KazooState
 from kazoo.protocol.states import WatchedEvent
 from zc.zk.connection.logs import REPORT_INTERVAL_S
 from zc.zk.connection.requests import Requests
 from zc.zk.registration.ephemerals import Ephemerals
+from zc.zk.registration.reconciler import TRANSIENT
 from zc.zk.registration.reconciler import Reconciler
 from zc.zk.registration.reconciler import Record
 from zc.zk.registration.reconciler import settle
@@ -36,11 +37,12 @@ logger = logging.getLogger('zc.zk.registration')
 #: The longest pause between two attempts.
 MAX_RETRY_DELAY_S = 2.0
 
+#: The part of the session time-out after which the nodes are read again.
+#: kazoo sends a heartbeat after a third without a request.
+CHECK_PART = 1 / 4
+
 #: The longest time for `Registrar.withdraw` to wait for ZooKeeper.
 WITHDRAW_TIMEOUT_S = 1.0
-
-#: Errors that end with a new connection, or with the overload of a server.
-TRANSIENT = (ConnectionLoss, SessionExpiredError, ThrottledOpError)
 
 
 class Registrar:
@@ -54,6 +56,7 @@ class Registrar:
                  session_timeout: float,
                  resolve: Callable[[str], str]) -> None:
         self._client = client
+        self._requests = requests
         self._session_timeout = session_timeout
         self._resolve = resolve
         self._tasks = TaskThread('zc.zk registrations')
@@ -62,6 +65,7 @@ class Registrar:
         self._records: list[Record] = []  # changed by the thread only
         self._unsettled: set[Future[bool]] = set()
         self._disconnected_since: float | None = None
+        self._is_checking = False
         client.add_listener(self._state_changed)
 
     @property
@@ -91,8 +95,10 @@ class Registrar:
         """Reconcile a record, and return whether its nodes are as wanted.
 
         Returns False if that takes longer than `timeout` seconds, None for
-        no limit; the attempts go on then.
+        no limit; the attempts go on then. Raises UsedAfterFork in a forked
+        child.
         """
+        self._requests.check_process()
         try:
             return self._enqueue(record).result(timeout)
         except (FutureTimeoutError, ConnectionClosedError):
@@ -143,6 +149,10 @@ class Registrar:
             record.wanted = False
             self.request(record, max(0.0, deadline - time.monotonic()))
 
+    def is_alive(self) -> bool:
+        """Return whether the thread runs that keeps the nodes."""
+        return self._tasks.is_alive()
+
     def close(self) -> None:
         """Stop keeping the nodes, and let no caller wait any longer."""
         self._client.remove_listener(self._state_changed)
@@ -181,6 +191,13 @@ class Registrar:
 
     # Called in the registrar's thread:
 
+    def _check(self) -> None:
+        self._tasks.put(self._check, self._session_timeout * CHECK_PART)
+        if self._client.state == KazooState.CONNECTED:
+            for record in list(self._records):
+                if not record.failures:  # else an attempt comes soon
+                    self._reconcile(record)
+
     def _connected(self) -> None:
         for record in list(self._records):
             record.failures = 0
@@ -194,6 +211,9 @@ class Registrar:
                    future: Future[bool] | None = None) -> None:
         if record not in self._records:
             self._records.append(record)
+        if not self._is_checking:
+            self._is_checking = True
+            self._tasks.put(self._check, self._session_timeout * CHECK_PART)
         if future is not None:
             record.waiting.append(future)
         if self._client.state != KazooState.CONNECTED:

@@ -70,6 +70,10 @@ class WatchDispatcher:
         self.client.remove_listener(self._state_changed)
         self.tasks.close()
 
+    def is_alive(self) -> bool:
+        """Return whether the thread runs that calls observers."""
+        return self.tasks.is_alive()
+
     def join(self, timeout: float) -> None:
         """Wait `timeout` seconds for a callback that is running to end."""
         self.tasks.join(timeout)
