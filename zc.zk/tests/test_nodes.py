@@ -193,6 +193,14 @@ def test_walk_with_children(zk):
     assert seen == ['/a', '/a/b', '/a/d']
 
 
+def test_walk_takes_any_depth(zk):
+    levels = 1100
+    zk.import_tree('\n'.join(' ' * level + '/a' for level in range(levels)))
+    deepest = max(zk.walk('/a', ephemeral=False))
+    assert deepest == '/a' * levels
+    zk.delete_recursive('/a')
+
+
 def test_walk_sees_what_is_deleted_meanwhile(zk):
     zk.import_tree(TREE)
     seen = []

@@ -176,9 +176,11 @@ def test_backup(where, file, run, tmp_path):
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
     head, text = backup.read_text().split('\n', 1)
     assert head.startswith('# / of ')
-    assert text == '/cms : z4m cms\n  threads = 3\n  /providers\n'
+    acl = "[ acl ] = ['world:anyone:cdrwa']\n"
+    assert text == (f'/cms : z4m cms\n  {acl}  threads = 3\n'
+                    f'  /providers\n    {acl}/new\n  [ absent ]\n')
     run(import_, '-tq', where, str(backup))
-    assert run(export, where) == TREE + '/new\n/other\n'
+    assert run(export, where) == TREE + '/other\n'
     # Without a change there is no output.
     backup.unlink()
     run(import_, '-q', f'--backup={backup}', where, file(TREE))
@@ -218,7 +220,7 @@ def test_access_control_lists(where, file, run, client):
 def test_ephemeral_nodes(where, file, run, client):
     client().create('/a', b'{"x":1}', ephemeral=True)
     assert run(export, where) == '\n'
-    assert run(export, '-e', where) == '/a\n  x = 1\n'
+    assert run(export, '-e', where) == '/a\n  [ ephemeral ]\n  x = 1\n'
     tree = file('/a\n')
     assert run(import_, where, tree) == (
         'left alone, as it is ephemeral: /a\n0 changes made\n')

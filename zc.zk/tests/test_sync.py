@@ -108,7 +108,8 @@ def test_ephemeral_nodes_are_exported_when_asked_for(zk, capsys):
     zk.register('/cms/providers', '1.2.3.4:80')
     assert zk.export_tree() == EXPORTED
     with_ephemeral = (
-        f'/providers\n  /1.2.3.4:80\n    pid = {os.getpid()}\n')
+        '/providers\n  /1.2.3.4:80\n    [ ephemeral ]\n'
+        f'    pid = {os.getpid()}\n')
     assert zk.export_tree('/cms/providers', ephemeral=True) == with_ephemeral
     zk.print_tree('/cms/providers')
     assert capsys.readouterr().out == with_ephemeral
@@ -160,7 +161,8 @@ def test_nodes_with_ephemeral_nodes_are_not_trimmed(zk):
     changes = zk.import_tree('/retail\n/cms\n  /providers\n', trim=True)
     assert 'delete /retail/databases' in lines(changes)
     assert zk.export_tree('/retail', ephemeral=True) == (
-        '/retail\n  /providers\n    /1.2.3.4:80\n      pid = 1\n')
+        '/retail\n  /providers\n    /1.2.3.4:80\n      [ ephemeral ]\n'
+        '      pid = 1\n')
     assert zk.exists('/cms/providers/1.2.3.4:80')
     assert zk.plan('/cms\n  /providers\n', trim=True) == []
     assert lines(zk.plan('/cms\n  /providers\n', trim=True, force=True)) == [
@@ -220,8 +222,21 @@ def test_only_what_the_text_is_about_is_read(zk):
     assert lines(zk.plan('/retail\n', trim=False))
     assert 'extra path not trimmed: /retail/secret' in lines(
         zk.plan('/retail\n'))
-    with pytest.raises(NoAuthError, match=r'^/retail/secret \(READ\)$'):
-        zk.plan('/retail\n', trim=True)
+    zk.create('/retail/databases/secret', b'', [secret])
+    assert lines(zk.import_tree('/retail\n', trim=True)) == [
+        '/retail remove property threads = 1',
+        "/retail remove property type = 'z4m retail'",
+        'left alone, as we may not read it: /retail/databases/secret',
+        'delete /retail/databases/ugc/providers',
+        'delete /retail/databases/ugc',
+        'not deleted, as there are nodes below that we may not read:'
+        ' /retail/databases',
+        'delete /retail/providers',
+        'left alone, as we may not read it: /retail/secret']
+    with pytest.raises(NoAuthError, match=r'^/retail/databases/secret \(READ\)'
+                                          r'\n/retail/secret \(READ\)$'):
+        zk.export_tree('/retail')
     zk.client.add_auth('digest', 'user:secret')
     zk.delete('/secret')
     zk.delete('/retail/secret')
+    zk.delete('/retail/databases/secret')

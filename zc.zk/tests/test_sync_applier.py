@@ -11,6 +11,7 @@ from kazoo.exceptions import NoAuthError
 from kazoo.exceptions import NodeExistsError
 from kazoo.security import READ_ACL_UNSAFE
 from kazoo.security import make_digest_acl
+from zc.zk.permissions import from_acl
 from zc.zk.permissions import world
 from zc.zk.sync import applier
 from zc.zk.sync.applier import ApplyError
@@ -84,6 +85,22 @@ def test_access_control_lists(connection):
     assert [change.kind for change in done] == ['change acl', 'add node']
     assert connection.get_acls('/a')[0] == world(0b01001)
     assert len(connection.get_acls('/e')[0]) == 2
+
+
+def test_what_a_new_list_allows_is_done_at_once(zookeeper, client):
+    """Apache ZooKeeper checks requests in flight by the former list."""
+    connection = client(auth_data=[('digest', 'user:secret')])
+    allowed = ('auth::cdrwa',)
+    wanted = tuple(from_acl([make_digest_acl(
+        'user', 'secret', read=True, admin=True)]))
+    changes = [Change('add node', '/a', properties={}, acl=wanted)]
+    for number in range(30):
+        changes += [
+            Change('change acl', '/a', old=wanted, new=allowed),
+            Change('add node', f'/a/{number}', properties={}),
+            Change('change acl', '/a', old=allowed, new=wanted)]
+    assert apply(connection, changes) == changes
+    apply(connection, [Change('change acl', '/a', new=allowed)])
 
 
 def test_progress(connection):

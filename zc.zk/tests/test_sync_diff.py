@@ -139,6 +139,61 @@ def test_ephemeral_nodes_when_forced():
                    force=True) == ['/a/p/e add property x = 1']
 
 
+def test_nodes_that_are_marked_as_ephemeral_are_skipped():
+    live = live_with_ephemerals()
+    text = '/a\n  /p\n    /e\n      [ ephemeral ]\n      x = 1\n  /q\n' \
+           '    /dead\n      [ ephemeral ]\n    /r\n    /s\n'
+    assert planned(text, live, trim=True) == []
+    assert planned(text, live, trim=False, force=True) == [
+        '/a/p/e add property x = 1']
+    dead = Node('dead', {'x': 2})
+    live.children['a'].children['q'].children['dead'] = dead
+    assert planned(text, live, trim=True) == []
+    wanted = parse_tree(text)
+    assert difference(wanted, live) == []
+    assert list(map(str, difference(wanted, live, ephemeral=True))) == [
+        '/a/p/e add property x = 1', '/a/q/dead remove property x = 2',
+        'delete /a/q/r/e']
+
+
+def test_nodes_that_are_to_be_absent():
+    live = parse_tree('/a\n  /b\n/c\n  /d\n')
+    text = '/a\n  [ absent ]\n/c\n  /d\n    [ absent ]\n/e\n  [ absent ]\n'
+    assert planned(text, live, trim=True) == [
+        'delete /a/b', 'delete /a', 'delete /c/d']
+    assert planned(text, live) == [
+        'extra path not trimmed: /a', 'extra path not trimmed: /c/d']
+    assert planned(text, live, trim=False) == []
+    live.children['a'].children['b'].ephemeral = True
+    assert planned(text, live, trim=True) == [
+        'left alone, as it is ephemeral: /a/b',
+        'not deleted, as there are ephemeral nodes below: /a', 'delete /c/d']
+
+
+def test_nodes_that_may_not_be_read():
+    live = parse_tree('/a\n  /b\n    /c\n      [ unreadable ]\n  /d\n'
+                      '    [ unreadable ]\n')
+    text = '/a\n  /d\n    x = 1\n'
+    assert planned(text, live, trim=True) == [
+        'left alone, as we may not read it: /a/b/c',
+        'not deleted, as there are nodes below that we may not read: /a/b',
+        'left alone, as we may not read it: /a/d']
+    wanted = parse_tree(text)
+    assert list(map(str, difference(wanted, live, skip_unreadable=True))) == []
+    del live.children['a'].children['d']
+    assert list(map(str, difference(wanted, live))) == [
+        'delete /a/b/c', 'delete /a/b', 'add /a/d']
+    assert planned('/a\n  /x\n    [ unreadable ]\n    /y\n', live,
+                   trim=False) == []
+
+
+def test_lists_with_an_entry_twice():
+    """ZooKeeper stores each entry once."""
+    live = Node(children={'a': Node('a', acl=('world:anyone:r',))})
+    text = "/a\n  [ acl ] = ['world:anyone:r', 'world:anyone:r']\n"
+    assert planned(text, live) == []
+
+
 def test_access_control_lists():
     live = Node(children={'a': Node('a', acl=('world:anyone:cdrwa',))})
     reading = ('world:anyone:r',)

@@ -9,12 +9,13 @@ from kazoo.security import make_digest_acl
 from zc.zk.encoding import encode
 from zc.zk.permissions import world
 from zc.zk.sync import reader
+from zc.zk.sync.applier import ApplyError
+from zc.zk.sync.applier import apply
 from zc.zk.sync.change import DELETE_NODE
 from zc.zk.sync.diff import plan
 from zc.zk.sync.multiread import MultiRead
 from zc.zk.sync.reader import read_tree
 from zc.zk.tree import Node
-from zc.zk.tree import TreeError
 from zc.zk.tree import format_tree
 from zc.zk.tree import parse_tree
 from zc_zk_support.frames import Frames
@@ -168,10 +169,74 @@ def test_hashes_that_are_hidden_are_warned_of(
     assert [record.getMessage() for record in caplog.records
             if record.name == 'zc.zk.sync'] == [
         '/d: we may not see its whole ACL']
-    with pytest.raises(TreeError, match='line 11: .* the hash is not x'):
-        parse_tree(format_tree(tree))
+    wanted = parse_tree(format_tree(tree))
+    assert plan(wanted, tree) == []
+    connection = client(server)
+    for live in (Node(), parse_tree("/d\n  [ acl ] = ['world:anyone:r']")):
+        with pytest.raises(ApplyError, match='^/d: .* the hash is not x.*;'
+                                             ' nothing was changed$'):
+            apply(connection, plan(wanted, live))
+    assert connection.get_children('/') == ['a', 'd']
     reader = client(server, auth_data=[('digest', 'user:secret')])
     assert parse_tree(format_tree(read_tree(reader, acl=True)))
+
+
+def test_what_data_without_properties_is(made, server, client):
+    made.create('/e', b'')
+    made.create('/n', None)
+    made.create('/o', b'{}')
+    connection = client(server)
+    tree = read_tree(connection, exact=True)
+    assert {name: set(node.marks) for name, node in tree.children.items()
+            if node.marks} == {'e': {'empty'}, 'n': {'null'}}
+    assert not any(node.marks
+                   for node in read_tree(connection).children.values())
+    tree.children = {name: tree.children[name] for name in 'eno'}
+    for name in 'eno':
+        made.delete('/' + name)
+    apply(connection, plan(format_tree(tree), read_tree(connection)))
+    assert [made.get('/' + name)[0] for name in 'eno'] == [b'', None, b'{}']
+    apply(connection, plan('/e\n  x = 1\n', read_tree(connection)))
+    apply(connection, plan(format_tree(tree), read_tree(connection)))
+    assert made.get('/e')[0] == b''
+
+
+def test_the_stat_of_nodes(made, server, client):
+    tree = read_tree(client(server), stat=True)
+    for path, node in ('/a', tree.children['a']), (
+            '/a/b', tree.children['a'].children['b']):
+        assert node.stat == made.get(path)[1]
+    assert read_tree(client(server)).children['a'].stat is None
+
+
+def test_nodes_that_may_not_be_read(made, server, client):
+    for path in ('/a/b', '/d'):
+        made.set_acls(path, [make_digest_acl('user', 'secret', all=True)])
+    connection = client(server)
+    with pytest.raises(NoAuthError) as caught:
+        read_tree(connection)
+    assert str(caught.value) == '/a/b (READ)\n/d (READ)'
+    text = TREE.replace("    string_value = 'text'\n", '    [ unreadable ]\n'
+                        ).replace('/d\n', '/d\n  [ unreadable ]\n')
+    tree = read_tree(connection, skip_unreadable=True)
+    assert format_tree(tree) == text
+    assert format_tree(read_tree(connection, skip_unreadable=True, acl=True)
+                       ).count('[ acl ]') == 2
+    with pytest.raises(NoAuthError, match=r'^/d \(READ\)$'):
+        read_tree(connection, '/d', skip_unreadable=True)
+    # Beside what is expected they do not matter.
+    assert format_tree(read_tree(connection, like=parse_tree('/a'))) == (
+        text.replace('/d\n  [ unreadable ]\n', ''))
+
+
+def test_only_as_many_refusals_as_an_error_names(made, server, client):
+    for number in range(30):
+        made.create(f'/z{number:02}', b'', [
+            make_digest_acl('user', 'secret', all=True)])
+    with pytest.raises(NoAuthError) as caught:
+        read_tree(client(server))
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 21 and lines[-1] == 'and more'
 
 
 def test_only_what_is_like_another_tree(made, server, client):

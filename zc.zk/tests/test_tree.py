@@ -11,6 +11,7 @@ from zc.zk.tree import Node
 from zc.zk.tree import TreeError
 from zc.zk.tree import format_tree
 from zc.zk.tree import parse_tree
+from zc.zk.tree.node import MARKS
 from zc_zk_support import trees
 
 TREE = """\
@@ -178,7 +179,7 @@ def test_the_place_of_an_acl_is_checked_before_its_value(acl):
 def test_ephemeral_nodes_can_be_left_out():
     tree = Node(children={'a': Node('a', ephemeral=True), 'b': Node('b')})
     assert format_tree(tree, ephemeral=False) == '/b\n'
-    assert format_tree(tree) == '/a\n/b\n'
+    assert format_tree(tree) == '/a\n  [ ephemeral ]\n/b\n'
 
 
 def test_a_name_for_the_top():
@@ -230,12 +231,55 @@ def test_long_lines_are_quoted_shortened():
 
 
 def test_limits():
-    assert problem('/a\n  b = "' + 'x' * (6 * 2 ** 20)).startswith(
-        'line 2: longer than 5242880 characters')
-    deep = '\n'.join(' ' * depth + '/a' for depth in range(1001))
-    assert problem(deep).startswith('line 1001: more than 1000 levels deep')
-    good = '\n'.join(' ' * depth + '/a' for depth in range(1000))
+    assert problem('/a\n  b = "' + 'x' * (5 * 2 ** 24)).startswith(
+        'line 2: longer than 83886080 characters')
+    deep = '\n'.join(' ' * depth + '/a' for depth in range(10001))
+    assert problem(deep).startswith('line 10001: more than 10000 levels deep')
+
+
+def test_deep_trees():
+    good = '\n'.join(' ' * depth + '/a' for depth in range(3000))
     assert same(same(good)) == same(good)
+
+
+def test_a_tree_that_no_text_can_hold():
+    top = node = Node()
+    for _ in range(10000):
+        node.children['a'] = node = Node('a')
+    assert format_tree(top).count('/a') == 10000
+    node.children['b'] = Node('b')
+    with pytest.raises(ValueError, match="^more than 10000 levels deep, at a"
+                                         " node 'b': no text can hold this"):
+        format_tree(top)
+    node.children.clear()
+    node.children['c'] = Node('c', ephemeral=True)
+    assert format_tree(top, ephemeral=False).count('/a') == 10000
+
+
+@pytest.mark.parametrize('mark', [*MARKS, 'ephemeral'])
+def test_marks(mark):
+    text = f'/a\n  [ {mark} ]\n'
+    tree = parse_tree(text + '  /b\n')
+    node = tree.children['a']
+    assert node.ephemeral == (mark == 'ephemeral')
+    assert node.marks == {mark} - {'ephemeral'}
+    node.children.clear()
+    assert format_tree(tree) == text
+    assert parse_tree(f'/a\n  [ {mark}  ]  ').children['a'].marks == node.marks
+    assert problem(f'[ {mark} ]').startswith(
+        'line 1: there is no node above this mark')
+    assert problem(f'/a\n  [ {mark}x ]').startswith('line 2: expected /NODE')
+
+
+def test_several_marks():
+    text = "/a\n  [ ephemeral ]\n  [ empty ]\n  [ acl ] = ['ip:::1:r']\n"
+    assert format_tree(parse_tree(text)) == text
+
+
+def test_a_node_that_is_to_be_absent_has_nothing():
+    tree = Node(children={'a': Node('a', {'x': 1}, {'b': Node('b')},
+                                    marks=frozenset({'absent'}))})
+    assert format_tree(tree) == '/a\n  [ absent ]\n'
 
 
 @pytest.mark.parametrize('value', [

@@ -52,7 +52,8 @@ def test_the_fast_way_gives_the_same_result(text):
 @pytest.mark.parametrize('line', [
     "  x = '{}'", '  x -> {}', '  {} = 1', '  /{}', '  /a : {}',
     '  x = 1 # {}'])
-def test_the_fast_way_obeys_the_limit(line):
+def test_the_fast_way_obeys_the_limit(line, monkeypatch):
+    monkeypatch.setattr(lines, 'MAX_LINE', 5 * 2 ** 20)
     with pytest.raises(TreeError, match='^line 2: longer than 5242880 char'):
         parse_tree('/a\n' + line.format('x' * 5 * 2 ** 20))
 

@@ -146,15 +146,23 @@ class Nodes:
         names. Children whose names are removed from the list are not
         visited. Raises NoAuthError at a node that we may not read.
         """
-        try:
-            if not ephemeral and self.is_ephemeral(path):
-                return
-            names = sorted(self.get_children(path))
-        except NoNodeError:
-            return
-        yield (path, names) if children else path
-        for name in names:
-            yield from self.walk(paths.join(path, name), ephemeral, children)
+        # Of each node on the way: its path and an iterator of names.
+        stack = [(path, iter(['']))]
+        while stack:
+            above, left = stack[-1]
+            name = next(left, None)
+            if name is None:
+                stack.pop()
+                continue
+            path = paths.join(above, name) if name else above
+            try:
+                if not ephemeral and self.is_ephemeral(path):
+                    continue
+                names = sorted(self.get_children(path))
+            except NoNodeError:
+                continue
+            yield (path, names) if children else path
+            stack.append((path, iter(names)))
 
     def delete_recursive(self, path: str, dry_run: bool = False,
                          force: bool = False,

@@ -18,9 +18,13 @@ def check_permission(text: str) -> None:
     _read(text)
 
 
-def to_acl(texts: Iterable[str]) -> list[ACL]:
-    """Return kazoo's access control list for texts."""
-    return [_read(text) for text in texts]
+def to_acl(texts: Iterable[str], hidden: bool = False) -> list[ACL]:
+    """Return kazoo's access control list for texts.
+
+    Raise ValueError for a text that is not ``SCHEME:ID:PERMISSIONS``; and,
+    unless `hidden` is true, for a hash that ZooKeeper has hidden.
+    """
+    return [_read(text, hidden) for text in texts]
 
 
 def from_acl(acl: Iterable[ACL]) -> tuple[str, ...]:
@@ -44,14 +48,14 @@ def world(permissions: int) -> list[ACL]:
     return [ACL(permissions, Id('world', 'anyone'))]
 
 
-def _read(text: str) -> ACL:
+def _read(text: str, hidden: bool = False) -> ACL:
     scheme, colon, rest = text.partition(':')
     id_, other, letters = rest.rpartition(':')
     if not (scheme and colon and other) or set(letters) - set(_LETTERS):
         raise ValueError(
             f'{text!r} is not SCHEME:ID:PERMISSIONS,'
             f' with permissions of {_ORDER}')
-    if scheme == 'digest' and is_hidden(id_):
+    if scheme == 'digest' and not hidden and is_hidden(id_):
         raise ValueError(
             f'{text!r}: the hash is not x: ZooKeeper hides it from clients'
             ' without the permission a')

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from kazoo.security import ACL
 from zc.zk import sync
-from zc.zk.client import ZooKeeper
 from zc.zk.permissions import check_permission
 from zc.zk.permissions import to_acl
 from zc.zk.permissions import world
+from zc.zk.scripts.backup import write_backup
 from zc.zk.scripts.command import Failure
 from zc.zk.scripts.command import add_connection
 from zc.zk.scripts.command import connected
@@ -18,16 +18,10 @@ from zc.zk.scripts.command import run
 from zc.zk.scripts.files import flush_stdout
 from zc.zk.scripts.files import progress
 from zc.zk.scripts.files import read_file_tree
-from zc.zk.scripts.files import write_atomically
 from zc.zk.scripts.files import write_stdout
 from zc.zk.sync.applier import apply
-from zc.zk.sync.change import CHANGE_ACL
 from zc.zk.sync.change import DELETE_NODE
 from zc.zk.sync.change import Change
-from zc.zk.sync.reader import read_tree
-from zc.zk.tree import Node
-from zc.zk.tree import format_tree
-from zc.zk.tree import without_ephemeral
 
 MAX_DELETES = 50
 
@@ -105,7 +99,10 @@ def _main(options: argparse.Namespace) -> None:
         if todo and not options.dry_run:
             _check_deletes(todo, options)
             if options.backup:
-                _back_up(zk, wanted, todo, options)
+                write_backup(
+                    zk, wanted, options.path, todo, options.backup,
+                    f'of {options.connection} before the import of'
+                    f' {options.file!r}', ephemeral=options.force)
             flush_stdout()
             with progress('changing', len(todo)) as report:
                 apply(zk.client, todo, acl=acl, progress=report)
@@ -133,18 +130,6 @@ def _check_deletes(todo: list[Change], options: argparse.Namespace) -> None:
           file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ('y', 'yes'):
         raise Failure('nothing was changed')
-
-
-def _back_up(zk: ZooKeeper, wanted: Node, todo: list[Change],
-             options: argparse.Namespace) -> None:
-    """Export the live nodes in a form that can be imported at the path."""
-    live = read_tree(zk.client, options.path, like=wanted, acl=any(
-        change.kind == CHANGE_ACL for change in todo))
-    top = Node(children=without_ephemeral(live).children)
-    text = (f'# {options.path} of {options.connection} before the import of'
-            f' {options.file!r}\n' + format_tree(top))
-    # Private, as the ACLs of the nodes may be.
-    write_atomically(text, options.backup, 0o600)
 
 
 def _counted(count: int, thing: str) -> str:

@@ -11,8 +11,11 @@ from zc.zk.paths import normalize
 from zc.zk.paths import split
 from zc.zk.permissions import from_acl
 from zc.zk.sync import diff
+from zc.zk.sync.aclorder import identities
+from zc.zk.sync.aclorder import in_order
 from zc.zk.sync.applier import apply
 from zc.zk.sync.change import EPHEMERAL_NODE
+from zc.zk.sync.change import RESERVED_NODE
 from zc.zk.sync.change import Change
 from zc.zk.sync.reader import Progress
 from zc.zk.sync.reader import read_tree
@@ -21,6 +24,9 @@ from zc.zk.tree import format_tree
 from zc.zk.tree import parse_tree
 
 logger = logging.getLogger('zc.zk.sync')
+
+# The child of the root that belongs to the server.
+_RESERVED = 'zookeeper'
 
 
 def export_tree(client: KazooClient, path: str = '/',
@@ -35,21 +41,56 @@ def export_tree(client: KazooClient, path: str = '/',
 
 def plan(client: KazooClient, wanted: str | Node, path: str = '/',
          trim: bool | None = None, acl: list[ACL] | None = None, *,
-         force: bool = False, progress: Progress | None = None
-         ) -> list[Change]:
+         force: bool = False, skip_unreadable: bool = False,
+         progress: Progress | None = None) -> list[Change]:
     """Return what an import would change, and notes; see `diff.plan`.
 
-    `progress` is called with the number of nodes read so far.
+    The changes are in an order that the ACLs allow, see `aclorder`.
+    `skip_unreadable` leaves nodes alone that we may not read. `progress` is
+    called with the number of nodes read so far.
     """
     # A text without the word names no ACL: has_acl need not visit the nodes.
     needs_acl = bool(acl) or not isinstance(wanted, str) or 'acl' in wanted
     if isinstance(wanted, str):
         wanted = parse_tree(wanted)
+    notes = []
+    if not client.chroot and normalize(path) == '/' and (
+            _RESERVED in wanted.children):
+        notes.append(Change(RESERVED_NODE, '/' + _RESERVED))
+        wanted = Node(children={
+            name: node for name, node in wanted.children.items()
+            if name != _RESERVED})
     texts = from_acl(acl) if acl else None
     live = read_tree(client, path,
                      acl=needs_acl and (bool(acl) or has_acl(wanted)),
-                     like=wanted, extras=trim, progress=progress)
-    return diff.plan(wanted, live, path, trim=trim, acl=texts, force=force)
+                     like=wanted, extras=trim,
+                     skip_unreadable=skip_unreadable, progress=progress)
+    changes = diff.plan(wanted, live, path, trim=trim, acl=texts, force=force)
+    if needs_acl:
+        changes = in_order(
+            changes, identities(client),
+            lambda below: _stated_acl(wanted, live, path, below, texts))
+    return notes + changes
+
+
+def _stated_acl(wanted: Node, live: Node, top: str, path: str,
+                default: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Return the ACL of a live node if the wanted tree states it, else None.
+
+    `top` is the path of the two trees, `default` the ACL for nodes of the
+    wanted tree that state none.
+    """
+    names = path.removeprefix(top.rstrip('/')).split('/')[1:]
+    for name in names:
+        below, there = wanted.children.get(name), live.children.get(name)
+        if below is None or there is None:
+            return None
+        wanted, live = below, there
+    acl = wanted.acl or default
+    if not names or acl is None or live.acl is None or (
+            set(acl) != set(live.acl)):
+        return None
+    return live.acl
 
 
 def import_tree(client: KazooClient, wanted: str | Node, path: str = '/',

@@ -8,6 +8,8 @@ from kazoo.exceptions import NoNodeError
 from kazoo.interfaces import IAsyncResult
 from zc.zk.permissions import from_acl
 from zc.zk.permissions import is_hidden
+from zc.zk.printable import printable
+from zc.zk.tree import UNREADABLE
 from zc.zk.tree import Node
 
 logger = logging.getLogger('zc.zk.sync')
@@ -22,8 +24,9 @@ ANSWER_TIMEOUT_S = 60.0
 def read_acls(client: KazooClient, tree: Node, path: str) -> None:
     """Set `acl` of the nodes; drop each node that is deleted meanwhile.
 
-    `path` is the path of `tree`. Raise NoNodeError with the path when the top
-    node is gone, and NoAuthError with the path and the missing permission.
+    `path` is the path of `tree`. Nodes that are marked as unreadable have no
+    ACL. Raise NoNodeError with the path when the top node is gone, and
+    NoAuthError with the path and the missing permission.
     """
     in_flight: deque[tuple[str, Node, Node, IAsyncResult]] = deque()
     above = Node(children={tree.name: tree})
@@ -31,17 +34,22 @@ def read_acls(client: KazooClient, tree: Node, path: str) -> None:
     while todo or in_flight:
         while todo and len(in_flight) < WINDOW:
             path, parent, node = todo.pop()
+            if UNREADABLE in node.marks:
+                continue
             in_flight.append((path, parent, node, client.get_acls_async(path)))
             base = path.rstrip('/')
             todo.extend((f'{base}/{name}', node, child)
                         for name, child in node.children.items())
+        if not in_flight:
+            break
         path, parent, node, result = in_flight.popleft()
         try:
             acl = result.get(timeout=ANSWER_TIMEOUT_S)[0]
             node.acl = from_acl(acl)
             if any(entry.id.scheme == 'digest' and is_hidden(entry.id.id)
                    for entry in acl):
-                logger.warning('%s: we may not see its whole ACL', path)
+                logger.warning('%s: we may not see its whole ACL',
+                               printable(path))
         except NoNodeError:
             if parent is above:
                 raise NoNodeError(path) from None

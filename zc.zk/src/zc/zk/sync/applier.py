@@ -4,6 +4,12 @@ ZooKeeper makes a transaction whole or not at all. Several are in flight at
 once. ZooKeeper keeps the order of a client's requests, so that parents exist
 before their children. ACLs cannot be part of a transaction: they are changed
 one by one, in their place in the order.
+
+After an ACL, other changes wait for the answer: ZooKeeper checks a request
+that comes before that by the former ACL (PrepRequestProcessor does not note
+the new one among its outstanding changes). ACLs at the end of the order wait
+until all other changes are made: they may take away the rights that these
+need, should some of them have to be made again.
 """
 from collections import deque
 from collections.abc import Callable
@@ -23,6 +29,7 @@ from kazoo.interfaces import IAsyncResult
 from kazoo.security import ACL
 from kazoo.security import OPEN_ACL_UNSAFE
 from zc.zk.gcpause import paused
+from zc.zk.printable import printable
 from zc.zk.sync.change import Change
 from zc.zk.sync.operations import OVERHEAD_BYTES
 from zc.zk.sync.operations import Operation
@@ -110,8 +117,8 @@ def _checked(client: KazooClient, changes: Iterable[Change], acl: list[ACL],
                          left=changes) from error
     most = max_request - OVERHEAD_BYTES
     problems = [
-        f'{operation.path}: {len(operation.frame):,} bytes are more than'
-        f' ZooKeeper takes, which is {most:,}'
+        f'{printable(operation.path)}: {len(operation.frame):,} bytes are more'
+        f' than ZooKeeper takes, which is {most:,}'
         for operation in todo if len(operation.frame) > most]
     if problems:
         raise ApplyError('\n'.join(problems) + '; nothing was changed',
@@ -130,6 +137,10 @@ class _Applier:
                  progress: Progress | None) -> None:
         self.client = client
         self.batches = list(batches(todo))
+        # The number of the first of the changes of ACLs at the end.
+        self.first_of_last_acls = len(self.batches)
+        while self.is_acl(self.first_of_last_acls - 1):
+            self.first_of_last_acls -= 1
         # The fates of the batches that were begun, in their order.
         self.fates: list[str] = []
         # The number of each batch in flight, and its answer.
@@ -143,6 +154,12 @@ class _Applier:
         """Send all batches; stop sending at the first failure."""
         try:
             for number, batch in enumerate(self.batches):
+                if number == self.first_of_last_acls or (
+                        number and self.is_acl(number - 1)
+                        and not self.is_acl(number)):
+                    self.receive_all()
+                    if self.cause is not None:
+                        break
                 self.fates.append(_UNKNOWN)
                 self.in_flight.append((number, send(self.client, batch)))
                 if len(self.in_flight) == WINDOW:
@@ -158,6 +175,10 @@ class _Applier:
         if self.cause is not None:
             raise self.error() from self.cause
         return self.changes_with(_DONE)
+
+    def is_acl(self, number: int) -> bool:
+        """Return whether a batch is a change of an ACL."""
+        return number >= 0 and self.batches[number][0].is_alone
 
     def receive_all(self) -> None:
         """Wait for all answers in flight."""
@@ -210,9 +231,10 @@ class _Applier:
             f'; {len(done)} of {len(done) + len(unknown) + len(left)} changes'
             ' were made')
         if done:
-            text += f', the last was: {done[-1]}'
+            text += f', the last was: {printable(done[-1])}'
         if unknown:
-            text += f'; {len(unknown)} may have been made, from: {unknown[0]}'
+            text += (f'; {len(unknown)} may have been made, from:'
+                     f' {printable(unknown[0])}')
         return ApplyError(text, done, failed, unknown, left)
 
     def reason(self) -> str:
@@ -221,7 +243,8 @@ class _Applier:
         reasons = []
         if self.failed is not None:
             reasons.append(
-                f'{self.failed.path}: cannot {self.failed.name}: {why}')
+                f'{printable(self.failed.path)}: cannot {self.failed.name}:'
+                f' {why}')
         elif self.cause is not None:
             reasons.append(f'the connection was lost: {why}')
         if self.is_interrupted:

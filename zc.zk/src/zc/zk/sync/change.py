@@ -3,6 +3,7 @@ import json
 from typing import Any
 from typing import NamedTuple
 
+from zc.zk.printable import printable
 from zc.zk.tree.node import is_link
 
 ADD_NODE = 'add node'
@@ -16,7 +17,11 @@ CHANGE_ACL = 'change acl'
 EXTRA_NODE = 'extra node'
 EPHEMERAL_NODE = 'ephemeral node'
 KEPT_NODE = 'kept node'
-NOTES = frozenset({EXTRA_NODE, EPHEMERAL_NODE, KEPT_NODE})
+UNREADABLE_NODE = 'unreadable node'
+BLOCKED_NODE = 'blocked node'
+RESERVED_NODE = 'reserved node'
+NOTES = frozenset({EXTRA_NODE, EPHEMERAL_NODE, KEPT_NODE, UNREADABLE_NODE,
+                   BLOCKED_NODE, RESERVED_NODE})
 
 _SCALARS = frozenset({str, int, bool, type(None)})
 
@@ -28,8 +33,11 @@ class Change(NamedTuple):
         ``'add node'``, ``'delete node'``, ``'add property'``, ``'change
         property'``, ``'remove property'`` or ``'change acl'``. Or a note:
         ``'extra node'`` (not in the text, and not trimmed), ``'ephemeral
-        node'`` (left alone, as it belongs to a session) or ``'kept node'``
-        (not deleted, because of ephemeral nodes below it).
+        node'`` (left alone, as it belongs to a session), ``'kept node'``
+        (not deleted, because of ephemeral nodes below it), ``'unreadable
+        node'`` (left alone, as we may not read it), ``'blocked node'`` (not
+        deleted, because of unreadable nodes below it) or ``'reserved node'``
+        (left alone, as it belongs to the server).
     `path`
         The path of the node.
     `name`
@@ -43,6 +51,9 @@ class Change(NamedTuple):
         The ACL of a node to add; None for the default of `apply`.
     `version`
         The version of the data that was read; -1 for any version.
+    `blank`
+        The data of a node that has no properties afterwards: ``'empty'`` for
+        a length of 0, ``'null'``, or None for ``{}``.
     """
 
     kind: str
@@ -53,6 +64,7 @@ class Change(NamedTuple):
     properties: dict | None = None
     acl: tuple[str, ...] | None = None
     version: int = -1
+    blank: str | None = None
 
     @property
     def is_note(self) -> bool:
@@ -60,7 +72,7 @@ class Change(NamedTuple):
         return self.kind in NOTES
 
     def __str__(self) -> str:
-        """Return the change as one line of text."""
+        """Return the change as one line of printable text."""
         return _TEXTS[self.kind](self)
 
     def as_json(self) -> dict:
@@ -100,36 +112,54 @@ def _name_text(name: str) -> tuple[str, str]:
     return f'{kind} {name if name.isprintable() else repr(name)}', operator
 
 
+def _shown(text: str) -> str:
+    """Return a path in printable characters, and whole."""
+    return printable(text, max(len(text), 1))
+
+
+def _acl_text(acl: tuple[str, ...]) -> str:
+    return _shown(', '.join(acl))
+
+
 def _added_or_removed(change: Change) -> str:
     is_new = change.kind == ADD_PROPERTY
     name = change.name or ''
     text, operator = _name_text(name)
     value = _value_text(name, change.new if is_new else change.old)
-    return (f'{change.path} {"add" if is_new else "remove"}'
+    return (f'{_shown(change.path)} {"add" if is_new else "remove"}'
             f' {text} {operator} {value}')
 
 
 def _changed(change: Change) -> str:
     name = change.name or ''
-    return (f'{change.path} change {_name_text(name)[0]}'
+    return (f'{_shown(change.path)} change {_name_text(name)[0]}'
             f' from {_value_text(name, change.old)}'
             f' to {_value_text(name, change.new)}')
 
 
 _TEXTS = {
-    ADD_NODE: lambda change: f'add {change.path}',
-    DELETE_NODE: lambda change: f'delete {change.path}',
+    ADD_NODE: lambda change: f'add {_shown(change.path)}',
+    DELETE_NODE: lambda change: f'delete {_shown(change.path)}',
     ADD_PROPERTY: _added_or_removed,
     REMOVE_PROPERTY: _added_or_removed,
     CHANGE_PROPERTY: _changed,
     CHANGE_ACL: lambda change: (
-        f'{change.path} change ACL from {", ".join(change.old)}'
-        f' to {", ".join(change.new)}'),
-    EXTRA_NODE: lambda change: f'extra path not trimmed: {change.path}',
+        f'{_shown(change.path)} change ACL from {_acl_text(change.old)}'
+        f' to {_acl_text(change.new)}'),
+    EXTRA_NODE: lambda change: (
+        f'extra path not trimmed: {_shown(change.path)}'),
     EPHEMERAL_NODE: lambda change: (
-        f'left alone, as it is ephemeral: {change.path}'),
+        f'left alone, as it is ephemeral: {_shown(change.path)}'),
     KEPT_NODE: lambda change: (
-        f'not deleted, as there are ephemeral nodes below: {change.path}'),
+        f'not deleted, as there are ephemeral nodes below:'
+        f' {_shown(change.path)}'),
+    BLOCKED_NODE: lambda change: (
+        f'not deleted, as there are nodes below that we may not read:'
+        f' {_shown(change.path)}'),
+    UNREADABLE_NODE: lambda change: (
+        f'left alone, as we may not read it: {_shown(change.path)}'),
+    RESERVED_NODE: lambda change: (
+        f'left alone, as it belongs to the server: {_shown(change.path)}'),
 }
 
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from zc.zk.gcpause import paused
 from zc.zk.sync.change import ADD_NODE
 from zc.zk.sync.change import ADD_PROPERTY
+from zc.zk.sync.change import BLOCKED_NODE
 from zc.zk.sync.change import CHANGE_ACL
 from zc.zk.sync.change import CHANGE_PROPERTY
 from zc.zk.sync.change import DELETE_NODE
@@ -11,9 +12,14 @@ from zc.zk.sync.change import EPHEMERAL_NODE
 from zc.zk.sync.change import EXTRA_NODE
 from zc.zk.sync.change import KEPT_NODE
 from zc.zk.sync.change import REMOVE_PROPERTY
+from zc.zk.sync.change import UNREADABLE_NODE
 from zc.zk.sync.change import Change
 from zc.zk.sync.change import are_alike
 from zc.zk.sync.change import is_same
+from zc.zk.tree import ABSENT
+from zc.zk.tree import EMPTY
+from zc.zk.tree import NULL
+from zc.zk.tree import UNREADABLE
 from zc.zk.tree import Node
 from zc.zk.tree import parse_tree
 
@@ -27,9 +33,14 @@ def plan(wanted: str | Node, live: Node, path: str = '/', *,
     `wanted` is a tree, or its text. `live` is the node at `path`. Raise
     TreeError for a text that is no tree.
 
+    Nodes of `wanted` that are marked as unreadable are left alone, and so are
+    those marked as ephemeral. With `force`, ephemeral live nodes get the
+    properties of the latter.
+
     `trim`
-        Whether to delete nodes that `wanted` lacks. None makes a note for
-        each of them, false ignores them.
+        Whether to delete nodes that `wanted` lacks, and those that it marks
+        as absent. None makes a note for each of them, false ignores them.
+        Live nodes that are marked as unreadable are never deleted.
     `acl`
         The access control list for the nodes. An ACL that `wanted` has for a
         node overrides it. Without either, an existing node keeps its own.
@@ -48,14 +59,18 @@ def plan(wanted: str | Node, live: Node, path: str = '/', *,
 
 @paused()
 def difference(wanted: Node, live: Node, path: str = '/', *,
-               ephemeral: bool = False) -> list[Change]:
+               ephemeral: bool = False, skip_unreadable: bool = False
+               ) -> list[Change]:
     """Return the changes that make `live`, the node at `path`, `wanted`.
 
     Unlike `plan`, compare the two nodes as well as all nodes below them. ACLs
     are compared where `wanted` has them, ephemeral nodes only when
-    `ephemeral` is true.
+    `ephemeral` is true. Nodes that `wanted` marks as unreadable are ignored;
+    with `skip_unreadable`, those that `live` marks are ignored as well.
     """
     made = _Differ(True, None, ephemeral, ignores_ephemeral=not ephemeral)
+    made.is_import = False
+    made.skips_unreadable = skip_unreadable
     made.add_differences(wanted, live, path)
     made.add_below(wanted, live, path.rstrip('/'), True)
     return made.changes
@@ -70,6 +85,8 @@ class _Differ:
         self.acl = acl
         self.force = force
         self.ignores_ephemeral = ignores_ephemeral
+        self.is_import = True
+        self.skips_unreadable = False
         self.changes: list[Change] = []
         self.add = self.changes.append
 
@@ -81,12 +98,16 @@ class _Differ:
         stack = self.pairs(wanted, live, path)
         while stack:
             new, old, path = stack.pop()
-            if new.ephemeral and self.ignores_ephemeral:
+            if (new.ephemeral or new.marks) and self.is_done(new, old, path):
                 continue
             if old is None:
                 self.add(Change(
                     ADD_NODE, path, properties=new.properties,
-                    acl=new.acl or self.acl))
+                    acl=new.acl or self.acl, blank=_blank(new)))
+            elif UNREADABLE in old.marks:
+                if self.is_import:
+                    self.add(Change(UNREADABLE_NODE, path))
+                continue
             elif old.ephemeral and not self.force:
                 if not self.ignores_ephemeral and (
                         new.children or not is_same(
@@ -98,6 +119,19 @@ class _Differ:
                 self.add_extras(new, old, path)
             if new.children:
                 stack += self.pairs(new, old, path)
+
+    def is_done(self, wanted: Node, live: Node | None, path: str) -> bool:
+        """Do as the marks of a node say; return whether that is all."""
+        if wanted.ephemeral:
+            if self.ignores_ephemeral:
+                return True
+            return self.is_import and not (
+                self.force and live is not None and live.ephemeral)
+        if ABSENT in wanted.marks:
+            if live is not None:
+                self.add_extra(live, path)
+            return True
+        return UNREADABLE in wanted.marks
 
     def pairs(self, wanted: Node, live: Node | None, path: str
               ) -> list[tuple[Node, Node | None, str]]:
@@ -113,8 +147,8 @@ class _Differ:
             if new is old:
                 continue
             if (old is None or new.children or old.children or new.acl
-                    or self.acl or not are_alike(old.properties,
-                                                 new.properties)):
+                    or self.acl or new.marks or old.marks
+                    or not are_alike(old.properties, new.properties)):
                 found.append((new, old, f'{path}/{name}'))
         return found
 
@@ -123,7 +157,7 @@ class _Differ:
         if not are_alike(live.properties, wanted.properties):
             self.add_properties(wanted, live, path)
         acl = wanted.acl or self.acl
-        if acl and live.acl is not None and sorted(acl) != sorted(live.acl):
+        if acl and live.acl is not None and set(acl) != set(live.acl):
             self.add(Change(CHANGE_ACL, path, old=live.acl, new=acl))
 
     def add_properties(self, wanted: Node, live: Node, path: str) -> None:
@@ -137,7 +171,7 @@ class _Differ:
             kind = (ADD_PROPERTY if name not in old else
                     CHANGE_PROPERTY if name in new else REMOVE_PROPERTY)
             self.add(Change(kind, path, name, old.get(name), new.get(name),
-                            new, version=live.version))
+                            new, version=live.version, blank=_blank(wanted)))
 
     def add_extras(self, wanted: Node, live: Node, path: str) -> None:
         """Delete, or note, the children that `wanted` lacks."""
@@ -145,27 +179,45 @@ class _Differ:
                 wanted.children.keys()):
             return
         for name in sorted(live.children.keys() - wanted.children.keys()):
-            node = live.children[name]
-            if node.ephemeral and not self.force:
-                continue
-            if self.trim:
-                self.add_deletions(node, f'{path}/{name}')
-            else:
-                self.add(Change(EXTRA_NODE, f'{path}/{name}'))
+            self.add_extra(live.children[name], f'{path}/{name}')
+
+    def add_extra(self, node: Node, path: str) -> None:
+        """Delete, or note, a node that is not wanted."""
+        if self.trim is False or node.ephemeral and not self.force:
+            return
+        if self.trim:
+            self.add_deletions(node, path)
+        else:
+            self.add(Change(EXTRA_NODE, path))
 
     def add_deletions(self, node: Node, path: str) -> None:
         """Delete a node, after all nodes below it."""
-        kept = set()
+        # The kind of the note for each node that has to stay.
+        kept: dict[str, str] = {}
         for below, parent, live in _children_first(node, path):
             if live.ephemeral and not self.force:
                 if not self.ignores_ephemeral:
                     self.add(Change(EPHEMERAL_NODE, below))
-                    kept.add(parent)
+                    kept[parent] = KEPT_NODE
+            elif UNREADABLE in live.marks and self.is_import:
+                self.add(Change(UNREADABLE_NODE, below))
+                kept[parent] = BLOCKED_NODE
+            elif UNREADABLE in live.marks and self.skips_unreadable:
+                kept[parent] = ''
             elif below in kept:
-                self.add(Change(KEPT_NODE, below))
-                kept.add(parent)
+                if kept[below]:
+                    self.add(Change(kept[below], below))
+                kept[parent] = kept[below]
             else:
                 self.add(Change(DELETE_NODE, below, version=live.version))
+
+
+def _blank(node: Node) -> str | None:
+    """Return what data a node without properties has; see Change.blank."""
+    if node.properties:
+        return None
+    return (EMPTY if EMPTY in node.marks else
+            NULL if NULL in node.marks else None)
 
 
 def _children_first(node: Node, path: str

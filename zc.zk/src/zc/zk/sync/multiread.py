@@ -14,6 +14,7 @@ from kazoo.exceptions import EXCEPTIONS
 from kazoo.interfaces import IAsyncResult
 from kazoo.protocol.serialization import GetChildren
 from kazoo.protocol.serialization import GetData
+from kazoo.protocol.states import ZnodeStat
 
 GET_DATA = 4
 GET_CHILDREN = 8
@@ -31,11 +32,11 @@ _END = _HEADER.pack(-1, True, -1)
 _HEAD = struct.Struct('!i5xi')
 # Of a Stat: czxid, version, ephemeralOwner and numChildren.
 _STAT = struct.Struct('!q24xi8xq4xi8x')
+_WHOLE_STAT = struct.Struct('!4q3iq2iq')
 
-
-#: The answer to GET_DATA: the data (None for null), and of the Stat czxid,
-#: version, ephemeralOwner and numChildren.
-Data = tuple[bytes | None, int, int, int, int]
+#: The answer to GET_DATA: the data (None for null); of the Stat czxid,
+#: version, ephemeralOwner and numChildren; and the whole Stat, if asked for.
+Data = tuple[bytes | None, int, int, int, int, ZnodeStat | None]
 
 #: The answer to one read; a list has the names of the children.
 Answer = Data | list[bytes] | Exception
@@ -89,11 +90,15 @@ def answer_of_one(value: tuple | list[str]) -> Answer:
         return [name.encode() for name in value]
     data, stat = value
     return (data, stat.czxid, stat.version, stat.ephemeralOwner,
-            stat.numChildren)
+            stat.numChildren, stat)
 
 
-def answers(frame: bytes, offset: int) -> Iterator[Answer]:
-    """Yield the answer to each read; an exception where it failed."""
+def answers(frame: bytes, offset: int, stat: bool = False
+            ) -> Iterator[Answer]:
+    """Yield the answer to each read; an exception where it failed.
+
+    `stat` asks for the whole Stat of each node.
+    """
     read_head = _HEAD.unpack_from
     read_stat = _STAT.unpack_from
     end = len(frame) - len(_END)
@@ -104,7 +109,9 @@ def answers(frame: bytes, offset: int) -> Iterator[Answer]:
             data = None if size < 0 else frame[offset:offset + size]
             offset += max(size, 0)
             created, version, owner, children = read_stat(frame, offset)
-            yield data, created, version, owner, children
+            yield data, created, version, owner, children, (
+                ZnodeStat(*_WHOLE_STAT.unpack_from(frame, offset))
+                if stat else None)
             offset += _STAT.size
         elif kind == GET_CHILDREN:
             names = []

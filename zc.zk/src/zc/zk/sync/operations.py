@@ -20,6 +20,7 @@ from kazoo.protocol.serialization import Transaction
 from kazoo.security import ACL
 from zc.zk.encoding import encode
 from zc.zk.permissions import to_acl
+from zc.zk.printable import printable
 from zc.zk.sync.change import ADD_NODE
 from zc.zk.sync.change import ADD_PROPERTY
 from zc.zk.sync.change import CHANGE_ACL
@@ -27,6 +28,7 @@ from zc.zk.sync.change import CHANGE_PROPERTY
 from zc.zk.sync.change import DELETE_NODE
 from zc.zk.sync.change import REMOVE_PROPERTY
 from zc.zk.sync.change import Change
+from zc.zk.tree import NULL
 
 #: The most operations, and bytes, in one batch: well below the 1 MiB of
 #: jute.maxbuffer, at which ZooKeeper closes the connection.
@@ -174,28 +176,39 @@ def _frame(change: Change, acl_of_new: bytes, chroot: str) -> bytes:
     path = _bytes((chroot + change.path).encode())
     kind = change.kind
     if kind == ADD_NODE:
-        acl = _acl(to_acl(change.acl)) if change.acl else acl_of_new
+        acl = _acl_of(change, change.acl) if change.acl else acl_of_new
         # At the end, the flags: neither ephemeral nor a sequence.
         return b''.join((
             _CREATE, path, _bytes(_data(change)), acl, _INT.pack(0)))
     if kind == DELETE_NODE:
         return b''.join((_DELETE, path, _INT.pack(change.version)))
     if kind == CHANGE_ACL:
-        acl = _acl(to_acl(change.new))
+        acl = _acl_of(change, change.new)
         return b''.join((_SET_ACL, path, acl, _INT.pack(-1)))
     return b''.join((_SET_DATA, path, _bytes(_data(change)),
                      _INT.pack(change.version)))
 
 
-def _data(change: Change) -> bytes:
+def _data(change: Change) -> bytes | None:
+    if not change.properties and change.blank is not None:
+        return None if change.blank == NULL else b''
     try:
         return encode(change.properties or {})
     except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f'{change.path}: {error}') from None
+        raise ValueError(f'{printable(change.path)}: {error}') from None
 
 
-def _bytes(data: bytes) -> bytes:
+def _bytes(data: bytes | None) -> bytes:
+    if data is None:
+        return _INT.pack(-1)
     return _INT.pack(len(data)) + data
+
+
+def _acl_of(change: Change, acl: tuple[str, ...]) -> bytes:
+    try:
+        return _acl(to_acl(acl))
+    except ValueError as error:
+        raise ValueError(f'{printable(change.path)}: {error}') from None
 
 
 def _acl(acl: list[ACL]) -> bytes:

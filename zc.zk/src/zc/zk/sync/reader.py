@@ -26,6 +26,9 @@ from zc.zk.sync.readplan import WITHOUT_CHILDREN
 from zc.zk.sync.readplan import Item
 from zc.zk.sync.readplan import ReadPlan
 from zc.zk.sync.readplan import is_leaf_like
+from zc.zk.tree import EMPTY
+from zc.zk.tree import NULL
+from zc.zk.tree import UNREADABLE
 from zc.zk.tree import Node
 
 #: The most reads, and bytes, in one request.
@@ -35,6 +38,9 @@ BATCH_BYTES = 2 ** 18
 #: The number of reads in a request is adapted, so that answers have about this
 #: size.
 TARGET_ANSWER_BYTES = 2 ** 19
+
+#: The most nodes that an error names.
+MAX_REFUSALS = 20
 
 #: The most requests in flight: of many reads, and of one read each.
 BULK_WINDOW = 4
@@ -51,12 +57,18 @@ ANSWER_TIMEOUT_S = 60.0
 # EphemeralType.CONTAINER_EPHEMERAL_OWNER).
 _NO_SESSION = frozenset({0, -2 ** 63})
 
+_UNREADABLE = frozenset({UNREADABLE})
+_EMPTY = frozenset({EMPTY})
+_NULL = frozenset({NULL})
+
 #: Is called with the number of nodes read, or of changes made, so far.
 Progress = Callable[[int], None]
 
 
 def read_tree(client: KazooClient, path: str = '/', *, acl: bool = False,
               like: Node | None = None, extras: bool | None = True,
+              exact: bool = False, stat: bool = False,
+              skip_unreadable: bool = False,
               progress: Progress | None = None) -> Node:
     """Return the node at `path` with all nodes below it.
 
@@ -70,6 +82,13 @@ def read_tree(client: KazooClient, path: str = '/', *, acl: bool = False,
         What to read of the children that an expected node has beyond those of
         `like`: everything below them when true, the children alone when None,
         nothing when false.
+    `exact`
+        Whether to mark nodes whose data is of length 0, or null.
+    `stat`
+        Whether to keep the Stat of each node.
+    `skip_unreadable`
+        Whether to mark nodes below `path` that we may not read. The children
+        that an expected node has beyond those of `like` are marked anyway.
     `progress`
         A function that is called with the number of nodes read so far.
 
@@ -77,13 +96,33 @@ def read_tree(client: KazooClient, path: str = '/', *, acl: bool = False,
     has every node that existed all the time. It lacks nodes that are deleted
     meanwhile, and ``/zookeeper``, which belongs to the server.
 
-    Raise NoNodeError with the path when there is no such node, and
-    NoAuthError with the path and the missing permission.
+    Raise NoNodeError with the path when there is no such node. Raise
+    NoAuthError when nodes may not be read; its text has a line for each of
+    them, at most MAX_REFUSALS, with the path and the missing permission.
     """
-    tree = _Reader(client, path, like, extras, not acl, progress).read()
+    reader = _Reader(client, path, like, extras, not acl, progress)
+    reader.exact, reader.stat = exact, stat
+    reader.skips = skip_unreadable
+    tree = reader.read()
     if acl:
         read_acls(client, tree, path)
     return tree
+
+
+def missing(client: KazooClient, path: str) -> str:
+    """Return the text of a NoNodeError: the path, and what it stands for."""
+    if path == '/' and client.chroot:
+        return (f'{path} (the root of the connection, {client.chroot}, does'
+                ' not exist)')
+    return path
+
+
+def refusals(paths: list[str], permissions: str) -> str:
+    """Return the text of a NoAuthError: a line for each path."""
+    lines = [f'{path} ({permissions})' for path in paths[:MAX_REFUSALS]]
+    if len(paths) > MAX_REFUSALS:
+        lines.append('and more')
+    return '\n'.join(lines)
 
 
 class _Reader:
@@ -112,17 +151,22 @@ class _Reader:
         self.most_reads = MAX_READS
         self.losses = 0
         self.attempt = 0
+        self.exact = self.stat = self.skips = False
+        # The paths of the nodes that we may not read.
+        self.refused: list[str] = []
 
     def read(self) -> Node:
         """Make all reads; return the node at the path."""
         in_flight: deque[tuple[int, list[Item], IAsyncResult]] = deque()
-        while self.todo or in_flight:
+        while (self.todo or in_flight) and len(self.refused) <= MAX_REFUSALS:
             while self.todo and len(in_flight) < self.window:
                 batch = list(self.next_batch())
                 in_flight.append((self.attempt, batch, self.send(batch)))
             self.receive(*in_flight.popleft())
+        if self.refused:
+            raise NoAuthError(refusals(sorted(self.refused), 'READ'))
         if not self.above.children:
-            raise NoNodeError(self.user_path(self.first))
+            raise NoNodeError(missing(self.client, self.user_path(self.first)))
         node, = self.above.children.values()
         return node
 
@@ -192,7 +236,7 @@ class _Reader:
             self.reads = max(1, self.reads * TARGET_ANSWER_BYTES // len(frame))
         elif len(frame) < TARGET_ANSWER_BYTES // 2:
             self.reads = min(self.reads * 2, self.most_reads)
-        return multiread.answers(frame, offset)
+        return multiread.answers(frame, offset, self.stat)
 
     def lose(self, attempt: int, batch: list[Item]) -> None:
         """Read a batch again, in smaller requests, after a lost connection."""
@@ -212,20 +256,27 @@ class _Reader:
     def add_failure(self, item: Item, error: Exception) -> None:
         """Leave out a node that was deleted meanwhile; raise other errors."""
         operation, path, parent, name, like = item
+        if isinstance(error, NoAuthError):
+            if like is WITHOUT_CHILDREN:
+                # The node exists: no more of it is needed.
+                parent.children[name] = Node(name)
+            elif parent is not self.above and (
+                    self.skips or like is None and self.plan.like is not None):
+                parent.children[name] = Node(name, marks=_UNREADABLE)
+            else:
+                self.refused.append(self.user_path(path))
+            return
+        if not isinstance(error, NoNodeError):
+            raise type(error)(self.user_path(path))
         if operation == GET_CHILDREN:
-            self.check(error, path)
             del parent.children[name]
-        elif like is WITHOUT_CHILDREN and isinstance(error, NoAuthError):
-            # The node exists: no more of it is needed.
-            parent.children[name] = Node(name)
         else:
-            self.check(error, path)
             self.todo.extend(self.plan.relist(path))
 
     def add_node(self, item: Item, answer: multiread.Data) -> None:
         """Add a node to the tree, and the reads that follow to `todo`."""
         _, path, parent, name, like = item
-        data, created, version, owner, children = answer
+        data, created, version, owner, children, stat = answer
         if created > self.began and like is not None:
             self.todo.extend(self.plan.relist(path))
         properties = decode_plain(data) if data else {}
@@ -238,6 +289,10 @@ class _Reader:
             return
         node = Node(name, properties, None, None,
                     owner not in _NO_SESSION, version)
+        if self.exact and not data:
+            node.marks = _NULL if data is None else _EMPTY
+        if self.stat:
+            node.stat = stat
         parent.children[name] = node
         if children and like is not WITHOUT_CHILDREN:
             self.todo.extend(self.plan.reads_below(
@@ -248,13 +303,6 @@ class _Reader:
         _, path, parent, name, like = item
         self.todo.extend(self.plan.reads_of_children(
             path, parent.children[name], names, like))
-
-    def check(self, error: Exception, path: bytes) -> None:
-        """Raise an error, with the path, unless it is NoNodeError."""
-        if isinstance(error, NoAuthError):
-            raise NoAuthError(f'{self.user_path(path)} (READ)')
-        if not isinstance(error, NoNodeError):
-            raise type(error)(self.user_path(path))
 
     def user_path(self, path: bytes) -> str:
         """Return the path without the chroot."""

@@ -96,6 +96,6 @@ class ReadPlan:
 
 def is_leaf_like(like: Node, properties: dict) -> bool:
     """Return whether `like` is a leaf without an ACL and has `properties`."""
-    return (not like.children and like.acl is None
-            and like is not WITHOUT_CHILDREN
+    return (not like.children and like.acl is None and not like.marks
+            and not like.ephemeral and like is not WITHOUT_CHILDREN
             and are_alike(properties, like.properties))

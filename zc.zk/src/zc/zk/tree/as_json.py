@@ -3,14 +3,16 @@ import json
 from collections.abc import Iterator
 
 from zc.zk.tree.node import Node
+from zc.zk.tree.stat import stat_fields
 
 
 def tree_as_json(tree: Node) -> str:
     """Return a JSON object for a node and all nodes below it.
 
     The object has ``name``, ``properties`` and ``children``, an object from
-    names to objects of the same form. It has ``acl``, a list of texts, when
-    that is known, and ``ephemeral`` when that is true.
+    names to objects of the same form. It has ``acl``, a list of texts, and
+    ``stat``, see `stat.stat_fields`, when they are known; ``ephemeral`` when
+    that is true; and ``marks``, a list, when there are any.
     """
     return ''.join(_lines(tree))
 
@@ -41,5 +43,9 @@ def _fields(node: Node) -> str:
         fields['acl'] = list(node.acl)
     if node.ephemeral:
         fields['ephemeral'] = True
+    if node.marks:
+        fields['marks'] = sorted(node.marks)
+    if node.stat is not None:
+        fields['stat'] = stat_fields(node.stat)
     fields['properties'] = node.properties
     return json.dumps(fields)[1:-1] + ', "children": {'

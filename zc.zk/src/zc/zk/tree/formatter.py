@@ -2,12 +2,17 @@
 import re
 from collections.abc import Callable
 
+from zc.zk.tree.lines import EPHEMERAL
 from zc.zk.tree.lines import LINK
 from zc.zk.tree.lines import NODE
 from zc.zk.tree.lines import PROPERTY
 from zc.zk.tree.lines import split_line
+from zc.zk.tree.node import ABSENT
+from zc.zk.tree.node import MAX_DEPTH
 from zc.zk.tree.node import Node
 from zc.zk.tree.node import is_link
+from zc.zk.tree.stat import stat_text
+from zc.zk.tree.strings import shorten
 from zc.zk.tree.strings import write_string_value
 
 _SPECIAL = frozenset({'string_value', 'type'})
@@ -20,19 +25,29 @@ def format_tree(node: Node, name: str | None = None,
     """Return the text that `parse_tree` reads as `node`.
 
     The node itself gets a line when it has a name, or when `name` is given.
-    Ephemeral nodes below it are left out when `ephemeral` is false.
+    Ephemeral nodes below it are left out when `ephemeral` is false. Raise
+    ValueError for a tree of more than MAX_DEPTH levels.
     """
     lines: list[str] = []
     add = lines.append
     beginnings: dict[str, str] = {}
     name = node.name if name is None else name
     stack = [(name, node, '')]
+    most_indented = 2 * MAX_DEPTH
     while stack:
         name, node, indent = stack.pop()
         if name:
             line, type_is_told = _node_line(name, node.properties.get('type'))
             add(indent + line)
+            if len(indent) >= most_indented:
+                raise ValueError(
+                    f'more than {MAX_DEPTH} levels deep, at a node'
+                    f' {shorten(name)}: no text can hold this tree')
             indent += '  '
+            if node.ephemeral or node.marks or node.stat is not None:
+                _add_marks(add, indent, node)
+                if ABSENT in node.marks:
+                    continue
             if node.acl is not None:
                 add(f'{indent}[ acl ] = {list(node.acl)!r}')
             if node.properties:
@@ -46,6 +61,15 @@ def format_tree(node: Node, name: str | None = None,
                 if ephemeral or not children[name].ephemeral)
     add('')
     return '\n'.join(lines) if len(lines) > 1 else '\n'
+
+
+def _add_marks(add: Callable[[str], None], indent: str, node: Node) -> None:
+    if node.stat is not None:
+        add(f'{indent}# {stat_text(node.stat)}')
+    if node.ephemeral:
+        add(f'{indent}[ {EPHEMERAL} ]')
+    for mark in sorted(node.marks):
+        add(f'{indent}[ {mark} ]')
 
 
 def _node_line(name: str, type_: object) -> tuple[str, bool]:

@@ -11,11 +11,16 @@ from zc.zk.permissions import from_acl
 from zc.zk.permissions import to_acl
 from zc.zk.tree.literals import read_literal
 from zc.zk.tree.literals import read_string_value
+from zc.zk.tree.node import MARKS
 from zc.zk.tree.node import name_problem
 from zc.zk.tree.strings import STRING
 from zc.zk.tree.strings import read_string
 
-NODE, PROPERTY, LINK, ACL = 'node', 'property', 'link', 'acl'
+NODE, PROPERTY, LINK = 'node', 'property', 'link'
+ACL, MARK = 'acl', 'mark'
+
+#: The mark of an ephemeral node; the others are MARKS.
+EPHEMERAL = 'ephemeral'
 
 _SPACES = ' \t\r\x0b\x0c'
 
@@ -23,6 +28,8 @@ _quoted_node = re.compile(
     r'/[ \t]+(' + STRING + r')(?:\s*:\s*(\S.*))?').fullmatch
 _quoted_property = re.compile(
     r'\[[ \t]+(acl|' + STRING + r')\s*\]\s*=\s*(\S.*)').fullmatch
+_mark = re.compile(
+    r'\[[ \t]+(' + '|'.join((EPHEMERAL, *MARKS)) + r')\s*\]').fullmatch
 _space = re.compile(f'[{_SPACES}]+').search
 # A later operator is part of the string, as in NAME='...=...'
 _string_begins = re.compile(r"""(?<=.)=[uU[({]*['"]""").search
@@ -51,6 +58,9 @@ def read_line(line: str) -> tuple[str, str, str]:
             if name == 'acl':
                 return ACL, name, text
             return PROPERTY, read_string([name]), text
+        match = _mark(line)
+        if match is not None:
+            return MARK, match[1], ''
     return split_line(line)
 
 
@@ -131,8 +141,9 @@ def _count_words(text: str) -> int:
 
 
 #: The longest line that is read, in characters: more than four for each byte
-#: of the largest node that ZooKeeper stores (jute.maxbuffer, 1 MiB).
-MAX_LINE = 5 * 2 ** 20
+#: of a node of 16 MiB. ZooKeeper stores nodes of 1 MiB, or of as much as its
+#: jute.maxbuffer says.
+MAX_LINE = 5 * 2 ** 24
 
 #: The most lines in a cache, and the longest of them. Services have the same
 #: nodes and properties, so that many lines recur.
@@ -143,7 +154,8 @@ PROBLEM = 'problem'
 
 #: A parsed line: its indentation, its kind, and two values that depend on
 #: the kind. NODE: name and type. PROPERTY: name and value. ACL: None, and the
-#: ACL or the ValueError that says what is wrong with it. PROBLEM: whether the
+#: ACL or the ValueError that says what is wrong with it. MARK: None, and the
+#: mark. PROBLEM: whether the
 #: line looks like a node, and the ValueError. None for a line without meaning.
 ParsedLine = tuple[int, str, Any, Any] | None
 
@@ -210,6 +222,8 @@ def _interpret(kind: str, name: str, text: str) -> tuple[str, Any, Any]:
         if problem:
             raise ValueError(problem)
         return NODE, name, text
+    if kind == MARK:
+        return MARK, None, name
     if kind == LINK:
         return PROPERTY, name, text
     if kind == ACL:
@@ -228,6 +242,8 @@ def _read_acl(text: str) -> tuple[str, ...] | ValueError:
                 and all(isinstance(entry, str) for entry in acl)):
             return ValueError(
                 "an ACL is written ['SCHEME:ID:PERMISSIONS', ...]")
-        return from_acl(to_acl(acl))
+        # Hashes that ZooKeeper hides are read: an import refuses them only
+        # when it has to set the list.
+        return from_acl(to_acl(acl, hidden=True))
     except ValueError as error:
         return error

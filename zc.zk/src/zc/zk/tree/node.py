@@ -1,6 +1,7 @@
 """Node: a znode in memory, with its properties and its children."""
 import re
 
+from kazoo.protocol.states import ZnodeStat
 from zc.zk.tree.strings import shorten
 
 # The characters that org.apache.zookeeper.common.PathUtils refuses. It looks
@@ -10,6 +11,20 @@ _bad_in_name = re.compile(
 ).search
 
 _is_plain = re.compile(r'[A-Za-z0-9_:-]+').fullmatch
+
+
+#: The most levels of nodes in a text.
+MAX_DEPTH = 10_000
+
+#: What a mark in a tree's text says of a node.
+#:
+#: ``absent``: the node must not exist; an import that trims deletes it.
+#: ``unreadable``: it exists, but was not read; an import leaves it alone.
+#: ``empty``, ``null``: its data is of length 0, or null, rather than ``{}``.
+ABSENT, UNREADABLE, EMPTY, NULL = 'absent', 'unreadable', 'empty', 'null'
+MARKS = (ABSENT, EMPTY, NULL, UNREADABLE)
+
+_NO_MARKS: frozenset[str] = frozenset()
 
 
 class TreeError(ValueError):
@@ -37,23 +52,31 @@ class Node:
         A tuple of texts ``SCHEME:ID:PERMISSIONS``; None when not known.
     `ephemeral`
         Whether ZooKeeper deletes the node when a session ends.
+    `marks`
+        A frozenset of some of MARKS.
+    `stat`
+        The ZnodeStat of a live node; None when not asked for.
     `version`
         The version of the data of a live node; -1 for any other node.
     """
 
     __slots__ = (
-        'name', 'properties', 'children', 'acl', 'ephemeral', 'version')
+        'name', 'properties', 'children', 'acl', 'ephemeral', 'version',
+        'marks', 'stat')
 
     def __init__(self, name: str = '', properties: dict | None = None,
                  children: 'dict[str, Node] | None' = None,
                  acl: tuple[str, ...] | None = None,
-                 ephemeral: bool = False, version: int = -1) -> None:
+                 ephemeral: bool = False, version: int = -1,
+                 marks: frozenset[str] = _NO_MARKS) -> None:
         self.name = name
         self.properties = {} if properties is None else properties
         self.children = {} if children is None else children
         self.acl = acl
         self.ephemeral = ephemeral
         self.version = version
+        self.marks = marks
+        self.stat: ZnodeStat | None = None
 
     def __repr__(self) -> str:
         return (f'<Node {self.name!r}, {len(self.properties)} properties,'
@@ -71,6 +94,7 @@ def without_ephemeral(tree: Node) -> Node:
         node, copy = stack.pop()
         copy.name, copy.properties = node.name, node.properties
         copy.acl, copy.version = node.acl, node.version
+        copy.marks, copy.stat = node.marks, node.stat
         for name, child in node.children.items():
             if not child.ephemeral:
                 copy.children[name] = below = Node()

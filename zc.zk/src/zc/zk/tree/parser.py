@@ -1,9 +1,12 @@
 """Read a tree from text."""
 from zc.zk.gcpause import paused
 from zc.zk.tree.lines import ACL
+from zc.zk.tree.lines import EPHEMERAL
+from zc.zk.tree.lines import MARK
 from zc.zk.tree.lines import NODE
 from zc.zk.tree.lines import PROPERTY
 from zc.zk.tree.lines import LineCache
+from zc.zk.tree.node import MAX_DEPTH
 from zc.zk.tree.node import Node
 from zc.zk.tree.node import TreeError
 from zc.zk.tree.strings import shorten
@@ -11,8 +14,6 @@ from zc.zk.tree.strings import shorten
 #: The longest text that is read, in characters.
 MAX_TEXT = 2 ** 30
 
-#: The most levels of nodes that are read.
-MAX_DEPTH = 1000
 
 #: The most problems in one TreeError.
 MAX_PROBLEMS = 10
@@ -82,6 +83,8 @@ def _add_lines(root: Node, lines: list[str],
                 parent.properties[name] = value
             elif kind is ACL:
                 _set_acl(parent, value, root)
+            elif kind is MARK:
+                _set_mark(parent, value, root)
             elif kind is PROPERTY:
                 raise ValueError('there is no node above this property')
             else:
@@ -101,6 +104,15 @@ def _parent_of_deeper(above: Node | None, depth: int) -> Node:
     if depth >= MAX_DEPTH:
         raise ValueError(f'more than {MAX_DEPTH} levels deep')
     return above
+
+
+def _set_mark(node: Node, mark: str, root: Node) -> None:
+    if node is root:
+        raise ValueError('there is no node above this mark')
+    if mark == EPHEMERAL:
+        node.ephemeral = True
+    else:
+        node.marks |= {mark}
 
 
 def _set_acl(node: Node, acl: tuple[str, ...] | ValueError,
