@@ -7,6 +7,7 @@ distributions in a store.
 """
 from __future__ import annotations
 
+import copy
 import dataclasses
 import importlib.metadata
 import json
@@ -15,6 +16,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -162,16 +164,23 @@ class Store:
         source = Path(zc.zkzopeserver.recipe.__file__).parents[3]
         (self.develop_eggs / 'source.pth').write_text(f'{source}\n')
         self._output = root / 'output.txt'
-        self._runs = self._start()
+        self._runs = self._start({})
 
-    def _start(self) -> subprocess.Popen[str]:
+    def again(self, **variables: str) -> Store:
+        """Return a store of the same distributions, with other variables."""
+        other = copy.copy(self)
+        other._runs = self._start(variables)
+        return other
+
+    def _start(self, variables: Mapping[str, str]) -> subprocess.Popen[str]:
         path = [str(self.develop_eggs),
                 *(path for path in sys.path if path and os.path.isdir(path))]
         return subprocess.Popen(
             [sys.executable, '-c', RUNS.format(path=path)], text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             env={**os.environ, 'HOME': str(self.home), 'LC_ALL': 'C.UTF-8',
-                 'http_proxy': NOWHERE, 'https_proxy': NOWHERE})
+                 'http_proxy': NOWHERE, 'https_proxy': NOWHERE,
+                 **variables})
 
     def run(self, directory: Path, *arguments: str) -> Run:
         """Run buildout in the directory."""
@@ -195,15 +204,21 @@ class Store:
                 location + '\n')
 
     def add(self, name: str, version: str, entry_points: str,
-            requires: Sequence[str] = ()) -> None:
+            requires: Sequence[str] = (), place: Path | None = None) -> None:
         """Add a distribution's metadata.
 
         It is the metadata of a develop egg, which has the name unchanged, or
-        that of a wheel.
+        that of a wheel.  `place` is a directory to make for it alone.
         """
+        if place is None:
+            place = self.develop_eggs
+        else:
+            place.mkdir()
+            (self.develop_eggs / f'{place.name}.egg-link').write_text(
+                f'{place}\n')
         text = METADATA.format(name=name, version=version)
         if self.wheels:
-            info = self.develop_eggs / (
+            info = place / (
                 f'{name.replace(".", "_")}-{version}.dist-info')
             info.mkdir()
             extras = set(re.findall(r'extra == .(\w+)', ' '.join(requires)))
@@ -211,7 +226,7 @@ class Store:
                 [f'Requires-Dist: {each}\n' for each in requires]
                 + [f'Provides-Extra: {each}\n' for each in extras]))
         else:
-            info = self.develop_eggs / f'{name}.egg-info'
+            info = place / f'{name}.egg-info'
             info.mkdir()
             (info / 'PKG-INFO').write_text(text)
             (info / 'requires.txt').write_text(
