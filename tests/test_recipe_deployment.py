@@ -88,7 +88,8 @@ def test_files_go_where_the_deployment_says(sandbox):
     run = system / 'var/run/shop'
     assert (f"main('{system}/etc/shop/web.ini', 'web', run={{"
             f"'pid': '{run}/web.pid', 'socket': '{run}/web.sock',"
-            f" 'transcript': '{run}/web.log', 'user': '{USER}'}})" in script)
+            f" 'transcript': '{system}/var/log/shop/web-transcript.log',"
+            f" 'user': '{USER}'}})" in script)
     assert mode(system / 'etc/shop/web.ini') == 0o640
     assert mode(system / 'etc/logrotate.d/shop-web') == 0o644
     assert not sandbox.path('bin', 'web').exists()
@@ -389,7 +390,8 @@ instances = web-1 web-2
 access_log = access.log
 web-1.port = 8081
 web-2.port = 8082
-web-2.app-options = greeting = hi
+web-2.app-options = greeting = hi from %(instance)s
+properties = name = '%(instance)s'
 systemd = true
 """
 
@@ -405,7 +407,8 @@ def test_instances_are_servers_of_their_own(sandbox):
     assert server_options(one)['port'] == '8081'
     assert server_options(two)['port'] == '8082'
     assert 'greeting' not in one.read_text()
-    assert 'greeting' in two.read_text()
+    assert 'greeting = hi from web-2\n' in two.read_text()
+    assert server_options(one)['properties'] == "name = 'web-1'"
     sandbox.built(INSTANCES.replace('web-1 web-2', 'web-2').replace(
         'web-1.port = 8081\n', ''))
     assert files(sandbox.path('parts')) == ['web/web-2.ini',
@@ -441,7 +444,13 @@ environment-vars =
     B=
 deregister_wait = 2.5
 graceful_timeout = 40
+connection_limit = 2000
 port = 80
+systemd-unit =
+    MemoryMax=2G
+    Environment=GREETING=hello
+    [Unit]
+    Documentation=man:shop(1)
 access_log = /usr/local/var/log/the shop/access.log
 monitor_server = /usr/local/shop/web.sock
 """)
@@ -451,12 +460,28 @@ monitor_server = /usr/local/shop/web.sock
     for line in ('Type=notify', f'User={USER}', f'ExecStart={script}',
                  f'ExecStopPost=-{script} forget',
                  'KillMode=mixed', 'TimeoutStopSec=52.5', 'Restart=on-failure',
+                 'StartLimitIntervalSec=0', 'RestartPreventExitStatus=2',
+                 'WatchdogSec=30', 'LimitNOFILE=9024:524288',
+                 'MemoryMax=2G', 'Documentation=man:shop(1)',
                  r'''Environment="A=one \"two\" \\ 100%% $HOME 'x'"''',
                  'AmbientCapabilities=CAP_NET_BIND_SERVICE',
                  'ReadWritePaths="-/usr/local/var/log/the shop"',
                  'ReadWritePaths=-/usr/local/shop'):
         assert line in unit, line
     verify(path)
+
+
+@pytest.mark.parametrize('lines, words', [
+    ('MemoryMax', "not 'MemoryMax'"),
+    ('[Socket]\n    ListenStream=1', "not '[Socket]'"),
+    ('Environment=DB_PASSWORD=tr0ub4dor', 'each line but secrets'),
+    ('SetCredential=token:tr0ub4dor', 'each line but secrets'),
+])
+def test_lines_that_a_unit_cannot_have_are_refused(sandbox, lines, words):
+    error = sandbox.refused(DEPLOYMENT + SECTION + (
+        f'systemd = true\nsystemd-unit =\n    {lines}\n'))
+    assert words in error and "option 'systemd-unit'" in error
+    assert 'tr0ub4dor' not in error
 
 
 def verify(path):
@@ -509,7 +534,7 @@ loggers =
     text = (system / 'etc/logrotate.d/shop-web').read_text()
     assert text.splitlines()[0] == (
         f'"{system}/var/log/shop/access.log" "/var/log/event.log"'
-        f' "{system}/var/run/shop/web.log" {{')
+        f' "{system}/var/log/shop/web-transcript.log" {{')
     assert f'{system}/etc/init.d/shop-web logreopen' in text
     if IS_ROOT:
         assert 'su nobody ' in text
@@ -565,7 +590,8 @@ logrotate = true
                for number in (1, 2, 3)]
     assert '/access.log' in one and '/access.log' not in two
     assert scripts[0] in one and scripts[1] in one and scripts[2] not in one
-    assert '/web-2.log' in two and scripts[1] in two and scripts[0] not in two
+    assert '/web-2-transcript.log' in two and scripts[1] in two
+    assert scripts[0] not in two
     assert '/other.log' in three and '/access.log' not in three
 
 

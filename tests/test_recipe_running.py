@@ -9,6 +9,7 @@ import subprocess
 import sys
 import urllib.request
 
+import psutil
 import pytest
 from zc.zk import ZooKeeper
 from zc.zk.testing.waiting import wait_for
@@ -85,8 +86,15 @@ def test_a_deployment_runs(sandbox, zookeeper, run):
     with ZooKeeper(zookeeper.connection_string) as zk:
         run('bin/web-tree', 'import')
         assert run('bin/web-tree', 'diff') == ''
-        run(script, 'start')
+        run('sh', '-c', f'umask 077; exec {script} start')
         try:
+            [pid] = (zk.get_properties(f'/shop/web/providers/{name}')['pid']
+                     for name in zk.get_children('/shop/web/providers'))
+            # Not those of the command that has started it.
+            process = psutil.Process(pid)
+            assert process.cwd() == '/'
+            with open(f'/proc/{pid}/status') as status:
+                assert 'Umask:\t0027\n' in status
             [address] = zk.get_children('/shop/web/providers')
             with urllib.request.urlopen(f'http://{address}/') as answer:
                 options = json.load(answer)[1]
@@ -97,7 +105,8 @@ def test_a_deployment_runs(sandbox, zookeeper, run):
     log = sandbox.path('root', 'var', 'log', 'shop')
     assert 'GET / HTTP/1.1' in (log / 'access.log').read_text()
     assert 'INFO serving on' in (log / 'event.log').read_text()
-    assert sandbox.path('root', 'var', 'run', 'shop', 'web.log').exists()
+    assert sandbox.path('root', 'var', 'log', 'shop',
+                              'web-transcript.log').exists()
 
 
 LOGROTATE = shutil.which('logrotate', path=os.pathsep.join(
@@ -114,7 +123,8 @@ def test_logrotate_rotates_what_a_server_writes(sandbox, zookeeper, run,
     run('bin/web-tree', 'import')
     script = sandbox.path('root', 'etc', 'init.d', 'shop-web')
     logs = sandbox.path('root', 'var', 'log', 'shop')
-    transcript = sandbox.path('root', 'var', 'run', 'shop', 'web.log')
+    transcript = sandbox.path('root', 'var', 'log', 'shop',
+                              'web-transcript.log')
 
     def ask(word):
         """Ask each of the servers."""

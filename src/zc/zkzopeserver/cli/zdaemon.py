@@ -63,6 +63,9 @@ LAUNCH_S = 60.0
 
 RETRY_S = 0.02
 
+# The umask of a server in a deployment, as the recipe's units have it.
+DEPLOYMENT_UMASK = 0o027
+
 # The longest path of a unix socket, in bytes: 107 (unix(7), without the final
 # null byte), less what zdaemon appends for a while, a dot and its pid.
 LONGEST_SOCKET = 107 - 8
@@ -270,8 +273,7 @@ def start(instance: Instance, stop_timeout_s: float) -> None:
     StartError with what it has written when it fails.  The process is this
     program again, as only that has zdaemon on its sys.path for certain.
     """
-    umask = os.umask(0o022)
-    os.umask(umask)
+    umask, directory = surroundings(instance)
     done = subprocess.run(
         [*instance.program, MANAGER_WORD, '-C', '/dev/stdin',
          '-s', instance.socket, '-t', instance.transcript, '-m', oct(umask),
@@ -279,10 +281,24 @@ def start(instance: Instance, stop_timeout_s: float) -> None:
         input=configuration(instance, stop_timeout_s).encode(),
         env={**os.environ, VARIABLE: '1'},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=LAUNCH_S,
-        cwd=None if os.access('.', os.X_OK) else '/')
+        cwd=directory)
     if done.returncode:
         text = done.stdout.decode(errors='replace').strip()
         raise StartError('zdaemon does not start:\n' + text)
+
+
+def surroundings(instance: Instance) -> tuple[int, str | None]:
+    """Return (umask, working directory) of the server.
+
+    In a deployment they are those of the recipe's unit, so that it is the
+    same who starts it, and where.  Elsewhere they are the caller's; None
+    stands for its directory.
+    """
+    if instance.user:
+        return DEPLOYMENT_UMASK, '/'
+    umask = os.umask(0o022)
+    os.umask(umask)
+    return umask, None if os.access('.', os.X_OK) else '/'
 
 
 def foreground(instance: Instance) -> list[str]:

@@ -56,6 +56,15 @@ class Layout:
         """Return the path of a file of the running server: ``NAME.KIND``."""
         return os.path.join(self.run or self.configuration, f'{name}.{kind}')
 
+    def transcript(self, name: str) -> str:
+        """Return the path of what a server in the background writes.
+
+        It must outlive a boot, which empties the directory of pid files.
+        """
+        if self.run:
+            return os.path.join(self.logs, f'{name}-transcript.log')
+        return self.run_file(name, 'log')
+
     def owner(self) -> tuple[int, int] | None:
         """Return (uid, gid) of the user that runs the server.
 

@@ -82,7 +82,8 @@ class ServerFiles:
              if not redaction.is_secret(name, value)},
             server.parsed() if server.is_ours else None,
             [self._layout.run_file(server.name, 'pid'), *server.logs,
-             *server.sockets])
+             *server.sockets],
+            server.values['systemd-unit'])
 
     def _rotation(self, wanted: bool | str) -> str:
         """Return the configuration of logrotate.
@@ -100,7 +101,7 @@ class ServerFiles:
             if other is not server and set(other.logs) & set(paths))]
         user = self._layout.user
         return rotation.configuration(
-            wanted, [*paths, self._layout.run_file(server.name, 'log')],
+            wanted, [*paths, self._layout.transcript(server.name)],
             scripts, user, self._layout.group() if user else '')
 
     @property
@@ -121,10 +122,11 @@ class ServerFiles:
         name = self._server.name
         expressions = {}
         if self._layout.run:
-            for key, kind in (('pid', 'pid'), ('socket', 'sock'),
-                              ('transcript', 'log')):
-                expressions[key] = self._relocation.expression(
-                    self._layout.run_file(name, kind))
+            for key, path in (
+                    ('pid', self._layout.run_file(name, 'pid')),
+                    ('socket', self._layout.run_file(name, 'sock')),
+                    ('transcript', self._layout.transcript(name))):
+                expressions[key] = self._relocation.expression(path)
             expressions['user'] = repr(self._layout.user)
         if timeout := self._server.values['start-timeout']:
             expressions['start_timeout'] = repr(timeout)

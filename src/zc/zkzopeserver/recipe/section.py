@@ -57,7 +57,8 @@ OWN: tuple[Option, ...] = (
            ' runs the server'),
     Option('instances', values.names, [],
            'names of several servers; `NAME.OPTION` is an option of one of'
-           ' them', default_label='none'),
+           ' them, and `%(instance)s` in a value stands for the name',
+           default_label='none'),
     Option('zookeeper-auth', values.credential, None,
            '`digest USER:PASSWORD`, written to a file of its own (0600) for'
            ' `zookeeper_auth_file`'),
@@ -74,6 +75,9 @@ OWN: tuple[Option, ...] = (
            'a command to run when a file of the part has changed'),
     Option('systemd', values.flag_or_directory, False,
            'write a unit: `true`, or the directory to write it to'),
+    Option('systemd-unit', values.unit_lines, {},
+           'further lines of the unit, those of `[Service]` first',
+           default_label='none'),
     Option('logrotate', values.flag_or_text, False,
            'write a configuration of logrotate: `true`, or its directives'),
     Option('tree', values.verbatim, None,
@@ -117,6 +121,9 @@ COMMON = ('recipe', 'deployment', 'instances', 'on-change', 'interpreter',
           'scripts', 'entry-points', 'dependent-scripts', 'relative-paths',
           'tree')
 
+# What stands for the name of an instance in a value.
+INSTANCE = '%(instance)s'
+
 BY_NAME = {option.name: option for option in OWN}
 KNOWN = {**BY_NAME, **server_options.BY_NAME, **dict.fromkeys(KEPT)}
 
@@ -131,14 +138,22 @@ def known_options(options: Mapping[str, str]) -> dict[str, str]:
 
 
 def options_of(raw: Mapping[str, str], instance: str) -> dict[str, str]:
-    """Return the section's options as an instance has them."""
+    """Return the section's options as an instance has them.
+
+    `INSTANCE` in a value stands for the instance's name.
+    """
     own = {}
     for name, value in raw.items():
         owner, dot, key = name.partition('.')
         if dot and owner == instance:
             own[key] = value
-    return {**{name: value for name, value in raw.items() if '.' not in name},
-            **own}
+    found = {**{name: value for name, value in raw.items()
+                if '.' not in name}, **own}
+    if instance not in raw.get('instances', '').split():
+        return found
+    return {name: value if name in COMMON
+            else value.replace(INSTANCE, instance)
+            for name, value in found.items()}
 
 
 def check(raw: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:

@@ -5,12 +5,29 @@ import os
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 
 from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.recipe.layout import Layout
 
 # Seconds for a stop beyond the times that the options give.
 MARGIN_S = 10
+
+# Seconds between an end and the next start.  systemd goes on without end, as
+# ZooKeeper or a database may be away for longer than any number of attempts.
+RESTART_S = 5
+
+# Seconds after which systemd replaces a server that no longer reports.
+WATCHDOG_S = 30
+
+# Descriptors for a connection: its socket, its request and its response in
+# files, and a file or a connection of the application's; and those of the
+# process itself.
+FILES_A_CONNECTION = 4
+OTHER_FILES = 1024
+
+# systemd's default for the hard limit, up to which an application may go.
+MOST_FILES = 524288
 
 # What a web server does not need, as systemd.exec(5) describes.
 HARDENING = """\
@@ -35,20 +52,25 @@ READ_ONLY = '/usr/', '/boot/', '/efi/', '/etc/'
 
 def unit(description: str, script: str, layout: Layout, user: str,
          environment: Mapping[str, str], options: Options | None,
-         written: Iterable[str]) -> str:
+         written: Iterable[str], more: Mapping[str, Sequence[str]]) -> str:
     """Return the text of a unit.
 
     `options` is None for another server than zc.zkzopeserver.  `written` are
-    the files that the running server writes.
+    the files that the running server writes.  `more` has further lines of
+    each section; they come last, as the last of two values counts.
     """
-    lines = [
+    return '\n'.join([
         '[Unit]', f'Description={_value(description)}',
-        'Wants=network-online.target', 'After=network-online.target', '',
-        '[Service]', *_service(script, layout, user, options)]
-    lines += [f'Environment={_quoted(f"{name}={value}")}'
-              for name, value in environment.items()]
-    return '\n'.join([*lines, HARDENING.rstrip(), *_writable(written), '',
-                      '[Install]', 'WantedBy=multi-user.target', ''])
+        'Wants=network-online.target',
+        # On a machine with a ZooKeeper of its own, start after that.
+        'After=network-online.target zookeeper.service',
+        'StartLimitIntervalSec=0', *more.get('Unit', ()), '',
+        '[Service]', *_service(script, layout, user, options),
+        *(f'Environment={_quoted(f"{name}={value}")}'
+          for name, value in environment.items()),
+        HARDENING.rstrip(), *_writable(written), *more.get('Service', ()), '',
+        '[Install]', 'WantedBy=multi-user.target', *more.get('Install', ()),
+        ''])
 
 
 def _service(script: str, layout: Layout, user: str,
@@ -70,8 +92,13 @@ def _service(script: str, layout: Layout, user: str,
         yield 'ExecReload=/bin/kill -HUP $MAINPID'
     yield 'KillMode=mixed'
     yield 'Restart=on-failure'
-    yield 'RestartSec=1'
+    yield f'RestartSec={RESTART_S}'
     if options:
+        # A wrong option stays wrong until a person has mended it.
+        yield 'RestartPreventExitStatus=2'
+        yield f'WatchdogSec={WATCHDOG_S}'
+        files = FILES_A_CONNECTION * options.connection_limit + OTHER_FILES
+        yield f'LimitNOFILE={files}:{max(files, MOST_FILES)}'
         yield f'TimeoutStartSec={_start_time(options)}'
         stop = options.deregister_wait + options.graceful_timeout + MARGIN_S
         yield f'TimeoutStopSec={stop:g}'

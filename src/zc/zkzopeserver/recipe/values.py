@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import textwrap
 
+from zc.zk import redaction
 from zope.server.values import InvalidValue
 from zope.server.values import boolean
 
@@ -149,6 +150,33 @@ def flag_or_text(value: str) -> bool | str:
         if len(value.split()) > 1 or '\n' in value:
             return value
     raise InvalidValue('true, false or the directives themselves')
+
+
+def unit_lines(value: str) -> dict[str, list[str]]:
+    """Parse lines of a unit of systemd; return {section: lines}.
+
+    Lines before the first ``[SECTION]`` belong to ``[Service]``.
+    """
+    lines_by_section: dict[str, list[str]] = {}
+    section = 'Service'
+    continues = False
+    for line in map(str.strip, value.split('\n')):
+        if line in ('[Unit]', '[Service]', '[Install]') and not continues:
+            section = line[1:-1]
+        elif line:
+            if not continues and not re.match(r'[A-Za-z]+\s*=|[#;]', line):
+                raise InvalidValue(
+                    '`Name=value` lines, and `[Unit]`, `[Service]` and'
+                    f' `[Install]` before those of these, not {line!r}')
+            if re.match(r'(Environment|SetCredential)\s*=', line) and (
+                    redaction.mentions_secret(line)):
+                # systemd.exec(5): they are shown to unprivileged clients.
+                raise InvalidValue(
+                    'each line but secrets, which `systemctl show` would show'
+                    " to everybody: put them into 'environment-vars'")
+            lines_by_section.setdefault(section, []).append(line)
+            continues = line.endswith('\\')
+    return lines_by_section
 
 
 def paths(value: str) -> list[str]:
