@@ -73,6 +73,12 @@ DIFFERENCES = (
         'body', r".*[^/]/hello//x.*", r'.*//hello//x.*',
         ('pyramid', 'two slashes')),
     Difference(
+        'Server of the application',
+        'adds Via: waitress',
+        'adds nothing',
+        'it is the server, no gateway (RFC 9110, 7.6.3)',
+        'via', 'waitress', '', ('flask', 'moved')),
+    Difference(
         'exception of the application',
         'a text that names waitress',
         'a text that names nothing',

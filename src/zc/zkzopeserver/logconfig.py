@@ -16,7 +16,7 @@ from zc.zkzopeserver.options.values import LEVELS
 logger = logging.getLogger('zc.zkzopeserver.signals')
 
 __all__ = ['LEVELS', 'configure', 'configure_default', 'configure_ini',
-           'find', 'level', 'level_to_set', 'reopen']
+           'find', 'has_sections', 'level', 'level_to_set', 'reopen']
 
 # The process id tells the lines of several workers apart.
 FORMAT = '%(asctime)s %(process)d %(levelname)s %(name)s %(message)s'
@@ -54,6 +54,15 @@ def _configure_level(number: int) -> None:
     quiet = logging.getLogger(QUIET)
     if number == logging.INFO and quiet.level == logging.NOTSET:
         quiet.setLevel(logging.WARNING)
+
+
+def has_sections(path: str) -> bool:
+    """Return whether ``[loggers]`` of an ini sets logging up."""
+    import configparser
+    parser = configparser.RawConfigParser(strict=False)
+    with contextlib.suppress(configparser.Error, UnicodeDecodeError):
+        parser.read(path, encoding='utf-8')
+    return parser.has_section('loggers')
 
 
 def configure_ini(path: str, variables: Mapping[str, str]) -> None:

@@ -31,21 +31,31 @@ def run(application: Any, global_conf: Mapping[str, str] | None = None, /,
 
     With more than one of `workers` this process becomes their parent, and
     `application` is not used.  Raise SystemExit with the parent's exit status
-    unless that is 0.
+    unless that is 0.  Where a launcher has loaded the application of an ini,
+    the process replaces its program, and `run` does not return: see
+    `zc.zkzopeserver.workers.launcher`.
 
     `application` may have a method `load_application`, as ``bin/NAME`` passes
     it: then the application is what this returns.  It is called once the
     options are right, and not for a parent of workers.  Such an application
     also has the `session_file` of the server.
     """
-    options = option_table.parse(local_conf, section_name(global_conf))
+    where = section_name(global_conf)
+    options = option_table.parse(local_conf, where)
     if protocol.is_parent(options.workers):
-        # Imported here: a server of one process does not need it.
+        # Imported here: a server of one process does not need them.
         from zc.zkzopeserver import workers
-        if status := workers.run_parent(
-                options, session_file=session_file(application)):
-            raise SystemExit(status)
-        return
+        from zc.zkzopeserver.workers import launcher
+        if launcher.is_reloading():
+            launcher.serve_alone(options)
+        elif global_conf and '__file__' in global_conf and not is_deferred(
+                application):
+            launcher.become_parent(local_conf, global_conf, where)
+        else:
+            if status := workers.run_parent(
+                    options, session_file=session_file(application)):
+                raise SystemExit(status)
+            return
     service = make_service(options, load(application),
                            session_file(application))
     try:
@@ -57,16 +67,19 @@ def run(application: Any, global_conf: Mapping[str, str] | None = None, /,
 
 def load(application: Any) -> Any:
     """Return the application; load one whose loading was deferred."""
-    if hasattr(type(application), 'load_application'):
-        return application.load_application()
-    return application
+    return (application.load_application() if is_deferred(application)
+            else application)
+
+
+def is_deferred(application: Any) -> bool:
+    """Return whether the application is still to be loaded."""
+    return hasattr(type(application), 'load_application')
 
 
 def session_file(application: Any) -> SessionFile | None:
     """Return the session file that came with a deferred application."""
-    if hasattr(type(application), 'load_application'):
-        return getattr(application, 'session_file', None)
-    return None
+    return (getattr(application, 'session_file', None)
+            if is_deferred(application) else None)
 
 
 def make_service(options: option_table.Options, application: Any,

@@ -47,7 +47,10 @@ def make_application(folder: Path) -> Any:
 
     @site.get('/moved')
     def moved():
-        return flask.redirect('/hello')
+        response = flask.redirect('/hello')
+        # As Zope does.
+        response.headers['Server'] = 'the site'
+        return response
 
     @site.get('/empty')
     def empty():

@@ -38,10 +38,7 @@ def run_parent(options: Options, command: Sequence[str] | None = None,
     from zc.zkzopeserver.workers.supervisor import SIGNALS
     from zc.zkzopeserver.workers.supervisor import Supervisor
 
-    if threading.current_thread() is not threading.main_thread():
-        raise ConfigurationError(
-            f"option 'workers': {options.workers} processes can only be run"
-            ' from the main thread of a program of their own')
+    require_main_thread()
     logconfig.configure(options.loggers)
     protocol.set_title('parent')
     with selectors.DefaultSelector() as selector, \
@@ -49,6 +46,14 @@ def run_parent(options: Options, command: Sequence[str] | None = None,
         return Supervisor(protocol.WorkerOptions.of(options),
                           command or own_command(), selector, receiver,
                           session_file).run()
+
+
+def require_main_thread() -> None:
+    """Raise ConfigurationError in any other than the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        raise ConfigurationError(
+            "option 'workers': several processes can only be run from the"
+            ' main thread of a program of their own')
 
 
 def own_command() -> list[str]:
