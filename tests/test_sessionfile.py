@@ -11,12 +11,12 @@ import pytest
 import zc.zk
 from zc.zk.testing.waiting import wait_for
 
-from zc.zkzopeserver.sessionfile import SLOT_BYTES
 from zc.zkzopeserver.sessionfile import SessionFile
 from zc.zkzopeserver.sessionfile import forget
 from zc.zkzopeserver.sessionkeys import LIMIT_BYTES
 from zc.zkzopeserver.sessionkeys import SessionKey
 from zc.zkzopeserver.sessionkeys import own_key
+from zc.zkzopeserver.slotfile import SLOT_BYTES
 
 KEY = SessionKey(8, 0x7b, b'secret-password!', 'localhost:1')
 
@@ -77,14 +77,14 @@ def test_keys_are_kept_and_dropped(path):
 
 def test_each_process_has_a_slot(start, path, zookeeper, client):
     first, second = start(), start()
-    assert len(path.read_bytes()) == 2 * SLOT_BYTES - 1
+    assert len(path.read_bytes()) == 2 * SLOT_BYTES
     assert not forget(str(path)).ended
     kill(first)
     assert [key.pid for key in forget(str(path)).ended] == [first.pid]
     assert client().get_children('/') == ['node-0000000001']
     # The slot of the dead one is used again.
     third = start()
-    assert len(path.read_bytes()) == 2 * SLOT_BYTES - 1
+    assert len(path.read_bytes()) == 2 * SLOT_BYTES
     for process in second, third:
         process.stdin.close()
         assert process.wait(30) == 0

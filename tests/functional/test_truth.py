@@ -11,6 +11,7 @@ import os
 import signal
 import stat
 import threading
+import time
 
 import psutil
 import pytest
@@ -19,8 +20,10 @@ from zc.zk.testing.waiting import wait_for
 from zkzopeserver_support import processes
 from zkzopeserver_support.program import is_alive
 from zkzopeserver_support.running import PATH
+from zkzopeserver_support.traffic import Traffic
 
 ECHO = 'call:zkzopeserver_support.echo:make_echo'
+BROKEN = 'call:zkzopeserver_support.running:make_broken'
 TIMEOUT_MS = 60_000
 GONE_S = 30
 
@@ -28,9 +31,9 @@ GONE_S = 30
 @pytest.fixture
 def write(zookeeper, tmp_path):
     """A function that writes the ini of a server; returns its path."""
-    def write(**options):
+    def write(app=ECHO, **options):
         return processes.write_ini(
-            tmp_path, zookeeper.connection_string, ECHO,
+            tmp_path, zookeeper.connection_string, app,
             **{'session_timeout': str(TIMEOUT_MS), **options})
 
     return write
@@ -205,3 +208,134 @@ def test_workers_that_die_while_a_verb_forgets(tree, write, session_file):
             GONE_S)
         assert process.stopped() == 0
         assert not session_file.exists()
+
+
+def orphans(tree, process):
+    """Kill the parent; return the pids of its workers, which serve on."""
+    workers = set(pids(processes.registered(tree, process, count=2)))
+    wait_for(lambda: 'all 2 workers are registered' in process.output)
+    kill(process.pid)
+    wait_for(lambda: process.output.count('serving on for 600 s') == 2)
+    assert live(tree) == workers
+    return workers
+
+
+def test_no_request_is_lost_when_the_parent_is_killed(
+        tree, write, session_file):
+    ini = write(workers='2', orphan_timeout='600', deregister_wait='0.3')
+    with processes.started(ini) as first:
+        processes.registered(tree, first, count=2)
+        traffic = Traffic(lambda: tree.get_children(PATH), 4, 0.01)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(traffic)
+            old = orphans(tree, first)
+            second = stack.enter_context(processes.started(ini))
+            wait_for(lambda: not any(map(is_alive, old)), 60,
+                     lambda: second.output)
+            assert 'took over 2 workers' in second.output
+            new = {child.pid for child in
+                   psutil.Process(second.pid).children()}
+            wait_for(lambda: live(tree) == new)
+            answers = {f'echo {pid}' for pid in new}
+            wait_for(lambda: answers <= set(traffic.answers), 30)
+            traffic.stopping.set()
+            assert second.stopped() == 0
+        assert traffic.failures == []
+        assert first.output.count('a new parent has taken over') == 2
+    assert not session_file.exists()
+
+
+def test_workers_without_a_parent_stop_after_a_while(tree, write):
+    ini = write(workers='2', orphan_timeout='0.5')
+    with processes.started(ini) as process:
+        workers = pids(processes.registered(tree, process, count=2))
+        wait_for(lambda: 'all 2 workers are registered' in process.output)
+        kill(process.pid)
+        wait_for(lambda: not any(map(is_alive, workers)), GONE_S)
+        assert process.output.count('no new parent has come: stopping') == 2
+        assert tree.get_children(PATH) == []
+
+
+def test_stop_ends_workers_without_a_parent(tree, write, session_file):
+    ini = write(workers='2', orphan_timeout='600')
+    with processes.started(ini) as process, processes.script(ini) as web:
+        old = orphans(tree, process)
+        said = web('status', status=1)
+        for pid in old:
+            assert f'pid {pid} serves on without its parent' in said
+        assert web('forget') == 'web: nothing to forget\n'
+        said = web('stop')
+        assert 'stopped' in said and not any(map(is_alive, old))
+        assert tree.get_children(PATH) == [] and not session_file.exists()
+
+
+def test_a_new_parent_that_is_stopped_takes_the_old_workers_along(
+        tree, write, session_file):
+    ini = write(workers='2', orphan_timeout='600')
+    with processes.started(ini) as first:
+        old = orphans(tree, first)
+        write(BROKEN, workers='2', ready='/', ready_timeout='600')
+        with processes.started(ini) as second:
+            wait_for(lambda: 'took over 2 workers' in second.output)
+            second.signal()
+            second.ended()
+        wait_for(lambda: not any(map(is_alive, old)), GONE_S)
+        assert tree.get_children(PATH) == [] and not session_file.exists()
+
+
+def test_an_adopted_worker_outlives_its_time_but_not_the_new_parent(
+        tree, write):
+    ini = write(workers='2', orphan_timeout='2')
+    with processes.started(ini) as first:
+        workers = pids(processes.registered(tree, first, count=2))
+        wait_for(lambda: 'all 2 workers are registered' in first.output)
+        # This parent never has workers of its own that are registered.
+        write(BROKEN, workers='2', ready='/', ready_timeout='600')
+        kill(first.pid)
+        with processes.started(ini) as second:
+            wait_for(lambda: 'took over 2 workers' in second.output)
+            took = time.monotonic()
+            wait_for(lambda: time.monotonic() > took + 4)
+            assert all(map(is_alive, workers))
+            assert live(tree) == set(workers)
+            kill(second.pid, *(child.pid for child in psutil.Process(
+                second.pid).children()))
+            wait_for(lambda: not any(map(is_alive, workers)), GONE_S)
+
+
+def test_a_worker_that_stands_still_leaves_and_comes_back(tree, write):
+    ini = write(workers='2')
+    with processes.started(ini) as process:
+        still, other = pids(processes.registered(tree, process, count=2))
+        wait_for(lambda: 'all 2 workers are registered' in process.output)
+        os.kill(still, signal.SIGSTOP)
+        wait_for(lambda: live(tree) == {other}, GONE_S,
+                 lambda: process.output)
+        assert f'worker {still} ' in process.output
+        os.kill(still, signal.SIGCONT)
+        wait_for(lambda: live(tree) == {still, other}, GONE_S,
+                 lambda: process.output)
+        wait_for(lambda: 'is heard again' in process.output)
+        # The same process, in a session whose key its parent has.
+        os.kill(still, signal.SIGKILL)
+        wait_for(lambda: still not in live(tree), GONE_S)
+        assert process.stopped() == 0
+
+
+def test_a_parent_that_stood_still_blames_no_worker(tree, write):
+    ini = write(workers='2')
+    with processes.started(ini) as process:
+        nodes = processes.registered(tree, process, count=2)
+        wait_for(lambda: 'all 2 workers are registered' in process.output)
+        process.signal(signal.SIGSTOP)
+        for worker in pids(nodes):
+            os.kill(worker, signal.SIGSTOP)
+        slept = time.monotonic()
+        wait_for(lambda: time.monotonic() > slept + 3)
+        process.signal(signal.SIGCONT)
+        wait_for(lambda: 'this process did not run for' in process.output)
+        for worker in pids(nodes):
+            os.kill(worker, signal.SIGCONT)
+        assert processes.registered(tree, process, count=2) == nodes
+        assert 'is silent' not in process.output
+        assert process.stopped() == 0

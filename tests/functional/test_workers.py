@@ -127,7 +127,7 @@ def test_ini_that_was_broken_leaves_the_old_workers(
 
 def test_workers_of_a_killed_parent_leave_in_order(
         embedded, embedded_tree, tmp_path):
-    ini = write_ini(tmp_path, embedded)
+    ini = write_ini(tmp_path, embedded, orphan_timeout='0')
     with processes.started(ini) as process:
         registered(embedded_tree, process, count=2)
         _, *workers = family(process)

@@ -110,8 +110,11 @@ def real_user(pid: int) -> int | None:
     return None
 
 
-def record_holder(fd: int) -> int | None:
+def record_holder(fd: int, start: int = 0,
+                  length: int = 0) -> int | None:
     """Return what F_GETLK tells of the record lock; None without one.
+
+    It looks at `length` bytes from `start` on, 0 for the whole rest.
 
     It is the holder's pid as this process sees it; 0 for a process in a PID
     namespace that this process does not see; 0 or less for one of another
@@ -119,8 +122,8 @@ def record_holder(fd: int) -> int | None:
     """
     # A write lock alone is in the way of a read lock, and only a process
     # that may write the file can have one.
-    fields = ((fcntl.F_RDLCK, os.SEEK_SET, 0, 0, 0) if _IS_LINUX
-              else (0, 0, 0, fcntl.F_RDLCK, os.SEEK_SET, 0))
+    fields = ((fcntl.F_RDLCK, os.SEEK_SET, start, length, 0) if _IS_LINUX
+              else (start, length, 0, fcntl.F_RDLCK, os.SEEK_SET, 0))
     answer = _FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_GETLK,
                                        _FLOCK.pack(*fields)))
     kind, pid = ((answer[0], answer[4]) if _IS_LINUX

@@ -1,39 +1,31 @@
 """NAME.session: the sessions of a server's processes, for after a crash.
 
 Each process that has a ZooKeeper session keeps its key (see
-`zc.zkzopeserver.sessionkeys`) in a slot of the file.  As long as it lives it
-has a record lock on the slot (fcntl(2)), which the kernel releases when the
-process ends, however that happens.  So a slot that has a key and no lock is of
-a process that has died and could not end its session.  Any process that finds
-one ends the session and empties the slot.
+`zc.zkzopeserver.sessionkeys`) in a slot of the file, which it has locked as
+long as it lives (see `zc.zkzopeserver.slotfile`).  So a slot that has a key
+and no lock is of a process that has died and could not end its session.  Any
+process that finds one ends the session and empties the slot.
 
-The file holds passwords: it is of mode 0600, in a directory of the same user,
-and no symbolic link is followed to it.  A process opens it once: to close any
-descriptor of it would release the locks.
+Slots with a lock are of live processes.  A worker whose parent has died goes
+on for a while.  A new parent keeps it by a lock on the flag of its slot, and
+has it go by the flag.
 """
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import errno
-import fcntl
 import logging
 import os
-import stat
 import threading
 
-from zc.zkzopeserver import directories
 from zc.zkzopeserver.sessionkeys import LIMIT_BYTES
 from zc.zkzopeserver.sessionkeys import SessionKey
+from zc.zkzopeserver.slotfile import CONTENT_BYTES
+from zc.zkzopeserver.slotfile import SlotFile
 
 logger = logging.getLogger('zc.zkzopeserver.sessions')
 
-# A slot's bytes.  The process's lock is on all but the last of them.
-SLOT_BYTES = 4096
-LOCKED_BYTES = SLOT_BYTES - 1
-assert LIMIT_BYTES < LOCKED_BYTES
-
-MAX_SLOTS = 4096
+assert LIMIT_BYTES < CONTENT_BYTES
 
 # How many sessions are ended at once.
 AT_ONCE = 16
@@ -43,8 +35,8 @@ AT_ONCE = 16
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 30.0
 
-# How often to open the file when other processes remove it at that moment.
-ATTEMPTS = 100
+# The flag of a process that is to go.
+GO = b'g'
 
 
 @dataclasses.dataclass
@@ -53,12 +45,14 @@ class Forgotten:
 
     `ended` are the keys of sessions that have ended, and of those that had
     ended before.  `failed` are the keys of those that may still live.
-    `problems` are lines about these and about the file.
+    `problems` are lines about these and about the file.  `living` are the
+    keys of live processes.
     """
 
     ended: list[SessionKey] = dataclasses.field(default_factory=list)
     failed: list[SessionKey] = dataclasses.field(default_factory=list)
     problems: list[str] = dataclasses.field(default_factory=list)
+    living: list[SessionKey] = dataclasses.field(default_factory=list)
 
 
 class SessionFile:
@@ -69,13 +63,15 @@ class SessionFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self._file = SlotFile(path)
         self._lock = threading.RLock()
-        self._fd: int | None = None
         # The slot of this process; None before it keeps a key.
         self._slot: int | None = None
         # The slots whose sessions this process is ending: its own locks do
         # not keep its other threads away.
         self._ending: set[int] = set()
+        # The slots of workers that this process, a parent, has taken over.
+        self._adopted: list[int] = []
         self._has_complained = False
         self._closed = threading.Event()
 
@@ -87,8 +83,8 @@ class SessionFile:
             try:
                 text = key.encode().encode()
                 if self._slot is None:
-                    self._slot = self._claim()
-                self._write(self._slot, text)
+                    self._slot = self._file.claim(self._ending)
+                self._file.write(self._slot, text)
             except (OSError, ValueError) as error:
                 self._complain(error)
 
@@ -96,21 +92,17 @@ class SessionFile:
         """Forget the key of this process: its session needs no ending."""
         with self._lock, contextlib.suppress(OSError):
             if self._slot is not None:
-                self._write(self._slot, b'')
+                self._file.write(self._slot, b'')
 
     def close(self) -> None:
         """Release what this process has; remove a file without keys."""
         self._closed.set()
         with self._lock:
-            fd, self._fd, self._slot = self._fd, None, None
-            if fd is None:
-                return
+            self._slot = None
             try:
-                self._remove_unused(fd)
+                self._file.close()
             except OSError as error:
                 self._complain(error)
-            finally:
-                os.close(fd)
 
     def _complain(self, error: Exception) -> None:
         if not self._has_complained:
@@ -120,25 +112,7 @@ class SessionFile:
                 '%s: %s; if this process is killed, its nodes stay until its'
                 ' session times out', self.path, why)
 
-    def _claim(self) -> int:
-        """Lock an empty slot; return its number."""
-        for _ in range(ATTEMPTS):
-            fd = self._open(os.O_CREAT)
-            for slot in range(MAX_SLOTS):
-                if slot in self._ending or not self._take(fd, slot):
-                    continue
-                if not self._is_current(fd):
-                    break
-                if self._read(fd, slot) is None:
-                    return slot
-                # Of a process that has died.
-                self._release(fd, slot)
-            else:
-                raise OSError(errno.ENOSPC, 'it has no empty slot')
-            self._reopen()
-        raise OSError(errno.EAGAIN, 'it is removed again and again')
-
-    # The sessions of other processes.
+    # The sessions of dead processes.
 
     def forget(self) -> Forgotten:
         """End the sessions of processes that have died.
@@ -148,7 +122,7 @@ class SessionFile:
         """
         done = Forgotten()
         try:
-            dead = self._take_dead()
+            dead = self._take_dead(done.living)
         except FileNotFoundError:
             return done
         except OSError as error:
@@ -191,30 +165,48 @@ class SessionFile:
     def discard(self, session: int) -> None:
         """Empty the slot of a dead process, whose session has ended."""
         with contextlib.suppress(OSError):
-            for slot, key in self._take_dead():
-                with self._lock:
-                    if self._fd is not None:
-                        if key.session == session:
-                            self._write(slot, b'')
-                        self._release(self._fd, slot)
-                    self._ending.discard(slot)
+            for slot, key in self._take_dead([]):
+                self._give_back(slot, key.session == session)
 
-    def _take_dead(self) -> list[tuple[int, SessionKey]]:
-        """Lock the slots of processes that have died; return their keys."""
+    def _take_dead(self, living: list[SessionKey]
+                   ) -> list[tuple[int, SessionKey]]:
+        """Lock the slots of processes that have died; return their keys.
+
+        `living` gets the keys of those that live.
+        """
         found = []
         with self._lock:
-            fd = self._open()
-            for slot in range(self._count(fd)):
-                if (slot == self._slot or slot in self._ending
-                        or not self._take(fd, slot)):
+            for slot in self._file.slots():
+                if slot == self._slot or slot in self._ending:
                     continue
-                key = self._read(fd, slot)
+                key = self._read(slot)
+                if not self._file.take(slot):
+                    if key is not None:
+                        living.append(key)
+                    continue
+                # It may have been written since.
+                key = self._read(slot)
                 if key is None:
-                    self._release(fd, slot)
+                    self._file.write(slot, b'')
+                    self._file.release(slot)
                 else:
                     self._ending.add(slot)
                     found.append((slot, key))
         return found
+
+    def _read(self, slot: int) -> SessionKey | None:
+        with contextlib.suppress(ValueError):
+            return SessionKey.decode(self._file.read(slot))
+        return None
+
+    def _give_back(self, slot: int, is_done: bool) -> None:
+        """Unlock the slot of a dead process, emptied when all is done."""
+        with self._lock:
+            self._ending.discard(slot)
+            if self._file.is_open:
+                if is_done:
+                    self._file.write(slot, b'')
+                self._file.release(slot)
 
     def _end(self, dead: tuple[int, SessionKey]) -> str:
         """End a session and empty its slot; return why not, '' when done."""
@@ -227,90 +219,72 @@ class SessionFile:
         else:
             logger.info('%s, which has died, %s', key,
                         'is ended' if was_there else 'had ended already')
-        with self._lock:
-            self._ending.discard(slot)
-            if self._fd is not None:
-                if not problem:
-                    self._write(slot, b'')
-                self._release(self._fd, slot)
+        self._give_back(slot, not problem)
         return problem
 
-    # The file.
+    # Live workers whose parent has died.
 
-    def _open(self, flags: int = 0) -> int:
-        """Return its descriptor; OSError when it is not there, or unsafe."""
-        if self._fd is None:
-            name = os.path.basename(self.path)
-            folder = directories.open_directory(os.path.dirname(self.path))
-            try:
-                if os.fstat(folder).st_uid != os.geteuid():
-                    raise PermissionError(
-                        errno.EPERM, "its directory is another user's")
-                fd = os.open(name, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK
-                             | flags, 0o600, dir_fd=folder)
-            finally:
-                os.close(folder)
-            try:
-                check_private(os.fstat(fd))
-            except OSError:
-                os.close(fd)
-                raise
-            self._fd = fd
-        return self._fd
+    def adopt(self) -> int:
+        """Keep the workers of a parent that has died; return how many.
 
-    def _reopen(self) -> None:
-        if self._fd is not None:
-            os.close(self._fd)
-            self._fd = None
+        For a parent, before it has workers of its own.
+        """
+        with self._lock, contextlib.suppress(OSError):
+            self._adopted = [
+                slot for slot in self._file.slots()
+                if slot not in self._ending
+                and self._file.holder(slot) is not None
+                and self._file.take_flag(slot)]
+        return len(self._adopted)
 
-    def _is_current(self, fd: int) -> bool:
-        """Return whether no process has removed the file since."""
-        with contextlib.suppress(OSError):
-            return os.path.samestat(os.fstat(fd), os.lstat(self.path))
+    @property
+    def adopted(self) -> int:
+        """How many adopted workers live and were not told to go."""
+        with self._lock, contextlib.suppress(OSError):
+            self._adopted = [slot for slot in self._adopted
+                             if self._file.holder(slot) is not None]
+        return len(self._adopted)
+
+    def dismiss(self, count: int | None = None) -> int:
+        """Have adopted workers go, all without `count`; return how many."""
+        dismissed = 0
+        with self._lock, contextlib.suppress(OSError):
+            while self._adopted and dismissed != count:
+                slot = self._adopted.pop(0)
+                if self._file.holder(slot) is not None:
+                    self._file.set_flag(slot, GO)
+                    dismissed += 1
+        return dismissed
+
+    def dismiss_orphans(self) -> list[int]:
+        """Have all workers without a parent go; the others pay no heed.
+
+        Return the pids of all processes with a slot, those that this process
+        can see.
+        """
+        pids = []
+        with self._lock, contextlib.suppress(OSError):
+            for slot in self._file.slots():
+                pid = self._file.holder(slot)
+                if pid is not None and pid > 0:
+                    pids.append(pid)
+            self.adopt()
+            self.dismiss()
+        return pids
+
+    def is_dismissed(self) -> bool:
+        """Return whether this process, an orphan, is to go."""
+        with self._lock, contextlib.suppress(OSError):
+            return (self._slot is not None
+                    and self._file.flag(self._slot) == GO)
         return False
 
-    def _remove_unused(self, fd: int) -> None:
-        """Remove the file, unless a process needs it."""
-        try:
-            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError):
-            return
-        if (self._is_current(fd) and not self._ending and not any(
-                self._read(fd, slot) for slot in range(self._count(fd)))):
-            os.unlink(self.path)
-
-    @staticmethod
-    def _count(fd: int) -> int:
-        size = os.fstat(fd).st_size
-        return min(-(-size // SLOT_BYTES), MAX_SLOTS)
-
-    @staticmethod
-    def _take(fd: int, slot: int) -> bool:
-        """Lock a slot; return False when another process has it."""
-        try:
-            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, LOCKED_BYTES,
-                        slot * SLOT_BYTES)
-        except (BlockingIOError, PermissionError):
-            # EAGAIN or EACCES, POSIX leaves the choice.
-            return False
-        return True
-
-    @staticmethod
-    def _release(fd: int, slot: int) -> None:
-        fcntl.lockf(fd, fcntl.LOCK_UN, LOCKED_BYTES, slot * SLOT_BYTES)
-
-    @staticmethod
-    def _read(fd: int, slot: int) -> SessionKey | None:
-        """Return the key in a slot; None for anything else."""
-        text = os.pread(fd, LOCKED_BYTES, slot * SLOT_BYTES)
-        with contextlib.suppress(ValueError):
-            return SessionKey.decode(text.rstrip(b'\0'))
-        return None
-
-    def _write(self, slot: int, text: bytes) -> None:
-        assert self._fd is not None
-        os.pwrite(self._fd, text.ljust(LOCKED_BYTES, b'\0'),
-                  slot * SLOT_BYTES)
+    def is_adopted(self) -> bool:
+        """Return whether a parent keeps this process, an orphan."""
+        with self._lock, contextlib.suppress(OSError):
+            return (self._slot is not None
+                    and self._file.is_flag_taken(self._slot))
+        return False
 
 
 def forget(path: str) -> Forgotten:
@@ -320,17 +294,3 @@ def forget(path: str) -> Forgotten:
         return file.forget()
     finally:
         file.close()
-
-
-def check_private(status: os.stat_result) -> None:
-    """Raise PermissionError for a file that other users can reach."""
-    if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
-        problem = 'it is no regular file of one name'
-    elif status.st_uid != os.geteuid():
-        problem = "it is another user's"
-    elif status.st_mode & 0o077:
-        problem = (f'others can reach it (mode'
-                   f' {stat.S_IMODE(status.st_mode):04o}), it must be 0600')
-    else:
-        return
-    raise PermissionError(errno.EPERM, problem)

@@ -93,6 +93,10 @@ TABLE: tuple[Option, ...] = (
     LISTENING['graceful_timeout'],
     Option('workers', number(1, 1000), 1,
            'processes, each with a port and a node of its own'),
+    Option('orphan_timeout', seconds(0, 3_600), 10.0,
+           'with several `workers`: time that they serve on, registered, when'
+           ' their parent was killed, for a new parent to take over; 0: none',
+           unit='s'),
     LISTENING['access_log'],
     ROWS['connection_limit'],
     LISTENING['backlog'],
@@ -154,6 +158,7 @@ class Options:
     deregister_wait: float
     graceful_timeout: float
     workers: int
+    orphan_timeout: float
     access_log: str | None
     connection_limit: int
     backlog: int

@@ -111,7 +111,8 @@ class WorkerPool:
         #: Why workers could not be started; the supervisor empties it.
         self.spawn_errors: list[str] = []
         self._beat_interval_s = beat_interval_s
-        self._sessions = SessionEnder(session_file)
+        #: Ends the sessions of workers that have died or are silent.
+        self.sessions = SessionEnder(session_file)
         self._command = command
         self._selector = selector
         self._said_late: set[int] = set()
@@ -125,6 +126,12 @@ class WorkerPool:
     def registered(self) -> list[Worker]:
         """The workers that clients find in ZooKeeper."""
         return [worker for worker in self.workers if worker.is_registered]
+
+    @property
+    def watched(self) -> list[Worker]:
+        """The workers that were registered, and are to send beats."""
+        return [worker for worker in self.active
+                if worker.registered_at is not None]
 
     # One worker.
 
@@ -228,7 +235,7 @@ class WorkerPool:
             self.receive(worker, now)
             self._unwatch(worker)
             if worker.session is not None:
-                self._sessions.end(worker.session, str(worker))
+                self.sessions.end(worker.session, str(worker))
             worker.close()
             self._said_late.discard(worker.pid)
             self.workers.remove(worker)
@@ -241,7 +248,7 @@ class WorkerPool:
         """
         for worker in self.workers:
             worker.close()
-        self._sessions.close()
+        self.sessions.close()
 
     def deadlines(self) -> Iterator[float]:
         """Return the times at which to look even if nothing happens."""

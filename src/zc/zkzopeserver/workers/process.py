@@ -40,6 +40,8 @@ class Worker:
         self.is_serving = False
         #: When its serving loop was last heard, None before the first time.
         self.beat_at: float | None = None
+        #: Whether it was not heard for so long that its session is ended.
+        self.is_silent = False
         #: Whether the parent told it to stop.
         self.stop_requested = False
         self.is_stopping = False
@@ -68,7 +70,8 @@ class Worker:
     @property
     def is_registered(self) -> bool:
         """Whether clients find it in ZooKeeper."""
-        return self.registered_at is not None and not self.is_stopping
+        return (self.registered_at is not None and not self.is_stopping
+                and not self.is_silent)
 
     @property
     def is_started(self) -> bool:

@@ -169,8 +169,9 @@ class Link:
         """Begin to listen to the parent, in a thread.
 
         `orders` has what to call for each message.  `on_gone` is called when
-        the parent is gone.  A worker that has not ended `limit_s` seconds
-        later ends itself, as no other process is there to do that.
+        the parent is gone, and returns once it has asked for the stop.  A
+        worker that has not ended `limit_s` seconds later ends itself, as no
+        other process is there to do that.
         """
         self._thread = threading.Thread(
             target=self._listen, args=(orders, on_gone, limit_s),
@@ -186,7 +187,6 @@ class Link:
                     orders[line]()
         if self._closed.is_set():
             return
-        logger.warning('the parent process is gone: stopping')
         on_gone()
         if not self._closed.wait(limit_s):
             logger.critical('not stopped in %g s: ending at once', limit_s)

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import logging
 import posixpath
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,9 @@ from zc.zkzopeserver.workers.protocol import WorkerOptions
 from zc.zkzopeserver.workers.protocol import set_title
 
 logger = logging.getLogger('zc.zkzopeserver.workers')
+
+# How often a worker without a parent looks for a new one, in seconds.
+ORPHAN_LOOK_S = 0.1
 
 
 class WorkerService(Service):
@@ -35,7 +39,7 @@ class WorkerService(Service):
         self._link.hello(self._worker_options)
         self._link.attend(
             {'reopen': self._reopen_all_logs, 'hurry': self.force_exit},
-            self.request_stop, self._worker_options.stop_s)
+            self._outlive_parent, self._worker_options.stop_s)
         try:
             with signals.stopping_worker(self):
                 super().run()
@@ -57,6 +61,36 @@ class WorkerService(Service):
         super().wait()
         self._link.stopping()
 
+    def _outlive_parent(self) -> None:
+        """Serve on without the parent for a while, and then stop.
+
+        Called in the thread that has heard the parent.  It goes on as long as
+        a new parent keeps this worker, and until that tells it to go.
+        """
+        timeout_s = self.options.orphan_timeout
+        if timeout_s and not self._stopping.is_set():
+            logger.warning('the parent process is gone: serving on for %g s,'
+                           ' or until a new one takes over', timeout_s)
+            why = self._serve_on(timeout_s)
+        else:
+            why = 'the parent process is gone'
+        logger.warning('%s: stopping', why)
+        self.request_stop()
+
+    def _serve_on(self, timeout_s: float) -> str:
+        """Wait as an orphan; return why that is over."""
+        file = self._session_file
+        ends_at = time.monotonic() + timeout_s
+        while not self._stopping.wait(ORPHAN_LOOK_S):
+            now = time.monotonic()
+            if file is not None and file.is_dismissed():
+                return 'a new parent has taken over'
+            if file is not None and file.is_adopted():
+                ends_at = now + timeout_s
+            elif now >= ends_at:
+                return 'no new parent has come'
+        return 'the parent process is gone'
+
     def _keep_session(self, key: SessionKey | None) -> None:
         super()._keep_session(key)
         self._link.session(key)
@@ -69,6 +103,9 @@ class WorkerService(Service):
                                self.parts.registration.paths))
         set_title(f'worker {address}')
         self._on_registered()
+        if self._link.beat_interval_s is not None:
+            # From now on this worker is missed.
+            self._link.beat()
         self._link.registered(address)
 
     def _reopen_all_logs(self) -> None:

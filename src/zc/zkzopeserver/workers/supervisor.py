@@ -24,6 +24,8 @@ from zc.zkzopeserver.workers.process import Worker
 from zc.zkzopeserver.workers.process import describe
 from zc.zkzopeserver.workers.protocol import WorkerOptions
 from zc.zkzopeserver.workers.rolling import RollingRestart
+from zc.zkzopeserver.workers.silence import BEAT_S
+from zc.zkzopeserver.workers.silence import SilenceWatch
 from zc.zkzopeserver.workers.watchdog import Watchdog
 
 logger = logging.getLogger('zc.zkzopeserver.workers')
@@ -52,11 +54,14 @@ class Supervisor:
                  session_file: SessionFile | None = None) -> None:
         self._selector = selector
         self._receiver = receiver
+        self._session_file = session_file
         selector.register(receiver, selectors.EVENT_READ)
         interval_s = systemd.watchdog_interval_s()
         self._pool = WorkerPool(
             options, command, selector,
-            None if interval_s is None else interval_s / 2, session_file)
+            BEAT_S if interval_s is None else min(BEAT_S, interval_s / 2),
+            session_file)
+        self._silence = SilenceWatch(self._pool)
         self._watchdog = (None if interval_s is None
                           else Watchdog(self._pool, interval_s))
         self._had_terminal = os.isatty(0)
@@ -72,6 +77,9 @@ class Supervisor:
 
     def run(self) -> int:
         """Run until all workers have ended; return the exit status."""
+        if adopted := self._adopt():
+            logger.info('took over %d workers of a parent that is gone',
+                        adopted)
         logger.info('starting %d workers', self._pool.target)
         try:
             self.reconcile()
@@ -83,6 +91,25 @@ class Supervisor:
             self._pool.close()
         logger.info('all workers have stopped')
         return self._exit_status
+
+    def _adopt(self) -> int:
+        return 0 if self._session_file is None else self._session_file.adopt()
+
+    def _dismiss_adopted(self) -> None:
+        """Have an adopted worker go for each of our own that is registered.
+
+        All go when this process stops.
+        """
+        file = self._session_file
+        if file is None or not (left := file.adopted):
+            return
+        registered = len(self._pool.registered)
+        surplus = registered + left - self._pool.target if registered else 0
+        if self._is_stopping:
+            surplus = left
+        if surplus > 0 and (gone := file.dismiss(surplus)):
+            logger.info('told %d workers of the old parent to go, %d are left',
+                        gone, left - gone)
 
     def _wait(self) -> None:
         """Wait for signals, messages or a deadline; act on the first two."""
@@ -103,6 +130,7 @@ class Supervisor:
     def _deadlines(self) -> Iterator[float]:
         if self._watchdog is not None:
             yield from self._watchdog.deadlines()
+        yield from self._silence.deadlines()
         yield from self._pool.deadlines()
         if self._roll is not None:
             yield from self._roll.deadlines()
@@ -164,6 +192,8 @@ class Supervisor:
         self._pool.enforce_deadlines(now)
         if not self._is_stopping:
             self._keep_running(now)
+        self._dismiss_adopted()
+        self._silence.look(now)
         if self._watchdog is not None:
             self._watchdog.look(now)
         self._tell_systemd()

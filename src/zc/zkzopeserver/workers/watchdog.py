@@ -29,14 +29,12 @@ class Watchdog:
     def __init__(self, pool: WorkerPool, interval_s: float) -> None:
         self._pool = pool
         self._interval_s = interval_s
-        self._looked_at: float | None = None
         self._next = 0.0
         self._hung: list[Worker] = []
 
     def look(self, now: float) -> None:
         """End the hung workers, and tell systemd when it is time to."""
-        self._forgive(now)
-        for worker in self._pool.registered:
+        for worker in self._pool.watched:
             silence_s = worker.silence_s(now)
             if silence_s is not None and silence_s > 2 * self._interval_s:
                 self._end(worker, silence_s, now)
@@ -46,15 +44,6 @@ class Watchdog:
             self._next = now + self._interval_s
             if not self._hung:
                 systemd.notify('WATCHDOG=1')
-
-    def _forgive(self, now: float) -> None:
-        """Blame no worker for a time in which the parent did not run."""
-        last, self._looked_at = self._looked_at, now
-        if last is not None and now - last > 2 * self._interval_s:
-            logger.warning('this process did not run for %.1f s', now - last)
-            for worker in self._pool.registered:
-                if worker.beat_at is not None:
-                    worker.beat_at = now
 
     def _end(self, worker: Worker, silence_s: float, now: float) -> None:
         logger.error('%s hangs, its serving loop was last heard of %.1f s ago:'

@@ -207,6 +207,10 @@ def details(result: Survey) -> Iterator[str]:
     for key in result.forgotten.ended:
         yield f'ended {key}, which has died'
     yield from result.forgotten.problems
+    if result.process.pid is None:
+        for key in result.forgotten.living:
+            yield (f'pid {key.pid} serves on without its parent: for a new'
+                   ' one, or until `stop`')
     others = result.of(Owner.OTHER)
     if others:
         yield f'registered by somebody else: {len(others)}'

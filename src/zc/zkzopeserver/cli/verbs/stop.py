@@ -10,7 +10,6 @@ from typing import Any
 
 import psutil
 
-from zc.zkzopeserver import sessionfile
 from zc.zkzopeserver.cli import pidfile
 from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli import proof
@@ -25,6 +24,7 @@ from zc.zkzopeserver.cli.waiting import Progress
 from zc.zkzopeserver.errors import RegistrationError
 from zc.zkzopeserver.errors import StartError
 from zc.zkzopeserver.options import Options
+from zc.zkzopeserver.sessionfile import SessionFile
 
 DESCRIPTION = """\
 Stop the server, as SIGTERM does: it removes its nodes and finishes the
@@ -82,15 +82,14 @@ def end(settings: InstanceSettings, process: survey.ServerProcess,
                     settings.is_known and settings.workers == 1)
     if not tell(settings.instance, process):
         pidfile.clear(settings.instance.pid_file)
-        forget(settings.instance, progress)
-        return None
+        return True if end_rest(settings, progress) else None
     progress.tell(f'stopping pid {process.pid}' if process.pid
                   else 'stopping zdaemon')
     in_time = wait_end(settings, waited, progress)
     pidfile.clear(settings.instance.pid_file)
     if process.manager:
         end_manager(settings.instance, process.manager)
-    forget(settings.instance, progress)
+    end_rest(settings, progress)
     if settings.options is not None and waited:
         wait_unregistered(settings.instance, settings.options,
                           {each.pid for each in waited}, progress)
@@ -183,13 +182,38 @@ def wait_in_time(waited: list[psutil.Process], timeout_s: float,
                      ' more; Ctrl-C ends the waiting alone')
 
 
-def forget(instance: Instance, progress: Progress) -> None:
-    """End the sessions of processes that were killed, or have crashed."""
-    done = sessionfile.forget(instance.session_file)
-    for key in done.ended:
+def end_rest(settings: InstanceSettings, progress: Progress) -> bool:
+    """End what the server has left: workers without a parent, and sessions.
+
+    Return whether there were such workers.  StartError when they do not end.
+    """
+    file = SessionFile(settings.instance.session_file)
+    had_workers = False
+    try:
+        done = file.forget()
+        ended = done.ended
+        if done.living and not is_served(settings.instance):
+            had_workers = True
+            progress.tell('stopping workers without a parent')
+            # The kernel says who has a slot: no stranger has.
+            wait_end(settings, [each for each in map(
+                processes.identify, file.dismiss_orphans())
+                if each is not None], progress)
+            done = file.forget()
+            ended += done.ended
+    finally:
+        file.close()
+    for key in ended:
         progress.say(f'ended {key}')
     for problem in done.problems:
         progress.say(problem)
+    return had_workers
+
+
+def is_served(instance: Instance) -> bool:
+    """Return whether a process has the pid file, such as a new server."""
+    recorded = pidfile.read(instance.pid_file)
+    return recorded is not None and recorded.is_alive
 
 
 def joined(waited: list[psutil.Process]) -> str:
