@@ -59,6 +59,7 @@ setup(
             'zookeeper_diff = zc.zk.scripts:diff',
             'zookeeper_embedded = zc.zk.scripts.zookeeper_embedded:main',
             'zookeeper_export = zc.zk.scripts:export',
+            'zookeeper_follow = zc.zk.scripts.zookeeper_follow:main',
             'zookeeper_import = zc.zk.scripts:import_',
             'zookeeper_set_property = zc.zk.scripts:set_property',
             'zookeeper_validate = zc.zk.scripts:validate',

@@ -227,17 +227,22 @@ class ServiceRegistration:
 
     # Stop.
 
-    def withdraw(self) -> None:
-        """Remove the nodes, and keep them away."""
+    def withdraw(self, mark: bool = False) -> None:
+        """Remove the nodes, and keep them away.
+
+        With `mark`, consumers can tell that from a lost connection: see
+        `zc.zk.registration.marks`.
+        """
         with self._lock:
             self._withdrawn = True
             node = self._node
         if node is not None:
-            self._remove(node)
+            self._remove(node, mark)
             logger.info('withdrew %s', ', '.join(node.paths))
 
-    def _remove(self, node: zc.zk.Registration) -> None:
-        if node.withdraw():
+    def _remove(self, node: zc.zk.Registration,
+                mark: bool = False) -> None:
+        if node.withdraw(mark=mark):
             self._may_remain = False
 
     def restore(self) -> None:

@@ -244,7 +244,7 @@ class Service:
     def withdraw(self) -> None:
         """Take the server out of ZooKeeper; it goes on serving."""
         self._is_deregistered = True
-        self.parts.registration.withdraw()
+        self.parts.registration.withdraw(mark=True)
 
     def restore(self) -> None:
         """Put the server back after a `withdraw`."""

@@ -26,6 +26,8 @@ from kazoo.protocol.states import WatchedEvent
 from zc.zk.connection.logs import REPORT_INTERVAL_S
 from zc.zk.connection.requests import Requests
 from zc.zk.registration.ephemerals import Ephemerals
+from zc.zk.registration.marks import remove_marks
+from zc.zk.registration.marks import send_marks
 from zc.zk.registration.reconciler import TRANSIENT
 from zc.zk.registration.reconciler import Reconciler
 from zc.zk.registration.reconciler import Record
@@ -138,6 +140,14 @@ class Registrar:
         for record in list(self._records):
             if path in record.paths:
                 record.wanted = False
+
+    def mark(self, record: Record) -> None:
+        """Leave marks that the nodes were withdrawn; returns at once."""
+        send_marks(self._client, record.paths)
+
+    def unmark(self, record: Record) -> None:
+        """Remove the marks of `mark`; returns at once."""
+        remove_marks(self._client, record.paths)
 
     def withdraw(self) -> None:
         """Remove the nodes of all registrations.

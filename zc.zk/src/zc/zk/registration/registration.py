@@ -35,6 +35,7 @@ class Registration:
     def __init__(self, registrar: Registrar, record: Record) -> None:
         self._registrar = registrar
         self._record = record
+        self._is_marked = False
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -90,14 +91,21 @@ class Registration:
         self._record.change(lambda data: encode(decode(data) | changes))
         return self._registrar.request(self._record, CHANGE_TIMEOUT_S)
 
-    def withdraw(self, timeout: float | None = CHANGE_TIMEOUT_S) -> bool:
+    def withdraw(self, timeout: float | None = CHANGE_TIMEOUT_S, *,
+                 mark: bool = False) -> bool:
         """Remove the nodes, and do not create them again.
+
+        With `mark`, a mark is left that this was done on purpose, for a
+        server that goes on serving: see `zc.zk.registration.marks`.
 
         Returns whether they were removed within `timeout` seconds, None for
         no limit. If not, they are removed as soon as ZooKeeper can be
         reached, or end with the session.
         """
         self._record.wanted = False
+        if mark:
+            self._registrar.mark(self._record)
+        self._is_marked = mark
         return self._registrar.request(self._record, timeout)
 
     def restore(self, timeout: float | None = CHANGE_TIMEOUT_S) -> bool:
@@ -107,6 +115,9 @@ class Registration:
         limit. If not, it is done as soon as ZooKeeper can be reached.
         """
         self._record.wanted = True
+        if self._is_marked:
+            self._registrar.unmark(self._record)
+            self._is_marked = False
         return self._registrar.request(self._record, timeout)
 
     def __repr__(self) -> str:

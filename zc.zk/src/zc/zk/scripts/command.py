@@ -115,11 +115,20 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
 @contextlib.contextmanager
 def connected(options: argparse.Namespace) -> Iterator[ZooKeeper]:
     """Connect as the options of `add_connection` say; close at the end."""
-    auth = read_credentials(options.auth_file) if options.auth_file else None
-    zk = ZooKeeper(options.connection, options.session_timeout, auth=auth,
-                   ca=options.ca, cert=options.cert, key=options.key)
-    with zk:
+    with open_connection(options) as zk:
         yield zk
+
+
+def open_connection(options: argparse.Namespace,
+                    wait: bool | Callable[[], bool] = False) -> ZooKeeper:
+    """Connect as the options of `add_connection` say.
+
+    See `zc.zk.ZooKeeper` for `wait`.
+    """
+    auth = read_credentials(options.auth_file) if options.auth_file else None
+    return ZooKeeper(options.connection, options.session_timeout, wait,
+                     auth=auth, ca=options.ca, cert=options.cert,
+                     key=options.key)
 
 
 def read_credentials(path: str) -> list[tuple[str, str]]:

@@ -101,6 +101,11 @@ class Hold:
         return frozenset(name for name, vanished in self._vanished.items()
                          if vanished.held_since is not None)
 
+    @property
+    def remembered(self) -> frozenset[str]:
+        """The servers that have vanished, and may be put back, or are."""
+        return frozenset(self._vanished)
+
     def see(self, now: float, present: Collection[str],
             place: str = '') -> None:
         """Take in the list that ZooKeeper has now.

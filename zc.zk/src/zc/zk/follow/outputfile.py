@@ -1,0 +1,145 @@
+"""The file that a proxy reads: never empty, never half, never older."""
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import stat
+import tempfile
+from collections.abc import Callable
+from collections.abc import Iterator
+from pathlib import Path
+
+#: The mode of a file that was not there.
+MODE = 0o644
+
+#: The most bytes of an existing file that are compared.
+MAX_BYTES = 2 ** 26
+
+
+class InUse(Exception):
+    """Another process keeps the file; the text says so."""
+
+
+class OutputFile:
+    """A file that is replaced as a whole, by one process at a time.
+
+    The new text is written beside the file, synced to disk, and renamed
+    (rename(2) is atomic). So a reader, a crash and a full disk see the old
+    text or the new one. A symbolic link is followed: its target is replaced.
+
+    Raises InUse, or OSError if the folder cannot be written to.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(os.path.realpath(path))
+        self._lock = self._take_lock()
+        self._remove_remains()
+
+    def close(self) -> None:
+        """Let another process keep the file."""
+        os.close(self._lock)
+
+    def read(self) -> str | None:
+        """Return the text of the file, None if there is no file.
+
+        What is not UTF-8 is not ours: it differs from every text.
+        """
+        try:
+            with open(self.path, 'rb') as file:
+                return file.read(MAX_BYTES).decode('utf-8', 'replace')
+        except FileNotFoundError:
+            return None
+
+    def write(self, text: str) -> None:
+        """Replace the file; raise OSError, and change nothing, if it fails.
+
+        Keeps mode and owner of the file, the owner as far as is allowed.
+        """
+        handle, name = tempfile.mkstemp(
+            dir=self.path.parent, prefix=f'.{self.path.name}.', suffix='.tmp')
+        try:
+            with open(handle, 'w', encoding='utf-8') as file:
+                self._copy_rights(file.fileno())
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, self.path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(name)
+            raise
+        self._sync_folder()
+
+    @contextlib.contextmanager
+    def keeping(self) -> Iterator[Callable[[], None]]:
+        """Keep the present file for the block; yield what puts it back.
+
+        That takes no space on the disk, and so cannot fail for a full one.
+        Where there is no file, putting back removes the new one.
+        """
+        kept = self.path.with_name(f'.{self.path.name}.old.tmp')
+        with contextlib.suppress(FileNotFoundError):
+            kept.unlink()
+        with contextlib.suppress(FileNotFoundError):
+            os.link(self.path, kept)
+
+        def put_back() -> None:
+            try:
+                os.replace(kept, self.path)
+            except FileNotFoundError:
+                self.path.unlink(missing_ok=True)
+            self._sync_folder()
+
+        try:
+            yield put_back
+        finally:
+            kept.unlink(missing_ok=True)
+
+    def _copy_rights(self, handle: int) -> None:
+        try:
+            old = os.stat(self.path)
+        except FileNotFoundError:
+            os.fchmod(handle, MODE)
+            return
+        new = os.fstat(handle)
+        if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
+            # Without root's rights the owner becomes that of this process.
+            with contextlib.suppress(PermissionError):
+                os.fchown(handle, old.st_uid, old.st_gid)
+        os.fchmod(handle, stat.S_IMODE(old.st_mode))
+
+    def _sync_folder(self) -> None:
+        # So that the rename survives a loss of power.
+        with contextlib.suppress(OSError):
+            folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    def _take_lock(self) -> int:
+        # Not the file itself: a rename replaces what is locked.
+        path = self.path.with_name(f'.{self.path.name}.lock')
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+                         | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(handle)
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise
+            raise InUse(f'{self.path}: another zookeeper_follow keeps this '
+                        'file') from None
+        return handle
+
+    def _remove_remains(self) -> None:
+        """Remove what a killed process has left."""
+        for path in self.path.parent.glob(f'.{_escape(self.path.name)}.*.tmp'):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _escape(name: str) -> str:
+    return ''.join(f'[{sign}]' if sign in '*?[' else sign for sign in name)

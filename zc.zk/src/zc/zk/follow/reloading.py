@@ -1,0 +1,143 @@
+"""Write the file, check it, reload the proxy, and see whether it did.
+
+What a failed check means is found out: with the old file put back, the check
+passes if ours was wrong, and fails if somebody else's part of the
+configuration is. In the second case the new file is put again, so that the
+list is current on the day that part is mended; the check is repeated, and the
+proxy is reloaded when it passes.
+"""
+from __future__ import annotations
+
+import logging
+import random
+import time
+from collections.abc import Callable
+
+from zc.zk.follow.commands import Command
+from zc.zk.follow.outputfile import OutputFile
+from zc.zk.follow.report import Report
+from zc.zk.follow.workers import Workers
+
+logger = logging.getLogger('zc.zk.follow')
+
+#: The time that a proxy has to show new workers after a reload.
+VERIFY_TIMEOUT_S = 10.0
+
+#: The time between two looks at them.
+VERIFY_INTERVAL_S = 0.02
+
+
+class Reloader:
+    """Bring a text into a file, and the proxy to read it.
+
+    `interval` is the time between two reloads, `splay` the longest random
+    time before one. `process` is the name of the proxy's processes, of which
+    new ones have to appear; None for a command whose effect cannot be seen.
+
+    `counts` has the numbers of reloads that were `ok` and `failed`, and of
+    failed checks.
+    """
+
+    def __init__(self, file: OutputFile, check: Command, reload: Command,
+                 interval: float, splay: float = 0.0,
+                 process: str | None = None) -> None:
+        self._file = file
+        self._check = check
+        self._reload = reload
+        self._interval = interval
+        self._splay = splay
+        self._workers = Workers(process) if process else None
+        self._report = Report(logger.error)
+        self._next = float('-inf')
+        # The text that was found to be wrong, and is not tried again.
+        self._refused: str | None = None
+        # The file was changed, or may have been, since the last reload.
+        self.is_due = True
+        self.counts = {'ok': 0, 'failed': 0, 'checks': 0}
+
+    def wake_at(self) -> float | None:
+        """Return when `bring` has something to do; None for never."""
+        return self._next if self.is_due else None
+
+    def bring(self, text: str) -> bool:
+        """Do what can be done now; return whether the text is in effect."""
+        now = time.monotonic()
+        if text == self._refused:
+            return False
+        old = self._file.read()
+        if text == old and not self.is_due:
+            return True
+        self.is_due = True
+        if now < self._next:
+            return False
+        if self._splay and self._next != float('-inf'):
+            time.sleep(random.uniform(0, self._splay))
+        self._next = now + self._interval
+        return self._put(text, old)
+
+    def _put(self, text: str, old: str | None) -> bool:
+        try:
+            with self._file.keeping() as put_back:
+                if text != old:
+                    self._file.write(text)
+                checked = self._check.run()
+                if not checked.ok:
+                    self.counts['checks'] += 1
+                    return self._find_fault(text, old, put_back, checked.text)
+        except OSError as error:
+            self._report.say(f'{self._file.path}: {error.strerror}; the '
+                               'file stays as it was')
+            return False
+        self._refused = None
+        return self._do_reload()
+
+    def _find_fault(self, text: str, old: str | None,
+                    put_back: Callable[[], None], why: str) -> bool:
+        """Find out whether the old file passes the check, which ours fails.
+
+        Returns False: the text is not in effect.
+        """
+        if old != text:
+            put_back()
+            if self._check.run().ok:
+                self._refused = text
+                self.is_due = False
+                self._report.say(
+                    f'{self._file.path}: our list is refused, and the old '
+                    f'one stays: {why}')
+                return False
+            self._file.write(text)
+        self._report.say(
+            f'{self._file.path}: the configuration is refused, with our old '
+            f'file as well; not reloaded: {why}')
+        return False
+
+    def _do_reload(self) -> bool:
+        before = self._workers.find() if self._workers else None
+        began = time.monotonic()
+        done = self._reload.run()
+        if not done.ok:
+            self.counts['failed'] += 1
+            self._report.say(f'{self._file.path}: not reloaded: {done.text}')
+            return False
+        if before and not self._has_new_workers(before):
+            self.counts['failed'] += 1
+            self._report.say(
+                f'{self._file.path}: {self._reload} made no new worker '
+                f'processes within {VERIFY_TIMEOUT_S:g} s')
+            return False
+        self.is_due = False
+        self.counts['ok'] += 1
+        self._report.over(f'{self._file.path}: all is well again', logger.info)
+        logger.debug('%s: reloaded in %.0f ms', self._file.path,
+                     1000 * (time.monotonic() - began))
+        return True
+
+    def _has_new_workers(self, before: frozenset[tuple[int, float]]) -> bool:
+        assert self._workers is not None
+        deadline = time.monotonic() + VERIFY_TIMEOUT_S
+        while not self._workers.find() - before:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(VERIFY_INTERVAL_S)
+        return True

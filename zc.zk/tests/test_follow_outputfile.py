@@ -1,0 +1,178 @@
+"""The file that a proxy reads: whole, or the old one; one writer."""
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from zc.zk.follow.outputfile import InUse
+from zc.zk.follow.outputfile import OutputFile
+from zc.zk.testing.waiting import wait_for
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / 'cms.conf'
+
+
+@pytest.fixture
+def file(path):
+    file = OutputFile(path)
+    yield file
+    file.close()
+
+
+def names(path):
+    return sorted(each.name for each in path.parent.iterdir())
+
+
+def test_a_new_file(file, path):
+    assert file.read() is None
+    file.write('a\n')
+    assert file.read() == path.read_text() == 'a\n'
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert names(path) == ['.cms.conf.lock', 'cms.conf']
+
+
+def test_mode_and_owner_stay(file, path):
+    path.write_text('old')
+    path.chmod(0o640)
+    if os.getuid() == 0:
+        os.chown(path, 1, 2)
+    before = path.stat()
+    file.write('new')
+    after = path.stat()
+    assert after.st_mode == before.st_mode
+    assert (after.st_uid, after.st_gid) == (before.st_uid, before.st_gid)
+    assert after.st_ino != before.st_ino
+
+
+def test_a_symbolic_link_stays(tmp_path):
+    (tmp_path / 'real').mkdir()
+    link = tmp_path / 'link'
+    link.symlink_to(tmp_path / 'real' / 'file')
+    file = OutputFile(link)
+    file.write('a')
+    file.close()
+    assert link.is_symlink()
+    assert (tmp_path / 'real' / 'file').read_text() == 'a'
+
+
+def test_one_process_keeps_it(file, path):
+    with pytest.raises(InUse, match='another zookeeper_follow keeps this'):
+        OutputFile(path)
+    file.close()
+    other = OutputFile(path)
+    other.close()
+    file._lock = os.open('/dev/null', os.O_RDONLY)  # for the fixture
+
+
+def test_a_lock_that_is_a_link_is_not_followed(path, tmp_path):
+    target = tmp_path / 'precious'
+    path.with_name('.cms.conf.lock').symlink_to(target)
+    with pytest.raises(OSError, match='ymbolic link'):
+        OutputFile(path)
+    assert not target.exists()
+
+
+def test_a_full_disk_leaves_the_old_file(file, path):
+    file.write('old')
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match='too large'):
+            file.write('x' * 10000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert path.read_text() == 'old'
+    assert names(path) == ['.cms.conf.lock', 'cms.conf']
+
+
+def test_what_a_killed_process_left_is_removed(path):
+    for name in '.cms.conf.x1y2.tmp', '.cms.conf.old.tmp':
+        path.with_name(name).write_text('half')
+    path.with_name('.other.conf.x1.tmp').write_text('not ours')
+    OutputFile(path).close()
+    assert names(path) == ['.cms.conf.lock', '.other.conf.x1.tmp']
+
+
+def test_what_is_put_back(file, path):
+    file.write('old')
+    inode = path.stat().st_ino
+    with file.keeping() as put_back:
+        file.write('new')
+        assert path.read_text() == 'new'
+        put_back()
+        assert path.read_text() == 'old'
+        assert path.stat().st_ino == inode
+    assert names(path) == ['.cms.conf.lock', 'cms.conf']
+    with file.keeping():
+        file.write('new')
+    assert path.read_text() == 'new'
+    assert names(path) == ['.cms.conf.lock', 'cms.conf']
+
+
+def test_nothing_is_put_back_where_nothing_was(file, path):
+    with file.keeping() as put_back:
+        file.write('new')
+        put_back()
+        assert not path.exists()
+        put_back()
+
+
+def test_bytes_that_are_no_text_differ(file, path):
+    path.write_bytes(b'\xff')
+    assert file.read() == '\ufffd'
+
+
+KILLED = '''
+import itertools, sys
+from zc.zk.follow.outputfile import OutputFile
+file = OutputFile(sys.argv[1])
+for number in itertools.count():
+    with file.keeping() as put_back:
+        file.write(f'{number % 10}' * 50000 + '\\n')
+        if number % 3 == 0:
+            put_back()
+'''
+
+
+@pytest.mark.parametrize('after', [.0, .003, .01, .02, .05])
+def test_whoever_is_killed_leaves_a_whole_file(path, after):
+    path.write_text('9' * 50000 + '\n')
+    process = subprocess.Popen(
+        [sys.executable, '-c', KILLED, str(path)],
+        env={**os.environ, 'PYTHONPATH': ':'.join(sys.path)})
+    try:
+        # The lock is there before the first file is written.
+        wait_for(lambda: path.with_name('.cms.conf.lock').exists())
+        threading.Event().wait(after)
+    finally:
+        process.kill()
+        process.wait()
+    text = path.read_text()
+    assert text == text[0] * 50000 + '\n'
+    OutputFile(path).close()
+    assert names(path) == ['.cms.conf.lock', 'cms.conf']
+
+
+def test_a_reader_sees_whole_files_only(file, path):
+    file.write('0' * 50000)
+    done = threading.Event()
+
+    def write():
+        for number in range(100):
+            file.write(str(number % 10) * 50000)
+        done.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    while not done.is_set():
+        text = Path(path).read_text()
+        assert text == text[0] * 50000
+    thread.join()
