@@ -46,7 +46,7 @@ setup(
     python_requires='>=3.10',
     package_dir={'': 'src'},
     packages=find_namespace_packages('src', include=['zc.zk*']),
-    package_data={'': ['py.typed']},
+    package_data={'': ['py.typed'], 'zc.zk.view': ['page.*']},
     include_package_data=True,
     install_requires=['kazoo >= 2.11', 'psutil'],
     extras_require={
@@ -63,6 +63,8 @@ setup(
             'zookeeper_import = zc.zk.scripts:import_',
             'zookeeper_set_property = zc.zk.scripts:set_property',
             'zookeeper_validate = zc.zk.scripts:validate',
+            'zookeeper_view = zc.zk.scripts.zookeeper_view:main',
+            'zookeeper_watch = zc.zk.scripts.zookeeper_watch:main',
         ],
     },
 )

@@ -108,7 +108,7 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
         '--key', metavar='FILE',
         help='PEM file with the key of the client certificate')
     group.add_argument(
-        '--session-timeout', metavar='SECONDS', type=_seconds, default=10.0,
+        '--session-timeout', metavar='SECONDS', type=seconds, default=10.0,
         help='session timeout, in seconds (default: 10)')
 
 
@@ -184,15 +184,16 @@ def _log() -> None:
                         format='%(levelname)s %(message)s')
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """Return a number of seconds, up to a day; a type for argparse."""
     try:
-        seconds = float(text)
+        number = float(text)
     except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= 86400:
+        number = 0.0
+    if not 0 < number <= 86400:
         raise argparse.ArgumentTypeError(
             f'{text!r} is not a number of seconds up to 86400')
-    return seconds
+    return number
 
 
 def _connection(text: str) -> str:
