@@ -70,13 +70,47 @@ def test_the_host_and_the_scheme_of_a_proxy():
     server.start()
     try:
         assert wait_until_ready(server.address, '/', 10, threading.Event(),
-                                readiness.fields(options))
+                                readiness.question(options))
         assert readiness.ask(server.address, '/', 10,
-                             readiness.fields(plain)) == 400
+                             readiness.question(plain)) == 400
     finally:
         server.close()
     assert seen == [('www.example.com', 'https'),
                     (f'127.0.0.1:{server.address[1]}', None)]
+
+
+@pytest.mark.parametrize('more', [
+    {}, {'trusted_proxy_headers': 'forwarded'},
+    {'trusted_proxy_headers': 'x-forwarded-proto', 'proxy_protocol': 'yes'},
+    {'trusted_proxy': '10.0.0.0/8, 127.0.0.0/8'}])
+def test_a_server_that_trusts_proxies_is_asked_as_they_do(more):
+    seen = []
+
+    def application(environ, start_response):
+        seen.append(environ['wsgi.url_scheme'])
+        start_response('200 OK', [('Content-Length', '0')])
+        return [b'']
+
+    options = option_table.parse({
+        'zookeeper': 'z:1', 'path': '/p', 'probe_scheme': 'https',
+        'trusted_proxy': '127.0.0.1', **more})
+    server = Server(
+        application, host='127.0.0.1', trusted_proxy=options.trusted_proxy,
+        trusted_proxy_headers=options.trusted_proxy_headers,
+        proxy_protocol=options.proxy_protocol)
+    server.start()
+    try:
+        assert readiness.ask(server.address, '/', 10,
+                             readiness.question(options)) == 200
+    finally:
+        server.close()
+    assert seen == ['https']
+
+
+def test_a_peer_that_is_no_proxy_sends_no_proxy_header():
+    with serving(['200 OK']) as (address, asked):
+        assert readiness.ask(address, '/', 10, readiness.Question(
+            proxies='10.0.0.0/8')) == 200
 
 
 def test_all_interfaces_are_asked_on_loopback():

@@ -162,7 +162,9 @@ def test_every_setting_is_an_option_of_the_ini(
     texts = {row.name: row.default_text for row in rows()
              if row.default_text not in ('none', "''")}
     texts |= {'port': '0', 'host': '::1', 'access_log': str(log),
-              'name': 'mine', 'zservertracelog': 'yes'}
+              'name': 'mine', 'zservertracelog': 'yes',
+              'trusted_proxy': '::2', 'trusted_proxy_headers': 'forwarded',
+              'url_prefix': '/app'}
     more = ''.join(f'{name} = {text}\n' for name, text in texts.items()
                    if name != 'port')
     assert set(texts) == {row.name for row in rows()}

@@ -9,8 +9,10 @@ import threading
 import time
 import types
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from zc.zk.printable import printable
+from zope.server.networks import Networks
 
 from zc.zkzopeserver.errors import ReadyError
 from zc.zkzopeserver.options import Options
@@ -26,30 +28,48 @@ ANSWER_BYTES = 8 * 1024 * 1024
 # How much of what is wrong with it is told, in characters.
 SHOWN = 200
 
-NO_FIELDS: Mapping[str, str] = types.MappingProxyType({})
+# What a proxy sends that speaks for itself, with `proxy_protocol`.
+PROXY_HEADER = b'PROXY UNKNOWN\r\n'
 
 
-def fields(options: Options) -> dict[str, str]:
-    """Return the header fields of a question, by `probe_host` and scheme."""
-    made = {} if options.probe_host is None else {'Host': options.probe_host}
+class Question(NamedTuple):
+    """How a server is asked.
+
+    `fields` are the header fields.  Peers in `proxies`, networks separated by
+    commas, have to begin with a PROXY header.
+    """
+
+    fields: Mapping[str, str] = types.MappingProxyType({})
+    proxies: str = ''
+
+
+PLAIN = Question()
+
+
+def question(options: Options) -> Question:
+    """Return how a server with these options is asked."""
+    fields = {} if options.probe_host is None else {'Host': options.probe_host}
     if options.probe_scheme == 'https':
-        made['X-Forwarded-Proto'] = 'https'
-    return made
+        if options.trusted_proxy_headers == 'forwarded':
+            fields['Forwarded'] = 'proto=https'
+        else:
+            fields['X-Forwarded-Proto'] = 'https'
+    return Question(fields, options.trusted_proxy if options.proxy_protocol
+                    else '')
 
 
 def wait_until_ready(address: tuple[str, int], path: str, timeout_s: float,
                      stopping: threading.Event,
-                     headers: Mapping[str, str] = NO_FIELDS) -> bool:
+                     way: Question = PLAIN) -> bool:
     """Ask for `path` until it answers 2xx or 3xx.
 
-    `headers` are sent with it, see `fields`.  Return True then, False when
-    `stopping` was set first.  Raise ReadyError with the last answer when
-    `timeout_s` seconds have passed.
+    Return True then, False when `stopping` was set first.  Raise ReadyError
+    with the last answer when `timeout_s` seconds have passed.
     """
     deadline = time.monotonic() + timeout_s
     while not stopping.is_set():
         left = deadline - time.monotonic()
-        answer = ask(address, path, max(left, INTERVAL_S), headers)
+        answer = ask(address, path, max(left, INTERVAL_S), way)
         if isinstance(answer, int) and 200 <= answer < 400:
             logger.info('ready: %s answers %s', path, answer)
             return True
@@ -61,7 +81,7 @@ def wait_until_ready(address: tuple[str, int], path: str, timeout_s: float,
 
 
 def ask(address: tuple[str, int], path: str, timeout_s: float,
-        headers: Mapping[str, str] = NO_FIELDS) -> int | str:
+        way: Question = PLAIN) -> int | str:
     """Return the status that a GET of `path` gets, or the error's text.
 
     `timeout_s` is for all of it, and no more than ANSWER_BYTES are read.
@@ -74,8 +94,11 @@ def ask(address: tuple[str, int], path: str, timeout_s: float,
     connection = http.client.HTTPConnection(host, port)
     try:
         connection.sock = connect((host, port), deadline)
+        if way.proxies and (connection.sock.getsockname()[0]
+                            in Networks(way.proxies)):
+            connection.sock.sendall(PROXY_HEADER)
         connection.request('GET', path,
-                           headers={'Connection': 'close', **headers})
+                           headers={'Connection': 'close', **way.fields})
         response = http.client.HTTPResponse(
             _Answer(connection.sock, deadline),  # type: ignore[arg-type]
             method='GET')

@@ -187,7 +187,7 @@ class Service:
         from zc.zkzopeserver import readiness
         return readiness.wait_until_ready(
             self.parts.server.address, options.ready, options.ready_timeout,
-            self._stopping, readiness.fields(options))
+            self._stopping, readiness.question(options))
 
     def _register(self) -> bool:
         parts = self.parts

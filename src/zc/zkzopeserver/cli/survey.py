@@ -281,7 +281,7 @@ def ask(providers: list[ProviderStatus], settings: InstanceSettings,
     """Ask our providers over HTTP; return all, ours with their answers."""
     options = settings.options
     ready = options and options.ready
-    headers = readiness.fields(options) if options else {}
+    way = readiness.question(options) if options else readiness.PLAIN
 
     def ask_one(provider: ProviderStatus) -> ProviderStatus:
         node = provider.node
@@ -289,8 +289,7 @@ def ask(providers: list[ProviderStatus], settings: InstanceSettings,
             return provider
         if answered.get(node.name) == node.pid:
             return dataclasses.replace(provider, is_well=True)
-        answer = readiness.ask(node.address, ready or '/', ANSWER_S,
-                               headers)
+        answer = readiness.ask(node.address, ready or '/', ANSWER_S, way)
         return dataclasses.replace(
             provider, answer=answer, is_well=is_well(answer, bool(ready)))
 

@@ -170,9 +170,9 @@ class StartWait:
 def serves(pid: int, settings: InstanceSettings) -> bool:
     """Return whether a process answers at any port, registered or not."""
     path = settings.ours.ready
-    headers = readiness.fields(settings.ours)
+    way = readiness.question(settings.ours)
     return any(survey.is_well(readiness.ask(address, path or '/',
-                                            survey.ANSWER_S, headers),
+                                            survey.ANSWER_S, way),
                               bool(path))
                for address in processes.ports(pid) or ())
 

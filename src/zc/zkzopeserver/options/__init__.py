@@ -22,12 +22,13 @@ from zope.server.options import option_reference
 from zope.server.options import parse_texts
 from zope.server.settings import LISTENING
 from zope.server.settings import ROWS
+from zope.server.settings import conflicts as http_conflicts
+from zope.server.values import choice
 from zope.server.values import line
 from zope.server.values import number
 from zope.server.values import seconds
 
 from zc.zkzopeserver.options.values import advertised
-from zc.zkzopeserver.options.values import choice
 from zc.zkzopeserver.options.values import connection
 from zc.zkzopeserver.options.values import loggers
 from zc.zkzopeserver.options.values import monitor_address
@@ -86,7 +87,8 @@ TABLE: tuple[Option, ...] = (
            ' without it, the address that is asked'),
     Option('probe_scheme', choice('http', 'https'), 'http',
            'https: `ready` and `status` say that the client came by TLS, with'
-           ' `X-Forwarded-Proto: https` as a proxy does'),
+           ' `X-Forwarded-Proto: https` as a proxy does; `trusted_proxy`, if'
+           ' set, must have the addresses of this machine'),
     Option('deregister_wait', seconds(0, 3_600), 1.0,
            'time between removing the node and closing the listening socket,'
            ' for clients that still have the address', unit='s'),
@@ -98,6 +100,12 @@ TABLE: tuple[Option, ...] = (
            ' their parent was killed, for a new parent to take over; 0: none',
            unit='s'),
     LISTENING['access_log'],
+    ROWS['trusted_proxy'],
+    ROWS['trusted_proxy_headers'],
+    ROWS['trusted_proxy_count'],
+    ROWS['proxy_protocol'],
+    ROWS['url_scheme'],
+    ROWS['url_prefix'],
     ROWS['connection_limit'],
     LISTENING['backlog'],
     ROWS['channel_timeout'],
@@ -160,6 +168,12 @@ class Options:
     workers: int
     orphan_timeout: float
     access_log: str | None
+    trusted_proxy: str
+    trusted_proxy_headers: str
+    trusted_proxy_count: int
+    proxy_protocol: bool
+    url_scheme: str
+    url_prefix: str
     connection_limit: int
     backlog: int
     channel_timeout: float
@@ -217,7 +231,7 @@ def check(raw: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
 
 def conflicts(values: Mapping[str, Any]) -> list[str]:
     """Return the problems between options that are right by themselves."""
-    problems = []
+    problems = http_conflicts(values)
     if values.get('workers', 1) > 1:
         if values.get('port'):
             problems.append(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable
 from typing import Any
 
 from zope.server.values import InvalidValue
@@ -15,16 +14,6 @@ from zope.server.values import is_ipv6
 from zope.server.values import parse_host
 
 from zc.zkzopeserver.addresses import split_address
-
-
-def choice(*words: str) -> Callable[[str], str]:
-    """Return a parser of one of these words."""
-    def parse(value: str) -> str:
-        value = value.strip()
-        if value not in words:
-            raise InvalidValue(', '.join(words[:-1]) + ' or ' + words[-1])
-        return value
-    return parse
 
 
 def connection(value: str) -> str:

@@ -14,13 +14,13 @@ from typing import Any
 from zope.server.options import Option
 from zope.server.values import InvalidValue
 from zope.server.values import boolean
+from zope.server.values import choice
 from zope.server.values import line
 from zope.server.values import seconds
 from zope.server.values import shorten
 from zope.server.values import unknown_option
 
 from zc.zkzopeserver import options as server_options
-from zc.zkzopeserver.options.values import choice
 from zc.zkzopeserver.recipe import values
 
 # An unknown name that is closer than this to an option is taken for a slip

@@ -50,22 +50,24 @@ class Answered(Protocol):
 
     @property
     def peer(self) -> str:
-        """The client's address, whatever is in `environ`."""
+        """The address of the connection, whatever is in `environ`."""
 
 
 class AccessLog:
     """A log file, or standard output for the path ``-``.
 
     A line is ``ADDRESS - USER [TIME] "REQUEST" STATUS BYTES "REFERER"
-    "USER-AGENT" MICROSECONDS``.  OSError is raised if the file cannot be
-    opened.
+    "USER-AGENT" MICROSECONDS``, and with `shows_peer` the address of the
+    connection follows, which is a proxy's where ADDRESS is its client's.
+    OSError is raised if the file cannot be opened.
 
     `lines` are still to be written, `max_lines` at most; `dropped` counts the
     rest.  `lock` is held while the file is written or replaced.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, shows_peer: bool = False) -> None:
         self.path = path
+        self.shows_peer = shows_peer
         self._fd = -1 if path == '-' else self._open()
         self.lines: deque[str] = deque()
         self.dropped = 0
@@ -117,10 +119,11 @@ class AccessLog:
             # place what does not belong there.
             begin = stamp.begin(task.peer)
             target, client = escaped(task.target), UNSAID
+        end = f' {task.peer}\n' if self.shows_peer else '\n'
         self.lines.append(
             f'{begin}{task.method} {target}{VERSIONS[task.minor]}'
             f'{CODES[task.code]}{task.sent or "-"}{client}'
-            f'{int((monotonic() - began) * 1e6)}\n')
+            f'{int((monotonic() - began) * 1e6)}{end}')
         # In this order: the thread may just have looked at `lines`.
         if not self._is_awake:
             self.wake()
@@ -158,16 +161,17 @@ class AccessLog:
             self._agents.add(agent)
         return escaped(agent)
 
-    def add_error(self, peer: str, line: bytes, status: int,
-                  size: int) -> None:
+    def add_error(self, client: str, line: bytes, status: int, size: int,
+                  peer: str = '-') -> None:
         """Add the line of a request that was answered with an error.
 
         `line` is its request line as far as it has come, and `size` is the
-        body of the answer in bytes.
+        body of the answer in bytes.  `peer` is the address of the connection.
         """
-        begin = Stamp(int(time.time())).begin(peer)
+        begin = Stamp(int(time.time())).begin(client)
+        end = f' {peer}\n' if self.shows_peer else '\n'
         self.add_line(f'{begin}{escaped(line.decode("latin-1"))}" {status}'
-                  f' {size or "-"}{UNSAID}0\n')
+                      f' {size or "-"}{UNSAID}0{end}')
 
     def add_line(self, line: str) -> None:
         """Add a line, which ends with its newline."""

@@ -27,6 +27,7 @@ from zope.server.poller import GONE
 from zope.server.poller import HALF_CLOSED
 from zope.server.poller import READ
 from zope.server.poller import WRITE
+from zope.server.proxied import ProxiedReceiver
 from zope.server.receiver import Receiver
 from zope.server.shared import SharedState
 from zope.server.task import Task
@@ -75,7 +76,8 @@ class Connection:
     a file has been sent): then the connection is busy, and a thread of the
     pool is to call `serve` and `proceed`.
 
-    `peer` is the client's address.  `grace` are the seconds that reading the
+    `peer` is the address of the other end: the client's, or that of the last
+    proxy before this server.  `grace` are the seconds that reading the
     body of the current request may take, which do not count as work.
     """
 
@@ -98,8 +100,7 @@ class Connection:
         environ['REMOTE_ADDR'] = self.peer
         environ['REMOTE_PORT'] = str(address[1])
         environ[CLIENT_DISCONNECTED] = self.is_disconnected
-        self.receiver = Receiver(
-            shared, environ, self.task_class, scheduler.waiting)
+        self.receiver = self._make_receiver()
         self.output = SendBuffer(sock, shared.settings)
         self.task: Task | None = None
         self.grace = 0.0
@@ -116,6 +117,13 @@ class Connection:
         # The client has ended the connection behind what is still to be read.
         # No further event will tell so.
         self.is_ending = False
+
+    def _make_receiver(self) -> Receiver[Task]:
+        shared, waiting = self.shared, self.scheduler.waiting
+        if shared.proxies is None:
+            return Receiver(shared, self.environ, self.task_class, waiting)
+        return ProxiedReceiver(shared, self.environ, self.task_class, waiting,
+                               proxies=shared.proxies)
 
     # For the leader.
 
@@ -463,7 +471,8 @@ class Connection:
             pass
         if self.shared.access_log is not None:
             self.shared.access_log.add_error(
-                self.peer, line, error.status, len(body))
+                self.environ['REMOTE_ADDR'], line, error.status, len(body),
+                self.peer)
         self.receiver.close()
         self.shared.refusals.add(self.peer, error, line)
 

@@ -34,7 +34,8 @@ class Statistics:
     answered requests.  `in_flight` requests are complete and not answered
     yet; `queued` of them wait for a thread.  `busy_threads` of the `threads`
     are at work.  `connections` are open.  `skipped` requests were dropped, as
-    their clients had gone before a thread was free.
+    their clients had gone before a thread was free.  `removed_fields` of
+    requests, such as X-Forwarded-For, came from peers that are not believed.
     """
 
     started: float
@@ -45,6 +46,7 @@ class Statistics:
     threads: int
     connections: int
     skipped: int
+    removed_fields: int
 
 
 class Engine:
@@ -88,7 +90,9 @@ class Engine:
             busy_threads=min(busy - queued, shared.settings.threads),
             threads=shared.settings.threads,
             connections=len(connections),
-            skipped=skipped + sum(found.skipped for found in connections))
+            skipped=skipped + sum(found.skipped for found in connections),
+            removed_fields=0 if shared.proxies is None else (
+                shared.proxies.removed))
 
     def call(self, function: Callable[[], object]) -> None:
         """Schedule `function` on the leader's thread; return at once."""

@@ -24,10 +24,10 @@ UNKNOWN = -1
 
 
 class Sink(Protocol):
-    """Where a response goes: its connection; `peer` is the client's address.
+    """Where a response goes: its connection.
 
-    `send`, `send_on`, `send_pair` and `send_file` raise Disconnected when the
-    client is gone.
+    `peer` is the address of the connection's other end.  `send`, `send_on`,
+    `send_pair` and `send_file` raise Disconnected when the client is gone.
     """
 
     peer: str
@@ -82,7 +82,7 @@ class Writer(Request):
 
     @property
     def peer(self) -> str:
-        """The client's address."""
+        """The address of the connection: the client's or a proxy's."""
         return self.sink.peer
 
     def has_body(self) -> bool:

@@ -22,6 +22,7 @@ from zope.server.options import parse_texts
 from zope.server.options import section_name
 from zope.server.server import Server
 from zope.server.settings import LISTENING
+from zope.server.settings import conflicts
 from zope.server.settings import rows
 from zope.server.values import format_address
 
@@ -99,6 +100,7 @@ def run(application: Callable, global_conf: Mapping[str, str] | None = None,
     socket exists, and ServerError when the server cannot listen.
     """
     values, problems = parse_texts(OPTIONS, local_conf)
+    problems += conflicts(values)
     if problems:
         raise SettingsError(problems, section_name(global_conf))
     serve(application, **{name: values.get(name, option.default)

@@ -61,12 +61,12 @@ def listen(host: str, port: int, backlog: int) -> socket.socket:
     raise ServerError(f'cannot listen on {where}: {reason}')
 
 
-def open_access_log(path: str | None) -> AccessLog | None:
+def open_access_log(path: str | None, shows_peer: bool) -> AccessLog | None:
     """Return the access log; raise ServerError if it cannot be written."""
     if path is None:
         return None
     try:
-        return AccessLog(path)
+        return AccessLog(path, shows_peer)
     except OSError as error:
         raise ServerError(f'cannot write the access log {path}:'
                           f' {error.strerror}') from None
@@ -90,7 +90,8 @@ class Server:
                  zservertracelog: bool = False,
                  access_log: str | None = None, **settings: Any) -> None:
         limits = Settings(**settings)
-        self._access_log = open_access_log(access_log)
+        self._access_log = open_access_log(
+            access_log, bool(limits.trusted_proxy))
         try:
             self._socket = listen(host, port, backlog)
         except ServerError:

@@ -9,15 +9,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
 from typing import TypeVar
 
 from zope.server.options import Option
 from zope.server.options import SettingsError
 from zope.server.values import boolean
+from zope.server.values import choice
 from zope.server.values import line
+from zope.server.values import networks
 from zope.server.values import number
 from zope.server.values import optional_token
 from zope.server.values import parse_host
+from zope.server.values import prefix
+from zope.server.values import proxy_headers
 from zope.server.values import seconds
 from zope.server.values import size
 
@@ -109,12 +115,47 @@ class Settings:
         16 * 2 ** 20, size,
         'response bytes spooled to disk once output_buffer_size is full;'
         ' beyond that, writes block', 'bytes')
+    trusted_proxy: str = setting(
+        '', networks,
+        'addresses and networks of proxies, separated by commas: these are'
+        ' believed, and what other peers say as proxies do is removed')
+    trusted_proxy_headers: str = setting(
+        '', proxy_headers,
+        'fields of trusted proxies that are believed: `x-forwarded-` with'
+        ' `for`, `proto`, `host`, `port` or `by`, or `forwarded` alone;'
+        ' without it `x-forwarded-for, x-forwarded-proto`, and with'
+        ' `proxy_protocol` none')
+    trusted_proxy_count: int = setting(
+        0, number(0, 100),
+        'proxies that a request comes through, each of which adds to these'
+        ' fields; 0: the client is the last address that is no trusted proxy')
+    proxy_protocol: bool = setting(
+        False, boolean,
+        'whether trusted proxies begin each connection with a PROXY header,'
+        ' version 1 or 2, as HAProxy\'s `send-proxy` does')
+    url_scheme: str = setting(
+        'http', choice('http', 'https'),
+        'scheme of URLs, http or https, where no trusted proxy tells another')
+    url_prefix: str = setting(
+        '', prefix,
+        'URL path below which a proxy publishes the application, as'
+        ' SCRIPT_NAME; taken from paths that begin with it')
 
     def __post_init__(self) -> None:
         problems = [problem for row in ROWS.values() if (
             problem := row.problem(getattr(self, row.name))) is not None]
+        problems += conflicts(vars(self), 'setting')
         if problems:
             raise SettingsError(problems)
+
+
+def conflicts(values: Mapping[str, Any], kind: str = 'option') -> list[str]:
+    """Return the problems between settings that are right by themselves."""
+    if values.get('trusted_proxy'):
+        return []
+    return [f"{kind} {name!r}: without 'trusted_proxy' no proxy is trusted"
+            for name in ('trusted_proxy_headers', 'trusted_proxy_count',
+                         'proxy_protocol') if values.get(name)]
 
 
 # The row of each field of `Settings`, by its name.

@@ -14,6 +14,7 @@ from zope.server.gather import Flusher
 from zope.server.headers import http_date
 from zope.server.poller import Poller
 from zope.server.poller import make_poller
+from zope.server.proxies import Proxies
 from zope.server.refusals import RefusalLog
 from zope.server.settings import Settings
 from zope.server.tracelog import TraceLog
@@ -31,6 +32,7 @@ class SharedState:
     `is_cutting` has requests that were not begun dropped.  Both are set by
     the engine, and are here because each response reads them.  `flusher` sends
     what responses gather, and `refusals` logs requests that are refused.
+    `proxies` is None where nothing is known of proxies in front.
 
     `now` is the time of the loop's last turn, as of time.monotonic().  `date`
     and `server` are lines of a response's head, and `tail` its end with both.
@@ -49,6 +51,8 @@ class SharedState:
         self.buffer_pool = BufferPool(settings.body_memory)
         self.flusher = Flusher()
         self.refusals = RefusalLog()
+        self.proxies = (Proxies(settings) if settings.trusted_proxy
+                        or settings.url_prefix else None)
         self.is_draining = False
         self.is_cutting = False
         self.environ = self._environ(address)
@@ -89,9 +93,9 @@ class SharedState:
             'SERVER_PORT': str(address[1]),
             # It must not be empty (RFC 3875, 4.1.17).
             'SERVER_SOFTWARE': settings.name or 'zope.server',
-            'SCRIPT_NAME': '',
+            'SCRIPT_NAME': settings.url_prefix,
             'wsgi.version': (1, 0),
-            'wsgi.url_scheme': 'http',
+            'wsgi.url_scheme': settings.url_scheme,
             'wsgi.errors': sys.stderr,
             'wsgi.multithread': settings.threads > 1,
             'wsgi.multiprocess': settings.multiprocess,

@@ -165,6 +165,67 @@ def boolean(value: str) -> bool:
         raise InvalidValue('true or false') from None
 
 
+def choice(*words: str) -> Callable[[str], str]:
+    """Return a parser of one of these words."""
+    def parse(value: str) -> str:
+        value = value.strip()
+        if value not in words:
+            raise InvalidValue(', '.join(words[:-1]) + ' or ' + words[-1])
+        return value
+    return parse
+
+
+def networks(value: str) -> str:
+    """Return IP addresses and networks, separated by commas, or nothing."""
+    value = value.strip()
+    if not value:
+        return value
+    # Imported here: most sections have none, and ipaddress takes longer than
+    # the rest of the settings.
+    from zope.server.networks import parse_network
+    for part in value.split(','):
+        try:
+            parse_network(part)
+        except ValueError:
+            raise InvalidValue(
+                'an IP address or a network without bits of a host, such as'
+                ' 127.0.0.1 or 10.0.0.0/8 (0.0.0.0/0 is any IPv4 address)',
+                part.strip()) from None
+    return value
+
+
+def prefix(value: str) -> str:
+    """Return a URL path for SCRIPT_NAME, without a slash at its end.
+
+    It is given without escapes; the text may be empty.
+    """
+    value = value.strip().rstrip('/')
+    if value and not re.fullmatch(
+            r"(/(?!\.{1,2}(/|\Z))[A-Za-z0-9._~!$&'()*+,;=:@-]+)+", value):
+        raise InvalidValue('a URL path such as /app, without escapes')
+    return value
+
+
+PROXY_HEADERS = ('x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host',
+                 'x-forwarded-port', 'x-forwarded-by', 'forwarded')
+
+
+def proxy_headers(value: str) -> str:
+    """Return names of fields that proxies set, in lower case, or nothing.
+
+    ``forwarded`` says what the others say, so it stands alone.
+    """
+    names = [name.strip().lower() for name in value.split(',')]
+    if names == ['']:
+        return ''
+    for name in names:
+        if name not in PROXY_HEADERS:
+            raise InvalidValue('one of ' + ', '.join(PROXY_HEADERS), name)
+    if 'forwarded' in names and len(names) > 1:
+        raise InvalidValue('forwarded alone, or names without it')
+    return ', '.join(names)
+
+
 # What messages say.
 
 def unknown_option(name: str, names: Iterable[str]) -> str:
