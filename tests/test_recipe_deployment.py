@@ -434,6 +434,60 @@ def test_instances_cannot_share_a_port(sandbox):
             in error)
 
 
+PARTS = """
+[common]
+recipe = zc.zkzopeserver
+app = egg:sandboxapp
+zookeeper = 127.0.0.1:2181
+path = /shop/${:_buildout_section_name_}
+
+[web]
+<= common
+
+[api]
+<= common
+"""
+
+
+@pytest.mark.parametrize('shared, words', [
+    ('port = 8081', "have the same 'port', 8081"),
+    ('monitor_server = 127.0.0.1:8082',
+     "have the same 'monitor_server', 127.0.0.1:8082"),
+    ('monitor_server = ./monitor.sock',
+     "have the same 'monitor_server', {root}/monitor.sock"),
+    ('access_log = a.log\nlogrotate = true',
+     'have the same log, {root}/a.log: logrotate refuses'),
+])
+def test_parts_cannot_share(sandbox, shared, words):
+    error = sandbox.refused(PARTS.replace('[web]', f'{shared}\n\n[web]'),
+                            parts='web api')
+    assert error.startswith("[api]: the parts 'web' and 'api' ")
+    assert words.format(root=sandbox.root) in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_what_parts_can_share(sandbox):
+    sandbox.built(PARTS.replace('[web]', 'port = 0\naccess_log = a.log\n'
+                                'monitor_server = 127.0.0.1:0\n[web]'),
+                  parts='web api')
+    sandbox.built(PARTS + 'port = 8081\nhost = 127.0.0.1\n',
+                  parts='web api')
+
+
+@pytest.mark.parametrize('option, words', [
+    ('monitor_server = ./web.sock',
+     "{system}/run/shop/web.sock would be zdaemon's socket and"
+     " 'monitor_server'"),
+    ('access_log = web-transcript.log',
+     '{system}/log/shop/web-transcript.log would be transcript of `start` and'
+     ' log'),
+])
+def test_files_of_a_server_are_files_of_their_own(sandbox, option, words):
+    error = sandbox.refused(DEPLOYMENT + SECTION + option + '\n')
+    assert error.strip() == '[web]: ' + words.format(
+        system=sandbox.path('system', 'var'))
+
+
 @pytest.mark.skipif(not shutil.which('systemd-analyze'),
                     reason='no systemd-analyze')
 def test_systemd_accepts_the_unit(sandbox):

@@ -109,6 +109,34 @@ def test_a_deployment_runs(sandbox, zookeeper, run):
                               'web-transcript.log').exists()
 
 
+def test_removing_the_part_of_a_running_server(sandbox, zookeeper, run):
+    text = SECTIONS.replace('ZOOKEEPER', zookeeper.connection_string)
+    script = sandbox.path('root', 'etc', 'init.d', 'shop-web')
+
+    def registered():
+        with ZooKeeper(zookeeper.connection_string) as zk:
+            return [zk.get_properties(f'/shop/web/providers/{name}')['pid']
+                    for name in zk.get_children('/shop/web/providers')]
+
+    sandbox.built(text)
+    run('bin/web-tree', 'import')
+    run(script, 'start')
+    try:
+        # A part that only changes keeps its server.
+        assert 'still runs' not in sandbox.built(text + 'threads = 2\n')
+        [pid] = registered()
+        warning = ' '.join(sandbox.built('', parts='').split())
+        assert f'{script} still runs, as pid {pid}, and is reg' in warning
+        assert registered() == [pid]
+        sandbox.built(text + 'stop-on-uninstall = true\n')
+        assert 'still runs' not in sandbox.built('', parts='')
+        assert registered() == []
+        assert not psutil.pid_exists(pid)
+    finally:
+        if script.exists():
+            run(script, 'stop')
+
+
 LOGROTATE = shutil.which('logrotate', path=os.pathsep.join(
     [os.environ.get('PATH', ''), '/usr/sbin']))
 

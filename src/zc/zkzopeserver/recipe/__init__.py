@@ -4,7 +4,8 @@
 of a buildout section, `values` their parsers.  `server` makes the ini of a
 server, `output` the other files of it.  `layout` says where files go,
 `access` who may read and change them, `files` writes them, `eggs` makes the
-scripts, `prelude` what these do first.  `ini`, `units`, `rotation` and `trees`
+scripts, `prelude` what these do first.  `conflicts` compares all parts,
+`removal` removes one.  `ini`, `units`, `rotation` and `trees`
 each make one kind of text.
 
 Only `eggs` imports zc.buildout and zc.recipe.egg, and only `ini` PasteDeploy.
@@ -14,7 +15,7 @@ from __future__ import annotations
 from typing import Any
 
 from zc.zkzopeserver.recipe.part import Recipe
-from zc.zkzopeserver.recipe.part import uninstall
+from zc.zkzopeserver.recipe.removal import uninstall
 
 __all__ = ['Recipe', 'tree', 'uninstall']
 

@@ -12,9 +12,9 @@ from zc.zkzopeserver.recipe import section
 from zc.zkzopeserver.recipe import trees
 from zc.zkzopeserver.recipe.access import Kind
 from zc.zkzopeserver.recipe.access import access
+from zc.zkzopeserver.recipe.conflicts import claim
 from zc.zkzopeserver.recipe.eggs import refuse
 from zc.zkzopeserver.recipe.part import Recipe
-from zc.zkzopeserver.recipe.part import claim
 
 OPTIONS = {'recipe': None, 'parts': None, 'file': None, 'location': None}
 

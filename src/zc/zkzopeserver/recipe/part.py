@@ -5,17 +5,18 @@ import functools
 import os
 import subprocess
 from collections.abc import Callable
-from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 
 from zc.zk import redaction
 
 from zc.zkzopeserver import directories
+from zc.zkzopeserver.recipe import conflicts
 from zc.zkzopeserver.recipe import eggs
 from zc.zkzopeserver.recipe import files
 from zc.zkzopeserver.recipe import layout
 from zc.zkzopeserver.recipe import prelude
+from zc.zkzopeserver.recipe import removal
 from zc.zkzopeserver.recipe import section
 from zc.zkzopeserver.recipe import trees
 from zc.zkzopeserver.recipe.access import Kind
@@ -33,9 +34,6 @@ CODE = 'initialization', 'arguments', 'on-change', 'logrotate'
 
 # What .installed.cfg says where buildout has installed nothing.
 NOTHING_INSTALLED = '[buildout]\nparts =\n'
-
-# Path -> name of the part that writes it in this run of buildout.
-_claimed: dict[str, str] = {}
 
 
 class Recipe:
@@ -60,14 +58,15 @@ class Recipe:
                            self.layout, self.relocation, buildout)
             for each in self.values['instances'] or [name]]
         problems += problems_of(self.servers)
-        problems += address_conflicts(self.servers)
         self.tree = self._tree(problems)
+        if not problems:
+            problems += conflicts.shared(name, self.servers)
         refuse(name, problems)
         self.scripts = eggs.Scripts(
             buildout, name, self.raw, self._requirements(), movable)
         self.outputs = [ServerFiles(server, self.relocation, self.servers)
                         for server in self.servers]
-        refuse(name, claim(name, self._paths()))
+        refuse(name, conflicts.claim(name, self._paths()))
         self.has_secret = False
         self._publish(options)
 
@@ -127,6 +126,11 @@ class Recipe:
         options['location'] = self.layout.configuration
         options['ini-file'] = self.layout.file(self.servers[0].name, 'ini')
         options['script-file'] = self.layout.script(self.servers[0].name)
+        scripts, pids = removal.RUNNING
+        options[scripts] = '\n'.join(output.script
+                                     for output in self.outputs)
+        options[pids] = '\n'.join(self.layout.run_file(server.name, 'pid')
+                                  for server in self.servers)
         for name, value in self.raw.items():
             if (kept := _kept(name, value)) != value:
                 options[name] = kept
@@ -258,8 +262,9 @@ class Recipe:
                               cwd=self.layout.buildout)
         if done.returncode:
             refuse(self.name, [
-                f"option 'on-change': {command!r} ended with exit status"
-                f' {done.returncode}; the files are as they were before'])
+                f"option 'on-change': {_kept('on-change', command)!r} ended"
+                f' with exit status {done.returncode}; the files are as they'
+                ' were before'])
 
 
 def _kept(name: str, value: str) -> str:
@@ -271,17 +276,6 @@ def _kept(name: str, value: str) -> str:
     return redaction.redact_text(value, NOT_KEPT)
 
 
-def claim(name: str, paths: Iterable[str]) -> Iterator[str]:
-    """Note the paths that a part writes.
-
-    Yield a problem for each path that another part writes.
-    """
-    for path in paths:
-        other = _claimed.setdefault(path, name)
-        if other != name:
-            yield f'the part {other!r} writes {path} too'
-
-
 def problems_of(servers: list[ServerInstance]) -> Iterator[str]:
     """Yield the problems of all servers; once if all have the same."""
     everywhere = set.intersection(*(set(server.problems)
@@ -290,32 +284,3 @@ def problems_of(servers: list[ServerInstance]) -> Iterator[str]:
         for problem in server.problems:
             yield (problem if problem in everywhere
                    else f'instance {server.name!r}: {problem}')
-
-
-def address_conflicts(servers: list[ServerInstance]) -> Iterator[str]:
-    """Yield a problem for each address of two instances."""
-    for name in 'port', 'monitor_server':
-        seen: dict[tuple[str, ...], str] = {}
-        for server in servers:
-            value = server.options.get(name, '').strip()
-            if not value or value.rpartition(':')[2] == '0':
-                continue
-            key = server.options.get('host', '').strip(), value
-            other = seen.setdefault(key, server.name)
-            if other != server.name:
-                yield (f'instances {other!r} and {server.name!r} have the'
-                       f' same {name!r}, {value}')
-
-
-def uninstall(name: str, options: Any) -> None:
-    """Remove the files of a part, and its directory if that is empty.
-
-    buildout uninstalls a part with changed options before it installs it
-    again.  Files that the new part writes stay, so that a server can start at
-    any moment and a file that stays the same is not touched.
-    """
-    installed = options['__buildout_installed__'].split('\n')
-    files.remove(path for path in installed if path not in _claimed)
-    files.remove_empty(options['location'])
-    # buildout removes what this option lists after the return.
-    options['__buildout_installed__'] = ''

@@ -73,6 +73,8 @@ OWN: tuple[Option, ...] = (
            default_label='chosen by the script'),
     Option('on-change', line, None,
            'a command to run when a file of the part has changed'),
+    Option('stop-on-uninstall', boolean, False,
+           'stop the server when its part is removed from the buildout'),
     Option('systemd', values.flag_or_directory, False,
            'write a unit: `true`, or the directory to write it to'),
     Option('systemd-unit', values.unit_lines, {},
@@ -114,12 +116,12 @@ OWN: tuple[Option, ...] = (
 KEPT = ('recipe', 'index', 'find-links', 'location', 'executable',
         'bin-directory', '_b', 'develop-eggs-directory', '_d',
         'eggs-directory', '_e', 'buildout-directory', '<part-dependencies>',
-        '<', 'ini-file', 'script-file')
+        '<', 'ini-file', 'script-file', 'script-files', 'pid-files')
 
 # Options that all instances share.
 COMMON = ('recipe', 'deployment', 'instances', 'on-change', 'interpreter',
           'scripts', 'entry-points', 'dependent-scripts', 'relative-paths',
-          'tree')
+          'tree', 'stop-on-uninstall')
 
 # What stands for the name of an instance in a value.
 INSTANCE = '%(instance)s'
