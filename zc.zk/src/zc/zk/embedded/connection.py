@@ -9,6 +9,7 @@ from zc.zk.embedded.client import Client
 from zc.zk.embedded.errors import Malformed
 from zc.zk.embedded.four_letter_words import Status
 from zc.zk.embedded.jute import INT
+from zc.zk.embedded.protocol import MAX_CONNECT_BYTES
 from zc.zk.embedded.protocol import MAX_FRAME_BYTES
 
 logger = logging.getLogger('zc.zk.embedded')
@@ -25,6 +26,9 @@ class Scheduler(Status, Protocol):
 
     def has_output(self, connection: 'Connection') -> None:
         """Write its output, or forget a closed one, before the next wait."""
+
+    def keep_input(self, connection: 'Connection', size: int) -> None:
+        """Bound what all connections have received of unfinished frames."""
 
     def set_deadline(self, connection: 'Connection') -> None:
         """Close the connection if it is without a session for too long."""
@@ -114,6 +118,7 @@ class Connection:
             return
         self._input += data
         self.work()
+        self._loop.keep_input(self, len(self._input))
 
     def write(self) -> None:
         """Send what the socket takes; then answer requests that waited."""
@@ -166,7 +171,9 @@ class Connection:
         if len(self._input) < start + INT.size:
             return None
         size, = INT.unpack_from(self._input, start)
-        if not 0 <= size <= MAX_FRAME_BYTES:
+        limit = (MAX_CONNECT_BYTES if self.client.session is None
+                 else MAX_FRAME_BYTES)
+        if not 0 <= size <= limit:
             raise Malformed(f'a frame of {size} bytes')
         end = start + INT.size + size
         return end if end <= len(self._input) else None

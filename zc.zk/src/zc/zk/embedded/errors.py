@@ -15,6 +15,10 @@ class DataError(ServerError):
     """The data file cannot be used; the text says why in one line."""
 
 
+class RemoteError(ServerError):
+    """The server would listen where other machines reach it."""
+
+
 class Refused(Exception):
     """A request is answered with the error `code`, one of `protocol.Code`."""
 

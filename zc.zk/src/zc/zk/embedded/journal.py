@@ -12,6 +12,7 @@ import os
 import stat
 from typing import BinaryIO
 
+from zc.zk.embedded import datafile
 from zc.zk.embedded import records
 from zc.zk.embedded.errors import Damaged
 from zc.zk.embedded.errors import DataError
@@ -37,11 +38,11 @@ class Journal:
     def __init__(self, path: str) -> None:
         self.path = path
         # A symbolic link stays one when the file behind it is replaced.
-        self._target = os.path.realpath(path)
         self._is_broken = False
         self.tree = Tree()
         self.zxid = 0
         try:
+            self._target = datafile.resolve(path)
             self._file = self._open()
         except DataError:
             raise
@@ -111,12 +112,12 @@ class Journal:
 
     def _open(self) -> BinaryIO:
         while True:
-            file = open(self._target, 'a+b', buffering=0)
+            file = datafile.open_existing(self.path, self._target)
             try:
                 self._lock(file)
                 # Another server may have replaced the file before the lock.
                 if os.path.samestat(
-                    os.fstat(file.fileno()), os.stat(self._target)
+                    os.fstat(file.fileno()), os.lstat(self._target)
                 ):
                     return file
             except BaseException:
@@ -133,7 +134,8 @@ class Journal:
 
     def _load(self) -> None:
         end = os.fstat(self._file.fileno()).st_size
-        with open(self._target, 'rb') as file:
+        with open(os.dup(self._file.fileno()), 'rb') as file:
+            file.seek(0)
             magic = file.read(len(records.MAGIC))
             if not records.MAGIC.startswith(magic):
                 raise DataError(
@@ -176,13 +178,11 @@ class Journal:
         """Replace the file by a file of the nodes, without history."""
         new_path = self._target + '.new'
         try:
-            # In append mode, writes after a truncate go to the new end.
-            new = open(new_path, 'a+b', buffering=0)
+            new = datafile.open_new(new_path)
         except OSError as error:
             self._postpone(error)
             return
         try:
-            new.truncate(0)  # a killed process may have left a file
             # The new file is as private as the old file.
             mode = os.fstat(self._file.fileno()).st_mode
             os.fchmod(new.fileno(), stat.S_IMODE(mode))

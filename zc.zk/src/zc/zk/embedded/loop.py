@@ -19,8 +19,16 @@ logger = logging.getLogger('zc.zk.embedded')
 
 #: The most connections to accept before the loop serves the others again.
 ACCEPT_AT_ONCE = 100
-#: The ticks that a connection has for its handshake, and for its close.
+#: The time that a connection has for its handshake, and for its close: so many
+#: ticks, and so many seconds at most.
 HANDSHAKE_TICKS = 50
+HANDSHAKE_S = 10.0
+#: The most connections that are in their handshake, or in their close.
+MAX_HANDSHAKES = 1000
+#: The most bytes of unfinished frames, of all connections together. Those of
+#: a connection that has less than SMALL_INPUT_BYTES are not counted.
+MAX_INPUT_BYTES = 64 << 20
+SMALL_INPUT_BYTES = 1 << 12
 
 
 class ThreadsafeCalls:
@@ -99,7 +107,10 @@ class EventLoop:
         self.connections: set[Connection] = set()
         self.received = self.sent = 0
         self.max_connections = max_connections
+        # The connections without a session, the oldest first.
         self._deadlines: dict[Connection, float] = {}
+        # The sizes of unfinished frames, the oldest first.
+        self._inputs: dict[Connection, int] = {}
         self._dirty: set[Connection] = set()
         self._selector = selectors.DefaultSelector()
         self._listener: socket.socket | None = None
@@ -167,9 +178,36 @@ class EventLoop:
         self._dirty.add(connection)
 
     def set_deadline(self, connection: Connection) -> None:
-        """Close the connection if it is without a session for too long."""
-        self._deadlines[connection] = (
-            time.monotonic() + HANDSHAKE_TICKS * self.tick / 1000)
+        """Close the connection if it is without a session for too long.
+
+        Close the oldest such connection if there are too many.
+        """
+        self._deadlines[connection] = time.monotonic() + min(
+            HANDSHAKE_TICKS * self.tick / 1000, HANDSHAKE_S)
+        if len(self._deadlines) > MAX_HANDSHAKES:
+            self._check_handshakes()
+        if len(self._deadlines) > MAX_HANDSHAKES:
+            oldest = next(iter(self._deadlines))
+            del self._deadlines[oldest]
+            logger.warning('%s: closed, %d connections have no session',
+                           oldest, MAX_HANDSHAKES)
+            oldest.close()
+
+    def keep_input(self, connection: Connection, size: int) -> None:
+        """Bound what all connections have received of unfinished frames.
+
+        A frame that takes longer than its session's timeout ends with that.
+        """
+        if size < SMALL_INPUT_BYTES or connection.is_closed:
+            self._inputs.pop(connection, None)
+            return
+        self._inputs[connection] = size
+        if sum(self._inputs.values()) > MAX_INPUT_BYTES:
+            oldest = next(iter(self._inputs))
+            del self._inputs[oldest]
+            logger.warning('%s: closed, unfinished requests have more than'
+                           ' %d MiB', oldest, MAX_INPUT_BYTES >> 20)
+            oldest.close()
 
     def run(self) -> None:
         """Serve until `stop` is called."""
@@ -252,6 +290,7 @@ class EventLoop:
         if connection in self.connections:
             self.connections.discard(connection)
             self._deadlines.pop(connection, None)
+            self._inputs.pop(connection, None)
             if connection.awaited:
                 self._selector.unregister(connection)
             connection.release()
@@ -298,6 +337,11 @@ class EventLoop:
         for session in self.database.sessions.overdue():
             logger.info('session %#x has expired', session.id)
             self.expire(session)
+        self._check_handshakes()
+        if self._listener is not None and self._accepting is None:
+            self.listen(self._listener)
+
+    def _check_handshakes(self) -> None:
         now = time.monotonic()
         for connection, deadline in list(self._deadlines.items()):
             if not connection.is_sessionless:
@@ -305,8 +349,6 @@ class EventLoop:
             elif deadline <= now:
                 del self._deadlines[connection]
                 connection.close()
-        if self._listener is not None and self._accepting is None:
-            self.listen(self._listener)
 
     def _close(self) -> None:
         self.drop_connections()

@@ -8,6 +8,9 @@ import struct
 #: The default of jute.maxbuffer (ZooKeeper Administrator's Guide).
 MAX_FRAME_BYTES = 0xfffff
 
+#: The longest first frame of a connection. It has 44 or 45 bytes.
+MAX_CONNECT_BYTES = 1024
+
 REPLY = struct.Struct('>iqi')
 STAT = struct.Struct('>qqqqiiiqiiq')
 MULTI_HEADER = struct.Struct('>i?i')

@@ -1,14 +1,19 @@
 """Server: the development server, which starts and stops."""
 import contextlib
+import ipaddress
+import logging
 import os
 import socket
 import threading
 
 from zc.zk.embedded.database import Database
+from zc.zk.embedded.errors import RemoteError
 from zc.zk.embedded.errors import ServerError
 from zc.zk.embedded.journal import Journal
 from zc.zk.embedded.loop import EventLoop
 from zc.zk.embedded.sessions import Sessions
+
+logger = logging.getLogger('zc.zk.embedded')
 
 MAX_CONNECTIONS = 10_000
 BACKLOG = 1024
@@ -33,6 +38,9 @@ class Server:
         2 ticks. A session expires at most a tick after its timeout.
     `max_session_timeout`
         The longest session timeout, in milliseconds; None is 20 ticks.
+    `allow_remote`
+        Whether a `host` is taken that other machines reach. That is logged
+        as a warning: the server is for development, on one machine.
     """
 
     def __init__(
@@ -42,6 +50,7 @@ class Server:
         data: str | os.PathLike | None = None,
         tick: int = 200,
         max_session_timeout: int | None = None,
+        allow_remote: bool = True,
     ) -> None:
         if not isinstance(tick, int) or tick < 1:
             raise ValueError(
@@ -51,6 +60,7 @@ class Server:
         self.port = port
         self.data = data
         self.tick = tick
+        self.allow_remote = allow_remote
         self.max_session_timeout = max_session_timeout or 20 * tick
         self._run: _Run | None = None
 
@@ -166,7 +176,11 @@ class Server:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((self.host, self.port))
+            self._check_address(listener.getsockname()[0])
             listener.listen(BACKLOG)
+        except ServerError:
+            listener.close()
+            raise
         except OSError as error:
             listener.close()
             raise ServerError(
@@ -175,6 +189,17 @@ class Server:
         listener.setblocking(False)
         self.port = listener.getsockname()[1]
         return listener
+
+    def _check_address(self, address: str) -> None:
+        if ipaddress.ip_address(address).is_loopback:
+            return
+        if not self.allow_remote:
+            raise RemoteError(
+                f'other machines can reach {address}, and every client may'
+                ' read and change all nodes without an ACL')
+        logger.warning(
+            'this ZooKeeper for development listens on %s, which other'
+            ' machines can reach', address)
 
 
 class _Run:

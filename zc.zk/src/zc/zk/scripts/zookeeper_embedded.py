@@ -5,6 +5,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from zc.zk.embedded.errors import RemoteError
 from zc.zk.embedded.errors import ServerError
 from zc.zk.embedded.server import Server
 
@@ -23,10 +24,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     server = Server(
         port=options.port, host=options.host, data=options.data,
-        tick=options.tick)
+        tick=options.tick, allow_remote=options.allow_remote)
     print(FIRST_LINE, flush=True)
     try:
         server.start()
+    except RemoteError as error:
+        sys.exit(f'zookeeper_embedded: --host {options.host}: {error}; to have'
+                 ' that, add --allow-remote')
     except ServerError as error:
         sys.exit(f'zookeeper_embedded: {error}')
     print(server.connection_string, flush=True)
@@ -45,6 +49,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--host', default='127.0.0.1',
         help='the name or address to listen on (default: 127.0.0.1)')
+    parser.add_argument(
+        '--allow-remote', action='store_true',
+        help='take a --host that other machines can reach')
     parser.add_argument(
         '--data', metavar='FILE',
         help='keep the persistent nodes in this file')
