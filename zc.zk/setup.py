@@ -51,8 +51,8 @@ setup(
     install_requires=['kazoo >= 2.11', 'psutil'],
     extras_require={
         'progress': ['tqdm'],
-        'test': ['hypothesis', 'manuel', 'pytest', 'pytest-timeout',
-                 'tqdm'],
+        'test': ['aiozk', 'hypothesis', 'manuel', 'pytest',
+                 'pytest-timeout', 'tqdm'],
     },
     entry_points={
         'console_scripts': [

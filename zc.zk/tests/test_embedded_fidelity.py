@@ -25,9 +25,16 @@ ACLS = (
     ((30, 'world', 'anyone'), (1, 'digest', 'user:hash')),
     ((31, 'ip', '127.0.0.1'),), ((31, 'digest', 'no-hash'),))
 
+PLAIN_FLAGS = 0, 0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 5, 6, 7
+FLAGS = {  # as clients send them: an Apache server ends with a TTL of -1
+    wire.CREATE: PLAIN_FLAGS, wire.CREATE2: PLAIN_FLAGS,
+    wire.CREATE_CONTAINER: (4,), wire.CREATE_TTL: (5, 6),
+}
+
 STATS = {  # where in the reply a Stat is, if there is one
     wire.EXISTS: 0, wire.SET_DATA: 0, wire.SET_ACL: 0,
-    wire.CREATE2: -wire.STAT.size, wire.GET_DATA: -wire.STAT.size,
+    wire.CREATE2: -wire.STAT.size, wire.CREATE_CONTAINER: -wire.STAT.size,
+    wire.CREATE_TTL: -wire.STAT.size, wire.GET_DATA: -wire.STAT.size,
     wire.GET_ACL: -wire.STAT.size, wire.GET_CHILDREN2: -wire.STAT.size,
 }
 
@@ -56,11 +63,24 @@ class Source:
     def version(self):
         return self.random.choice(VERSIONS)
 
+    def part_creation(self):
+        while True:
+            op, body = self.creation()
+            flags, = struct.unpack('>i', body[-4:])
+            if op == wire.CREATE_TTL or flags not in (5, 6):
+                return op, body
+            # Java's client refuses this, and no server reads it in a multi.
+
     def creation(self):
-        op = self.random.choice([wire.CREATE, wire.CREATE2])
-        return op, wire.creation(
+        op = self.random.choice([
+            wire.CREATE, wire.CREATE, wire.CREATE2, wire.CREATE2,
+            wire.CREATE_CONTAINER, wire.CREATE_TTL])
+        body = wire.creation(
             self.path(), self.random.choice(DATA), self.random.choice(ACLS),
-            self.random.choice([0, 0, 0, 1, 2, 3]))
+            self.random.choice(FLAGS[op]))
+        if op == wire.CREATE_TTL:
+            body += struct.pack('>q', self.random.choice([0, 1000]))
+        return op, body
 
     def deletion(self):
         return wire.DELETE, wire.versioned(self.path(), self.version())
@@ -86,7 +106,8 @@ class Source:
         return op, wire.watched(self.path(), watch)
 
     def multi(self):
-        makers = self.creation, self.deletion, self.setting, self.condition
+        makers = (self.part_creation, self.deletion, self.setting,
+                  self.condition)
         return wire.MULTI, wire.parts(*[
             self.random.choice(makers)()
             for _ in range(self.random.randrange(5))])

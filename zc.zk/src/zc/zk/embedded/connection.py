@@ -1,6 +1,7 @@
 """Connection: frames of one client, read and written within bounds."""
 import logging
 import socket
+import time
 from typing import Any
 from typing import Protocol
 
@@ -54,6 +55,8 @@ class Connection:
         self._is_finishing = False
         self.is_closed = False
         self.awaited = 0
+        # When the last bytes arrived, of the monotonic clock.
+        self._arrived = 0.0
         self.received = self.sent = 0
         self.client = Client(loop.database, address[0], self)
 
@@ -116,6 +119,7 @@ class Connection:
         if not data:
             self.close()
             return
+        self._arrived = time.monotonic()
         self._input += data
         self.work()
         self._loop.keep_input(self, len(self._input))
@@ -155,7 +159,7 @@ class Connection:
     def _work(self) -> None:
         if self.client.session is None and self._answer_word():
             return
-        start = 0
+        start = count = 0
         while self.is_reading and not self.is_closed:
             end = self._end_of_frame(start)
             if end is None:
@@ -165,6 +169,9 @@ class Connection:
             self.received += 1
             self._loop.received += 1
             self.client.receive(frame)
+            count += 1
+        if count:
+            self._loop.latency.add(time.monotonic() - self._arrived, count)
         del self._input[:start]
 
     def _end_of_frame(self, start: int) -> int | None:

@@ -83,6 +83,22 @@ class Database:
             logger.warning('the end of a session was not written down')
         self.watches.fire(transaction.events, self.zxid)
 
+    def remove_empty_containers(self) -> None:
+        """Delete the containers that have lost their last child.
+
+        As in Apache ZooKeeper, a container that never had one stays.
+        """
+        for path in self.tree.empty_containers():
+            transaction = Transaction(self.tree, self.zxid + 1, now())
+            transaction.remove(path)
+            try:
+                self._write(transaction)
+            except Refused:
+                transaction.undo()
+                return
+            self.zxid = transaction.zxid
+            self.watches.fire(transaction.events, self.zxid)
+
     def _write(self, transaction: Transaction) -> None:
         if self._journal is None:
             return

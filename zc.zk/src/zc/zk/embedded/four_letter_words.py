@@ -16,6 +16,32 @@ VERSION = '3.9.6-embedded'
 WORD_BYTES = 4
 
 
+class Latency:
+    """The times from the arrival of requests to their answers.
+
+    All are in milliseconds, as ZooKeeper's are.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._total = 0.0
+        self._least = self._most = 0
+
+    def add(self, seconds: float, count: int) -> None:
+        """Note that `count` requests were answered after so many seconds."""
+        milliseconds = int(seconds * 1000)
+        if not self._count or milliseconds < self._least:
+            self._least = milliseconds
+        self._most = max(self._most, milliseconds)
+        self._count += count
+        self._total += milliseconds * count
+
+    def figures(self) -> tuple[int, float, int]:
+        """Return the least, the average and the greatest time."""
+        average = self._total / self._count if self._count else 0.0
+        return self._least, round(average, 4), self._most
+
+
 class ConnectionStatus(Protocol):
     """A connection, as `cons` shows it; its text is ``HOST:PORT``.
 
@@ -38,6 +64,7 @@ class Status(Protocol):
     max_connections: int
     received: int
     sent: int
+    latency: 'Latency'
 
     @property
     def port(self) -> int:
@@ -95,10 +122,14 @@ def _cons(status: Status) -> str:
 
 def _mntr(status: Status) -> str:
     database = status.database
+    least, average, most = status.latency.figures()
     ephemerals = database.tree.ephemerals.values()
     figures = {
         'version': VERSION,
         'server_state': 'standalone',
+        'avg_latency': average,
+        'max_latency': most,
+        'min_latency': least,
         'num_alive_connections': len(status.connections),
         'outstanding_requests': 0,
         'packets_received': status.received,
@@ -114,7 +145,8 @@ def _mntr(status: Status) -> str:
 
 def _figures(status: Status) -> str:
     return (
-        f'Received: {status.received}\n'
+        'Latency min/avg/max: {}/{}/{}\n'.format(*status.latency.figures())
+        + f'Received: {status.received}\n'
         f'Sent: {status.sent}\n'
         f'Connections: {len(status.connections)}\n'
         'Outstanding: 0\n'

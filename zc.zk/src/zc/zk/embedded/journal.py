@@ -83,7 +83,7 @@ class Journal:
             node = self.tree.nodes.get(path)
             if node is None:
                 entries.append(records.gone_entry(path))
-            elif not node.owner:
+            elif not node.is_ephemeral:
                 entries.append(records.node_entry(path, node))
         for path in transaction.counted:
             node = self.tree.nodes.get(path)

@@ -13,6 +13,7 @@ from typing import Any
 from zc.zk.embedded.connection import Connection
 from zc.zk.embedded.database import Database
 from zc.zk.embedded.errors import ServerError
+from zc.zk.embedded.four_letter_words import Latency
 from zc.zk.embedded.sessions import Session
 
 logger = logging.getLogger('zc.zk.embedded')
@@ -23,6 +24,10 @@ ACCEPT_AT_ONCE = 100
 #: ticks, and so many seconds at most.
 HANDSHAKE_TICKS = 50
 HANDSHAKE_S = 10.0
+#: The ticks between two searches for empty containers: with the default
+#: tickTime of Apache ZooKeeper its default of 60 s
+#: (znode.container.checkIntervalMs, Administrator's Guide).
+CONTAINER_TICKS = 30
 #: The most connections that are in their handshake, or in their close.
 MAX_HANDSHAKES = 1000
 #: The most bytes of unfinished frames, of all connections together. Those of
@@ -117,6 +122,8 @@ class EventLoop:
         # The listener while it is registered: not when accept() failed.
         self._accepting: socket.socket | None = None
         self._is_full = False
+        self._containers_at = time.monotonic()
+        self.latency = Latency()
         self._calls = ThreadsafeCalls()
         self._selector.register(self._calls, selectors.EVENT_READ)
         self._is_running = True
@@ -338,8 +345,15 @@ class EventLoop:
             logger.info('session %#x has expired', session.id)
             self.expire(session)
         self._check_handshakes()
+        self._check_containers()
         if self._listener is not None and self._accepting is None:
             self.listen(self._listener)
+
+    def _check_containers(self) -> None:
+        now = time.monotonic()
+        if now >= self._containers_at:
+            self._containers_at = now + CONTAINER_TICKS * self.tick / 1000
+            self.database.remove_empty_containers()
 
     def _check_handshakes(self) -> None:
         now = time.monotonic()

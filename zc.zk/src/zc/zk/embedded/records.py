@@ -13,6 +13,7 @@ from zc.zk.embedded import jute
 from zc.zk.embedded.errors import Damaged
 from zc.zk.embedded.errors import Malformed
 from zc.zk.embedded.errors import Torn
+from zc.zk.embedded.tree import CONTAINER_OWNER
 from zc.zk.embedded.tree import Tree
 from zc.zk.embedded.tree import Znode
 
@@ -26,6 +27,7 @@ STATE = struct.Struct('>qqqqqiii')
 COUNT = struct.Struct('>iq')
 
 KIND_NODE = b'N'
+KIND_CONTAINER = b'K'
 KIND_COUNT = b'C'
 KIND_GONE = b'G'
 
@@ -40,7 +42,8 @@ def frame(zxid: int, entries: Iterable[bytes]) -> bytes:
 
 def node_entry(path: str, node: Znode) -> bytes:
     """Return the entry for a whole node, without its children."""
-    return KIND_NODE + jute.string(path) + STATE.pack(
+    kind = KIND_CONTAINER if node.owner == CONTAINER_OWNER else KIND_NODE
+    return kind + jute.string(path) + STATE.pack(
         node.czxid, node.mzxid, node.pzxid, node.ctime, node.mtime,
         node.version, node.creations, node.aversion,
     ) + jute.buffer(node.data) + acl.pack(node.acl)
@@ -89,8 +92,9 @@ def apply(body: bytes, tree: Tree) -> int:
     while reader.left:
         kind = reader.take(1)
         path = reader.string()
-        if kind == KIND_NODE:
-            tree.nodes[path] = _read_node(reader)
+        if kind in (KIND_NODE, KIND_CONTAINER):
+            tree.nodes[path] = node = _read_node(reader)
+            node.owner = CONTAINER_OWNER if kind == KIND_CONTAINER else 0
         elif kind == KIND_GONE:
             tree.nodes.pop(path, None)
         elif kind == KIND_COUNT:
@@ -107,7 +111,7 @@ def snapshot(tree: Tree, zxid: int, size: int = 1 << 20) -> Iterator[bytes]:
     entries: list[bytes] = []
     length = 0
     for path, node in tree.nodes.items():
-        if node.owner:
+        if node.is_ephemeral:
             continue
         entries.append(node_entry(path, node))
         length += len(entries[-1])

@@ -7,6 +7,7 @@ from zc.zk.embedded import paths
 from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import Code
 from zc.zk.embedded.protocol import EventType
+from zc.zk.embedded.tree import CONTAINER_OWNER
 from zc.zk.embedded.tree import Tree
 from zc.zk.embedded.tree import Znode
 from zc.zk.embedded.watches import NodeEvent
@@ -49,6 +50,7 @@ class Transaction:
 
     def create(
         self, path: str, data: bytes | None, access: acl.Acl, flags: int,
+        is_container: bool = False,
     ) -> tuple[str, Znode]:
         """Create a node; return its path and the node.
 
@@ -63,9 +65,10 @@ class Transaction:
         paths.validate(path)
         if path in self._tree.nodes:
             raise Refused(Code.NODE_EXISTS)
-        if parent.owner:
+        if parent.is_ephemeral:
             raise Refused(Code.NO_CHILDREN_FOR_EPHEMERALS)
-        owner = self._session if flags & EPHEMERAL else 0
+        owner = (CONTAINER_OWNER if is_container
+                 else self._session if flags & EPHEMERAL else 0)
         node = Znode(data, access, self.zxid, self._time, owner)
         self._keep(parent, 'creations', 'pzxid')
         self._tree.insert(path, node)

@@ -7,14 +7,18 @@ from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import STAT
 from zc.zk.embedded.protocol import Code
 
+#: The owner of container nodes (EphemeralType.CONTAINER_EPHEMERAL_OWNER).
+CONTAINER_OWNER = -1 << 63
+
 
 class Znode:
     """A node: data, ACL, the names of its children, and its history.
 
     `creations` counts the children that were ever created here. It numbers
     sequential nodes. `owner` is the number of the session of an ephemeral
-    node, 0 for a persistent node. `ctime` and `mtime` are in milliseconds
-    since the epoch. The other names are those of a Stat.
+    node, 0 for a persistent node, CONTAINER_OWNER for a container. `ctime`
+    and `mtime` are in milliseconds since the epoch. The other names are those
+    of a Stat.
     """
 
     __slots__ = (
@@ -39,16 +43,22 @@ class Znode:
         # order of their creation.
         self.children: dict[str, None] | None = None
 
+    @property
+    def is_ephemeral(self) -> bool:
+        """Whether the node ends with a session."""
+        return self.owner not in (0, CONTAINER_OWNER)
+
     def stat(self) -> bytes:
         """Return the Stat record.
 
         Its cversion counts creations and deletions of children: twice the
-        creations minus the number of children.
+        creations minus the number of children. A container shows no owner.
         """
         count = len(self.children) if self.children else 0
         return STAT.pack(
             self.czxid, self.mzxid, self.ctime, self.mtime, self.version,
-            2 * self.creations - count, self.aversion, self.owner,
+            2 * self.creations - count, self.aversion,
+            self.owner if self.is_ephemeral else 0,
             len(self.data) if self.data else 0, count, self.pzxid)
 
     def add(self, name: str) -> None:
@@ -66,13 +76,17 @@ class Znode:
 
 
 class Tree:
-    """Nodes by path, and the paths of ephemeral nodes by session."""
+    """Nodes by path, and the paths of ephemeral nodes by session.
+
+    `containers` has the paths of container nodes.
+    """
 
     def __init__(self) -> None:
         self.nodes = {path: Znode() for path in sorted(paths.RESERVED)}
         self.nodes['/zookeeper/config'].acl = acl.WORLD_READ
         self.nodes['/zookeeper/config'].aversion = -1
         self.ephemerals: dict[int, dict[str, None]] = {}
+        self.containers: dict[str, None] = {}
         self.link()
 
     def __len__(self) -> int:
@@ -94,7 +108,9 @@ class Tree:
         parent, name = paths.split(path)
         self.nodes[path] = node
         self.nodes[parent].add(name)
-        if node.owner:
+        if node.owner == CONTAINER_OWNER:
+            self.containers[path] = None
+        elif node.owner:
             self.ephemerals.setdefault(node.owner, {})[path] = None
 
     def discard(self, path: str) -> None:
@@ -102,7 +118,9 @@ class Tree:
         parent, name = paths.split(path)
         node = self.nodes.pop(path)
         self.nodes[parent].remove(name)
-        if node.owner:
+        if node.owner == CONTAINER_OWNER:
+            del self.containers[path]
+        elif node.owner:
             mine = self.ephemerals[node.owner]
             del mine[path]
             if not mine:
@@ -113,15 +131,23 @@ class Tree:
 
         Raise KeyError with the path of a parent that is missing.
         """
-        for path in self.nodes:
+        for path, node in self.nodes.items():
             if path != '/':
                 parent, name = paths.split(path)
                 self.nodes[parent].add(name)
+            if node.owner == CONTAINER_OWNER:
+                self.containers[path] = None
 
     def unlink(self) -> None:
         """Clear the children of all nodes, before records are applied."""
         for node in self.nodes.values():
             node.children = None
+
+    def empty_containers(self) -> list[str]:
+        """Return the paths of containers that have lost their last child."""
+        return [path for path in self.containers
+                if self.nodes[path].creations
+                and not self.nodes[path].children]
 
     def below(self, path: str) -> Iterator[str]:
         """Yield the paths of all nodes below a path."""

@@ -19,6 +19,8 @@ MAIN = 'org.apache.zookeeper.server.quorum.QuorumPeerMain'
 
 JVM = ('-Xmx64m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1',
        '-Xshare:auto', '-Dzookeeper.jmx.log4j.disable=true',
+       # Empty containers go as soon as those of the embedded server.
+       '-Dznode.container.checkIntervalMs=6000',
        # For tests only: a power cut may lose acknowledged changes.
        '-Dzookeeper.forceSync=no')
 

@@ -15,7 +15,6 @@ from zc.zk.embedded.transaction import Transaction
 Step = Callable[[Transaction], bytes]
 
 # Flags of creations (org.apache.zookeeper.CreateMode).
-EPHEMERAL_SEQUENTIAL = 3
 CONTAINER = 4
 TTL_FLAGS = (5, 6)
 
@@ -41,12 +40,31 @@ def create2(reader: jute.Reader) -> Step:
     return step
 
 
-def special(reader: jute.Reader) -> Step:
-    """Refuse (UNIMPLEMENTED) container nodes and nodes with a TTL."""
-    del reader
+def create_container(reader: jute.Reader) -> Step:
+    """Create a container node; reply with its path and Stat.
+
+    The request makes it a container, whatever its flags.
+    """
+    request = _creation(reader)
 
     def step(transaction: Transaction) -> bytes:
-        raise Refused(Code.UNIMPLEMENTED)
+        path, node = transaction.create(*_plain(*request), True)
+        return jute.string(path) + node.stat()
+
+    return step
+
+
+def create_ttl(reader: jute.Reader) -> Step:
+    """Refuse a node with a time to live, as Apache ZooKeeper's default does.
+
+    See zookeeper.extendedTypesEnabled in the Administrator's Guide.
+    """
+    request = _creation(reader)
+    ttl = reader.long()
+
+    def step(transaction: Transaction) -> bytes:
+        _plain(*request)
+        raise Refused(Code.BAD_ARGUMENTS if ttl >= 0 else Code.UNIMPLEMENTED)
 
     return step
 
@@ -106,9 +124,9 @@ def _creation(reader: jute.Reader) -> Creation:
 def _plain(
     path: str, data: bytes | None, access: acl.Acl, flags: int,
 ) -> Creation:
-    if flags == CONTAINER or flags in TTL_FLAGS:
+    if flags in TTL_FLAGS:
         raise Refused(Code.UNIMPLEMENTED)
-    if not 0 <= flags <= EPHEMERAL_SEQUENTIAL:
+    if not 0 <= flags <= CONTAINER:
         raise Refused(Code.BAD_ARGUMENTS)
     return path, data, access, flags
 
@@ -117,8 +135,8 @@ def _plain(
 PARTS: dict[int, Callable[[jute.Reader], Step]] = {
     OpCode.CREATE: create,
     OpCode.CREATE2: create2,
-    OpCode.CREATE_CONTAINER: special,
-    OpCode.CREATE_TTL: special,
+    OpCode.CREATE_CONTAINER: create_container,
+    OpCode.CREATE_TTL: create_ttl,
     OpCode.DELETE: delete,
     OpCode.SET_DATA: set_data,
     OpCode.CHECK: check,
