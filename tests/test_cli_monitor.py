@@ -18,7 +18,7 @@ def options(**given):
 
 @pytest.mark.parametrize('address', ['a:1', 'a:2'])
 def test_a_provider_is_chosen_by_either_address(address):
-    assert monitor.chosen(NODES, address) == ('a:1', 'a:2')
+    assert monitor.chosen(NODES, address) == ('a:1', ('a', 2))
 
 
 @pytest.mark.parametrize('nodes, address, message', [
@@ -32,10 +32,10 @@ def test_a_provider_that_cannot_be_asked(nodes, address, message):
 
 
 def test_the_monitor_server_of_a_process_that_is_not_registered():
-    assert monitor.unregistered(7, options()) is None
-    assert monitor.unregistered(
+    assert monitor.find_monitor(7, options()) is None
+    assert monitor.find_monitor(
         7, options(monitor_server='/run/x/monitor.sock')) == (
-            'pid 7', '/run/x/monitor.sock')
+            '/run/x/monitor.sock')
 
 
 @pytest.fixture

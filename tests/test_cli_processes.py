@@ -41,11 +41,13 @@ def test_children_and_ports_of_this_process():
     ('127.0.0.1', True), ('localhost', True), ('192.0.2.1', False)])
 def test_hosts_that_are_this_machine(host, expected):
     assert processes.is_here(host) is expected
-    assert processes.is_here(host, ask_dns=True) is expected
+    assert processes.resolves_here(host) is expected
 
 
-def test_a_host_that_is_no_name():
-    assert not processes.is_here('a..b', ask_dns=True)
+@pytest.mark.parametrize('host', ['a..b', 'nix.invalid', '\0', 'x' * 1000])
+def test_a_host_that_is_no_name(host):
+    assert not processes.is_here(host)
+    assert not processes.resolves_here(host)
 
 
 @pytest.mark.skipif(sys.platform != 'linux', reason='as Linux has it')

@@ -35,9 +35,10 @@ def options(**given):
 
 def kind(name, pid, family=(US,), stale=None, **given):
     properties = {} if pid is None else {'pid': pid}
-    return survey.owner_of(Provider(name, properties), set(family),
-                           survey.ServerProcess(stale_pid=stale),
-                           options(**given))
+    found, = survey.owners(
+        [Provider(name, properties)], survey.Machine(family),
+        survey.ServerProcess(stale_pid=stale), options(**given))
+    return found.owner
 
 
 def test_a_process_of_ours_at_an_address_of_this_machine(port):
@@ -58,6 +59,21 @@ def test_what_is_advertised_is_ours(port):
     assert kind('192.0.2.1:80', US, advertise='192.0.2.1:80') is Owner.OURS
     assert kind('127.0.0.1:80', US, advertise='127.0.0.1:80') is Owner.OURS
     assert kind('198.51.100.1:80', US, advertise='192.0.2.1:80') is Owner.OTHER
+
+
+def test_our_own_name_need_not_be_one_of_the_dns(port):
+    """As Docker makes them."""
+    assert kind(f'my_app:{port}', US, advertise='my_app') is Owner.OURS
+    assert kind('my_app:80', US, advertise='my_app:80') is Owner.OURS
+    assert kind('my_app:080', US, advertise='my_app:80') is Owner.OTHER
+    assert kind(f'my_app:{port}', US, advertise='other') is Owner.OTHER
+
+
+@pytest.mark.parametrize('name', [
+    '127.0.0.1:0{}', '[::ffff:127.0.0.1%lo]:{}', '127.1:{}', ' 127.0.0.1:{}',
+    '127.0.0.1:{} ', '0x7f.1:{}', '0.0.0.0:{}', ':{}'])
+def test_an_address_has_one_form(port, name):
+    assert kind(name.format(port), US) is Owner.OTHER
 
 
 def test_a_port_that_our_process_does_not_listen_on(port):

@@ -4,6 +4,7 @@ import hypothesis
 import hypothesis.strategies as st
 import pytest
 from zc.zk.printable import printable
+from zc.zk.printable import printable_lines
 
 
 @pytest.mark.parametrize(('text', 'shown'), [
@@ -55,3 +56,11 @@ def test_the_result_is_one_line_for_whatever_comes(text):
 @hypothesis.given(st.text(st.characters(exclude_categories=['C', 'Z'])))
 def test_what_can_be_printed_stays_as_it_is(text):
     assert printable(text) == text
+
+
+@pytest.mark.parametrize('text, lines', [
+    ('', []), ('\n', ['']), ('a\n', ['a']), ('a\tb\n\nc', ['a\tb', '', 'c']),
+    ('\x1b[2J\r\n\u2028', ['\\x1b[2J\\r', '\\u2028']),
+    ('x' * 5000, ['x' * 5000])])
+def test_lines_stay_lines(text, lines):
+    assert printable_lines(text) == lines

@@ -17,6 +17,7 @@ from kazoo.exceptions import ConnectionLoss
 from kazoo.exceptions import NoAuthError
 from kazoo.exceptions import SessionExpiredError
 from kazoo.exceptions import ZookeeperError
+from zc.zk.printable import printable
 
 from zc.zkzopeserver import addresses
 from zc.zkzopeserver.errors import ConfigurationError
@@ -181,14 +182,14 @@ class ServiceRegistration:
         where = f'{options.path} {zookeeper}'
         if isinstance(error, zc.zk.NoNodeError):
             # The text is the missing node, and the links that led there.
-            missing = str(error) or options.path
+            missing = printable(error) or options.path
             return (f"option 'path': there is no {missing} {zookeeper}; put it"
                     ' into a tree'
                     ' file and import that with'
                     f' zookeeper_import {options.zookeeper} FILE')
         if isinstance(error, NoAuthError):
             return (f"option 'path': not allowed to register at {where}:"
-                    f' {error}').removesuffix(': ')
+                    f' {printable(error)}').removesuffix(': ')
         return (f"option 'path': cannot register at {where}:"
                 f' {type(error).__name__}')
 
@@ -238,7 +239,7 @@ class ServiceRegistration:
             node = self._node
         if node is not None:
             self._remove(node, mark)
-            logger.info('withdrew %s', ', '.join(node.paths))
+            logger.info('withdrew %s', printable(', '.join(node.paths)))
 
     def _remove(self, node: zc.zk.Registration,
                 mark: bool = False) -> None:

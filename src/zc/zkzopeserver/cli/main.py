@@ -50,8 +50,17 @@ def execute(instance: Instance, argv: Sequence[str]) -> int:
         from zc.zkzopeserver.cli import zdaemon
         return zdaemon.manage(argv[1:])
     verb, instance.overrides, arguments = parse(instance.name, argv)
-    if arguments is not None:
+    if arguments is None:
+        return run(verb, instance, arguments)
+    from zc.zkzopeserver.cli import output
+    with output.guarded():
         log_errors()
+        return run(verb, instance, arguments)
+
+
+def run(verb: Verb, instance: Instance,
+        arguments: argparse.Namespace | None) -> int:
+    """Run a verb; return its exit status, or that of its error."""
     try:
         become_user(instance, verb.starts)
         done = verb.run(instance, arguments)
@@ -73,7 +82,7 @@ def execute(instance: Instance, argv: Sequence[str]) -> int:
             raise
         if verb.on_error is not None:
             return verb.on_error(instance, error, arguments)
-        for line in str(error).splitlines():
+        for line in str(error).split('\n'):
             print(f'{instance.name}: {line}', file=sys.stderr)
         return status
 

@@ -115,18 +115,28 @@ def ports(pid: int) -> list[tuple[str, int]] | None:
             if each.status == psutil.CONN_LISTEN]
 
 
-def is_here(host: str, ask_dns: bool = False) -> bool:
+def unix_sockets(pid: int) -> list[str]:
+    """Return the paths of a process's unix sockets; empty if not known."""
+    try:
+        connections = psutil.Process(pid).net_connections('unix')
+    except psutil.Error:
+        return []
+    return [each.laddr for each in connections if each.laddr]
+
+
+def is_here(host: str) -> bool:
     """Return whether a host is this machine: its address, or its usual name.
 
-    With `ask_dns` other names are resolved as well, which may take seconds.
+    No other name is resolved: see `resolves_here`.
     """
-    if is_local(host) or host in ('localhost', socket.gethostname()):
-        return True
-    if not ask_dns:
-        return False
+    return is_local(host) or host in ('localhost', socket.gethostname())
+
+
+def resolves_here(host: str) -> bool:
+    """Return whether a name is this machine's by DNS; it may take seconds."""
     try:
         entries = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
+    except (OSError, ValueError):
         return False
     return any(is_local(str(entry[4][0])) for entry in entries)
 
@@ -145,7 +155,7 @@ def is_local(address: str) -> bool:
         socket.inet_pton(family, address)
         with socket.socket(family, socket.SOCK_DGRAM) as sock:
             sock.bind((address, 0))
-    except (OSError, UnicodeError):
+    except (OSError, ValueError):
         return False
     return True
 

@@ -19,6 +19,7 @@ from kazoo.exceptions import NoNodeError
 from kazoo.exceptions import RolledBackError
 from kazoo.handlers.threading import KazooTimeoutError
 from zc.zk import permissions
+from zc.zk.printable import printable
 from zc.zk.sync.reader import read_tree
 
 from zc.zkzopeserver.errors import ConfigurationError
@@ -40,9 +41,9 @@ class Provider:
 
     @property
     def address(self) -> tuple[str, int] | None:
-        """(host, port); None for a name that is no address."""
+        """(host, port); None for a name that is no server's address."""
         try:
-            return zc.zk.parse_addr(self.name)
+            return zc.zk.parse_server_addr(self.name)
         except ValueError:
             return None
 
@@ -111,16 +112,18 @@ class Providers:
         except NoNodeError as error:
             # Its text names the missing node, and the links that led there.
             raise RegistrationError(f"option 'path': there is no"
-                                    f' {str(error) or path} {where}'
+                                    f' {printable(error) or path} {where}'
                                     ) from None
         except NoAuthError as error:
             raise RegistrationError(
-                f"option 'path': not allowed to read {path} {where}: {error}"
+                f"option 'path': not allowed to read {path} {where}:"
+                f' {printable(error)}'
                 .removesuffix(': ')) from None
         except (KazooException, KazooTimeoutError) as error:
             raise RegistrationError(
                 f"option 'zookeeper': {self._options.zookeeper}:"
-                f' {type(error).__name__} {error}'.rstrip()) from None
+                f' {type(error).__name__} {printable(error)}'.rstrip()
+                ) from None
 
     def nodes(self) -> list[Provider]:
         """Return the providers, ordered by name."""
@@ -156,10 +159,10 @@ class Providers:
                 continue
             if isinstance(result, NoAuthError):
                 yield (f"option 'path': not allowed to {what} nodes below"
-                       f' {path}{self._acl(path)}')
+                       f' {printable(path)}{self._acl(path)}')
             else:
-                yield (f"option 'path': cannot {what} nodes below {path}:"
-                       f' {type(result).__name__}')
+                yield (f"option 'path': cannot {what} nodes below"
+                       f' {printable(path)}: {type(result).__name__}')
             return
 
     def _acl(self, path: str) -> str:
@@ -168,4 +171,4 @@ class Providers:
         except KazooException:
             return ''
         return (', where the rights are '
-                + ', '.join(permissions.from_acl(acl)))
+                + printable(', '.join(permissions.from_acl(acl))))

@@ -1,12 +1,16 @@
 """Compare a service's nodes in ZooKeeper with this machine's processes."""
 from __future__ import annotations
 
-import concurrent.futures
+import contextlib
 import dataclasses
 import enum
-import socket
+import functools
+import time
+from collections.abc import Collection
 from collections.abc import Iterable
 from collections.abc import Mapping
+
+import zc.zk
 
 from zc.zkzopeserver import readiness
 from zc.zkzopeserver.cli import pidfile
@@ -14,6 +18,7 @@ from zc.zkzopeserver.cli import processes
 from zc.zkzopeserver.cli import proof
 from zc.zkzopeserver.cli import zdaemon
 from zc.zkzopeserver.cli.instance import Instance
+from zc.zkzopeserver.cli.parallel import concurrently
 from zc.zkzopeserver.cli.providers import Provider
 from zc.zkzopeserver.cli.settings import InstanceSettings
 from zc.zkzopeserver.errors import NotProvenError
@@ -21,12 +26,16 @@ from zc.zkzopeserver.errors import StartError
 from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.sessionfile import Forgotten
 
-# How long a provider gets to answer, and how many are asked at once.
+# How long a provider gets to answer, how many are asked at once, and how long
+# all of them get: any number of nodes can be made to count as ours.
 ANSWER_S = 5.0
 AT_ONCE = 16
+ANSWERS_S = 30.0
 
-# How long a connection to an address of this machine may take.
+# How long a connection to an address of this machine may take, and how long
+# all of them, and all names that are resolved.
 CONNECT_S = 1.0
+LOOK_S = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,9 +189,8 @@ def survey(settings: InstanceSettings, nodes: Iterable[Provider] = (),
     if settings.options is None:
         nodes = configured_address(settings, process.pid)
     family = family_of(process.pid)
-    providers = [ProviderStatus(node, owner_of(node, set(family), process,
-                                               settings.options))
-                 for node in nodes]
+    providers = owners(list(nodes), Machine(family), process,
+                       settings.options)
     return Survey(
         settings.instance.name, settings.workers, process,
         settings.options is not None,
@@ -226,54 +234,133 @@ def is_member(pid: int, process: ServerProcess,
     return (pid == process.pid) == is_single
 
 
-def owner_of(node: Provider, family: set[int], process: ServerProcess,
+class Machine:
+    """What this machine says of the processes of a family and of hosts.
+
+    It is asked once for each.  `hosts` are names that are this machine's by
+    DNS, too.
+    """
+
+    def __init__(self, family: Collection[int],
+                 hosts: Collection[str] = ()) -> None:
+        self.family = frozenset(family)
+        self.hosts = frozenset(hosts)
+        self.ports = functools.cache(processes.ports)
+        self._is_here = functools.cache(processes.is_here)
+
+    def has(self, host: str) -> bool:
+        """Return whether a host is this machine."""
+        return host in self.hosts or self._is_here(host)
+
+    def listens(self, pid: int, port: int) -> bool:
+        """Return whether a process listens on a port, on any address.
+
+        True also when this process is not allowed to know.
+        """
+        listening = self.ports(pid)
+        return (listening is None
+                or any(number == port for _, number in listening))
+
+
+def owners(nodes: list[Provider], machine: Machine, process: ServerProcess,
+           options: Options | None) -> list[ProviderStatus]:
+    """Return the nodes with their owners.
+
+    However many nodes there are, and whatever their names: it takes no more
+    than twice LOOK_S.
+    """
+    names = set()
+    for node in nodes:
+        address = address_of(node, options)
+        if (address and node.pid in machine.family
+                and machine.listens(node.pid, address[1])
+                and not machine.has(address[0])):
+            names.add(address[0])
+    here = concurrently(processes.resolves_here, sorted(names), AT_ONCE,
+                        LOOK_S, lambda name: False)
+    machine = Machine(machine.family, [
+        name for name, is_here in zip(sorted(names), here, strict=True)
+        if is_here])
+    found = [owner_of(node, machine, process, options) for node in nodes]
+    # Those that seem dead: another process may listen at the address.
+    silent = [position for position, owner in enumerate(found)
+              if owner in (Owner.DEAD, Owner.ORPHAN)]
+    taken = concurrently(
+        lambda position: accepts(address_of(nodes[position], options)),
+        silent, AT_ONCE, LOOK_S, lambda position: True)
+    for position, is_taken in zip(silent, taken, strict=True):
+        if is_taken:
+            found[position] = Owner.OTHER
+    return [ProviderStatus(node, owner)
+            for node, owner in zip(nodes, found, strict=True)]
+
+
+def address_of(node: Provider,
+               options: Options | None) -> tuple[str, int] | None:
+    """Return where a node's server is; None for a name that is no address.
+
+    The strict grammar for addresses of others has no names with underscores,
+    which our own options may have.
+    """
+    if node.address is None and options is not None:
+        host, _, port = node.name.rpartition(':')
+        if (host in (options.advertise, options.host)
+                or node.name == options.advertise):
+            # Its port has the strict form if that of an IP address has it.
+            with contextlib.suppress(ValueError):
+                return host, zc.zk.parse_server_addr(f'127.0.0.1:{port}')[1]
+    return node.address
+
+
+def owner_of(node: Provider, machine: Machine, process: ServerProcess,
              options: Options | None) -> Owner:
-    """Return the owner of a node; `family` are the live pids of ours."""
-    address = node.address
+    """Return the owner of a node.
+
+    DEAD and ORPHAN only if nothing accepts connections at its address.
+    """
+    address = address_of(node, options)
     if address is None or node.pid is None:
         return Owner.OTHER
-    if node.pid in family:
-        if is_ours(node, options):
+    if node.pid in machine.family:
+        if is_ours(node, machine, options):
             return Owner.OURS
-    elif (not processes.lives(node.pid) and processes.is_here(address[0])
-          and not accepts(address)):
+    elif not processes.lives(node.pid) and machine.has(address[0]):
         is_dead = node.pid == process.stale_pid or (
             options is not None and options.port == address[1])
         return Owner.DEAD if is_dead else Owner.ORPHAN
     return Owner.OTHER
 
 
-def accepts(address: tuple[str, int]) -> bool:
+def accepts(address: tuple[str, int] | None) -> bool:
     """Return whether something listens at an address of this machine.
 
     It may be a container that shares the network and not the pids.
     """
+    if address is None:
+        return False
     try:
-        with socket.create_connection(address, CONNECT_S):
-            return True
+        readiness.connect(address, time.monotonic() + CONNECT_S).close()
     except (OSError, OverflowError, UnicodeError):
         return False
+    return True
 
 
-def is_ours(node: Provider, options: Options | None) -> bool:
+def is_ours(node: Provider, machine: Machine,
+            options: Options | None) -> bool:
     """Return whether the node's process listens at the node's address.
 
     On another machine there may be a process of the same pid, so that the
     address must be this machine's.  It may also be what `advertise` says:
     that may be an address that only clients know.
     """
-    address, pid = node.address, node.pid
+    address, pid = address_of(node, options), node.pid
     if address is None or pid is None:
         return False
     host, port = address
     advertise = options and options.advertise
     if advertise and advertise in (node.name, host, f'[{host}]'):
         return True
-    if not processes.is_here(host, ask_dns=True):
-        return False
-    listening = processes.ports(pid)
-    return (listening is None
-            or any(number == port for _, number in listening))
+    return machine.has(host) and machine.listens(pid, port)
 
 
 def ask(providers: list[ProviderStatus], settings: InstanceSettings,
@@ -285,18 +372,23 @@ def ask(providers: list[ProviderStatus], settings: InstanceSettings,
 
     def ask_one(provider: ProviderStatus) -> ProviderStatus:
         node = provider.node
-        if provider.owner is not Owner.OURS or node.address is None:
+        address = address_of(node, options)
+        if address is None:
             return provider
         if answered.get(node.name) == node.pid:
             return dataclasses.replace(provider, is_well=True)
-        answer = readiness.ask(node.address, ready or '/', ANSWER_S, way)
+        answer = readiness.ask(address, ready or '/', ANSWER_S, way)
         return dataclasses.replace(
             provider, answer=answer, is_well=is_well(answer, bool(ready)))
 
-    if not providers:
-        return []
-    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-        return list(pool.map(ask_one, providers))
+    def unasked(provider: ProviderStatus) -> ProviderStatus:
+        return dataclasses.replace(
+            provider, answer=f'no answer of all within {ANSWERS_S:g} s')
+
+    ours = [each for each in providers if each.owner is Owner.OURS]
+    answers = iter(concurrently(ask_one, ours, AT_ONCE, ANSWERS_S, unasked))
+    return [next(answers) if each.owner is Owner.OURS else each
+            for each in providers]
 
 
 def is_well(answer: int | str, has_ready: bool) -> bool:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 
 import zc.zk
+from zc.zk.printable import printable_lines
 from zc.zk.sync.applier import ApplyError
 from zc.zk.tree import TreeError
 from zc.zk.tree import parse_tree
@@ -38,7 +39,7 @@ def execute(tree: str, options: Mapping[str, str],
             return arguments.verb(zk, text, arguments)
     except (OSError, StartError, server_options.OptionsError, TreeError,
             zc.zk.FailedConnect, ApplyError) as error:
-        for line in str(error).splitlines():
+        for line in printable_lines(str(error)):
             print(f'{tree}: {line}', file=sys.stderr)
         return 2
 

@@ -39,6 +39,7 @@ class Progress:
                  clock: Callable[[], float] = time.monotonic) -> None:
         self._name = name
         self._stream = stream or sys.stdout
+        self._terminal = getattr(self._stream, 'terminal', self._stream)
         self._clock = clock
         self._is_terminal = (self._stream.isatty()
                              and os.environ.get('TERM') != 'dumb')
@@ -75,12 +76,12 @@ class Progress:
     def _wipe(self) -> None:
         if self._has_line:
             self._has_line = False
-            self._write('\r\x1b[K')
+            self._write('\r\x1b[K', self._terminal)
 
-    def _write(self, text: str) -> None:
+    def _write(self, text: str, stream: TextIO | None = None) -> None:
         # The verb goes on when the reader of its output is gone.
         with contextlib.suppress(BrokenPipeError):
-            self._stream.write(text)
+            (stream or self._stream).write(text)
             self._stream.flush()
 
 

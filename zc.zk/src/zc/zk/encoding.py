@@ -7,6 +7,8 @@ import json
 import logging
 import re
 
+from zc.zk.printable import printable
+
 #: How many levels deep lists and mappings may be nested in a value.
 MAX_NESTING = 100
 
@@ -34,7 +36,8 @@ def decode(data: bytes | None, path: str = '?') -> dict:
     try:
         properties = _decode_object(data)
     except (ValueError, RecursionError) as error:
-        logger.warning('bad JSON in the data of %s: %s', path, error)
+        logger.warning('bad JSON in the data of %s: %s', printable(path),
+                       error)
         properties = None
     if properties is None:
         return {'string_value': data.decode('utf-8', 'surrogateescape')}

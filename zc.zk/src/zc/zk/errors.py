@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from kazoo.exceptions import ConnectionClosedError
 from kazoo.exceptions import NoAuthError
+from zc.zk.printable import printable
 
 
 class FailedConnect(Exception):
@@ -34,7 +35,8 @@ class LinkLoop(Exception):
 
     def __init__(self, paths: Sequence[str]) -> None:
         self.paths = tuple(paths)
-        super().__init__('links run in a circle: ' + ', '.join(self.paths))
+        super().__init__(
+            'links run in a circle: ' + ', '.join(map(printable, self.paths)))
 
 
 class BadPropertyLink(ValueError):
@@ -42,7 +44,7 @@ class BadPropertyLink(ValueError):
 
     def __init__(self, path: str, name: str, link: object,
                  why: object) -> None:
-        super().__init__(f'{path}: {name} => {link}: {why}')
+        super().__init__(printable(f'{path}: {name} => {link}: {why}'))
 
 
 @contextmanager

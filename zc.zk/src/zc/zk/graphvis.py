@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 
 from zc.zk.paths import relative_to
+from zc.zk.printable import printable
 from zc.zk.tree import Node
 from zc.zk.tree import is_link
 from zc.zk.tree import parse_tree
@@ -102,6 +103,7 @@ def _graph(lines: list[str]) -> str:
 
 
 def _quoted(name: str) -> str:
+    name = printable(name, len(name))
     escaped = name.replace('\\', '\\\\').replace('"', '\\"')
     return f'"{escaped}"'
 

@@ -38,6 +38,20 @@ def printable(text: object, limit: int = LIMIT) -> str:
     return text + end
 
 
+def printable_lines(text: str) -> list[str]:
+    r"""Return the lines of a text of any length, each as `printable` has it.
+
+    For output that may have lines and tabs of its own. A line ends with
+    ``\n``, and with nothing else that `str.splitlines` takes for an end. An
+    empty text has no lines.
+    """
+    if not text:
+        return []
+    return [
+        '\t'.join(printable(part, len(part)) for part in line.split('\t'))
+        for line in text.removesuffix('\n').split('\n')]
+
+
 def _escaped(sign: str) -> str:
     number = ord(sign)
     if 0xdc80 <= number <= 0xdcff:      # a byte, by surrogateescape (PEP 383)

@@ -61,7 +61,7 @@ def run(instance: Instance, arguments: argparse.Namespace) -> int:
         print(f'{instance.name}: {what}: ' + ('wrong' if new else 'ok'),
               flush=True)
         for _, problem in new:
-            for line in problem.splitlines():
+            for line in problem.split('\n'):
                 print(f'{instance.name}: {line}', file=sys.stderr)
     statuses = {status for status, _ in problems}
     return next((status for status in (WRONG, ZOOKEEPER, ERROR)

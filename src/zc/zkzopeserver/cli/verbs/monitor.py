@@ -3,6 +3,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+
+import zc.zk
+from zc.zk.printable import printable
 
 from zc.zkzopeserver import monitor
 from zc.zkzopeserver.cli import processes
@@ -66,62 +70,104 @@ def chosen(nodes: list[Provider], address: str) -> Target:
     """Return the monitor server of the provider at an address.
 
     The address is the provider's or its monitor server's.  StartError when
-    there is no such provider, or it has no monitor server.
+    there is no such provider, or it has no monitor server that could be
+    asked: what its node says is an address of a server, or the path of a unix
+    socket of the node's own process.
     """
     for node in nodes:
-        if address in (node.name, node.monitor):
-            if node.monitor is None:
-                raise StartError(f'{node.name} has no monitor server')
-            return node.name, node.monitor
-    raise StartError(f'no provider is registered at {address}; there are '
-                     + (', '.join(node.name for node in nodes) or 'none'))
+        if address not in (node.name, node.monitor):
+            continue
+        name = printable(node.name)
+        if node.monitor is None:
+            raise StartError(f'{name} has no monitor server')
+        try:
+            return name, zc.zk.parse_server_addr(node.monitor)
+        except ValueError as error:
+            if (node.pid is not None
+                    and node.monitor in processes.unix_sockets(node.pid)):
+                return name, node.monitor
+            problem = (printable(node.monitor) + ' is no socket of its process'
+                       ' on this machine'
+                       if '/' in node.monitor else str(error))
+        raise StartError(f'the monitor server of {name}: {problem}')
+    raise StartError(
+        f'no provider is registered at {printable(address)}; there are '
+        + (', '.join(printable(node.name) for node in nodes) or 'none'))
 
 
 def ours(settings: InstanceSettings, nodes: list[Provider]) -> list[Target]:
-    """Return the monitor servers of our processes; StartError without one."""
+    """Return the monitor servers of our processes; StartError without one.
+
+    Nodes may say anything: only where our own processes listen are they
+    asked.
+    """
     options = settings.ours
     _, parent = survey.require_running(settings.instance)
     pids = ([parent] if settings.workers == 1
             else survey.family_of(parent))
-    targets: dict[int, Target] = {}
-    for node in nodes:
-        if (node.pid is not None and node.pid in pids and node.monitor
-                and node.pid not in targets
-                and survey.is_ours(node, options)):
-            targets[node.pid] = node.name, node.monitor
+    machine = survey.Machine(pids)
+    targets = []
     for pid in pids:
-        if pid not in targets and (target := unregistered(pid, options)):
-            targets[pid] = target
+        own = [node for node in nodes if node.pid == pid]
+        address = find_monitor(pid, options,
+                               [node.monitor for node in own if node.monitor])
+        if address is not None:
+            names = [printable(node.name) for node in own
+                     if survey.is_ours(node, machine, options)]
+            targets.append(((names or [f'pid {pid}'])[0], address))
     if not targets:
         raise StartError('no monitor server found' + (
             '' if options.monitor_server
             else ": there is no option 'monitor_server'"))
-    return list(targets.values())
+    return targets
 
 
-def unregistered(pid: int, options: Options,
-                 timeout_s: float = TIMEOUT_S) -> Target | None:
-    """Find the monitor server of a process that is not in ZooKeeper.
+def find_monitor(pid: int, options: Options, told: Sequence[str] = (),
+                 timeout_s: float = TIMEOUT_S
+                 ) -> tuple[str, int] | str | None:
+    """Return where the monitor server of a process listens; None without one.
 
-    Its address is not known when the operating system picked the port: each
-    port of the process is sent ``help``.  The HTTP server answers that with
-    an error and does nothing.  None when there is no monitor server.
+    `told` is what nodes with the process's pid say.  Of that, only what the
+    process has is believed: a path among its unix sockets, a port on which it
+    listens.  Where the operating system picked the port, such ports are tried
+    first and the process's others then: each is sent ``help``.  An HTTP
+    server answers that with an error, and does nothing.
     """
     wanted = options.monitor_server
-    if wanted is None:
-        return None
     if isinstance(wanted, str):
-        return f'pid {pid}', wanted
-    for host, port in processes.ports(pid) or ():
-        if wanted[1] in (0, port) and port != options.port:
-            host = {'0.0.0.0': '127.0.0.1', '::': '::1'}.get(host, host)
-            try:
-                answer = monitor.ask((host, port), 'help', timeout_s)
-            except StartError:
-                continue
-            if not answer.startswith('HTTP/'):
-                return f'pid {pid}', (host, port)
+        # The server may have another directory than this process.
+        sockets = processes.unix_sockets(pid)
+        return next((path for path in told if path in sockets), wanted)
+    if wanted is None and not told:
+        return None
+    fixed = wanted[1] if wanted else 0
+    first = set(map(told_port, told))
+    listening = sorted(
+        (address for address in processes.ports(pid) or ()
+         if fixed in (0, address[1]) and address[1] != options.port),
+        key=lambda address: address[1] not in first)
+    for host, port in listening:
+        host = {'0.0.0.0': '127.0.0.1', '::': '::1'}.get(host, host)
+        if fixed or is_monitor((host, port), timeout_s):
+            return host, port
     return None
+
+
+def told_port(monitor_address: str) -> int | None:
+    """Return the port in what a node says; None for no address."""
+    try:
+        return zc.zk.parse_server_addr(monitor_address)[1]
+    except ValueError:
+        return None
+
+
+def is_monitor(address: tuple[str, int], timeout_s: float) -> bool:
+    """Return whether a monitor server answers at an address."""
+    try:
+        answer = monitor.ask(address, 'help', timeout_s)
+    except StartError:
+        return False
+    return not answer.startswith('HTTP/')
 
 
 def ask_all(instance: Instance, targets: list[Target], command: str,

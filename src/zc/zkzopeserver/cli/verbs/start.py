@@ -3,6 +3,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from zc.zk.printable import printable
+
 from zc.zkzopeserver.cli import survey
 from zc.zkzopeserver.cli import transcript
 from zc.zkzopeserver.cli import zdaemon
@@ -86,7 +88,7 @@ def up(result: survey.Survey) -> str:
         return (f'serving, pid {pid}; it registers as soon as it can:'
                 f' {result.problem}')
     count = len(result.registered)
-    where = ', '.join(each.node.name for each in
+    where = ', '.join(printable(each.node.name) for each in
                       result.of(survey.Owner.OURS)) or 'no known address'
     return (f'up, pid {pid}, at {where}'
             + (f' ({count} workers)' if count > 1 else ''))

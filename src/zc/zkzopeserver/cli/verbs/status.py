@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from zc.zk.printable import printable
+
 from zc.zkzopeserver import monitor
 from zc.zkzopeserver import sessionfile
 from zc.zkzopeserver.cli import proof
@@ -24,7 +26,7 @@ from zc.zkzopeserver.cli.survey import ProviderStatus
 from zc.zkzopeserver.cli.survey import Survey
 from zc.zkzopeserver.cli.survey import survey
 from zc.zkzopeserver.cli.verbs import Verb
-from zc.zkzopeserver.cli.verbs.monitor import unregistered
+from zc.zkzopeserver.cli.verbs.monitor import find_monitor
 from zc.zkzopeserver.errors import RegistrationError
 from zc.zkzopeserver.errors import StartError
 from zc.zkzopeserver.options import Options
@@ -110,9 +112,8 @@ def is_deregistered(pid: int, options: Options) -> bool:
     Its monitor server tells; False without an answer.
     """
     with contextlib.suppress(StartError, ValueError):
-        if target := unregistered(pid, options, MONITOR_S):
-            told = json.loads(monitor.ask(target[1], 'status json',
-                                          MONITOR_S))
+        if address := find_monitor(pid, options, timeout_s=MONITOR_S):
+            told = json.loads(monitor.ask(address, 'status json', MONITOR_S))
             # Another process may listen where the options say.
             return (isinstance(told, dict)
                     and told.get('pid') == proof.inner_pid(pid)
@@ -123,7 +124,7 @@ def is_deregistered(pid: int, options: Options) -> bool:
 def unknown(instance: Instance, error: Exception,
             arguments: argparse.Namespace) -> int:
     """Print why there is no survey; return the exit status."""
-    lines = str(error).splitlines()
+    lines = str(error).split('\n')
     if arguments.nagios:
         print(f'{instance.name} UNKNOWN: '
               + '; '.join(lines).replace('|', '/'))
@@ -221,14 +222,15 @@ def details(result: Survey) -> Iterator[str]:
 def described(provider: ProviderStatus, registers: bool) -> str:
     """Return a provider as one line."""
     node = provider.node
+    name = printable(node.name)
     pid = 'no pid' if node.pid is None else f'pid {node.pid}'
     if provider.owner is Owner.DEAD:
-        return f'{node.name} ({pid}): registered, dead'
+        return f'{name} ({pid}): registered, dead'
     if provider.owner is Owner.ORPHAN:
-        return (f'{node.name} ({pid}): registered, dead; it was a process of'
+        return (f'{name} ({pid}): registered, dead; it was a process of'
                 ' this machine')
     if provider.owner is Owner.OTHER:
-        return f'{node.name} ({pid})'
+        return f'{name} ({pid})'
     if provider.is_well:
         answer = f' {provider.answer}' if provider.answer else ''
         how = f'answers{answer}'
@@ -236,7 +238,7 @@ def described(provider: ProviderStatus, registers: bool) -> str:
         how = f'answers {provider.answer}, which is not ready'
     else:
         how = f'does not answer: {provider.answer}'
-    return f'{node.name} ({pid}): {"registered, " * registers}{how}'
+    return f'{name} ({pid}): {"registered, " * registers}{how}'
 
 
 # For programs.

@@ -9,6 +9,7 @@ import time
 from typing import Any
 
 import psutil
+from zc.zk.printable import printable
 
 from zc.zkzopeserver.cli import pidfile
 from zc.zkzopeserver.cli import processes
@@ -235,7 +236,8 @@ def wait_unregistered(instance: Instance, options: Options, pids: set[int],
                            if node.pid in pids and node.address
                            and processes.is_here(node.address[0])]:
                 if time.monotonic() > deadline:
-                    raise StartError('still registered: ' + ', '.join(left))
+                    raise StartError('still registered: '
+                                     + ', '.join(map(printable, left)))
                 progress.tell('waiting until its session times out')
                 time.sleep(LOOK_S)
     except RegistrationError as error:

@@ -29,6 +29,7 @@ from zc.zk.connection.requests import PendingRequest
 from zc.zk.connection.requests import Requests
 from zc.zk.encoding import decode
 from zc.zk.paths import split
+from zc.zk.printable import printable
 
 Stats = dict[str, ZnodeStat | None]
 
@@ -124,7 +125,7 @@ class Ephemerals:
             pid = decode(data, path).get('pid', 'unknown')
         except KazooException:
             pid = 'unknown'
-        return f'pid {pid}, session 0x{stat.ephemeralOwner:x}'
+        return f'pid {printable(pid, 40)}, session 0x{stat.ephemeralOwner:x}'
 
     def commit(self, changes: Iterable[NodeChange], acl: list[ACL]) -> None:
         """Make all changes in one transaction, or none.

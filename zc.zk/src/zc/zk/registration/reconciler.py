@@ -22,6 +22,7 @@ from kazoo.security import Permissions
 from zc.zk.connection.session import forget_session
 from zc.zk.paths import join
 from zc.zk.paths import split
+from zc.zk.printable import printable
 from zc.zk.registration.ephemerals import HIDDEN
 from zc.zk.registration.ephemerals import Conflict
 from zc.zk.registration.ephemerals import Ephemerals
@@ -189,7 +190,8 @@ class Reconciler:
             record.written = before
             raise
         for path, owner in stale.items():
-            logger.warning('%s: replaced the node of %s', path, owner)
+            logger.warning('%s: replaced the node of %s', printable(path),
+                           owner)
         if record.session != session and len(foreign) < len(stats):
             _log_created(record, missing, is_deleted)
         record.session = session
@@ -253,7 +255,7 @@ class Reconciler:
         for path, owner in foreign.items():
             if record.displaced_by.get(path) != owner:
                 record.last_error = (
-                    f'{path} is registered by another process: '
+                    f'{printable(path)} is registered by another process: '
                     + self._nodes.describe_owner(path, stats[path]))
                 logger.error(
                     '%s. It is left to them. Do two servers advertise the '
@@ -280,13 +282,13 @@ def _changes(record: Record, stats: Stats, stale: Iterable[str],
 
 def _log_created(record: Record, missing: list[str],
                  is_deleted: bool) -> None:
-    names = ', '.join(record.paths)
+    names = printable(', '.join(record.paths))
     if not record.was_registered:
         logger.info('Registered %s', names)
         return
     record.reregistered += 1
     if is_deleted:
         logger.warning('%s was deleted by somebody; registered again',
-                       ', '.join(missing))
+                       printable(', '.join(missing)))
     else:
         logger.warning('Registered again: %s', names)

@@ -25,6 +25,7 @@ from kazoo.protocol.states import KazooState
 from kazoo.protocol.states import WatchedEvent
 from zc.zk.connection.logs import REPORT_INTERVAL_S
 from zc.zk.connection.requests import Requests
+from zc.zk.printable import printable
 from zc.zk.registration.ephemerals import Ephemerals
 from zc.zk.registration.marks import remove_marks
 from zc.zk.registration.marks import send_marks
@@ -276,4 +277,4 @@ def _log_failure(record: Record, text: str) -> None:
     if text != said or now - when >= REPORT_INTERVAL_S:
         record.reported = text, now
         logger.warning('%s not registered: %s; trying again',
-                       ', '.join(record.paths), text)
+                       printable(', '.join(record.paths)), printable(text))

@@ -18,6 +18,8 @@ from kazoo.handlers.threading import KazooTimeoutError
 from zc.zk.client import ZooKeeper
 from zc.zk.errors import FailedConnect
 from zc.zk.errors import LinkLoop
+from zc.zk.printable import printable
+from zc.zk.printable import printable_lines
 from zc.zk.scripts.files import flush_stdout
 from zc.zk.sync.applier import ApplyError
 from zc.zk.tree import TreeError
@@ -54,7 +56,7 @@ def run(parser: argparse.ArgumentParser, main: Main,
     except BrokenPipeError:
         sys.exit(TROUBLE)  # the reader of a pipe, as head(1), has ended
     except (KeyboardInterrupt, *_ERRORS) as error:
-        for line in _text(error).splitlines():
+        for line in printable_lines(_text(error)):
             print(f'{parser.prog}: {line}', file=sys.stderr)
         is_interrupted = interrupts or isinstance(error, KeyboardInterrupt)
         sys.exit(INTERRUPTED if is_interrupted else TROUBLE)
@@ -207,13 +209,13 @@ def _text(error: BaseException) -> str:
     if isinstance(error, KeyboardInterrupt):
         return str(error)
     if isinstance(error, NoNodeError):
-        return f'there is no node {error}'
+        return f'there is no node {printable(error)}'
     if isinstance(error, NoAuthError):
-        return f'not allowed: {error}'
+        return f'not allowed: {printable(error)}'
     if isinstance(error, OSError) and error.filename:
         return f'{error.filename}: {error.strerror}'
     if isinstance(error, (KazooException, KazooTimeoutError)):
-        return f'{type(error).__name__} {error}'.strip()
+        return f'{type(error).__name__} {printable(error)}'.strip()
     return str(error) or type(error).__name__
 
 

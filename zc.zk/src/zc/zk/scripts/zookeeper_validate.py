@@ -2,6 +2,7 @@
 import argparse
 from collections.abc import Sequence
 
+from zc.zk.printable import printable
 from zc.zk.scripts.command import Failure
 from zc.zk.scripts.command import make_parser
 from zc.zk.scripts.command import run
@@ -34,5 +35,5 @@ def _main(options: argparse.Namespace) -> None:
         raise Failure(f'{options.file}: {error}') from None
     if large:
         raise Failure('\n'.join(
-            f'{options.file}: {path}: more than ZooKeeper takes'
+            f'{options.file}: {printable(path)}: more than ZooKeeper takes'
             for path in large))

@@ -23,6 +23,7 @@ from zc.zk import paths
 from zc.zk.encoding import decode
 from zc.zk.errors import CancelWatch
 from zc.zk.errors import LinkLoop
+from zc.zk.printable import printable
 from zc.zk.watch.dispatcher import WatchDispatcher
 
 logger = logging.getLogger('zc.zk.watch')
@@ -96,7 +97,7 @@ class NodeView:
 
     def __repr__(self) -> str:
         deleted = 'DELETED: ' if self.deleted else ''
-        return f'{deleted}zc.zk.{type(self).__name__}({self.path})'
+        return f'{deleted}zc.zk.{type(self).__name__}({printable(self.path)})'
 
     def __hash__(self) -> int:
         return id(self)
@@ -128,7 +129,8 @@ class NodeView:
                 return
             except KazooException as error:
                 self._outdated_since = self._outdated_since or time.time()
-                logger.error('%r: %s %s', self, type(error).__name__, error)
+                logger.error('%r: %s %s', self, type(error).__name__,
+                             printable(error))
                 return
             changed = before != self._version
         if changed:
