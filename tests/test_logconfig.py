@@ -156,3 +156,40 @@ def test_reopen_with_a_full_disk(tmp_path, monkeypatch, kind):
     (_, path, error), = told
     assert path == str(tmp_path / 'full.log')
     assert error.errno == errno.ENOSPC
+
+
+def rotated(folder, *modes):
+    """Yield handlers of files in these modes, which were renamed since."""
+    for mode in modes:
+        handler = logging.FileHandler(folder / f'{mode}.log', mode)
+        handler.handle(logging.makeLogRecord({'msg': 'first'}))
+        os.rename(folder / f'{mode}.log', folder / f'{mode}.old')
+        yield handler
+
+
+def test_reopen_in_any_mode(tmp_path, monkeypatch):
+    """A closed handler of the mode 'w' would never write again."""
+    handlers = list(rotated(tmp_path, 'a', 'w'))
+    monkeypatch.setattr(logconfig, '_handlers', lambda: handlers)
+    assert logconfig.reopen() == []
+    for handler in handlers:
+        handler.handle(logging.makeLogRecord({'msg': 'second'}))
+        assert logconfig.reopen() == []
+        handler.handle(logging.makeLogRecord({'msg': 'third'}))
+        handler.close()
+    for mode in 'a', 'w':
+        assert (tmp_path / f'{mode}.old').read_text() == 'first\n'
+        # Opened again without a rotation, it was not emptied.
+        assert (tmp_path / f'{mode}.log').read_text() == 'second\nthird\n'
+
+
+def test_what_cannot_be_reopened_goes_on_in_the_old_file(tmp_path,
+                                                         monkeypatch):
+    handler, = rotated(tmp_path, 'a')
+    (tmp_path / 'a.log').mkdir()
+    monkeypatch.setattr(logconfig, '_handlers', lambda: [handler])
+    problem, = logconfig.reopen()
+    assert problem.startswith(f'log file {tmp_path}/a.log: Is a')
+    handler.handle(logging.makeLogRecord({'msg': 'second'}))
+    handler.close()
+    assert (tmp_path / 'a.old').read_text() == 'first\nsecond\n'

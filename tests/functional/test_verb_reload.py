@@ -1,6 +1,10 @@
 """The verbs `reload`, `restart` and `logreopen`."""
 import json
+import os
+import signal
+import socket
 
+import pytest
 from zc.zk.testing.waiting import wait_for
 from zkzopeserver_support.processes import registered
 from zkzopeserver_support.processes import write_ini
@@ -107,3 +111,92 @@ def test_logs_after_a_rotation(local, tmp_path, embedded):
              'the new access log')
     web('stop')
     assert 'zdaemon Exiting' in web.log()
+
+
+@pytest.mark.parametrize('workers', ['1', '2'])
+def test_a_log_that_cannot_be_opened_again(local, tmp_path, embedded,
+                                           workers):
+    """Each process says what has failed, and by what it goes on."""
+    access = tmp_path / 'access.log'
+    web = local(access_log=str(access), workers=workers)
+    web.ini.write_text(web.ini.read_text() + LOGGING)
+    web('start')
+    pids = {node['pid'] for node in registered(
+        embedded.zk, count=int(workers)).values()}
+    assert web('logreopen').startswith('web: told zdaemon and pid ')
+    for log in access, tmp_path / 'event.log':
+        log.rename(f'{log}.1')
+        log.mkdir()
+    said = web('logreopen', status=1)
+    for pid in pids:
+        assert (f'web: pid {pid}: log file {tmp_path}/event.log: Is a'
+                ' directory') in said
+        assert (f'web: pid {pid}: the access log {access} cannot be opened'
+                ' again: Is a directory') in said
+    # The parent has no access log.
+    assert said.count('event.log') == len({*pids, web.pid})
+    assert 'opened anew' in (tmp_path / 'event.log.1').read_text()
+    for log in access, tmp_path / 'event.log':
+        log.rmdir()
+    web('logreopen')
+    assert access.is_file() and (tmp_path / 'event.log').is_file()
+    assert list(tmp_path.glob('*.reopened-*')) == []
+    web('stop')
+
+
+LOGGING = """
+[loggers]
+keys = root
+[handlers]
+keys = file
+[formatters]
+keys = plain
+[logger_root]
+level = INFO
+handlers = file
+[handler_file]
+class = FileHandler
+args = ('%(here)s/event.log',)
+formatter = plain
+[formatter_plain]
+format = %(process)d %(message)s
+"""
+
+
+def test_a_transcript_that_cannot_be_opened_again(local, embedded):
+    web = local()
+    web('start')
+    web.file('log').rename(f'{web.file("log")}.1')
+    web.file('log').mkdir()
+    assert 'web.log' in web('logreopen', status=1)
+    web.file('log').rmdir()
+    web('logreopen')
+    assert web.file('log').is_file()
+    web('stop')
+
+
+@pytest.mark.clock
+def test_a_server_that_does_not_open_its_logs(local, embedded):
+    web = local()
+    web('start')
+    os.kill(web.pid, signal.SIGSTOP)
+    try:
+        assert (f'web: pid {web.pid} has not said within 10 s that its log'
+                ' files are open again: see its log'
+                ) in web('logreopen', status=1)
+    finally:
+        os.kill(web.pid, signal.SIGCONT)
+    web('stop')
+
+
+def test_what_a_killed_verb_has_left(local, embedded, tmp_path):
+    web = local()
+    web('start')
+    left = tmp_path / 'web.reopened-0'
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(left))
+    strange = tmp_path / 'web.reopened-1'
+    strange.symlink_to('/dev/null')
+    web('logreopen')
+    assert not left.exists() and strange.is_symlink()
+    web('stop')

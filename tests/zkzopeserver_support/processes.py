@@ -195,7 +195,7 @@ class Script:
 
     def log(self) -> str:
         """Return what was written in the background; '' when nothing was."""
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             return self.file('log').read_text(errors='replace')
         return ''
 

@@ -131,11 +131,11 @@ def _configure_zconfig(text: str) -> None:
             "option 'loggers': " + ' '.join(str(error).split())) from None
 
 
-def reopen() -> None:
+def reopen() -> list[str]:
     """Open the log files anew, after a log rotation has renamed them.
 
     What fails at one file, as to write its last lines on a full disk, is
-    logged when all are open again.
+    logged when all are open again, and returned, a text for each file.
     """
     failed = []
     for handler in _handlers():
@@ -144,21 +144,30 @@ def reopen() -> None:
         except Exception as error:  # noqa: BLE001 (any handler's own code)
             failed.append((handler, error))
             # The old stream is closed now, so that the next attempt opens
-            # the file.  A plain FileHandler does so at its next record.
+            # the file.
             if hasattr(handler, 'reopen'):
                 with contextlib.suppress(Exception):
                     _reopen(handler)
     for handler, reason in failed:
         logger.error('log file %s: %s',
                      getattr(handler, 'baseFilename', handler), reason)
+    return [f'log file {getattr(handler, "baseFilename", handler)}:'
+            f' {getattr(reason, "strerror", None) or reason}'
+            for handler, reason in failed]
 
 
 def _reopen(handler: logging.Handler) -> None:
     if hasattr(handler, 'reopen'):
         handler.reopen()
-    elif isinstance(handler, logging.FileHandler):
-        # A closed FileHandler opens its file again at the next record.
-        handler.close()
+    elif isinstance(handler, logging.FileHandler) and handler.stream:
+        # Not by `close`: it would open the file only at its next record, and
+        # not at all with the mode 'w' (https://bugs.python.org/issue42378).
+        # The mode 'w' would empty a file that was not renamed.
+        new = open(handler.baseFilename, 'a', encoding=handler.encoding,
+                   errors=handler.errors)
+        with handler.lock or contextlib.nullcontext():
+            old, handler.stream = handler.stream, new
+        old.close()
 
 
 def _handlers() -> list[logging.Handler]:

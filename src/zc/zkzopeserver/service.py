@@ -251,10 +251,10 @@ class Service:
         self._is_deregistered = False
         self.parts.registration.restore()
 
-    def reopen_logs(self) -> None:
-        """Open the server's log of requests anew."""
-        if self._made is not None:
-            self._made.server.reopen_logs()
+    def reopen_logs(self) -> list[str]:
+        """Open the server's log of requests anew; return what failed."""
+        problem = self._made and self._made.server.reopen_logs()
+        return [problem] if problem else []
 
     # Stop.
 

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from typing import Any
 from typing import Protocol
 
-from zc.zkzopeserver import logconfig
+from zc.zkzopeserver import rotation
 
 logger = logging.getLogger('zc.zkzopeserver.signals')
 
@@ -52,8 +52,8 @@ class RunningService(Protocol):
     def force_exit(self) -> None:
         """Stop without waiting for anything; safe in signal handlers."""
 
-    def reopen_logs(self) -> None:
-        """Open the log files of the server anew."""
+    def reopen_logs(self) -> list[str]:
+        """Open the log files of the server anew; return what failed."""
 
 
 #: The services that run in this process, each with the thread it runs in.
@@ -175,7 +175,7 @@ def _serve_operators(received: queue.SimpleQueue[int | None],
     for number in iter(received.get, None):
         try:
             if number == signal.SIGUSR2:
-                reopen_logs()
+                rotation.reopen(list(running))
             elif had_terminal and not os.isatty(0):
                 logger.info('SIGHUP, as the terminal is gone')
                 stop_all()
@@ -184,14 +184,6 @@ def _serve_operators(received: queue.SimpleQueue[int | None],
                                ' without a gap; restart it instead')
         except Exception:
             logger.exception('at signal %s', number)
-
-
-def reopen_logs() -> None:
-    """Open the log files of the process and of its services anew."""
-    logconfig.reopen()
-    for service in list(running):
-        service.reopen_logs()
-    logger.info('log files opened anew')
 
 
 def stop_all() -> None:

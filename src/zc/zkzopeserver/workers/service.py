@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from zc.zkzopeserver import logconfig
+from zc.zkzopeserver import rotation
 from zc.zkzopeserver import signals
 from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.service import Service
@@ -109,6 +109,4 @@ class WorkerService(Service):
         self._link.registered(address)
 
     def _reopen_all_logs(self) -> None:
-        logconfig.reopen()
-        self.reopen_logs()
-        logger.info('log files opened anew')
+        rotation.reopen([self])

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from collections.abc import Sequence
 
-from zc.zkzopeserver import logconfig
+from zc.zkzopeserver import rotation
 from zc.zkzopeserver import systemd
 from zc.zkzopeserver.sessionfile import SessionFile
 from zc.zkzopeserver.signals import SignalReceiver
@@ -156,8 +156,7 @@ class Supervisor:
             self._pool.scale(self._pool.target - 1)
 
     def _reopen_logs(self) -> None:
-        logconfig.reopen()
-        logger.info('log files opened anew')
+        rotation.reopen(())
         for worker in self._pool.workers:
             worker.tell('reopen')
 

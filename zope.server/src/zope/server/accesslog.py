@@ -186,19 +186,24 @@ class AccessLog:
             self._is_awake = True
             self._wanted.set()
 
-    def reopen(self) -> None:
-        """Go on in a new file of the same name, after a rotation."""
+    def reopen(self) -> str | None:
+        """Go on in a new file of the same name, after a rotation.
+
+        Return why that fails, and go on in the old file; else None.
+        """
         if self.path == '-':
-            return
+            return None
         try:
             new = self._open()
         except OSError as error:
-            logger.error('the access log %s cannot be opened again: %s',
-                         self.path, error.strerror)
-            return
+            problem = (f'the access log {self.path} cannot be opened again:'
+                       f' {error.strerror}')
+            logger.error('%s', problem)
+            return problem
         with self.lock:
             old, self._fd = self._fd, new
         os.close(old)
+        return None
 
     def close(self) -> None:
         """Write the lines that are left and close; may be repeated."""

@@ -138,7 +138,9 @@ class Server:
         """Return counts of requests, threads and connections."""
         return self.engine.statistics()
 
-    def reopen_logs(self) -> None:
-        """Open the access log anew, after a rotation has moved its file."""
-        if self._access_log is not None:
-            self._access_log.reopen()
+    def reopen_logs(self) -> str | None:
+        """Open the access log anew, after a rotation has moved its file.
+
+        Return why that fails; None when it is open, or there is none.
+        """
+        return self._access_log.reopen() if self._access_log else None

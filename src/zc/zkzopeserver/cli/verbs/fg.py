@@ -10,6 +10,7 @@ import os
 from typing import Any
 
 from zc.zkzopeserver import logconfig
+from zc.zkzopeserver import rotation
 from zc.zkzopeserver import signals
 from zc.zkzopeserver.cli import pidfile
 from zc.zkzopeserver.cli.ini import Ini
@@ -35,6 +36,7 @@ again and again before they were registered."""
 def run(instance: Instance, arguments: Any = None) -> int:
     """Serve the application of the ini; return the exit status."""
     with contextlib.ExitStack() as stack:
+        rotation.answer_beside(instance.pid_file)
         stack.enter_context(signals.serving_operators())
         session_file = None
         # A worker's pid file is its parent's.

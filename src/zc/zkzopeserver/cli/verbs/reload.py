@@ -5,12 +5,16 @@ and starts it, `logreopen` opens its log files anew.
 """
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import time
 from typing import Any
 
+from zc.zkzopeserver import rotation
 from zc.zkzopeserver.cli import pidfile
 from zc.zkzopeserver.cli import processes
+from zc.zkzopeserver.cli import proof
 from zc.zkzopeserver.cli import survey
 from zc.zkzopeserver.cli import transcript
 from zc.zkzopeserver.cli import zdaemon
@@ -25,6 +29,9 @@ from zc.zkzopeserver.cli.verbs import start
 from zc.zkzopeserver.cli.verbs import stop
 from zc.zkzopeserver.cli.waiting import Progress
 from zc.zkzopeserver.errors import StartError
+
+# How long the processes of a server may take to open their log files anew.
+REOPEN_S = 10
 
 # How long to wait between two looks at a rolling restart.
 LOOK_S = 0.1
@@ -187,24 +194,63 @@ had on its command line stay, unless they are given anew.""", start.STATUSES,
 
 
 def logreopen(instance: Instance, arguments: Any = None) -> int:
-    """Tell the server and its manager to open their log files anew."""
+    """Have the server and its manager open their log files anew.
+
+    Return 0 once they have, 1 when one has failed or does not answer.
+    """
     notified = []
+    problems: list[str] = []
     if zdaemon.ask(instance.socket, 'reopen_transcript') is not None:
         notified.append('zdaemon')
+        # It does not say what has failed.
+        if not os.path.isfile(instance.transcript):
+            problems.append(f'zdaemon: the transcript {instance.transcript}'
+                            ' is not open again')
     # By the pid file, not by zdaemon: a server that has no pid file yet has
     # no handler of SIGUSR2 either, and would end.
     recorded = pidfile.read(instance.pid_file)
-    if (recorded and recorded.is_alive and Ini(instance).is_ours
-            and stop.send_server(instance, recorded.pid, signal.SIGUSR2)):
-        notified.append(f'pid {recorded.pid}')
+    if recorded and recorded.is_alive and Ini(instance).is_ours:
+        is_told, more = have_reopened(instance, recorded.pid)
+        problems += more
+        if is_told:
+            notified.append(f'pid {recorded.pid}')
     print(f'{instance.name}: ' + (
         f'told {" and ".join(notified)}' if notified else 'not running'))
-    return 0
+    for problem in problems:
+        print(f'{instance.name}: {problem}', file=sys.stderr)
+    return 1 if problems else 0
+
+
+def have_reopened(instance: Instance, pid: int) -> tuple[bool, list[str]]:
+    """Tell a server to open its log files; wait until all processes have.
+
+    Return whether it was told, and what has failed.  Where no answers can be
+    had, nothing is known to have failed: see `rotation.Answers`.
+    """
+    waiting = {pid, *(worker.pid for worker in proof.workers(pid))}
+    try:
+        answers = rotation.Answers(instance.pid_file)
+    except OSError:
+        return stop.send_server(instance, pid, signal.SIGUSR2), []
+    problems = []
+    with answers:
+        if not stop.send_server(instance, pid, signal.SIGUSR2):
+            return False, []
+        deadline = time.monotonic() + REOPEN_S
+        while waiting and (answer := answers.receive(deadline)):
+            sender, failed = answer
+            if sender in waiting:
+                waiting.remove(sender)
+                problems += [f'pid {sender}: {text}' for text in failed]
+    return True, problems + [
+        f'pid {each} has not said within {REOPEN_S} s that its log files are'
+        ' open again: see its log'
+        for each in sorted(waiting) if processes.lives(each)]
 
 
 LOGREOPEN = Verb(logreopen, """\
 Open the log files anew, after log rotation has renamed them: the log files of
 the server and of its workers (SIGUSR2), and the transcript.  When the server
 does not run, there is nothing to do, and that is no error.""", """\
-exit status: 0 done, or the server does not run; 1 an error; 2 a file is
-wrong.""")
+exit status: 0 done, or the server does not run; 1 a file could not be opened,
+or another error; 2 the ini is wrong.""")
