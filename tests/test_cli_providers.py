@@ -43,7 +43,8 @@ def test_a_link_is_followed(providers, tree):
     tree.create(f'{PATH}/a:1', b'{"pid": 1}', ephemeral=True)
     found = providers('/other/providers')
     assert [node.name for node in found.nodes()] == ['a:1']
-    assert found.tree() == '/providers\n  /a:1\n    pid = 1\n'
+    assert found.tree() == (
+        '/providers\n  /a:1\n    [ ephemeral ]\n    pid = 1\n')
 
 
 def test_a_path_that_is_not_there(providers, tree):

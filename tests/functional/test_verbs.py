@@ -27,7 +27,8 @@ def test_from_start_to_stop(web, tree):
     assert (found['state'], found['pid']) == ('running', web.pid)
     assert web('status', '--nagios').startswith('web OK: running, pid ')
     assert web('tree') == (
-        f"/providers\n  /{address}\n    monitor = '{data['monitor']}'\n"
+        f'/providers\n  /{address}\n    [ ephemeral ]\n'
+        f"    monitor = '{data['monitor']}'\n"
         f'    pid = {web.pid}\n')
 
     # Out of rotation and back: meanwhile its monitor is not in ZooKeeper.
