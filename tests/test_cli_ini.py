@@ -8,6 +8,7 @@ from zc.zkzopeserver import start
 from zc.zkzopeserver.cli.ini import Ini
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.errors import ConfigurationError
+from zc.zkzopeserver.errors import StartError
 
 INI = '''\
 [DEFAULT]
@@ -139,3 +140,40 @@ def test_what_loading_the_application_raises_is_left_as_it_is(write):
         start.main(path, 'web', [])
     assert str(caught.value).endswith(
         'takes 0 positional arguments but 1 was given')
+
+
+INNER = """
+[app:plain]
+use = call:zc.zkzopeserver.hello:make_hello
+[composite:choice]
+paste.composite_factory = zkzopeserver_support.running:make_choice
+/ = plain
+/pages = pages
+loop = choice
+[pipeline:pages]
+pipeline = inner
+[composite:inner]
+use = choice
+more = plain {broken}
+[app:broken]
+paste.app_factory = no_such_module_at_all:make
+[pipeline:main]
+pipeline = choice
+[server:main]
+use = egg:zc.zkzopeserver
+zookeeper = 127.0.0.1:2181
+path = /p
+"""
+
+
+@pytest.mark.parametrize('broken', ['', 'broken'])
+def test_what_a_composite_names_is_imported(tmp_path, broken):
+    """Not so a section that nothing names."""
+    path = tmp_path / 'web.ini'
+    path.write_text(INNER.format(broken=broken))
+    ini = Ini(Instance(str(path)))
+    if not broken:
+        ini.import_application()
+        return
+    with pytest.raises(StartError, match="No module named 'no_such_module_at"):
+        ini.import_application()

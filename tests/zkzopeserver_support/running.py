@@ -68,6 +68,11 @@ def make_particular(global_conf, host):
     return particular
 
 
+def make_choice(loader, global_conf, **local_conf):
+    """Fail, as an application that takes a lock: for what only imports."""
+    raise AssertionError('this is not to be made')
+
+
 def make_gated(global_conf, gate):
     """Return an application that answers ``/slow`` once `gate` exists."""
     def gated(environ, start_response):

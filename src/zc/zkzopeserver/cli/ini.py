@@ -21,6 +21,12 @@ from zc.zkzopeserver.sessionfile import SessionFile
 OURS = 'egg:zc.zkzopeserver', 'egg:zc.zkzopeserver#main'
 RUNNER = 'zc.zkzopeserver.runner'
 
+# The kinds of sections that make applications, and the protocols of those that
+# make one of several (https://pastedeploy.readthedocs.io).
+APPLICATIONS = ('app', 'application', 'composite', 'composit', 'pipeline',
+                'filter-app')
+COMPOSITES = 'paste.composite_factory', 'paste.composit_factory'
+
 # What PasteDeploy raises for an ini that is wrong or not there.
 WRONG = (OSError, LookupError, configparser.Error, UnicodeDecodeError,
          importlib.metadata.PackageNotFoundError)
@@ -119,14 +125,36 @@ class Ini:
     def import_application(self) -> None:
         """Import what makes the application, without making it.
 
-        That takes none of its locks.  StartError, with the place, when it
-        cannot be imported.
+        That takes none of its locks.  The parts of pipelines are imported as
+        well, and the applications that a composite names.  StartError, with
+        the place, when one cannot be imported.
         """
         try:
-            self._load(loadwsgi.APP)
+            self._import(self._load(loadwsgi.APP), self._application_names())
         except Exception as error:  # noqa: BLE001 (the application's code)
             raise StartError('the application cannot be imported: '
                              + described(error)) from None
+
+    def _import(self, context: Any, names: set[str]) -> None:
+        """Import what a context refers to, out of `names`, each once.
+
+        PasteDeploy has imported the context's own parts.  The values of a
+        composite's options are for its factory to read: those that are names
+        of applications in this ini stand for these.
+        """
+        for attribute in 'app_context', 'next_context':
+            if (inner := getattr(context, attribute, None)) is not None:
+                self._import(inner, names)
+        if context.protocol in COMPOSITES:
+            for word in ' '.join(context.local_conf.values()).split():
+                if word in names:
+                    names.discard(word)
+                    self._import(self._load(loadwsgi.APP, word), names)
+
+    def _application_names(self) -> set[str]:
+        kinds = (name.partition(':') for name in self.sections())
+        return {name.strip() for kind, _, name in kinds
+                if kind.strip() in APPLICATIONS}
 
     def application(self) -> Any:
         """Load the application; what that raises is passed on."""
