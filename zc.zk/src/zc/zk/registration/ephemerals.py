@@ -3,6 +3,7 @@
 Ephemeral nodes live as long as the session that created them (ZooKeeper
 Programmer's Guide, "Ephemeral Nodes"): their `ephemeralOwner`.
 """
+import random
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from kazoo.security import ACL
 from zc.zk.connection.requests import PendingRequest
 from zc.zk.connection.requests import Requests
 from zc.zk.encoding import decode
+from zc.zk.paths import join
 from zc.zk.paths import split
 from zc.zk.printable import printable
 
@@ -40,8 +42,13 @@ CONTAINER = -1 << 63
 #: `ephemeralOwner`, made up, of another session's node that we may not read.
 HIDDEN = -1
 
+#: The most nodes that are checked in one transaction, whose size is limited
+#: (jute.maxbuffer in ZooKeeper's Administrator's Guide).
+MAX_WITNESSES = 400
+
 #: The permission that each operation of a transaction needs.
-PERMISSIONS = {'create': 'CREATE', 'delete': 'DELETE', 'set_data': 'WRITE'}
+PERMISSIONS = {'check': 'READ', 'create': 'CREATE', 'delete': 'DELETE',
+               'set_data': 'WRITE'}
 
 
 def is_ephemeral(stat: ZnodeStat) -> bool:
@@ -59,13 +66,14 @@ class NodeChange(NamedTuple):
     `delete` is the version of the node to delete first; -1 is any version,
     None is no deletion. `data` is the node's data afterwards; None is no
     node. `exists` is whether the data is set on the existing node; else the
-    node is created.
+    node is created. `is_witness` is whether the node must only exist.
     """
 
     path: str
     data: bytes | None = None
     delete: int | None = None
     exists: bool = False
+    is_witness: bool = False
 
 
 class Ephemerals:
@@ -127,6 +135,21 @@ class Ephemerals:
             pid = 'unknown'
         return f'pid {printable(pid, 40)}, session 0x{stat.ephemeralOwner:x}'
 
+    def choose_others(self, paths: Iterable[str],
+                      count: int) -> list[str] | None:
+        """Return `count` siblings of the nodes at `paths`, chosen at random.
+
+        They are `MAX_WITNESSES` at most. None: there are not so many.
+        """
+        own = set(paths)
+        parent = split(next(iter(own)))[0]
+        names = self._requests.ask(self._client.get_children_async, parent)
+        others = [path for path in (join(parent, name) for name in names)
+                  if path not in own]
+        if len(others) < count:
+            return None
+        return random.sample(others, min(count, MAX_WITNESSES))
+
     def commit(self, changes: Iterable[NodeChange], acl: list[ACL]) -> None:
         """Make all changes in one transaction, or none.
 
@@ -147,6 +170,8 @@ class Ephemerals:
 
 def _operations(change: NodeChange, acl: list[ACL]
                 ) -> Iterator[tuple[str, tuple[Any, ...]]]:
+    if change.is_witness:
+        yield 'check', (-1,)  # any version
     if change.delete is not None:
         yield 'delete', (change.delete,)
     if change.data is not None:

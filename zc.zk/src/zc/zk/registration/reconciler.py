@@ -42,7 +42,8 @@ MAX_CONFLICTS = 5
 class Record:
     """The wanted and the last seen state of a registration's nodes.
 
-    Any thread may read it, set `wanted`, and call `change` and `note_data`.
+    Any thread may read it, set `wanted`, and call `change`, `note_data`,
+    `leave` and `stay`.
     Everything else is changed by the registrar's thread only.
 
     `path` is the parent's path as given, `real_path` the same with links
@@ -58,6 +59,8 @@ class Record:
         self.move(real_path)
         #: Whether the nodes are to exist.
         self.wanted = True
+        #: How many nodes of others must be left for ours to be removed.
+        self.others = 0
         #: The number of the wanted data: each `change` adds 1.
         self.serial = 1
         #: `serial` last written to the nodes; 0 never, -1 unknown, because
@@ -93,6 +96,19 @@ class Record:
             self.data = {name: change(data)
                          for name, data in self.data.items()}
             self.serial += 1
+
+    def leave(self, others: int = 0) -> None:
+        """Have the nodes removed, if `others` nodes of others are left."""
+        with self._lock:
+            self.others = others
+            self.wanted = False
+
+    def stay(self) -> None:
+        """Have the nodes kept after a `leave` that set a condition."""
+        with self._lock:
+            if self.others:
+                self.others = 0
+                self.wanted = True
 
     def note_data(self, path: str, data: bytes) -> None:
         """Take over data that the node at `path` already has."""
@@ -160,9 +176,19 @@ class Reconciler:
 
     def _remove(self, record: Record) -> bool:
         stats = self._nodes.fetch_stats(record.paths, watch=False)
-        self._nodes.commit(
-            (NodeChange(path, delete=-1) for path, stat in stats.items()
-             if stat and stat.ephemeralOwner in self.sessions), record.acl)
+        ours = [path for path, stat in stats.items()
+                if stat and stat.ephemeralOwner in self.sessions]
+        changes = [NodeChange(path, delete=-1) for path in ours]
+        if ours and record.others:
+            witnesses = self._nodes.choose_others(record.paths, record.others)
+            if witnesses is None:
+                record.stay()
+                return False
+            # They exist when our nodes go, whoever leaves at the same time:
+            # ZooKeeper makes one transaction after the other.
+            changes += [NodeChange(path, is_witness=True)
+                        for path in witnesses]
+        self._nodes.commit(changes, record.acl)
         record.session = None
         record.was_registered = False
         record.displaced_by = {}

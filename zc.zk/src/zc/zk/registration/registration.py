@@ -102,11 +102,35 @@ class Registration:
         no limit. If not, they are removed as soon as ZooKeeper can be
         reached, or end with the session.
         """
-        self._record.wanted = False
+        self._record.leave()
         if mark:
             self._registrar.mark(self._record)
         self._is_marked = mark
         return self._registrar.request(self._record, timeout)
+
+    def leave(self, others: int = 1,
+              timeout: float | None = CHANGE_TIMEOUT_S) -> bool:
+        """Withdraw, with a mark, if `others` nodes of others are left then.
+
+        That holds also when many servers leave at the same moment: ZooKeeper
+        removes the nodes in a transaction that checks as many others, chosen
+        at random, and makes one transaction after the other. It holds for up
+        to 400 of them, and does not hold for servers that stop or die.
+
+        Returns whether the nodes were removed. If not, they stay.
+        """
+        self._record.leave(others)
+        self._registrar.mark(self._record)
+        self._is_marked = True
+        if (self._registrar.request(self._record, timeout)
+                and not self._record.wanted):
+            return True
+        self._record.stay()
+        self._registrar.unmark(self._record)
+        self._is_marked = False
+        # They may have been removed after the time-out.
+        self._registrar.request(self._record, 0)
+        return False
 
     def restore(self, timeout: float | None = CHANGE_TIMEOUT_S) -> bool:
         """Create the nodes again after a `withdraw`.
