@@ -123,7 +123,8 @@ def test_a_server_with_a_request_in_flight_is_deleted_later(
         assert target.identifier not in admin.ask('show servers state cms')
 
 
-def test_a_server_that_comes_back_before_it_is_deleted(proxy, backends):
+def test_a_server_that_comes_back_before_it_is_deleted(proxy, backends,
+                                                       admin):
     with socket.create_server(('127.0.0.1', 0)) as slow, Stopper() as other:
         target = Target('slow', *slow.getsockname())
         rest = Target('other', '127.0.0.1', other.port)
@@ -133,6 +134,8 @@ def test_a_server_that_comes_back_before_it_is_deleted(proxy, backends):
         held, _ = slow.accept()
         backends.reconcile(Upstream('cms', '/', (rest,)))
         assert backends.pending
+        # Another follower has come since.
+        backends = Backends(admin, FORMATS['haproxy']())
         assert backends.reconcile(Upstream('cms', '/', (rest, target))) == [
             f'+{target.address}']
         assert not backends.pending

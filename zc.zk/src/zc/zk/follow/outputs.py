@@ -204,8 +204,10 @@ class Caddy:
         try:
             for upstream in upstreams:
                 wanted = caddy_upstreams(upstream)
-                if self._api.upstreams(upstream.name) != wanted:
-                    self._api.set_upstreams(upstream.name, wanted)
+                present = self._api.upstreams(upstream.name)
+                if present != wanted:
+                    self._api.set_upstreams(upstream.name, wanted,
+                                            present is not None)
         except (OSError, ValueError) as error:
             self._report.say(f'caddy: {error}')
             self._next = time.monotonic() + FAILURE_INTERVAL_S
