@@ -1,6 +1,7 @@
 """What bootstrap.py installs, and when it has nothing to do."""
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import re
 import sys
@@ -8,8 +9,12 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 PATH = Path(__file__).parents[1] / 'bootstrap.py'
+
+# The oldest and the newest that the project is for.
+PYTHONS = '3.10.0', '3.14.0'
 
 pytestmark = pytest.mark.skipif(not PATH.exists(), reason='not a checkout')
 
@@ -61,6 +66,17 @@ def test_all_requirements_are_pinned(bootstrap):
     pins = bootstrap.read(bootstrap.HERE + '/versions.cfg')
     for name in bootstrap.requirements(needs_all=True):
         assert f'\n{name} = ' in pins
+
+
+def test_the_pins_are_for_the_oldest_and_the_newest_python(bootstrap):
+    """As far as they are installed here."""
+    wrong = []
+    for name in bootstrap.pinned_versions('versions.cfg'):
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            wanted = metadata.metadata(name)['Requires-Python']
+            wrong += [(name, wanted, python) for python in PYTHONS
+                      if wanted and python not in SpecifierSet(wanted)]
+    assert wrong == []
 
 
 def test_nothing_is_done_when_nothing_has_changed(bootstrap, steps, capsys):

@@ -1,9 +1,12 @@
 """The settings that `stop` reads, from an ini that may be wrong."""
+from pathlib import Path
+
 import pytest
 
 from zc.zkzopeserver.cli import settings
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.errors import ConfigurationError
+from zc.zkzopeserver.workers import protocol
 
 INI = '''\
 [server:main]
@@ -54,3 +57,11 @@ def test_of_a_server_of_others_little_is_known(lenient):
     found = lenient('[server:main]\nuse = egg:waitress#main\n')
     assert found.is_known
     assert found.stop_timeout_s == settings.OTHERS_S
+
+
+def test_the_document_says_how_long_a_stop_may_take():
+    path = Path(__file__).parents[1] / 'doc' / 'operations.txt'
+    seconds = protocol.MARGIN_S + settings.STOP_MARGIN_S
+    assert (f'``stop`` kills a server that has not ended {seconds} s after'
+            ' ``deregister_wait`` and ``graceful_timeout`` together.'
+            ) in ' '.join(path.read_text(encoding='utf-8').split())
