@@ -333,7 +333,7 @@ def test_events_of_a_moment_are_read_together(zk, monkeypatch):
     monkeypatch.setattr(
         zk._dispatcher, 'get_children',
         lambda path, watch: reads.append(path) or get_children(path, watch))
-    zk._dispatcher.tasks.put(lambda: held.wait(30))
+    zk._dispatcher.run(servers, lambda: held.wait(30))
     transaction = zk.client.transaction()
     for number in range(50):
         transaction.create(f'{PATH}/a:{number + 1}', b'{}',

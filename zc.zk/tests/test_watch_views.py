@@ -129,6 +129,36 @@ def test_a_slow_callback_keeps_no_registration_waiting(zk):
     assert list(children) == ['a:1']
 
 
+def test_a_slow_callback_keeps_no_other_view_waiting(zk):
+    zk.client.ensure_path('/test/slow')
+    going, go = threading.Event(), threading.Event()
+    seen = []
+
+    @zk.children('/test/slow')
+    def slow(children):
+        if len(children):
+            going.set()
+            go.wait(60)
+            seen.append(sorted(children))
+
+    linked = zk.properties('/test')
+    quick = zk.children('/test')
+    told = []
+    quick(lambda children: told.append(list(children)))
+    linked(lambda properties: told.append(dict(properties)))
+    try:
+        zk.create('/test/slow/a')
+        assert going.wait(10)
+        zk.create('/test/slow/b')
+        zk.create('/test/quick')
+        zk.set('/test', b'{"a": 1}')
+        wait_for(lambda: ['quick', 'slow'] in told and {'a': 1} in told)
+        assert list(slow) == ['a']  # what its callback was called for
+    finally:
+        go.set()
+    wait_for(lambda: seen == [['a'], ['a', 'b']])
+
+
 def test_a_callback_may_use_zookeeper(zookeeper, no_leaks, zk):
     zk.create('/test')
     zk.create('/other')

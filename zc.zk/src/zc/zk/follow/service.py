@@ -129,7 +129,8 @@ class Service:
             # Without an event of its own, as after a NoAuthError.
             self._refresh_at = now + REFRESH_INTERVAL_S
             if self._zk.client.connected:
-                self._zk._dispatcher.tasks.put(self._servers.refresh)
+                self._zk._dispatcher.run(self._servers,
+                                         self._servers.refresh)
         self._take_answers(now)
         self._ask(now)
         self._log_held()

@@ -117,7 +117,7 @@ class Servers(NodeView, Collection):
                  if when is not None]
         return min(times, default=None)
 
-    # Events, in the dispatcher's thread:
+    # Events, in the view's strand:
 
     def refresh(self) -> None:
         """Read everything again; call the callbacks if it has changed."""
@@ -134,7 +134,7 @@ class Servers(NodeView, Collection):
             if self._is_scheduled:
                 return
             self._is_scheduled = True
-        self._dispatcher.tasks.put(self._refresh_some)
+        self._dispatcher.run(self, self._refresh_some)
 
     def _refresh_some(self) -> None:
         with self._lock:

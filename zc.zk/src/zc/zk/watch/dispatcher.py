@@ -2,8 +2,9 @@
 
 ZooKeeper's watches are one-time triggers (ZooKeeper Programmer's Guide,
 "ZooKeeper Watches"): each read of a node sets its watch again. Events come in
-kazoo's threads, which put tasks into the dispatcher's thread. There nodes are
-read and callbacks are called, which may therefore wait for ZooKeeper.
+kazoo's threads, which put tasks into the strand of each observer. There nodes
+are read and callbacks are called, which may therefore wait for ZooKeeper, and
+for anything else: other observers do not wait with them.
 """
 from __future__ import annotations
 
@@ -26,7 +27,7 @@ from kazoo.protocol.states import ZnodeStat
 from zc.zk.connection.requests import PendingRequest
 from zc.zk.connection.requests import Requests
 from zc.zk.errors import permission
-from zc.zk.taskthread import TaskThread
+from zc.zk.watch.strands import Strands
 
 #: The losses of the connection whose times are kept.
 MAX_LOSS_TIMES = 100
@@ -49,14 +50,14 @@ class WatchDispatcher:
     """Read nodes with watches, and dispatch the events to observers.
 
     Observers are referred to weakly: an observer that is dropped gets no
-    more events. `tasks` is the thread that calls observers. `losses` is the
+    more events. Each is called in its own strand. `losses` is the
     number of times that the connection was lost, and with it all watches.
     """
 
     def __init__(self, client: KazooClient, requests: Requests) -> None:
         self.client = client
         self._requests = requests
-        self.tasks = TaskThread('zc.zk watches')
+        self._strands = Strands('zc.zk watches')
         self._lock = threading.Lock()
         self._observers: dict[str, weakref.WeakSet[Observer]] = {}
         self.losses = 0
@@ -68,15 +69,19 @@ class WatchDispatcher:
     def close(self) -> None:
         """Stop dispatching events."""
         self.client.remove_listener(self._state_changed)
-        self.tasks.close()
+        self._strands.close()
 
     def is_alive(self) -> bool:
-        """Return whether the thread runs that calls observers."""
-        return self.tasks.is_alive()
+        """Return whether a thread runs that calls observers."""
+        return self._strands.is_alive()
 
     def join(self, timeout: float) -> None:
-        """Wait `timeout` seconds for a callback that is running to end."""
-        self.tasks.join(timeout)
+        """Wait `timeout` seconds for callbacks that are running to end."""
+        self._strands.join(timeout)
+
+    def run(self, observer: Observer, task: Callable[[], None]) -> None:
+        """Run a task in the strand of an observer; do not wait for it."""
+        self._strands.put(observer, task)
 
     def add(self, path: str, observer: Observer) -> None:
         """Dispatch the events of the node at `path` to an observer."""
@@ -175,22 +180,15 @@ class WatchDispatcher:
     def _state_changed(self, state: str) -> None:
         self._note_state(state)
         if state == KazooState.CONNECTED:
-            self.tasks.put(self._refresh_all)
+            for observer in self.observers():
+                self.run(observer, observer.refresh)
 
     def _node_changed(self, event: WatchedEvent) -> None:
-        if event.type != EventType.NONE:
-            self.tasks.put(partial(self._dispatch, event))
-
-    # Called in the dispatcher's thread:
-
-    def _refresh_all(self) -> None:
-        for observer in self.observers():
-            self.tasks.put(observer.refresh)
-
-    def _dispatch(self, event: WatchedEvent) -> None:
+        if event.type == EventType.NONE:
+            return
         with self._lock:
             observers = set(self._observers.get(event.path, ()))
             if not observers:
                 self._observers.pop(event.path, None)
         for observer in observers:
-            self.tasks.put(partial(observer.node_changed, event))
+            self.run(observer, partial(observer.node_changed, event))

@@ -238,7 +238,7 @@ def _make_callback(properties: Properties) -> Callable[..., None]:
         properties = reference()
         if properties is None:
             raise CancelWatch
-        properties._target_changed()
+        properties._dispatcher.run(properties, properties._target_changed)
 
     return tell
 

@@ -92,7 +92,7 @@ class NodeView:
         self.callbacks.append(callback)
         if version != self._version:
             # The node changed during the first call.
-            self._dispatcher.tasks.put(partial(self._notify, [callback]))
+            self._dispatcher.run(self, partial(self._notify, [callback]))
         return self
 
     def __repr__(self) -> str:
