@@ -53,11 +53,12 @@ def zope_served(application: Any, **settings: Any
 
 
 @contextlib.contextmanager
-def waitress_served(application: Any) -> Iterator[tuple[str, int]]:
+def waitress_served(application: Any, **settings: Any
+                    ) -> Iterator[tuple[str, int]]:
     """Serve by waitress; yield the address."""
     server = StopableWSGIServer.create(application, host='127.0.0.1',
                                        threads=THREADS,
-                                       expose_tracebacks=False)
+                                       expose_tracebacks=False, **settings)
     try:
         yield '127.0.0.1', server.effective_port
     finally:

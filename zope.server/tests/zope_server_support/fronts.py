@@ -67,14 +67,14 @@ def free_port() -> int:
 
 
 def make_certificate(folder: Path) -> Path:
-    """Return a file with a certificate of NAME and its key."""
+    """Return a file with a certificate of NAME and localhost, and its key."""
     path = folder / 'www.pem'
     key, certificate = folder / 'key.pem', folder / 'certificate.pem'
     subprocess.run([
         program('openssl'), 'req', '-x509', '-newkey', 'rsa:2048', '-nodes',
         '-days', '1', '-subj', f'/CN={NAME}', '-addext',
-        f'subjectAltName=DNS:{NAME}', '-keyout', str(key), '-out',
-        str(certificate)], check=True, stderr=subprocess.DEVNULL)
+        f'subjectAltName=DNS:{NAME},DNS:localhost', '-keyout', str(key),
+        '-out', str(certificate)], check=True, stderr=subprocess.DEVNULL)
     path.write_text(certificate.read_text() + key.read_text())
     return path
 
