@@ -50,9 +50,13 @@ setup(
     include_package_data=True,
     install_requires=['kazoo >= 2.11', 'psutil'],
     extras_require={
+        'httpx': ['httpx >= 0.27'],
         'progress': ['tqdm'],
-        'test': ['aiozk', 'hypothesis', 'manuel', 'pytest',
-                 'pytest-timeout', 'tqdm'],
+        'requests': ['requests >= 2.32'],
+        'test': ['aiozk', 'httpx >= 0.27', 'hypothesis', 'manuel', 'pytest',
+                 'pytest-timeout', 'requests >= 2.32', 'tqdm',
+                 'urllib3 >= 2'],
+        'urllib3': ['urllib3 >= 2'],
     },
     entry_points={
         'console_scripts': [

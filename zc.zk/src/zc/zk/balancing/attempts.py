@@ -1,0 +1,79 @@
+"""How often a request is tried, and on which servers.
+
+A connect that fails has sent nothing: any request may be tried on another
+server. When a connection ends before the answer has begun, the server may have
+worked on the request: only methods that are idempotent are sent again
+(RFC 9110, section 9.2.2), and only with a body that can be sent again.
+"""
+from __future__ import annotations
+
+import enum
+import time
+
+from zc.zk.balancing.balancer import MAX_TRIES
+from zc.zk.balancing.balancer import Balancer
+from zc.zk.balancing.balancer import Lease
+
+#: The idempotent methods (RFC 9110, section 9.2.2).
+IDEMPOTENT = frozenset({'GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'})
+
+
+class Failure(enum.Enum):
+    """What a failed request says of its server."""
+
+    CONNECT = 'no connection could be made: nothing was sent'
+    BROKEN = 'the connection ended before the answer'
+    OTHER = 'nothing that another server would do better'
+
+
+def can_repeat(body: object) -> bool:
+    """Return whether a body is there as a whole, to be sent once more."""
+    return body is None or isinstance(body, bytes | str)
+
+
+class Attempts:
+    """The attempts of one request.
+
+    `can_repeat` is whether the body can be sent again. `timeout` is how long
+    connecting may take in all, in seconds; None is without limit.
+    """
+
+    def __init__(self, balancer: Balancer, method: str, can_repeat: bool,
+                 timeout: float | None = None) -> None:
+        self._balancer = balancer
+        self._is_idempotent = method.upper() in IDEMPOTENT and can_repeat
+        self._can_repeat = can_repeat
+        self._deadline = (None if timeout is None
+                          else time.monotonic() + timeout)
+        self.tried: set[str] = set()
+
+    @property
+    def rest_s(self) -> float | None:
+        """The seconds that are left for connecting; None without limit."""
+        if self._deadline is None:
+            return None
+        return max(0.0, self._deadline - time.monotonic())
+
+    def first(self) -> Lease:
+        """Return a server; raise `NoServers` when there is none."""
+        return self._balancer.lease((), self.rest_s)
+
+    def again(self, lease: Lease, error: Exception,
+              failure: Failure) -> Lease | None:
+        """End a failed attempt; return the next server, or None to give up.
+
+        The caller then raises `error`.
+        """
+        lease.done(error, failed=failure is not Failure.OTHER)
+        self.tried.add(lease.server.name)
+        may_try = (failure is Failure.CONNECT and self._can_repeat
+                   or failure is Failure.BROKEN and self._is_idempotent)
+        rest_s = self.rest_s
+        if not may_try or len(self.tried) >= MAX_TRIES or (
+                rest_s is not None and not rest_s):
+            return None
+        found = self._balancer.try_lease(self.tried)
+        if found is not None and found.server.name in self.tried:
+            found.done()
+            return None
+        return found

@@ -1,0 +1,134 @@
+"""An adapter for `requests`, which sends each request to a server of a path.
+
+::
+
+    session = requests.Session()
+    session.mount('http://cms', Adapter(Balancer(zk, '/cms/providers')))
+    session.get('http://cms/news')
+
+The host of the URL names the service: it is in the Host field, in cookies and
+in `Response.url`. `Response.server` is the `zc.zk.servers.Server` that has
+answered. Redirects are the session's business, as always.
+"""
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests.adapters
+import requests.exceptions
+import urllib3.exceptions
+from zc.zk.balancing.attempts import Attempts
+from zc.zk.balancing.attempts import Failure
+from zc.zk.balancing.attempts import can_repeat
+from zc.zk.balancing.balancer import Balancer
+from zc.zk.balancing.balancer import Lease
+from zc.zk.balancing.balancer import NoServers
+from zc.zk.balancing.urllib3 import close_idle
+from zc.zk.balancing.urllib3 import failure_of
+from zc.zk.balancing.urllib3 import tls_names
+from zc.zk.servers import Server
+
+
+class NoServersError(NoServers, requests.exceptions.ConnectionError):
+    """`NoServers`, as `requests` raises it."""
+
+    def __init__(self, message: str,
+                 request: requests.PreparedRequest) -> None:
+        requests.exceptions.RequestException.__init__(
+            self, message, request=request)
+
+
+class Adapter(requests.adapters.HTTPAdapter):
+    """Sends requests to the servers of a balancer; mount it at a prefix.
+
+    `host` is for the Host field, by default the URL's host and port. The
+    other arguments are those of `requests.adapters.HTTPAdapter`; retries are
+    the balancer's, so that `max_retries` is refused.
+    """
+
+    def __init__(self, balancer: Balancer, host: str | None = None,
+                 **options: Any) -> None:
+        if 'max_retries' in options:
+            raise TypeError('max_retries: the balancer retries')
+        self._balancer = balancer
+        self._host = host
+        super().__init__(**options)
+        balancer.on_leave(self._forget)
+
+    def send(self, request: requests.PreparedRequest, stream: bool = False,
+             timeout: Any = None, verify: bool | str = True,
+             cert: Any = None, proxies: Mapping[str, str] | None = None
+             ) -> requests.Response:
+        """Send a request to a server; to another one where that is safe."""
+        connect_s, read_s = (timeout if isinstance(timeout, tuple)
+                             else (timeout, timeout))
+        attempts = Attempts(
+            self._balancer, request.method or '', can_repeat(request.body),
+            connect_s if isinstance(connect_s, int | float) else None)
+        try:
+            lease: Lease | None = attempts.first()
+        except NoServers as error:
+            raise NoServersError(str(error), request) from error
+        while lease is not None:
+            request.server = lease.server
+            try:
+                response = super().send(
+                    request, stream, (attempts.rest_s, read_s), verify, cert)
+                return self._answered(response, lease, stream)
+            except requests.exceptions.RequestException as error:
+                failed, failure = error, _failure(error)
+            except BaseException as error:
+                lease.done(error)
+                raise
+            lease = attempts.again(lease, failed, failure)
+        raise failed
+
+    def _answered(self, response: requests.Response, lease: Lease,
+                  stream: bool) -> requests.Response:
+        response.server = lease.server
+        if stream:
+            # The request is over when the response is read, or dropped.
+            weakref.finalize(response.raw, lease.done)
+        else:
+            _ = response.content
+            lease.done()
+        return response
+
+    def add_headers(self, request: requests.PreparedRequest,
+                    **options: Any) -> None:
+        """Add the Host field: the service's name, not the server's."""
+        host = self._host or urlsplit(request.url).netloc.rpartition('@')[2]
+        request.headers.setdefault('Host', str(host))
+
+    def get_connection_with_tls_context(
+            self, request: requests.PreparedRequest, verify: Any,
+            proxies: Any = None, cert: Any = None) -> Any:
+        """Return the connections of the server that was chosen.
+
+        Over TLS its certificate is for the service's name.
+        """
+        where, tls = self.build_connection_pool_key_attributes(
+            request, verify, cert)
+        server: Server = request.server
+        names = tls_names(where['scheme'], self._host or str(where['host']))
+        return self.poolmanager.connection_from_host(
+            server.host, server.port, where['scheme'],
+            {**tls, **(names or {})})
+
+    def _forget(self, server: Server) -> None:
+        close_idle(self.poolmanager, server)
+
+
+def _failure(error: Exception) -> Failure:
+    if isinstance(error, requests.exceptions.ReadTimeout):
+        return Failure.OTHER
+    reason: Any = error.args[0] if error.args else None
+    with contextlib.suppress(AttributeError):
+        reason = reason.reason      # of a MaxRetryError
+    if isinstance(reason, urllib3.exceptions.HTTPError):
+        return failure_of(reason)
+    return Failure.OTHER

@@ -1,0 +1,262 @@
+"""`Balancer`, on a real ZooKeeper."""
+import contextlib
+import os
+import socket
+import threading
+import time
+
+import pytest
+from zc.zk.balancing import Balancer
+from zc.zk.balancing import NoServers
+from zc.zk.balancing import balancer as balancers
+from zc.zk.balancing.balancer import is_refusal
+from zc.zk.testing.waiting import wait_for
+
+PATH = '/service/providers'
+
+
+@pytest.fixture
+def zk(connect):
+    """A connection to the test's ZooKeeper."""
+    return connect()
+
+
+def names(balancer, count=100):
+    """The names of the servers that are chosen."""
+    found = set()
+    for _ in range(count):
+        with balancer.server() as server:
+            found.add(server.name)
+    return found
+
+
+def test_servers_are_those_of_zookeeper(zookeeper, zk):
+    first = zk.register(PATH, '127.0.0.1:81')
+    balancer = Balancer(zk, PATH)
+    assert names(balancer) == {'127.0.0.1:81'}
+    zk.register(PATH, '127.0.0.1:82', weight=2)
+    wait_for(lambda: names(balancer) == {'127.0.0.1:81', '127.0.0.1:82'}, 10,
+             'the second')
+    first.withdraw()
+    wait_for(lambda: names(balancer) == {'127.0.0.1:82'}, 10, 'the first gone')
+    with balancer.server() as server:
+        assert server.properties['weight'] == 2
+
+
+def test_without_servers_it_waits_for_one(zookeeper, zk):
+    balancer = Balancer(zk, PATH, wait=0.2)
+    with pytest.raises(NoServers, match=f'{PATH} has no servers$'):
+        balancer.lease()
+    with pytest.raises(ConnectionError):
+        with balancer.server(timeout=0.01):
+            raise AssertionError('there is none')
+    balancer.wait = 30
+    threading.Timer(0.1, zk.register, (PATH, '127.0.0.1:81')).start()
+    with balancer.server() as server:
+        assert server.port == 81
+
+
+def test_a_path_that_does_not_exist(zookeeper, zk):
+    balancer = Balancer(zk, '/nosuch', wait=0.1)
+    with pytest.raises(NoServers, match='no servers that could be read'):
+        balancer.lease()
+
+
+def test_who_fails_rests_and_other_errors_do_not_count(zookeeper, zk):
+    for port in 81, 82:
+        zk.register(PATH, f'127.0.0.1:{port}')
+    balancer = Balancer(zk, PATH)
+    with pytest.raises(KeyError):
+        with balancer.server(exclude=['127.0.0.1:82']):
+            raise KeyError
+    assert names(balancer) == {'127.0.0.1:81', '127.0.0.1:82'}
+    with pytest.raises(TimeoutError):
+        with balancer.server(exclude=['127.0.0.1:82']):
+            raise TimeoutError
+    assert names(balancer) == {'127.0.0.1:82'}
+    # Excluded and the only one: it is used all the same.
+    with balancer.server(exclude=['127.0.0.1:82', '127.0.0.1:81']) as server:
+        assert server.port == 82
+
+
+def test_a_lease_ends_once(zookeeper, zk):
+    zk.register(PATH, '127.0.0.1:81')
+    balancer = Balancer(zk, PATH)
+    lease, other = balancer.lease(), balancer.lease()
+    candidate = balancer._candidates._by_name['127.0.0.1:81']
+    assert candidate.load == 2
+    lease.done()
+    lease.done(OSError())
+    assert candidate.load == 1
+    other.done()
+    assert candidate.load == 0
+    assert candidate.rest_s == 0
+
+
+def test_who_left_is_told(zookeeper, zk):
+    registration = zk.register(PATH, '127.0.0.1:81')
+    zk.register(PATH, '127.0.0.1:82')
+    balancer = Balancer(zk, PATH)
+    left = []
+    balancer.on_leave(left.append)
+    registration.withdraw()
+    wait_for(lambda: left, 10, 'the leave')
+    assert [server.name for server in left] == ['127.0.0.1:81']
+
+
+def test_while_zookeeper_is_away_the_last_list_is_used(zookeeper_server,
+                                                       connect):
+    zk = connect()
+    zk.register(PATH, '127.0.0.1:81')
+    balancer = Balancer(zk, PATH)
+    assert names(balancer) == {'127.0.0.1:81'}
+    zookeeper_server.kill()
+    wait_for(lambda: balancer.servers.stale_since, 20, 'the outage')
+    assert names(balancer) == {'127.0.0.1:81'}
+    zookeeper_server.start()
+
+
+@contextlib.contextmanager
+def listening(count):
+    """Sockets that listen, and whose connections are accepted."""
+    with contextlib.ExitStack() as stack:
+        made = [stack.enter_context(socket.create_server(('127.0.0.1', 0)))
+                for _ in range(count)]
+        for each in made:
+            threading.Thread(target=accept, args=(each,), daemon=True).start()
+        yield made
+        for each in made:
+            stop(each)
+
+
+def accept(listener):
+    """Accept connections, and close them."""
+    with contextlib.suppress(OSError):
+        while True:
+            listener.accept()[0].close()
+
+
+def stop(listener):
+    """Close a socket in which a thread waits."""
+    with contextlib.suppress(OSError):
+        listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+
+
+def use(balancer, count=60):
+    """Connect to whoever is chosen, as a client does; return the failures."""
+    failures = []
+    for _ in range(count):
+        tried = []
+        while True:
+            lease = balancer.lease(tried)
+            try:
+                socket.create_connection(
+                    (lease.server.host, lease.server.port), 5).close()
+            except OSError as error:
+                lease.done(error)
+                tried.append(lease.server.name)
+                if len(tried) == 4:
+                    failures.append(error)
+                    break
+            else:
+                lease.done()
+                break
+    return failures
+
+
+def ports(balancer):
+    """The ports that are chosen."""
+    return {int(name.rpartition(':')[2]) for name in names(balancer)}
+
+
+def test_servers_that_vanish_together_and_serve_are_used_on(zookeeper, zk):
+    with listening(4) as sockets:
+        here = {each.getsockname()[1] for each in sockets}
+        made = [zk.register(PATH, f'127.0.0.1:{port}') for port in here]
+        balancer = Balancer(zk, PATH, hold_after=0.2)
+        for registration in made[1:]:
+            registration.withdraw()
+        wait_for(lambda: len(ports(balancer)) < 4, 10, 'the loss')
+        wait_for(lambda: ports(balancer) == here, 10, 'the return')
+        assert use(balancer) == []
+
+
+def test_servers_that_stopped_together_are_not(zookeeper, zk):
+    with listening(4) as sockets:
+        made = [zk.register(PATH, f'127.0.0.1:{each.getsockname()[1]}')
+                for each in sockets]
+        balancer = Balancer(zk, PATH, hold_after=0.2)
+        for registration, listener in list(zip(made, sockets,
+                                               strict=True))[1:]:
+            registration.withdraw()
+            stop(listener)
+        port = sockets[0].getsockname()[1]
+        end = time.monotonic() + 1.0
+        while time.monotonic() < end:
+            assert use(balancer, 5) == []
+        wait_for(lambda: use(balancer, 5) == [] and not balancer._hold.held,
+                 10, 'the refusals')
+        assert ports(balancer) == {port}
+
+
+def test_who_was_withdrawn_on_purpose_is_not_put_back(zookeeper, zk):
+    with listening(4) as sockets:
+        made = [zk.register(PATH, f'127.0.0.1:{each.getsockname()[1]}')
+                for each in sockets]
+        balancer = Balancer(zk, PATH, hold_after=0.1)
+        for registration in made[1:]:
+            registration.withdraw(mark=True)
+        port = sockets[0].getsockname()[1]
+        wait_for(lambda: ports(balancer) == {port}, 10, 'the withdrawal')
+        end = time.monotonic() + 0.5
+        while time.monotonic() < end:
+            assert ports(balancer) == {port}
+
+
+def test_a_child_process_begins_with_no_request_under_way(zookeeper, zk):
+    zk.register(PATH, '127.0.0.1:81')
+    balancer = Balancer(zk, PATH)
+    balancer.lease()
+    balancer._changed.acquire()     # as another thread may hold it
+    try:
+        pid = os.fork()
+        if pid == 0:
+            lease = balancer.try_lease()
+            os._exit(lease is None or lease._candidate.load != 1)
+    finally:
+        balancer._changed.release()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_many_threads(zookeeper, zk):
+    for port in range(81, 86):
+        zk.register(PATH, f'127.0.0.1:{port}')
+    balancer = Balancer(zk, PATH)
+    threads = [threading.Thread(target=names, args=(balancer, 2000))
+               for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [each.load for each in balancer._candidates._by_name.values()
+            ] == [0] * 5
+
+
+def test_refusals_are_found_in_chains():
+    refused = ConnectionRefusedError()
+    outer = ValueError()
+    outer.__cause__ = RuntimeError()
+    outer.__cause__.__context__ = refused
+    assert is_refusal(outer)
+    assert is_refusal(refused)
+    assert not is_refusal(ConnectionResetError())
+    assert not is_refusal(None)
+    refused_not = ValueError()
+    refused_not.__context__ = refused_not.__cause__ = RuntimeError()
+    assert not is_refusal(refused_not)
+
+
+def test_the_defaults():
+    assert (balancers.WAIT_S, balancers.HOLD_S, balancers.HOLD_AFTER_S) == (
+        2.0, 300.0, 3.0)

@@ -1,0 +1,433 @@
+"""The adapters for requests, httpx and urllib3, on real servers."""
+import asyncio
+import collections
+import threading
+import time
+
+import httpx
+import pytest
+import requests
+import urllib3
+import zc.zk.balancing.httpx
+import zc.zk.balancing.requests
+import zc.zk.balancing.urllib3
+from zc.zk.balancing import Balancer
+from zc.zk.balancing import NoServers
+from zc.zk.balancing.attempts import Attempts
+from zc.zk.balancing.attempts import Failure
+from zc.zk.testing.waiting import wait_for
+from zc_zk_support.httpserver import http_servers
+from zc_zk_support.httpserver import trusting
+
+PATH = '/service/providers'
+
+
+class RequestsClient:
+    """`requests`, with the adapter."""
+
+    error = requests.RequestException
+
+    def __init__(self, balancer, host=None, verify=None):
+        self.session = requests.Session()
+        self.adapter = zc.zk.balancing.requests.Adapter(balancer, host)
+        for scheme in 'http', 'https':
+            self.session.mount(f'{scheme}://cms', self.adapter)
+        # A variable of the environment must not say whom to trust.
+        self.session.trust_env = False
+        if verify:
+            self.session.verify = verify
+
+    def __call__(self, method, path='/', body=None, scheme='http', **options):
+        response = self.session.request(
+            method, f'{scheme}://cms{path}', data=body,
+            allow_redirects=False, **options)
+        assert response.url == f'{scheme}://cms{path}'
+        return response.status_code, response.text, response.server
+
+    def close(self):
+        self.session.close()
+
+
+class HttpxClient:
+    """`httpx`, with the transport."""
+
+    error = httpx.HTTPError
+
+    def __init__(self, balancer, host=None, verify=None):
+        options = {'verify': trusting(verify)} if verify else {}
+        self.adapter = zc.zk.balancing.httpx.Transport(
+            balancer, host, **options)
+        self.client = httpx.Client(mounts={
+            'http://cms': self.adapter, 'https://cms': self.adapter},
+            timeout=30)
+
+    def __call__(self, method, path='/', body=None, scheme='http', **options):
+        response = self.client.request(
+            method, f'{scheme}://cms{path}', content=body, **options)
+        assert str(response.url) == f'{scheme}://cms{path}'
+        return response.status_code, response.text, (
+            response.extensions['server'])
+
+    def close(self):
+        self.client.close()
+
+
+class AsyncClient:
+    """`httpx.AsyncClient`, with its transport, in a loop of its own."""
+
+    error = httpx.HTTPError
+
+    def __init__(self, balancer, host=None, verify=None):
+        options = {'verify': trusting(verify)} if verify else {}
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.thread.start()
+        self.adapter = zc.zk.balancing.httpx.AsyncTransport(
+            balancer, host, **options)
+        self.client = httpx.AsyncClient(mounts={
+            'http://cms': self.adapter, 'https://cms': self.adapter},
+            timeout=30)
+
+    def run(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(
+            coroutine, self.loop).result(60)
+
+    def __call__(self, method, path='/', body=None, scheme='http', **options):
+        if body is not None and not isinstance(body, bytes):
+            body = stream(body)
+        response = self.run(self.client.request(
+            method, f'{scheme}://cms{path}', content=body, **options))
+        assert str(response.url) == f'{scheme}://cms{path}'
+        return response.status_code, response.text, (
+            response.extensions['server'])
+
+    def close(self):
+        self.run(self.client.aclose())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+        self.loop.close()
+
+
+async def stream(parts):
+    """A body that cannot be sent again."""
+    for part in parts:
+        yield part
+
+
+class Urllib3Client:
+    """`urllib3`, with the pool."""
+
+    error = urllib3.exceptions.HTTPError
+
+    def __init__(self, balancer, host=None, verify=None):
+        options = {'ca_certs': verify} if verify else {}
+        self.adapter = zc.zk.balancing.urllib3.Pool(
+            balancer, host, **options)
+
+    def __call__(self, method, path='/', body=None, scheme='http', **options):
+        response = self.adapter.request(
+            method, f'{scheme}://cms{path}', body=body, **options)
+        return response.status, response.data.decode(), response.server
+
+    def close(self):
+        self.adapter.clear()
+
+
+CLIENTS = RequestsClient, HttpxClient, AsyncClient, Urllib3Client
+
+
+class Service:
+    """Running servers, registered, and clients of them."""
+
+    def __init__(self, zk, servers, fault):
+        self.zk = zk
+        self.servers = servers
+        self.fault = fault
+        self.registrations = {
+            each.address: zk.register(PATH, each.address)
+            for each in servers}
+        self.clients = []
+
+    def client(self, kind, host=None, verify=None, **options):
+        """A client with a balancer of its own."""
+        balancer = Balancer(self.zk, PATH, **options)
+        wait_for(lambda: len(balancer.servers) == len(self.servers), 10,
+                 'all servers')
+        self.clients.append(kind(balancer, host, verify))
+        self.clients[-1].balancer = balancer
+        return self.clients[-1]
+
+    def close(self):
+        for each in self.clients:
+            each.close()
+
+
+@pytest.fixture(scope='module')
+def embedded():
+    """A connection to an embedded ZooKeeper: this is about HTTP."""
+    import zc.zk.embedded
+    with zc.zk.embedded.Server() as server, \
+            zc.zk.ZooKeeper(server.connection_string, 30) as zk:
+        yield zk
+
+
+@pytest.fixture
+def service(embedded, tmp_path):
+    """Three servers."""
+    embedded.import_tree('/service\n  /providers\n', trim=False)
+    with http_servers(tmp_path, 3) as servers:
+        made = Service(embedded, servers, tmp_path / 'fault')
+        yield made
+        made.close()
+        for registration in made.registrations.values():
+            registration.withdraw()
+
+
+@pytest.fixture(params=CLIENTS, ids=[kind.__name__ for kind in CLIENTS])
+def kind(request):
+    """A class of clients, each in turn."""
+    return request.param
+
+
+def loads(client):
+    """The numbers of requests under way."""
+    return [each.load for each
+            in client.balancer._candidates._by_name.values()]
+
+
+def test_all_servers_are_used_and_told(service, kind):
+    client = service.client(kind)
+    seen = collections.Counter()
+    for _ in range(60):
+        status, text, server = client('GET')
+        pid, host, method, *_ = text.split(' ')
+        assert (status, host, method) == (200, 'cms', 'GET')
+        assert server.address in service.registrations
+        seen[pid] += 1
+    assert len(seen) == 3
+    assert loads(client) == [0, 0, 0]
+
+
+def test_connections_are_kept(service, kind):
+    client = service.client(kind)
+    ports = {client('GET')[1].split(' ')[-1] for _ in range(60)}
+    assert len(ports) == 3
+
+
+def test_the_host_can_be_given(service, kind):
+    client = service.client(kind, 'www.example.com')
+    assert client('GET')[1].split(' ')[1] == 'www.example.com'
+
+
+def test_answers_are_the_application_s_business(service, kind):
+    client = service.client(kind)
+    assert {client('GET', '/503')[0] for _ in range(10)} == {503}
+    assert {client('GET', '/away')[0] for _ in range(10)} == {302}
+    assert all(each.rest_s == 0 for each
+               in client.balancer._candidates._by_name.values())
+
+
+@pytest.mark.parametrize('method, body', [
+    ('GET', None), ('PUT', b'x'), ('POST', b'x'), ('DELETE', None)])
+def test_a_failed_connect_is_tried_elsewhere(service, kind, method, body):
+    """Nothing was sent: any method may be."""
+    client = service.client(kind)
+    service.servers[0].kill()
+    service.servers[1].kill()
+    for _ in range(20):
+        status, text, server = client(method, '/', body)
+        assert status == 200
+        assert text.split(' ')[2:4] == [method, 'x' if body else '']
+        assert server.address == service.servers[2].address
+    assert loads(client) == [0, 0, 0]
+
+
+def test_a_broken_connection_is_repeated_where_that_is_safe(service, kind):
+    client = service.client(kind)
+    for method, body in (('GET', None), ('PUT', b'x'), ('DELETE', None)):
+        service.fault.touch()
+        status, text, _ = client(method, '/break', body)
+        assert not service.fault.exists()
+        assert (status, text.split(' ')[2]) == (200, method)
+    assert loads(client) == [0, 0, 0]
+
+
+def test_a_broken_connection_is_not_repeated_with_post(service, kind):
+    client = service.client(kind)
+    service.fault.touch()
+    with pytest.raises(client.error):
+        client('POST', '/break', b'x')
+    assert not service.fault.exists()
+    assert client('POST', '/break', b'x')[0] == 200
+
+
+def test_a_body_that_is_read_once_is_not_repeated(service, kind):
+    client = service.client(kind)
+    service.fault.touch()
+    with pytest.raises(client.error):
+        client('PUT', '/break', iter([b'x', b'y']))
+    assert client('PUT', '/', iter([b'x', b'y']))[0] == 200
+
+
+def test_without_any_server(service, kind):
+    client = service.client(kind, wait=0.1)
+    for each in service.registrations.values():
+        each.withdraw(mark=True)
+    wait_for(lambda: not client.balancer.servers, 10, 'all to leave')
+    with pytest.raises(client.error) as caught:
+        client('GET')
+    assert isinstance(caught.value, NoServers)
+    assert isinstance(caught.value, ConnectionError)
+    assert f'{PATH} has no servers' in str(caught.value)
+
+
+def test_when_all_servers_are_dead(service, kind):
+    client = service.client(kind)
+    for each in service.servers:
+        each.kill()
+    start = time.monotonic()
+    with pytest.raises(client.error) as caught:
+        client('GET')
+    assert not isinstance(caught.value, NoServers)
+    assert time.monotonic() - start < 10
+    assert loads(client) == [0, 0, 0]
+
+
+def test_the_time_for_connecting_is_that_of_all_attempts(service):
+    """Nobody waits for three time-outs."""
+    balancer = service.client(RequestsClient).balancer
+    attempts = Attempts(balancer, 'GET', True, 60)
+    assert 50 < attempts.rest_s <= 60
+    second = attempts.again(attempts.first(), OSError(), Failure.CONNECT)
+    assert second.server.name not in attempts.tried
+    second.done()
+    over = Attempts(balancer, 'GET', True, 0)
+    assert over.again(over.first(), OSError(), Failure.CONNECT) is None
+    without = Attempts(balancer, 'GET', True)
+    assert without.rest_s is None
+
+
+def test_an_answer_that_comes_too_late_is_not_asked_for_again(service, kind):
+    client = service.client(kind)
+    with pytest.raises(client.error):
+        client('GET', '/slow2', timeout=0.2)
+    assert loads(client) == [0, 0, 0]
+
+
+def test_a_slow_server_gets_little(service, kind):
+    client = service.client(kind)
+    slow = service.servers[0].address
+    client.balancer._candidates._by_name[slow].load += 20
+    seen = collections.Counter(
+        client('GET')[2].name for _ in range(90))
+    assert seen[slow] < 20
+
+
+def test_idle_connections_of_a_server_that_left_are_closed(service, kind):
+    client = service.client(kind)
+    before = {}
+    for _ in range(60):
+        _, text, server = client('GET')
+        before[server.address] = text.split(' ')[-1]
+    gone = service.servers[0].address
+    service.registrations[gone].withdraw()
+    wait_for(lambda: gone not in {
+        client('GET')[2].address for _ in range(20)}, 10, 'the leave')
+    service.registrations[gone] = service.zk.register(PATH, gone)
+    wait_for(lambda: gone in {
+        client('GET')[2].address for _ in range(20)}, 10, 'the return')
+    after = {}
+    for _ in range(60):
+        _, text, server = client('GET')
+        after[server.address] = text.split(' ')[-1]
+    assert after[gone] != before[gone]
+    assert all(after[address] == before[address] for address in after
+               if address != gone)
+
+
+def test_servers_are_killed_under_load(service, kind):
+    """What was sent by POST may be lost; nothing else is."""
+    client = service.client(kind)
+    failures = []
+    stop = threading.Event()
+
+    def load(method):
+        while not stop.is_set():
+            try:
+                assert client(method, '/', None if method == 'GET'
+                              else b'x')[0] == 200
+            except client.error as error:
+                failures.append((method, error))
+
+    threads = [threading.Thread(target=load, args=(method,))
+               for method in ('GET', 'GET', 'PUT', 'POST')]
+    for thread in threads:
+        thread.start()
+    for each in service.servers[:2]:
+        for _ in range(30):
+            client('GET')
+        each.kill()
+    for _ in range(100):
+        client('GET')
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert [each for each in failures if each[0] != 'POST'] == []
+    assert len(failures) <= 2   # the POSTs in flight at the two kills
+
+
+def test_tls(embedded, tmp_path, certificate, kind):
+    """The certificate is for the service's name, not for the address."""
+    embedded.import_tree('/service\n  /providers\n', trim=False)
+    with http_servers(tmp_path, 1, *map(str, certificate)) as servers:
+        service = Service(embedded, servers, tmp_path / 'fault')
+        try:
+            client = service.client(kind, 'localhost', str(certificate[0]))
+            status, text, _ = client('GET', scheme='https')
+            assert (status, text.split(' ')[1]) == (200, 'localhost')
+            wrong = service.client(kind, 'www.example.com',
+                                   str(certificate[0]))
+            with pytest.raises(wrong.error, match='(?i)certificate|match'):
+                wrong('GET', scheme='https')
+        finally:
+            service.close()
+            for registration in service.registrations.values():
+                registration.withdraw()
+
+
+def test_a_streamed_response_counts_until_it_is_closed(service):
+    client = service.client(RequestsClient)
+    response = client.session.get('http://cms/', stream=True)
+    assert sorted(loads(client)) == [0, 0, 1]
+    assert response.content
+    del response
+    wait_for(lambda: sorted(loads(client)) == [0, 0, 0], 10, 'the end')
+    client = service.client(HttpxClient)
+    with client.client.stream('GET', 'http://cms/'):
+        assert sorted(loads(client)) == [0, 0, 1]
+    assert sorted(loads(client)) == [0, 0, 0]
+    client = service.client(Urllib3Client)
+    response = client.adapter.request('GET', 'http://cms/',
+                                      preload_content=False)
+    assert sorted(loads(client)) == [0, 0, 1]
+    response.drain_conn()
+    del response
+    wait_for(lambda: sorted(loads(client)) == [0, 0, 0], 10, 'the end')
+
+
+def test_cookies_are_of_the_service(service):
+    client = service.client(RequestsClient)
+    client('GET')
+    assert [cookie.domain for cookie in client.session.cookies] == [
+        'cms.local']
+
+
+@pytest.mark.parametrize('make, words', [
+    (lambda balancer: zc.zk.balancing.requests.Adapter(
+        balancer, max_retries=3), 'max_retries'),
+    (lambda balancer: zc.zk.balancing.httpx.Transport(
+        balancer, retries=3), 'retries'),
+])
+def test_retries_are_the_balancer_s(service, make, words):
+    with pytest.raises(TypeError, match=words):
+        make(service.client(RequestsClient).balancer)
