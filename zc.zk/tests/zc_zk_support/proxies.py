@@ -262,7 +262,8 @@ frontend front
         return False
 
     def command(self) -> list[str]:
-        return [self.binary, '-W', '-p', f'{self.folder}/pid', '-f', f'{self.folder}/haproxy.cfg', '-f',
+        return [self.binary, '-W', '-p', f'{self.folder}/pid', '-f',
+                f'{self.folder}/haproxy.cfg', '-f',
                 str(self.file)]
 
     @property
