@@ -60,6 +60,7 @@ setup(
     },
     entry_points={
         'console_scripts': [
+            'zookeeper_delete = zc.zk.scripts:delete',
             'zookeeper_diff = zc.zk.scripts:diff',
             'zookeeper_embedded = zc.zk.scripts.zookeeper_embedded:main',
             'zookeeper_export = zc.zk.scripts:export',

@@ -1,5 +1,6 @@
 """Connecting: which servers are tried, how long, and what is left open."""
 import random
+import re
 import threading
 import time
 
@@ -199,6 +200,23 @@ def test_connection_strings(connection_string):
 def test_impossible_session_timeouts(seconds, nobody):
     with pytest.raises(ValueError, match='time-out'):
         zc.zk.ZooKeeper(nobody, seconds)
+
+
+def test_names_that_cannot_be_resolved(no_leaks):
+    """The resolver's reason is told, without waiting for all the time."""
+    text, _ = fails('nowhere.invalid:2181', 10.)
+    assert re.fullmatch(
+        r'no ZooKeeper answered within \d+\.\d s at nowhere\.invalid:2181'
+        r' \(.*(name|Name|lookup).*\)', text)
+    assert told_seconds(text) < 10
+
+
+def test_one_name_that_cannot_be_resolved(zookeeper):
+    servers = f'nowhere.invalid:2181,{zookeeper.connection_string}'
+    with zc.zk.ZooKeeper(servers) as zk:
+        assert zk.exists('/')
+        failures = zk.client.handler.failures
+        assert [host for host, _ in failures] == ['nowhere.invalid']
 
 
 # Credentials

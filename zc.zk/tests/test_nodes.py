@@ -42,6 +42,27 @@ def test_get_properties(zk):
         zk.get_properties('/c')
 
 
+def test_nodes_that_are_missing_are_named(zk):
+    for call in (zk.get, zk.get_children, zk.delete,
+                 lambda path: zk.set(path, b''),
+                 lambda path: zk.create(path + '/x')):
+        with pytest.raises(NoNodeError) as info:
+            call('/a/b')
+        assert str(info.value) == '/a/b'
+
+
+def test_a_chroot_that_is_missing_is_told(zookeeper):
+    with zc.zk.ZooKeeper(zookeeper.connection_string + '/no/where') as zk:
+        for call in (zk.get, zk.get_children, zk.export_tree,
+                     lambda path: zk.set(path, b''),
+                     lambda path: zk.create(path + 'x')):
+            with pytest.raises(NoNodeError) as info:
+                call('/')
+            assert str(info.value) == (
+                f'/ (the root of the connection, {zookeeper.chroot}/no/where,'
+                ' does not exist)')
+
+
 def test_create_recursive(zk):
     zk.create_recursive('/a/b/c', b'1', zc.zk.OPEN_ACL_UNSAFE)
     zk.create_recursive('/a/b/c', b'2', zc.zk.OPEN_ACL_UNSAFE)

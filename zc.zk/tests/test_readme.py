@@ -22,10 +22,12 @@ FLAGS = doctest.ELLIPSIS | doctest.REPORT_NDIFF
 
 #: A command behind a dollar sign, and what it writes, up to an empty line.
 COMMAND = re.compile(
-    r'^ +\$ zookeeper_(?P<name>export|import|diff|set_property) (?P<args>.*)\n'
+    r'^ +\$ zookeeper_(?P<name>delete|export|import|diff|set_property)'
+    r' (?P<args>.*)\n'
     r'(?P<output>(?: +\S.*\n)*)', re.MULTILINE)
 
 COMMANDS = {
+    'delete': scripts.delete,
     'export': scripts.export,
     'import': scripts.import_,
     'diff': scripts.diff,

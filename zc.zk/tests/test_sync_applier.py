@@ -20,6 +20,7 @@ from zc.zk.sync.change import Change
 from zc.zk.sync.diff import plan
 from zc.zk.sync.operations import BATCH_BYTES
 from zc.zk.sync.operations import batches
+from zc.zk.sync.operations import longest
 from zc.zk.sync.operations import operations
 from zc.zk.sync.reader import read_tree
 from zc.zk.tree import Node
@@ -210,8 +211,7 @@ def test_what_fits_exactly(connection):
                        properties={'string_value': 'x' * size})]
 
     [operation] = operations(change(1), [], connection.chroot)
-    room = (applier.MAX_REQUEST_BYTES - applier.OVERHEAD_BYTES
-            - len(operation.frame) + 1)
+    room = (longest(applier.MAX_REQUEST_BYTES) - len(operation.frame) + 1)
     with pytest.raises(ApplyError, match='are more than'):
         apply(connection, change(room + 1))
     apply(connection, change(room))

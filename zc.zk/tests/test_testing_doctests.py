@@ -101,6 +101,31 @@ def test_globals(case, server):
         case.globs['assert_'](False, 'message')
 
 
+def test_the_real_server_is_told(server):
+    assert zc.zk.testing.testing_with_real_zookeeper() == (
+        server and server.hosts)
+
+
+def test_assertions(capsys):
+    zc.zk.testing.assert_(1)
+    with pytest.raises(AssertionError, match='^odd$'):
+        zc.zk.testing.assert_(0, 'odd')
+    zc.zk.testing.assert_(0, 'odd', error=False)
+    assert capsys.readouterr().out == 'assertion failed:  odd\n'
+
+
+def test_a_tree_below_a_root(zookeeper, client):
+    where = zookeeper.connection_string
+    client().create('/root/old', b'', makepath=True)
+    zc.zk.testing.setup_tree(None, where, '/root', True)
+    with zc.zk.ZooKeeper(where) as zk:
+        assert sorted(zk.get_children('/root')) == ['fooservice', 'zookeeper']
+        zc.zk.testing.setup_tree('/a\n', where, '/root')
+        assert zk.export_tree('/root') == '/root\n  /a\n'
+        zc.zk.testing.setup_tree('/b\n', where, '/')
+        assert sorted(zk.get_children('/')) == ['b', 'root']
+
+
 def test_nothing_is_left(server, no_leaks, monkeypatch):
     test = Example()
     set_hosts = KazooClient.set_hosts

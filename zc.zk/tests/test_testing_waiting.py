@@ -3,6 +3,7 @@ import time
 
 import pytest
 from zc.zk.testing.waiting import wait_for
+from zc.zk.testing.waiting import wait_until
 
 
 def test_returns_the_first_true_value():
@@ -32,6 +33,12 @@ def test_names_the_condition_without_a_message():
 
     with pytest.raises(AssertionError, match='for: is_done '):
         wait_for(is_done, .01)
+
+
+def test_the_function_of_zc_zk_2():
+    assert wait_until(lambda: True) is None
+    with pytest.raises(AssertionError):
+        wait_until(lambda: False, timeout=.01)
 
 
 def test_gives_up_in_time():

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from kazoo.exceptions import ConnectionClosedError
 from kazoo.exceptions import NoAuthError
+from kazoo.exceptions import NoNodeError
 from zc.zk.printable import printable
 
 
@@ -48,12 +49,27 @@ class BadPropertyLink(ValueError):
 
 
 @contextmanager
-def permission(name: str, path: str) -> Iterator[None]:
-    """Name the node and the permission in a NoAuthError of the block.
+def permission(name: str, path: str, chroot: str = '') -> Iterator[None]:
+    """Name the node, and the permission, in an exception of the block.
 
-    Its text becomes `path` and `name`, as in ``/a (READ)``.
+    The text of a NoAuthError becomes `path` and `name`, as in ``/a (READ)``.
+    That of a NoNodeError without text becomes `missing_node`.
     """
     try:
         yield
     except NoAuthError:
         raise NoAuthError(f'{path} ({name})') from None
+    except NoNodeError as error:
+        if str(error):
+            raise
+        raise NoNodeError(missing_node(path, chroot)) from None
+
+
+def missing_node(path: str, chroot: str) -> str:
+    """Return the text of a NoNodeError: the path, and the missing chroot.
+
+    `chroot` is the root of the connection.
+    """
+    if path.rstrip('/') or not chroot:
+        return path
+    return f'/ (the root of the connection, {chroot}, does not exist)'

@@ -15,6 +15,7 @@ from kazoo.security import ACL
 from zc.zk import paths
 from zc.zk.encoding import decode
 from zc.zk.encoding import encode
+from zc.zk.errors import missing_node
 from zc.zk.errors import permission
 from zc.zk.registration.ephemerals import is_ephemeral
 from zc.zk.registration.registrar import Registrar
@@ -55,23 +56,31 @@ class Nodes:
         For a node that we may not read, servers from 3.7.3, 3.8.4 and 3.9.2
         on raise NoAuthError; older servers return its ZnodeStat.
         """
-        with permission('READ', path):
+        with permission('READ', path, self.client.chroot):
             return self.client.exists(path, *args, **options)
 
     def get(self, path: str, *args: Any,
             **options: Any) -> tuple[bytes, ZnodeStat]:
         """Return what KazooClient.get returns: the data and a ZnodeStat."""
-        with permission('READ', path):
+        with permission('READ', path, self.client.chroot):
             return self.client.get(path, *args, **options)
 
     def get_children(self, path: str, *args: Any, **options: Any) -> Any:
         """Return what KazooClient.get_children returns: a list of names."""
-        with permission('READ', path):
+        with permission('READ', path, self.client.chroot):
             return self.client.get_children(path, *args, **options)
 
     def create(self, path: str, *args: Any, **options: Any) -> Any:
-        """Create a node, as KazooClient.create does; return its path."""
-        return self.client.create(path, *args, **options)
+        """Create a node, as KazooClient.create does; return its path.
+
+        A NoNodeError names the parent.
+        """
+        try:
+            return self.client.create(path, *args, **options)
+        except NoNodeError:
+            parent = paths.split(path.rstrip('/'))[0]
+            raise NoNodeError(
+                missing_node(parent, self.client.chroot)) from None
 
     def set(self, path: str, data: bytes, *args: Any,
             **options: Any) -> ZnodeStat:
@@ -79,7 +88,7 @@ class Nodes:
 
         If the node belongs to a registration, that keeps the new data.
         """
-        with permission('WRITE', path):
+        with permission('WRITE', path, self.client.chroot):
             stat = self.client.set(path, data, *args, **options)
         self._registrar.note_data(path, data)
         return stat
@@ -90,7 +99,11 @@ class Nodes:
         If the node belongs to a registration, that is withdrawn.
         """
         self._registrar.note_deletion(path)
-        return self.client.delete(path, *args, **options)
+        try:
+            return self.client.delete(path, *args, **options)
+        except NoNodeError:
+            raise NoNodeError(
+                missing_node(path, self.client.chroot)) from None
 
     def create_recursive(self, path: str, data: bytes,
                          acl: list[ACL]) -> None:
@@ -110,7 +123,7 @@ class Nodes:
         if parent != path:
             self._ensure(parent, acl)
         try:
-            with permission('CREATE', parent):
+            with permission('CREATE', parent, self.client.chroot):
                 self.client.create(path, acl=acl)
         except NodeExistsError:
             pass  # another client was faster

@@ -8,6 +8,8 @@ these ends the connection, is logged, and is followed by a new connection.
 from __future__ import annotations
 
 import logging
+import random
+import socket
 from collections import deque
 from typing import Any
 
@@ -111,6 +113,23 @@ class ConnectionLoop(ConnectionHandler):
             self.logger.warning('Connection failed: %s', _describe(error))
             self.client._session_callback(KeeperState.CONNECTING)
             raise ForceRetryError('connecting again') from None
+
+    def _expand_client_hosts(self) -> list[tuple[str, str, int]]:
+        """Return name, IP address and port of each server's addresses.
+
+        Note in the handler's `failures` which names cannot be resolved.
+        """
+        addresses = []
+        for host, port in self.client.hosts:
+            host = host.strip()
+            with self.handler.resolving(host, port):
+                addresses += [
+                    (host, str(address[0]), int(address[1]))
+                    for *_, address in socket.getaddrinfo(
+                        host, port, 0, 0, socket.IPPROTO_TCP)]
+        if self.client.randomize_hosts:
+            random.shuffle(addresses)
+        return addresses
 
     def _connect_attempt(self, host: str, hostip: str, port: int,
                          retry: KazooRetry) -> Any:

@@ -4,10 +4,12 @@ kazoo asks its handler for threads, for connections and for `select`. This
 handler gives up connecting sooner than kazoo's, can end a connection from
 another thread, and remembers why servers could not be reached.
 """
+import contextlib
 import logging
 import select
 import socket
 from collections.abc import Callable
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -39,6 +41,13 @@ class ServerHungUp(ConnectionError):
                          ' speaks TLS does, or one that is not ready')
 
 
+class StillResolving(TimeoutError):
+    """The name of a server is being looked up."""
+
+    def __init__(self) -> None:
+        super().__init__('its name is being looked up')
+
+
 class BoundedHandler(SequentialThreadingHandler):
     """kazoo's handler; it connects in bounded time and can be aborted.
 
@@ -49,7 +58,8 @@ class BoundedHandler(SequentialThreadingHandler):
     `wrap` makes a TLS socket of a connection; without it there is no TLS.
 
     `failures` maps the address of each server that failed last time, a tuple
-    of IP address and port, to its exception.
+    of IP address and port, to its exception. For a name that was not resolved
+    it is a tuple of name and port.
     """
 
     def __init__(self, servers: int, wrap: Wrap | None = None) -> None:
@@ -81,6 +91,26 @@ class BoundedHandler(SequentialThreadingHandler):
         if self._aborted:
             self.abort()
         return connection
+
+    @contextlib.contextmanager
+    def resolving(self, host: str, port: int) -> Iterator[None]:
+        """Note why a name cannot be resolved; the block tries to do so.
+
+        While it tries, which can take long, that is noted, too.
+        """
+        self.failures.setdefault((host, port), StillResolving())
+        try:
+            yield
+        except socket.gaierror as error:
+            self.failures[host, port] = error
+        except BaseException:
+            self.failures.pop((host, port), None)
+            raise
+        else:
+            # An IP address has the failure of the last connect there.
+            if isinstance(self.failures[host, port],
+                          (StillResolving, socket.gaierror)):
+                del self.failures[host, port]
 
     def _connect(self, address: tuple[str, int], hostname: str | None,
                  timeout: float) -> socket.socket:

@@ -8,6 +8,7 @@ import stat
 import sys
 import threading
 from collections.abc import Callable
+from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 
@@ -15,14 +16,25 @@ from kazoo.exceptions import KazooException
 from kazoo.exceptions import NoAuthError
 from kazoo.exceptions import NoNodeError
 from kazoo.handlers.threading import KazooTimeoutError
+from zc.zk.client import DEFAULT_VARIABLE
 from zc.zk.client import ZooKeeper
 from zc.zk.errors import FailedConnect
 from zc.zk.errors import LinkLoop
 from zc.zk.printable import printable
 from zc.zk.printable import printable_lines
+from zc.zk.scripts.connectionword import with_connection
 from zc.zk.scripts.files import flush_stdout
+from zc.zk.sync.applier import MAX_REQUEST_BYTES
 from zc.zk.sync.applier import ApplyError
+from zc.zk.sync.change import DELETE_NODE
+from zc.zk.sync.change import Change
 from zc.zk.tree import TreeError
+
+#: The least --max-node-size.
+MIN_NODE_SIZE = 1024
+
+#: The deletions that need no confirmation.
+MAX_DELETES = 50
 
 #: Exit statuses: an error, and SIGINT (128 + 2, as the shell has it).
 TROUBLE = 2
@@ -45,7 +57,8 @@ def run(parser: argparse.ArgumentParser, main: Main,
 
     Print an exception as lines on standard error, and exit.
     """
-    options = parser.parse_args(args)
+    words = sys.argv[1:] if args is None else list(args)
+    options = parser.parse_intermixed_args(with_connection(parser, words))
     _log()
     interrupts: list[int] = []
     try:
@@ -94,7 +107,8 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
     """Add the options that say where ZooKeeper is, and how to connect."""
     parser.add_argument(
         'connection', metavar='CONNECTION', type=_connection,
-        help='HOST:PORT[,HOST:PORT...][/CHROOT]')
+        help='HOST:PORT[,HOST:PORT...][/CHROOT]; may be left out where the'
+             f' environment variable {DEFAULT_VARIABLE} has it')
     group = parser.add_argument_group('connection')
     group.add_argument(
         '--auth-file', metavar='FILE',
@@ -160,6 +174,53 @@ def read_credentials(path: str) -> list[tuple[str, str]]:
     return found
 
 
+def add_skip_unreadable(parser: argparse.ArgumentParser, then: str) -> None:
+    """Add the option for nodes that we may not read; `then` ends its help."""
+    parser.add_argument(
+        '--skip-unreadable', action='store_true',
+        help=f'go on at nodes that we may not read, and {then}')
+
+
+def add_max_node_size(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says which nodes are too large."""
+    parser.add_argument(
+        '--max-node-size', metavar='BYTES', type=_bytes,
+        default=MAX_REQUEST_BYTES,
+        help="refuse nodes that need larger requests: the servers'"
+             f' jute.maxbuffer (default: {MAX_REQUEST_BYTES}, as theirs)')
+
+
+def count(text: str) -> int:
+    """Return a number from 0; a type for argparse."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f'{text!r} is not a number')
+    return int(text)
+
+
+def counted(number: int, thing: str) -> str:
+    """Return the number of things in words: ``1 node``, ``2 nodes``."""
+    return f'{number} {thing}{"" if number == 1 else "s"}'
+
+
+def check_deletes(changes: Iterable[Change], most: int) -> None:
+    """Ask on the terminal before more than `most` nodes are deleted.
+
+    Raise Failure after any answer but yes, and without a terminal.
+    """
+    number = sum(change.kind == DELETE_NODE for change in changes)
+    if number <= most:
+        return
+    nodes = counted(number, 'node')
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+        raise Failure(f'{nodes} would be deleted, more than --max-deletes'
+                      f' {most}; nothing was changed')
+    flush_stdout()
+    print(f'{nodes} will be deleted. Go on? [y/N] ', end='',
+          file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ('y', 'yes'):
+        raise Failure('nothing was changed')
+
+
 def node_path(text: str) -> str:
     """Return the absolute path of a node; a type for argparse."""
     if not text.startswith('/'):
@@ -198,6 +259,14 @@ def seconds(text: str) -> float:
     return number
 
 
+def _bytes(text: str) -> int:
+    if not text.isdecimal() or not MIN_NODE_SIZE <= int(text) < 2 ** 31:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a number of bytes from {MIN_NODE_SIZE} to'
+            f' {2 ** 31 - 1}')
+    return int(text)
+
+
 def _connection(text: str) -> str:
     """Refuse an empty text, which would mean the default servers."""
     if not text.strip():
@@ -211,7 +280,8 @@ def _text(error: BaseException) -> str:
     if isinstance(error, NoNodeError):
         return f'there is no node {printable(error)}'
     if isinstance(error, NoAuthError):
-        return f'not allowed: {printable(error)}'
+        return '\n'.join(f'not allowed: {printable(line)}'
+                         for line in str(error).split('\n'))
     if isinstance(error, OSError) and error.filename:
         return f'{error.filename}: {error.strerror}'
     if isinstance(error, (KazooException, KazooTimeoutError)):

@@ -1,16 +1,18 @@
 """Read and write files, standard input and output; show progress."""
+import argparse
 import contextlib
 import errno
 import os
 import sys
-import tempfile
 from collections.abc import Callable
 from collections.abc import Iterator
 
+from zc.zk.scripts import safefiles
 from zc.zk.tree import MAX_TEXT
 from zc.zk.tree import Node
 from zc.zk.tree import TreeError
 from zc.zk.tree import parse_tree
+from zc.zk.tree.from_json import parse_json_tree
 
 try:
     from tqdm import tqdm
@@ -23,18 +25,30 @@ PIECE_CHARACTERS = 2 ** 16
 #: The time after which a progress bar appears.
 PROGRESS_DELAY_S = 1.0
 
+#: How a tree is written in a file.
+TEXT, JSON = 'text', 'json'
+
 STDIN, STDOUT = 'standard input', 'standard output'
 
 
-def read_file_tree(path: str) -> Node:
+def add_format(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says how a tree is written in a file."""
+    parser.add_argument(
+        '--format', choices=(TEXT, JSON), default=TEXT,
+        help='how the tree is written in FILE: as text (default), or as the'
+             ' JSON of zookeeper_export')
+
+
+def read_file_tree(path: str, format_: str = TEXT) -> Node:
     """Return the tree in a file; ``-`` is standard input.
 
-    Raise ValueError, with a line for each problem, for a text that is not a
-    tree or not UTF-8.
+    `format_` is TEXT or JSON. Raise ValueError, with a line for each problem,
+    for a text that is not a tree or not UTF-8.
     """
     name = STDIN if path == '-' else path
     try:
-        return parse_tree(_read(path))
+        text = _read(path)
+        return parse_json_tree(text) if format_ == JSON else parse_tree(text)
     except TreeError as error:
         raise ValueError('\n'.join(
             f'{name}: {line}' for line in str(error).splitlines())) from None
@@ -44,15 +58,16 @@ def read_file_tree(path: str) -> Node:
         ) from None
 
 
-def write_output(text: str, path: str | None) -> None:
+def write_output(text: str, path: str | None, mode: int | None = None
+                 ) -> None:
     """Write to a file, atomically; None or ``-`` is standard output.
 
-    A file gets UTF-8 in every locale.
+    A file gets UTF-8 in every locale, and `mode`, see `write_atomically`.
     """
     if path is None or path == '-':
         write_stdout(text)
     else:
-        write_atomically(text, path)
+        write_atomically(text, path, mode)
 
 
 def write_stdout(text: str) -> None:
@@ -119,44 +134,12 @@ def _write_stdout(text: str) -> None:
 def write_atomically(text: str, path: str, mode: int | None = None) -> None:
     """Replace or create a file, with the text or not at all.
 
-    None as `mode` keeps the mode of the file, or obeys the umask.
+    None as `mode` keeps the mode of the file, or obeys the umask. Links of
+    other users are not followed, see `safefiles`.
     """
+    data = text.encode('utf-8')
     with _naming(path):
-        _write_atomically(text, path, mode)
-
-
-def _write_atomically(text: str, path: str, mode: int | None) -> None:
-    if os.path.exists(path) and not os.path.isfile(path):
-        # A device or a pipe, such as /dev/stdout, must not be replaced.
-        with open(path, 'w', encoding='utf-8', newline='') as file:
-            file.write(text)
-        return
-    path = os.path.realpath(path)
-    if mode is None:
-        mode = _mode(path)
-    folder, name = os.path.split(path)
-    handle, temporary = tempfile.mkstemp(
-        prefix=f'.{name[:100]}.', suffix='.new', dir=folder)
-    try:
-        with open(handle, 'w', encoding='utf-8', newline='') as file:
-            file.write(text)
-            file.flush()
-            os.fchmod(handle, mode)
-            os.fsync(handle)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def _mode(path: str) -> int:
-    """Return the mode of a file, or the mode that a new one would have."""
-    try:
-        return os.stat(path).st_mode & 0o7777
-    except FileNotFoundError:
-        umask = os.umask(0o077)
-        os.umask(umask)
-        return 0o666 & ~umask
+        safefiles.replace(path, data, mode)
 
 
 def _read(path: str) -> str:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from zc.zk.client import ZooKeeper
 from zc.zk.scripts.command import Failure
 from zc.zk.scripts.command import add_connection
+from zc.zk.scripts.command import add_skip_unreadable
 from zc.zk.scripts.command import connected
 from zc.zk.scripts.command import make_parser
 from zc.zk.scripts.command import node_path
 from zc.zk.scripts.command import run
+from zc.zk.scripts.files import add_format
 from zc.zk.scripts.files import progress
 from zc.zk.scripts.files import read_file_tree
 from zc.zk.scripts.files import write_stdout
@@ -53,6 +55,11 @@ def diff(args: Sequence[str] | None = None) -> int | None:
              ' file are always compared')
     parser.add_argument(
         '--json', action='store_true', help='write a JSON list')
+    parser.add_argument(
+        '-q', '--quiet', action='store_true',
+        help='write nothing, only exit with the status')
+    add_format(parser)
+    add_skip_unreadable(parser, 'ignore them')
     return run(parser, _main, args)
 
 
@@ -63,11 +70,13 @@ def _main(options: argparse.Namespace) -> int | None:
                           ' with /')
         compare = _live
     else:
-        options.tree = read_file_tree(options.wanted)
+        options.tree = read_file_tree(options.wanted, options.format)
         compare = _file
     with connected(options) as zk:
         changes = compare(zk, options)
-    if options.json:
+    if options.quiet:
+        pass
+    elif options.json:
         objects = [change.as_json() for change in changes]
         write_stdout(json.dumps(objects, indent=1) + '\n')
     else:
@@ -78,10 +87,13 @@ def _main(options: argparse.Namespace) -> int | None:
 def _live(zk: ZooKeeper, options: argparse.Namespace) -> list[Change]:
     with progress('reading') as report:
         wanted, live = (
-            read_tree(zk.client, path, acl=options.acl, progress=report)
+            read_tree(zk.client, path, acl=options.acl,
+                      skip_unreadable=options.skip_unreadable,
+                      progress=report)
             for path in (options.wanted, options.path))
     return difference(wanted, live, options.path,
-                      ephemeral=options.ephemeral)
+                      ephemeral=options.ephemeral,
+                      skip_unreadable=options.skip_unreadable)
 
 
 def _file(zk: ZooKeeper, options: argparse.Namespace) -> list[Change]:
@@ -89,7 +101,9 @@ def _file(zk: ZooKeeper, options: argparse.Namespace) -> list[Change]:
     with progress('reading') as report:
         live = read_tree(
             zk.client, options.path, acl=has_acl(wanted),
-            like=None if options.all else wanted, progress=report)
+            like=None if options.all else wanted,
+            skip_unreadable=options.skip_unreadable, progress=report)
     wanted.properties = live.properties  # a file has none for its top
     return difference(wanted, live, options.path,
-                      ephemeral=options.ephemeral)
+                      ephemeral=options.ephemeral,
+                      skip_unreadable=options.skip_unreadable)

@@ -1,6 +1,6 @@
 """``zookeeper_import``: change a live tree to what a file says."""
 import argparse
-import sys
+import logging
 from collections.abc import Sequence
 
 from kazoo.security import ACL
@@ -8,22 +8,28 @@ from zc.zk import sync
 from zc.zk.permissions import check_permission
 from zc.zk.permissions import to_acl
 from zc.zk.permissions import world
+from zc.zk.printable import printable
 from zc.zk.scripts.backup import write_backup
-from zc.zk.scripts.command import Failure
+from zc.zk.scripts.command import MAX_DELETES
 from zc.zk.scripts.command import add_connection
+from zc.zk.scripts.command import add_max_node_size
+from zc.zk.scripts.command import add_skip_unreadable
+from zc.zk.scripts.command import check_deletes
 from zc.zk.scripts.command import connected
+from zc.zk.scripts.command import count
+from zc.zk.scripts.command import counted
 from zc.zk.scripts.command import make_parser
 from zc.zk.scripts.command import node_path
 from zc.zk.scripts.command import run
+from zc.zk.scripts.files import add_format
 from zc.zk.scripts.files import flush_stdout
 from zc.zk.scripts.files import progress
 from zc.zk.scripts.files import read_file_tree
 from zc.zk.scripts.files import write_stdout
+from zc.zk.sync import sequential
 from zc.zk.sync.applier import apply
-from zc.zk.sync.change import DELETE_NODE
-from zc.zk.sync.change import Change
 
-MAX_DELETES = 50
+logger = logging.getLogger('zc.zk.sync')
 
 
 def import_(args: Sequence[str] | None = None) -> int | None:
@@ -56,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         help='before any change, export the nodes that the tree file names at'
              ' its top to this file')
     parser.add_argument(
-        '--max-deletes', metavar='N', type=_count, default=MAX_DELETES,
+        '--max-deletes', metavar='N', type=count, default=MAX_DELETES,
         help='before deleting more nodes than this, ask on the terminal, or'
              f' give up without one (default: {MAX_DELETES})')
     parser.add_argument(
@@ -64,6 +70,9 @@ def _parser() -> argparse.ArgumentParser:
         help='change and delete ephemeral nodes as well')
     parser.add_argument(
         '-q', '--quiet', action='store_true', help='do not show the changes')
+    add_format(parser)
+    add_skip_unreadable(parser, 'leave them alone, and all below them')
+    add_max_node_size(parser)
     _add_acl(parser)
     return parser
 
@@ -86,18 +95,24 @@ def _add_acl(parser: argparse.ArgumentParser) -> None:
 
 
 def _main(options: argparse.Namespace) -> None:
-    wanted = read_file_tree(options.file)
+    wanted = read_file_tree(options.file, options.format)
     acl = _acl(options)
     with connected(options) as zk:
         with progress('reading') as report:
             changes = sync.plan(
                 zk.client, wanted, options.path, options.trim, acl,
-                force=options.force, progress=report)
+                force=options.force,
+                skip_unreadable=options.skip_unreadable, progress=report)
         if not options.quiet or options.dry_run:
             write_stdout(''.join(f'{change}\n' for change in changes))
+        for path, following in sequential.conflicts(zk.client, changes):
+            logger.warning(
+                '%s: creating sequential nodes beside it can fail, as'
+                ' ZooKeeper goes on with %s', printable(path),
+                printable(following))
         todo = [change for change in changes if not change.is_note]
         if todo and not options.dry_run:
-            _check_deletes(todo, options)
+            check_deletes(todo, options.max_deletes)
             if options.backup:
                 write_backup(
                     zk, wanted, options.path, todo, options.backup,
@@ -105,41 +120,16 @@ def _main(options: argparse.Namespace) -> None:
                     f' {options.file!r}', ephemeral=options.force)
             flush_stdout()
             with progress('changing', len(todo)) as report:
-                apply(zk.client, todo, acl=acl, progress=report)
+                apply(zk.client, todo, acl=acl, progress=report,
+                      max_request=options.max_node_size)
     if not options.quiet and not options.dry_run:
-        write_stdout(f'{_counted(len(todo), "change")} made\n')
+        write_stdout(f'{counted(len(todo), "change")} made\n')
 
 
 def _acl(options: argparse.Namespace) -> list[ACL] | None:
     if options.permission is not None:
         return world(options.permission)
     return to_acl(options.acl) if options.acl else None
-
-
-def _check_deletes(todo: list[Change], options: argparse.Namespace) -> None:
-    count = sum(change.kind == DELETE_NODE for change in todo)
-    if count <= options.max_deletes:
-        return
-    nodes = _counted(count, 'node')
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise Failure(
-            f'{nodes} would be deleted, more than --max-deletes'
-            f' {options.max_deletes}; nothing was changed')
-    flush_stdout()
-    print(f'{nodes} will be deleted. Go on? [y/N] ', end='',
-          file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ('y', 'yes'):
-        raise Failure('nothing was changed')
-
-
-def _counted(count: int, thing: str) -> str:
-    return f'{count} {thing}{"" if count == 1 else "s"}'
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f'{text!r} is not a number')
-    return int(text)
 
 
 def _permission(text: str) -> int:

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 
 from zc.zk.printable import printable
 from zc.zk.scripts.command import Failure
+from zc.zk.scripts.command import add_max_node_size
 from zc.zk.scripts.command import make_parser
 from zc.zk.scripts.command import run
+from zc.zk.scripts.files import add_format
 from zc.zk.scripts.files import read_file_tree
-from zc.zk.sync.applier import MAX_REQUEST_BYTES
 from zc.zk.sync.diff import plan
-from zc.zk.sync.operations import OVERHEAD_BYTES
+from zc.zk.sync.operations import longest
 from zc.zk.sync.operations import operations
 from zc.zk.tree import Node
 
@@ -22,15 +23,17 @@ def validate(args: Sequence[str] | None = None) -> int | None:
     parser.add_argument(
         'file', metavar='FILE', nargs='?', default='-',
         help='the tree file, - for standard input (default)')
+    add_format(parser)
+    add_max_node_size(parser)
     return run(parser, _main, args)
 
 
 def _main(options: argparse.Namespace) -> None:
-    tree = read_file_tree(options.file)
+    tree = read_file_tree(options.file, options.format)
     try:
         large = [operation.path
                  for operation in operations(plan(tree, Node()), [])
-                 if len(operation.frame) > MAX_REQUEST_BYTES - OVERHEAD_BYTES]
+                 if len(operation.frame) > longest(options.max_node_size)]
     except ValueError as error:
         raise Failure(f'{options.file}: {error}') from None
     if large:

@@ -31,9 +31,9 @@ from kazoo.security import OPEN_ACL_UNSAFE
 from zc.zk.gcpause import paused
 from zc.zk.printable import printable
 from zc.zk.sync.change import Change
-from zc.zk.sync.operations import OVERHEAD_BYTES
 from zc.zk.sync.operations import Operation
 from zc.zk.sync.operations import batches
+from zc.zk.sync.operations import longest
 from zc.zk.sync.operations import operations
 from zc.zk.sync.operations import send
 
@@ -115,7 +115,7 @@ def _checked(client: KazooClient, changes: Iterable[Change], acl: list[ACL],
     except ValueError as error:
         raise ApplyError(f'{error}; nothing was changed',
                          left=changes) from error
-    most = max_request - OVERHEAD_BYTES
+    most = longest(max_request)
     problems = [
         f'{printable(operation.path)}: {len(operation.frame):,} bytes are more'
         f' than ZooKeeper takes, which is {most:,}'

@@ -35,8 +35,8 @@ from zc.zk.tree import NULL
 BATCH_OPERATIONS = 500
 BATCH_BYTES = 2 ** 18
 
-#: The most bytes in a request beside those of its operation.
-OVERHEAD_BYTES = 64
+# The bytes of a request's header: xid and type.
+_REQUEST_HEADER_BYTES = 8
 
 _INT = struct.Struct('!i')
 _HEADER = struct.Struct('!i?i')
@@ -102,20 +102,31 @@ class _Multi:
 
 
 @dataclass(frozen=True)
-class _SetACL:
-    """A request as kazoo's SetACL, serialised already."""
+class _Single:
+    """A request of one operation, serialised already.
+
+    `frame` has the MultiHeader, which such a request does not have.
+    """
 
     frame: bytes
-    type: ClassVar[int] = SetACL.type
+
+    @property
+    def type(self) -> int:
+        """The type of the request."""
+        return _HEADER.unpack_from(self.frame)[0]
 
     @staticmethod
-    def deserialize(frame: bytes, offset: int) -> object:
-        """Return the result to kazoo: the Stat of the node."""
-        return SetACL.deserialize(frame, offset)
+    def deserialize(frame: bytes, offset: int) -> None:
+        """Return nothing to kazoo: only an error would matter."""
 
     def serialize(self) -> bytes:
         """Return the request's bytes to kazoo."""
         return self.frame[_HEADER.size:]
+
+
+def longest(max_request: int) -> int:
+    """Return the most bytes of an Operation's frame, sent as a _Single."""
+    return max_request - _REQUEST_HEADER_BYTES + _HEADER.size
 
 
 def operations(changes: Iterable[Change], default: list[ACL],
@@ -165,15 +176,20 @@ def batches(operations: Iterable[Operation]) -> Iterator[list[Operation]]:
 
 
 def send(client: KazooClient, batch: list[Operation]) -> IAsyncResult:
-    """Send a batch as a transaction, or a setACL as a request of its own."""
+    """Send a batch as a transaction, a setACL as a request of its own.
+
+    A large operation is a request of its own, too: so ZooKeeper takes again
+    what it once took.
+    """
+    is_single = batch[0].is_alone or len(batch[0].frame) > BATCH_BYTES
     result = client.handler.async_result()
-    client._call(_SetACL(batch[0].frame) if batch[0].is_alone
-                 else _Multi(batch), result)
+    client._call(_Single(batch[0].frame) if is_single else _Multi(batch),
+                 result)
     return result
 
 
 def _frame(change: Change, acl_of_new: bytes, chroot: str) -> bytes:
-    path = _bytes((chroot + change.path).encode())
+    path = _bytes(((chroot + change.path).rstrip('/') or '/').encode())
     kind = change.kind
     if kind == ADD_NODE:
         acl = _acl_of(change, change.acl) if change.acl else acl_of_new

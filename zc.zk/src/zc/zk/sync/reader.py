@@ -17,6 +17,7 @@ from kazoo.exceptions import UnimplementedError
 from kazoo.interfaces import IAsyncResult
 from zc.zk.encoding import decode
 from zc.zk.encoding import decode_plain
+from zc.zk.errors import missing_node
 from zc.zk.gcpause import paused
 from zc.zk.sync import multiread
 from zc.zk.sync.acls import read_acls
@@ -109,14 +110,6 @@ def read_tree(client: KazooClient, path: str = '/', *, acl: bool = False,
     return tree
 
 
-def missing(client: KazooClient, path: str) -> str:
-    """Return the text of a NoNodeError: the path, and what it stands for."""
-    if path == '/' and client.chroot:
-        return (f'{path} (the root of the connection, {client.chroot}, does'
-                ' not exist)')
-    return path
-
-
 def refusals(paths: list[str], permissions: str) -> str:
     """Return the text of a NoAuthError: a line for each path."""
     lines = [f'{path} ({permissions})' for path in paths[:MAX_REFUSALS]]
@@ -166,7 +159,8 @@ class _Reader:
         if self.refused:
             raise NoAuthError(refusals(sorted(self.refused), 'READ'))
         if not self.above.children:
-            raise NoNodeError(missing(self.client, self.user_path(self.first)))
+            raise NoNodeError(missing_node(self.user_path(self.first),
+                                           self.client.chroot))
         node, = self.above.children.values()
         return node
 
@@ -261,7 +255,8 @@ class _Reader:
                 # The node exists: no more of it is needed.
                 parent.children[name] = Node(name)
             elif parent is not self.above and (
-                    self.skips or like is None and self.plan.like is not None):
+                    self.skips or self.plan.like is not None and (
+                        like is None or UNREADABLE in like.marks)):
                 parent.children[name] = Node(name, marks=_UNREADABLE)
             else:
                 self.refused.append(self.user_path(path))

@@ -63,7 +63,7 @@ def setUp(test: Any, tree: str | None = None,
     globs = _globs(test)
     stack = globs.setdefault(_STACK, contextlib.ExitStack())
     try:
-        real = os.environ.get(REAL_VARIABLE)
+        real = testing_with_real_zookeeper()
         server = None
         if real:
             target = stack.enter_context(_node(real))
@@ -88,10 +88,38 @@ def tearDown(test: Any) -> None:
         stack.close()
 
 
-def assert_(condition: object, message: str = '') -> None:
-    """Raise AssertionError with the message unless the condition is true."""
+def testing_with_real_zookeeper() -> str | None:
+    """Return the connection string of the real server; None without one."""
+    return os.environ.get(REAL_VARIABLE) or None
+
+
+def setup_tree(tree: str | None, connection_string: str, root: str,
+               zookeeper_node: bool = False) -> None:
+    """Make `root` a node with the nodes of a tree, and no others, below it.
+
+    None as `tree` is the tree of zc.zk's examples. ``/`` as `root` keeps the
+    nodes that are there. `zookeeper_node` adds ``/zookeeper/quota`` below
+    another root: a server's own root has it anyway.
+    """
+    with ZooKeeper(connection_string) as zk:
+        if root != '/':
+            if zk.exists(root):
+                zk.delete_recursive(root, force=True)
+            zk.create(root)
+        zk.import_tree(TREE if tree is None else tree, root)
+        if zookeeper_node and root != '/':
+            zk.import_tree('/zookeeper\n  /quota\n', root)
+
+
+def assert_(condition: object, message: str = '', error: bool = True) -> None:
+    """Raise AssertionError with the message unless the condition is true.
+
+    With a false `error`, print the message instead.
+    """
     if not condition:
-        raise AssertionError(message)
+        if error:
+            raise AssertionError(message)
+        print('assertion failed: ', message)
 
 
 @contextlib.contextmanager

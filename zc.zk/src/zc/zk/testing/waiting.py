@@ -31,6 +31,14 @@ def wait_for(condition: Callable[[], Value | None], timeout: float = 30,
     return value
 
 
+def wait_until(func: Callable[[], object], timeout: float = 9) -> None:
+    """Call `func` until it returns a true value, as zc.zk 2's function did.
+
+    Raise AssertionError after `timeout` seconds. `wait_for` says more.
+    """
+    wait_for(func, timeout)
+
+
 def _complaint(condition: Callable, timeout: float,
                message: str | Callable[[], str], value: object) -> str:
     text = message() if callable(message) else message
