@@ -176,8 +176,10 @@ def test_reloading(launch, embedded_tree, tmp_path):
     ini.write_text(ini.read_text().replace('from the ini', 'changed'))
     second = renewed(embedded_tree, first, ini)
     assert get(second)[1].endswith(' False changed')
-    assert process.stopped() == 0
-    gone(embedded_tree)
+    # hupper gives its process a second to stop, and kills it then.
+    process.signal()
+    process.ended()
+    gone(embedded_tree, timeout=30)
     assert 'Traceback' not in process.output
 
 
