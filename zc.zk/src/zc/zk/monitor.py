@@ -8,6 +8,7 @@ import json
 import re
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 from typing import NoReturn
@@ -17,6 +18,7 @@ from zc.zk import event
 from zc.zk.addresses import WILDCARDS
 from zc.zk.addresses import parse_addr
 from zc.zk.event import RegisteringServer
+from zc.zk.printable import printable
 
 #: The longest time for a server to accept a connection, or to answer.
 ANSWER_TIMEOUT_S = 10.0
@@ -96,7 +98,7 @@ def get_addr(args: Sequence[str] | None = None) -> None:
         addresses = _ask(args)
     except (OSError, ValueError) as error:
         _fail(error)
-    print(*addresses)
+    print(*map(printable, addresses))
 
 
 def _ask(args: Sequence[str] | None) -> list[str]:
@@ -106,13 +108,28 @@ def _ask(args: Sequence[str] | None) -> list[str]:
               'of a unix socket, and the path of a node', file=sys.stderr)
         sys.exit(2)
     monitor, path = args
+    deadline = time.monotonic() + ANSWER_TIMEOUT_S
     with _connect(monitor) as connection:
         connection.sendall(f'servers {path}\n'.encode())
-        with connection.makefile(encoding='utf-8') as answer:
-            addresses = answer.readline(MAX_ANSWER_BYTES).split()
+        addresses = _line(connection, deadline).decode().split()
     if not addresses:
         raise ValueError(f'{monitor} has registered nothing at {path}')
     return addresses
+
+
+def _line(connection: socket.socket, deadline: float) -> bytes:
+    """Return the first line of an answer; TimeoutError at the deadline.
+
+    What follows MAX_ANSWER_BYTES is not read.
+    """
+    answer = b''
+    while b'\n' not in answer and len(answer) < MAX_ANSWER_BYTES:
+        connection.settimeout(max(deadline - time.monotonic(), 0.001))
+        piece = connection.recv(65536)
+        if not piece:
+            break
+        answer += piece
+    return answer.partition(b'\n')[0]
 
 
 def _connect(address: str) -> socket.socket:
@@ -135,5 +152,5 @@ def _connect(address: str) -> socket.socket:
 
 
 def _fail(error: Exception) -> NoReturn:
-    print(error, file=sys.stderr)
+    print(printable(error), file=sys.stderr)
     sys.exit(1)
