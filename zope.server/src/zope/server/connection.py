@@ -33,8 +33,6 @@ from zope.server.shared import SharedState
 from zope.server.task import Task
 
 RECV_BYTES = 65536
-# A request that has waited longer for a thread may have lost its client.
-WAITED_S = 0.0005
 # How often a connection is read before other connections have their turn.
 READS = range(8)
 ENDED = HALF_CLOSED | GONE
@@ -227,12 +225,8 @@ class Connection:
         self.state = ENDING
 
     def is_abandoned(self) -> bool:
-        """Return whether the client has gone before its request was begun.
-
-        A request that has hardly waited is begun without this look.
-        """
-        return (self.state == ANSWERING and self.age > WAITED_S
-                and self.is_gone())
+        """Return whether the client has gone before its request was begun."""
+        return self.state == ANSWERING and self.is_gone()
 
     def proceed(self) -> bool:
         """Go on after `serve`."""

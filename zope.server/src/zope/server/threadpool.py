@@ -127,6 +127,8 @@ class ThreadPool:
 
     def _work(self) -> None:
         while True:
+            # What comes while this thread waits has not waited for it.
+            has_waited = not self._queue.empty()
             item = self._queue.get()
             if item is STOP:
                 return
@@ -135,7 +137,7 @@ class ThreadPool:
                     self._lead()
             else:
                 began = time.perf_counter() + item.grace
-                if safely(item, item.is_abandoned):
+                if has_waited and safely(item, item.is_abandoned):
                     safely(item, item.skip)
                     self._pass_on(item)
                     continue
