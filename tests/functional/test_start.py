@@ -136,6 +136,25 @@ def test_a_zookeeper_that_is_not_there(tmp_path):
     assert address in output
 
 
+def test_a_server_behind_a_proxy_asks_itself_as_the_proxy(tree, ini,
+                                                          tmp_path):
+    log = tmp_path / 'access.log'
+    with started(ini(ready='/', probe_scheme='https', access_log=str(log),
+                     trusted_proxy='127.0.0.1', proxy_protocol='true',
+                     trusted_proxy_headers='x-forwarded-proto')) as process:
+        address, = registered(tree, process)
+        host, port = address.split(':')
+        with socket.create_connection((host, int(port)), 20) as sock:
+            sock.sendall(b'PROXY TCP4 192.0.2.1 127.0.0.1 4711 80\r\n'
+                         b'GET / HTTP/1.0\r\n\r\n')
+            assert sock.makefile('rb').read().startswith(b'HTTP/1.0 200 ')
+        assert process.stopped() == 0
+    own, client = log.read_text().splitlines()
+    assert own.startswith('127.0.0.1 - - [')
+    assert client.startswith('192.0.2.1 - - [')
+    assert client.endswith(' 127.0.0.1')
+
+
 def test_never_ready(ini):
     output = refused(ini(ready='/', ready_timeout='0.3',
                          app='call:zkzopeserver_support.running:make_broken'),

@@ -15,6 +15,7 @@ from zope.server.errors import HTTPError
 from zope.server.forwarded import parse_forwarded
 from zope.server.networks import Networks
 from zope.server.options import SettingsError
+from zope.server.proxies import FIELDS_CACHED
 from zope.server.proxies import Proxies
 from zope.server.request import Request
 from zope.server.runner import run
@@ -167,6 +168,8 @@ def test_a_count_says_which_address_is_the_client(count: int,
     ('X-Forwarded-Proto: https',
      ('https', 'example.com', '127.0.0.1', '443')),
     ('X-Forwarded-Proto: HTTPS, https',
+     ('https', 'example.com', '127.0.0.1', '443')),
+    ('X-Forwarded-Proto: https, http',
      {'status': 400,
       'text': 'The fields of a proxy contradict each other.'}),
     ('X-Forwarded-Proto: https\nX-Forwarded-Proto: https',
@@ -292,8 +295,19 @@ def test_each_request_of_a_connection_has_its_own_client() -> None:
     assert [('REMOTE_PORT' in each) for each in found] == [False] * 5 + [True]
 
 
-def test_a_body_that_waits_for_memory_has_its_client(
-        ) -> None:
+def test_many_clients_of_a_proxy() -> None:
+    """More than are remembered, and each again."""
+    proxies = Proxies(Settings(**TRUST))
+    for _ in range(2):
+        for number in range(FIELDS_CACHED + 100):
+            address = f'192.0.{number // 250}.{number % 250}'
+            request = Request({'HTTP_X_FORWARDED_FOR': address}, 'GET', 1)
+            proxies.apply(request, True, None)
+            assert request.environ['REMOTE_ADDR'] == address
+    assert len(proxies._cache) <= FIELDS_CACHED
+
+
+def test_a_large_body_has_its_client() -> None:
     def application(environ: Any, start_response: Any) -> list[bytes]:
         start_response('200 OK', PLAIN)
         environ['wsgi.input'].read()
@@ -417,7 +431,7 @@ def applied(fields: dict[str, str], **options: Any) -> dict[str, Any]:
                        'wsgi.url_scheme': 'http', 'HTTP_HOST': 'example.com',
                        **fields}, 'GET', 1)
     Proxies(Settings(**{**TRUST, **options})).apply(
-        request, '127.0.0.1', None)
+        request, True, None)
     return request.environ
 
 

@@ -24,7 +24,7 @@ class ProxiedReceiver(Receiver[T]):
     which nothing is taken for a request.  It has `header_timeout` for that.
     """
 
-    __slots__ = ('_proxies', '_peer', '_preface', '_since', '_source',
+    __slots__ = ('_proxies', '_is_trusted', '_preface', '_since', '_source',
                  '_applied')
 
     def __init__(self, shared: SharedState, environ: dict[str, Any],
@@ -32,12 +32,12 @@ class ProxiedReceiver(Receiver[T]):
                  proxies: Proxies) -> None:
         super().__init__(shared, environ, make, waiting)
         self._proxies = proxies
-        self._peer: str = environ['REMOTE_ADDR']
+        self._is_trusted = proxies.is_trusted(environ['REMOTE_ADDR'])
         if proxies.has_trusted:
-            environ[PEER] = self._peer
+            environ[PEER] = environ['REMOTE_ADDR']
         # What has come of the PROXY header; None: no more is expected.
         self._preface: bytes | None = None
-        if proxies.has_protocol and proxies.is_trusted(self._peer):
+        if proxies.has_protocol and self._is_trusted:
             self._preface = b''
         self._since = shared.now
         self._source: Source | None = None
@@ -84,7 +84,7 @@ class ProxiedReceiver(Receiver[T]):
         request = self._request
         if request is not None and request is not self._applied:
             self._applied = request
-            self._proxies.apply(request, self._peer, self._source)
+            self._proxies.apply(request, self._is_trusted, self._source)
 
     def take(self) -> T:
         """Return the complete request, which now owns its body."""

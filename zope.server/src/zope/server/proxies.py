@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable
 from collections.abc import MutableMapping
 from typing import Any
+from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from zope.server.errors import HTTPError
@@ -46,8 +47,26 @@ KEYS = {
     'x-forwarded-by': 'HTTP_X_FORWARDED_BY',
     'forwarded': 'HTTP_FORWARDED',
 }
-FOR, PROTO, HOST, PORT, _, FORWARDED = KEYS.values()
+ALL = tuple(KEYS.values())
+FOR, PROTO, HOST, PORT, _, FORWARDED = ALL
 DEFAULT_HEADERS = 'x-forwarded-for, x-forwarded-proto'
+# A network that no peer is in.
+NOBODY = '0.0.0.0'
+# How many fields are kept as they were read, and how long these are at most.
+FIELDS_CACHED = 1000
+CACHED_CHARACTERS = 200
+
+
+class Told(NamedTuple):
+    """What a field tells; None and '' stand for what it does not.
+
+    `kept` is what of it the application may see.
+    """
+
+    client: Node | None
+    scheme: str
+    host: str
+    kept: str
 
 
 class Proxies:
@@ -64,107 +83,125 @@ class Proxies:
         self.removed = 0
         names = settings.trusted_proxy_headers or (
             '' if self.has_protocol else DEFAULT_HEADERS)
-        self._believed = {KEYS[name] for name in items_of(names.lower())}
-        self._trusted = (Networks(settings.trusted_proxy)
-                         if settings.trusted_proxy else None)
+        believed = {KEYS[name] for name in items_of(names)}
+        self._unbelieved = [key for key in ALL if key not in believed]
+        self._singles = not believed.isdisjoint((PROTO, HOST, PORT))
+        self._trusted = Networks(settings.trusted_proxy or NOBODY)
         self._count = settings.trusted_proxy_count
         self._prefix = settings.url_prefix.split('/')[1:]
         self._lock = threading.Lock()
+        # A proxy's clients come again and again.
+        self._cache: dict[tuple[str, str], Told] = {}
 
     def is_trusted(self, address: str) -> bool:
         """Return whether this is the address of a trusted proxy."""
-        return self._trusted is not None and address in self._trusted
+        return self.has_trusted and address in self._trusted
 
-    def apply(self, request: Request, peer: str,
+    def apply(self, request: Request, is_trusted: bool,
               source: Source | None) -> None:
         """Set what the request's proxies tell, and remove other fields.
 
-        `peer` is the address of the connection, `source` what its PROXY
-        header has told.  Raise HTTPError when fields that are believed are
-        malformed, or contradict each other.
+        `is_trusted` says whether the connection is a trusted proxy's, and
+        `source` is what its PROXY header has told.  Raise HTTPError when
+        fields that are believed are malformed, or contradict each other.
         """
         environ = request.environ
-        if self._trusted is not None:
-            self._remove(environ, self._believed if peer in self._trusted
-                         else set())
-            if FORWARDED in environ:
-                self._believe_forwarded(environ, source)
-            else:
-                self._believe_fields(environ, source)
+        if self.has_trusted:
+            for key in self._unbelieved if is_trusted else ALL:
+                if key in environ:
+                    self._remove(environ, key)
+            if is_trusted:
+                self._believe(environ, source)
         if self._prefix:
             set_path(environ, self._prefix)
 
-    def _remove(self, environ: Environ, believed: set[str]) -> None:
-        """Remove, and count, the fields that are not believed."""
-        found = [key for key in KEYS.values()
-                 if key in environ and key not in believed]
-        for key in found:
-            del environ[key]
-        if found:
-            with self._lock:
-                self.removed += len(found)
+    def _remove(self, environ: Environ, key: str) -> None:
+        del environ[key]
+        with self._lock:
+            self.removed += 1
 
-    def _believe_fields(self, environ: Environ,
-                        source: Source | None) -> None:
-        """Set what X-Forwarded fields tell."""
-        if FOR in environ:
-            items = items_of(environ[FOR])
-            told = self._set_client(environ, source, len(items), (
-                lambda index: parse_node(unquoted(items[index]),
-                                         'X-Forwarded-For')))
-            keep(environ, FOR, items[len(items) - told:])
-        scheme = self._single(environ, PROTO)
-        host = self._single(environ, HOST)
-        port = self._single(environ, PORT)
+    def _believe(self, environ: Environ, source: Source | None) -> None:
+        """Set what the fields tell that are still there."""
+        scheme = host = port = ''
+        for key in FOR, FORWARDED:
+            if key in environ:
+                told = self._read(key, environ[key], source)
+                if told.client is not None:
+                    set_client(environ, told.client)
+                scheme, host = told.scheme, told.host
+                keep(environ, key, told.kept)
+        if self._singles:
+            scheme = self._single(environ, PROTO)
+            if scheme and scheme not in SCHEMES:
+                scheme = parse_scheme(scheme, 'X-Forwarded-Proto')
+            host = self._single(environ, HOST)
+            if host:
+                host = parse_host(host, 'X-Forwarded-Host')
+            port = self._single(environ, PORT)
+            if port:
+                port = parse_port(port, 'X-Forwarded-Port')
         if scheme or host or port:
-            set_server(
-                environ,
-                scheme and parse_scheme(scheme, 'X-Forwarded-Proto'),
-                host and parse_host(host, 'X-Forwarded-Host'),
-                port and parse_port(port, 'X-Forwarded-Port'))
+            set_server(environ, scheme, host, port)
 
-    def _believe_forwarded(self, environ: Environ,
-                           source: Source | None) -> None:
-        """Set what the Forwarded field tells."""
-        elements = parse_forwarded(environ[FORWARDED])
-        told = self._set_client(environ, source, len(elements),
-                                lambda index: elements[index].client)
-        # With a PROXY header the last element may tell no more than that of
-        # the client; its proxy is trusted all the same.
-        elements = elements[len(elements) - max(told, 1):]
-        keep(environ, FORWARDED, [element.text for element in elements])
+    def _read(self, key: str, value: str, source: Source | None) -> Told:
+        """Return what a field with addresses tells."""
+        found = self._cache.get((key, value))
+        if found is not None and source is None:
+            return found
+        told = (self._read_for(value, source) if key == FOR
+                else self._read_forwarded(value, source))
+        if source is None and len(value) <= CACHED_CHARACTERS:
+            if len(self._cache) >= FIELDS_CACHED:
+                self._cache.clear()
+            self._cache[key, value] = told
+        return told
+
+    def _read_for(self, value: str, source: Source | None) -> Told:
+        """Return what X-Forwarded-For tells."""
+        items = items_of(value)
+        client, count = self._client(source, len(items), (
+            lambda index: parse_node(unquoted(items[index]),
+                                     'X-Forwarded-For')))
+        return Told(client, '', '', ', '.join(items[len(items) - count:]))
+
+    def _read_forwarded(self, value: str, source: Source | None) -> Told:
+        """Return what Forwarded tells."""
+        elements = parse_forwarded(value)
+        client, count = self._client(source, len(elements),
+                                     lambda index: elements[index].client)
+        # Behind a PROXY header that names the client, the last element is
+        # still that of the proxy.
+        elements = elements[len(elements) - max(count, 1):]
         # A proxy may have changed Host, and may have come without TLS: the
         # one nearest to the client knows.
-        schemes = [each.scheme for each in elements if each.scheme]
-        hosts = [each.host for each in elements if each.host]
-        if schemes or hosts:
-            set_server(environ, schemes[0] if schemes else '',
-                       hosts[0] if hosts else '', '')
+        return Told(
+            client,
+            next((each.scheme for each in elements if each.scheme), ''),
+            next((each.host for each in elements if each.host), ''),
+            ', '.join(each.text for each in elements))
 
-    def _set_client(self, environ: Environ, source: Source | None,
-                    length: int, node_at: Callable[[int], Node | None],
-                    ) -> int:
-        """Set the client; return how many of `length` places were believed.
+    def _client(self, source: Source | None, length: int,
+                node_at: Callable[[int], Node | None],
+                ) -> tuple[Node | None, int]:
+        """Return (client, how many of `length` places are believed).
 
         These are the last.  `node_at` returns the node in a place, None if
-        the proxy has told none.
+        the proxy has told none.  Without a client nothing changes.
         """
         most = length
         if self._count:
             most = min(length, self._count - (source is not None))
         elif source is not None and not self.is_trusted(source.address):
-            return 0
-        client, told = None, 0
-        while told < most:
-            told += 1
-            node = node_at(length - told)
+            return None, 0
+        client, count = None, 0
+        while count < most:
+            count += 1
+            node = node_at(length - count)
             client = node or client
             if not self._count and (
                     node is None or not self.is_trusted(node.address)):
                 break
-        if client is not None:
-            set_client(environ, client)
-        return told
+        return client, count
 
     def _single(self, environ: Environ, key: str) -> str:
         """Return the value of a field that has one, '' if it is not there.
@@ -174,12 +211,15 @@ class Proxies:
         """
         if key not in environ:
             return ''
-        items = items_of(environ[key])
+        value = environ[key]
+        if ',' not in value:
+            return unquoted(value)
+        items = items_of(value)
         if self._count:
             items = items[-self._count:]
-        elif len(set(items)) > 1:
+        elif len(set(map(str.lower, items))) > 1:
             raise contradiction()
-        keep(environ, key, items)
+        keep(environ, key, ', '.join(items))
         return unquoted(items[0]) if items else ''
 
 
@@ -188,10 +228,10 @@ def contradiction() -> HTTPError:
     return HTTPError(400, 'The fields of a proxy contradict each other.')
 
 
-def keep(environ: Environ, key: str, items: list[str]) -> None:
-    """Leave these of a field to the application; without any, nothing."""
-    if items:
-        environ[key] = ', '.join(items)
+def keep(environ: Environ, key: str, text: str) -> None:
+    """Leave this of a field to the application; without any, nothing."""
+    if text:
+        environ[key] = text
     else:
         del environ[key]
 
@@ -212,7 +252,8 @@ def set_server(environ: Environ, scheme: str, host: str, port: str) -> None:
     """
     scheme = scheme or environ['wsgi.url_scheme']
     asked = host or environ.get('HTTP_HOST', '')
-    name, its_port = hostname_and_port(asked)
+    name, its_port = (hostname_and_port(asked) if ':' in asked
+                      else (asked, ''))
     default = SCHEMES[scheme]
     if port and int(its_port or default) != int(port):
         if host and its_port:
