@@ -356,3 +356,33 @@ def test_a_root_that_we_may_not_read(zookeeper, closed):
         registration = zk.register('/open', '192.0.2.7:80')
         assert closed.exists('/closed/open/192.0.2.7:80')
         assert registration.withdraw(30)
+
+
+@pytest.mark.parametrize('call, path', [
+    (lambda zk: zk.get('/'), '/'),
+    (lambda zk: zk.get_children('/'), '/'),
+    (lambda zk: zk.get_properties('/'), '/'),
+    (lambda zk: zk.set('/', b''), '/'),
+    (lambda zk: zk.create('/a', b''), '/'),
+    (lambda zk: zk.children('/'), '/'),
+    (lambda zk: zk.properties('/a'), '/a'),
+    (lambda zk: zk.resolve('/a'), '/a'),
+    (lambda zk: zk.register('/a', 'a:1'), '/a'),
+])
+def test_a_missing_root_of_the_connection(zookeeper, call, path):
+    with zc.zk.ZooKeeper(zookeeper.connection_string + '/missing') as zk:
+        with pytest.raises(NoNodeError) as info:
+            call(zk)
+    assert str(info.value) == (
+        f'{path} (the root of the connection, {zookeeper.chroot}/missing, does'
+        ' not exist)')
+
+
+def test_missing_nodes_are_named(zk):
+    for call, path in [(lambda: zk.get('/no'), '/no'),
+                       (lambda: zk.set('/no', b''), '/no'),
+                       (lambda: zk.delete('/no'), '/no'),
+                       (lambda: zk.get_children('/no'), '/no'),
+                       (lambda: zk.create('/no/a', b''), '/no')]:
+        with pytest.raises(NoNodeError, match=f'^{path}$'):
+            call()

@@ -213,6 +213,9 @@ def resolve(dispatcher: WatchDispatcher, path: str) -> str:
 
     Sets no watches. Raises NoNodeError or `LinkLoop`.
     """
-    return paths.resolve(
-        path, lambda path: dispatcher.exists(path, False),
-        lambda path: decode(dispatcher.get(path, False)[0], path))
+    try:
+        return paths.resolve(
+            path, lambda path: dispatcher.exists(path, False),
+            lambda path: decode(dispatcher.get(path, False)[0], path))
+    except NoNodeError as error:
+        raise dispatcher.explained(error) from None

@@ -20,12 +20,14 @@ from typing import Protocol
 
 from kazoo.client import KazooClient
 from kazoo.exceptions import NoAuthError
+from kazoo.exceptions import NoNodeError
 from kazoo.protocol.states import EventType
 from kazoo.protocol.states import KazooState
 from kazoo.protocol.states import WatchedEvent
 from kazoo.protocol.states import ZnodeStat
 from zc.zk.connection.requests import PendingRequest
 from zc.zk.connection.requests import Requests
+from zc.zk.errors import missing_node
 from zc.zk.errors import permission
 from zc.zk.watch.strands import Strands
 
@@ -130,6 +132,19 @@ class WatchDispatcher:
         not read, on which no watch is set. Retries lost connections.
         """
         return self.client.retry(self._exists_all, list(paths))
+
+    def explained(self, error: Exception) -> Exception:
+        """Return an error that says so if the connection's root is missing."""
+        chroot = self.client.chroot
+        if not isinstance(error, NoNodeError) or not chroot:
+            return error
+        try:
+            if self.exists('/', False) is not None:
+                return error
+        except NoAuthError:
+            return error
+        return NoNodeError(
+            str(error) + missing_node('/', chroot).removeprefix('/'))
 
     def _exists_all(self, paths: list[str]) -> list[ZnodeStat | None]:
         found: list[ZnodeStat | None] = []

@@ -66,9 +66,9 @@ class NodeView:
         self._watched: set[str] = set()
         try:
             self._load()
-        except ABSENT:
+        except ABSENT as error:
             if required:
-                raise
+                raise dispatcher.explained(error) from None
 
     def __call__(self, callback: Callable[..., Any]) -> 'NodeView':
         """Call a function with this view, now and after each change.
