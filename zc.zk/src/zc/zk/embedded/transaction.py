@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from zc.zk.embedded import acl
 from zc.zk.embedded import paths
+from zc.zk.embedded import quotas
 from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import Code
 from zc.zk.embedded.protocol import EventType
@@ -76,6 +77,10 @@ class Transaction:
         parent.creations += 1
         parent.pzxid = self.zxid
         self._note(EventType.CREATED, path, node, parent_path, parent)
+        self._count(path, 1, len(data or b''))
+        if place := quotas.counted(path):
+            self._keep(node, 'data')
+            node.data = quotas.pack(*self._tree.size(place))
         return path, node
 
     def delete(self, path: str, version: int = -1) -> None:
@@ -100,6 +105,7 @@ class Transaction:
         self._undo.append(lambda: self._tree.insert(path, node))
         parent.pzxid = self.zxid
         self._note(EventType.DELETED, path, node, parent_path, parent)
+        self._count(path, -1, -len(node.data or b''))
 
     def set_data(
         self, path: str, data: bytes | None, version: int,
@@ -110,6 +116,7 @@ class Transaction:
         acl.check(node.acl, acl.WRITE, self._ids)
         _check_version(version, node.version)
         self._keep(node, 'data', 'version', 'mzxid', 'mtime')
+        self._count(path, 0, len(data or b'') - len(node.data or b''))
         node.data = data
         node.version += 1
         node.mzxid = self.zxid
@@ -152,6 +159,20 @@ class Transaction:
             NodeEvent(EventType.CHILDREN, parent_path, parent.acl))
         self.touched[path] = None
         self.counted[parent_path] = None
+
+    def _count(self, path: str, count: int, size: int) -> None:
+        """Add to the numbers of the quota that a path is subject to."""
+        if not self._tree.quotas:
+            return
+        place = quotas.find(path, self._tree.quotas)
+        stats = quotas.stats_path(place) if place else ''
+        node = self._tree.nodes.get(stats)
+        if node is None:
+            return
+        before = quotas.unpack(node.data)
+        self._keep(node, 'data')
+        node.data = quotas.pack(before[0] + count, before[1] + size)
+        self.touched[stats] = None
 
     def _keep(self, node: Znode, *names: str) -> None:
         values = [(name, getattr(node, name)) for name in names]

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 
 from zc.zk.embedded import acl
 from zc.zk.embedded import paths
+from zc.zk.embedded import quotas
 from zc.zk.embedded.errors import Refused
 from zc.zk.embedded.protocol import STAT
 from zc.zk.embedded.protocol import Code
@@ -78,7 +79,8 @@ class Znode:
 class Tree:
     """Nodes by path, and the paths of ephemeral nodes by session.
 
-    `containers` has the paths of container nodes.
+    `containers` has the paths of container nodes, `quotas` the paths that have
+    a quota.
     """
 
     def __init__(self) -> None:
@@ -87,6 +89,7 @@ class Tree:
         self.nodes['/zookeeper/config'].aversion = -1
         self.ephemerals: dict[int, dict[str, None]] = {}
         self.containers: dict[str, None] = {}
+        self.quotas: set[str] = set()
         self.link()
 
     def __len__(self) -> int:
@@ -108,6 +111,8 @@ class Tree:
         parent, name = paths.split(path)
         self.nodes[path] = node
         self.nodes[parent].add(name)
+        if place := quotas.limited(path):
+            self.quotas.add(place)
         if node.owner == CONTAINER_OWNER:
             self.containers[path] = None
         elif node.owner:
@@ -118,6 +123,8 @@ class Tree:
         parent, name = paths.split(path)
         node = self.nodes.pop(path)
         self.nodes[parent].remove(name)
+        if place := quotas.limited(path):
+            self.quotas.discard(place)
         if node.owner == CONTAINER_OWNER:
             del self.containers[path]
         elif node.owner:
@@ -137,11 +144,21 @@ class Tree:
                 self.nodes[parent].add(name)
             if node.owner == CONTAINER_OWNER:
                 self.containers[path] = None
+            if place := quotas.limited(path):
+                self.quotas.add(place)
 
     def unlink(self) -> None:
         """Clear the children of all nodes, before records are applied."""
         for node in self.nodes.values():
             node.children = None
+
+    def size(self, path: str) -> tuple[int, int]:
+        """Return the numbers of nodes and of bytes at and below a path."""
+        if path not in self.nodes:
+            return 0, 0
+        sizes = [len(self.nodes[each].data or b'')
+                 for each in (path, *self.below(path))]
+        return len(sizes), sum(sizes)
 
     def empty_containers(self) -> list[str]:
         """Return the paths of containers that have lost their last child."""
