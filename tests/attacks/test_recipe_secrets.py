@@ -76,11 +76,13 @@ server-options = password = tr0ub4dor
 recipe = zc.zkzopeserver:tree
 """
 
-# Options whose values are names, numbers and paths.
+# Options whose values are names, numbers and paths, and the one in which a
+# secret is refused.
 WITHOUT = {
     'app', 'use-server', 'deployment', 'instances', 'daemon', 'start-timeout',
-    'systemd', 'eggs', 'scripts', 'interpreter', 'extra-paths',
-    'relative-paths', 'entry-points', 'dependent-scripts', 'filters',
+    'stop-on-uninstall', 'systemd', 'systemd-unit', 'eggs', 'scripts',
+    'interpreter', 'extra-paths', 'relative-paths', 'entry-points',
+    'dependent-scripts', 'filters',
 }
 
 

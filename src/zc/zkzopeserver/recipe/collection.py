@@ -13,6 +13,7 @@ from zc.zkzopeserver.recipe import trees
 from zc.zkzopeserver.recipe.access import Kind
 from zc.zkzopeserver.recipe.access import access
 from zc.zkzopeserver.recipe.conflicts import claim
+from zc.zkzopeserver.recipe.eggs import check_buildout
 from zc.zkzopeserver.recipe.eggs import refuse
 from zc.zkzopeserver.recipe.part import Recipe
 
@@ -27,6 +28,7 @@ class TreeCollection:
     """
 
     def __init__(self, buildout: Any, name: str, options: Any) -> None:
+        check_buildout()
         self.name = name
         directories = buildout['buildout']
         self.layout = layout.plain(directories['directory'],

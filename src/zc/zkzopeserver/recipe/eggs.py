@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import os
 import re
 import sys
@@ -21,6 +22,11 @@ OURS = 'zc.zkzopeserver'
 EGG_RECIPE = 'zc.recipe.egg'
 START = 'zc.zkzopeserver.start:main'
 TREE = 'zc.zkzopeserver.parttree:main'
+
+# Before, zc.buildout was no PEP 420 namespace package, and had another way to
+# find distributions.  (A requirement in our metadata would put it, and what it
+# requires, into each server's path.)
+OLDEST_BUILDOUT = 5, 1
 
 # Options that concern one script; the others of a section concern all.
 SINGLE = ('interpreter', 'scripts', 'entry-points', 'dependent-scripts',
@@ -113,6 +119,19 @@ class Scripts:
                  'relative-paths': str(is_movable).lower()})
             made.options['bin-directory'] = directory
             yield made
+
+
+def check_buildout(version: str = '') -> None:
+    """Raise UserError for a zc.buildout that is too old.
+
+    `version` is that of the one that runs, if it is not given.
+    """
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        version = version or importlib.metadata.version('zc.buildout')
+    numbers = [int(each) for each in re.findall(r'\d+', version)[:2]]
+    if numbers and tuple(numbers) < OLDEST_BUILDOUT:
+        raise zc.buildout.UserError(
+            f'zc.zkzopeserver needs zc.buildout >= 5.1, and this is {version}')
 
 
 def egg_recipe(buildout: Any) -> Any:

@@ -44,6 +44,7 @@ class Recipe:
     """
 
     def __init__(self, buildout: Any, name: str, options: Any) -> None:
+        eggs.check_buildout()
         self.buildout = buildout
         self.name = name
         self.raw = section.known_options(options)
