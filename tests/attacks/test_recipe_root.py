@@ -219,6 +219,17 @@ def test_eggs_that_the_user_can_change_are_refused(sandbox, place):
     assert f'can change {place}/lib, and so become root' in error
 
 
+def test_links_that_the_user_can_change_are_found(place, theirs):
+    (place / 'real').mkdir()
+    (theirs / 'link').symlink_to(place / 'real')
+    (place / 'first').symlink_to('theirs/link')
+    os.chown(theirs / 'link', 0, 0, follow_symlinks=False)
+    found = directories.changeable(str(place / 'first' / 'python'), USER)
+    assert found == str(theirs)
+    assert directories.changeable(str(place / 'real' / 'python'), USER) == ''
+    assert directories.changeable(str(theirs), 'root') == ''
+
+
 def swap(place, target, end):
     """Put links to `target` in place of whatever appears, until `end`."""
     while time.monotonic() < end:

@@ -138,17 +138,20 @@ def changeable(path: str, user: str) -> str:
     return ''
 
 
-def _way(path: str) -> Iterator[str]:
+def _way(path: str, links: int = MOST_LINKS) -> Iterator[str]:
     """Yield the path and all directories above it, the uppermost first.
 
-    First as it is written, then without symbolic links.
+    The way to what a symbolic link on it names follows that link.
     """
-    for whole in dict.fromkeys((os.path.abspath(path),
-                                os.path.realpath(path))):
-        names = whole.split('/')
-        yield '/'
-        for count in range(2, len(names) + 1):
-            yield '/'.join(names[:count])
+    place = '/'
+    yield place
+    for name in filter(None, os.path.abspath(path).split('/')):
+        place = os.path.join(place, name)
+        yield place
+        if links and os.path.islink(place):
+            yield from _way(os.path.join(os.path.dirname(place),
+                                         os.readlink(place)), links - 1)
+    yield os.path.realpath(path)
 
 
 def _has_list(path: str) -> bool:

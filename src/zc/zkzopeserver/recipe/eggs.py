@@ -5,7 +5,9 @@ import contextlib
 import importlib.metadata
 import os
 import re
+import site
 import sys
+import sysconfig
 from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Mapping
@@ -77,10 +79,11 @@ class Scripts:
                 relative_paths=made._relative_paths))
 
     def paths(self) -> list[str]:
-        """Return the interpreter of scripts, and what is on ``sys.path``."""
+        """Return the interpreter of scripts, and where it finds modules."""
         with self._made('', {}) as made:
             _, found = made.working_set()
-        return [sys.executable, *(each.location for each in found),
+        return [sys.executable, sysconfig.get_path('stdlib'),
+                *site.getsitepackages(), *(each.location for each in found),
                 *made.extra_paths]
 
     def console_scripts(self, directory: str, values: Mapping[str, Any],
