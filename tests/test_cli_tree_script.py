@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import pytest
+from kazoo.security import make_digest_acl
 
 from zc.zkzopeserver.parttree import main
 
@@ -63,3 +64,18 @@ def test_trouble_is_told_in_a_line(tmp_path, capsys):
     assert 'No such file' in capsys.readouterr().err
     assert main(str(path), {'zookeeper': 'x'}, ['diff']) == 2
     assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_errors_are_lines(zookeeper, client, tmp_path, capsys):
+    client(auth_data=[('digest', 'user:secret')]).create('/a', b'', [
+        make_digest_acl('user', 'secret', all=True)])
+    path = tmp_path / 'tree.txt'
+    path.write_text('/a\n')
+    options = {'zookeeper': zookeeper.connection_string, 'path': '/a'}
+    assert main(str(path), options, ['diff']) == 2
+    assert capsys.readouterr().err == f'{path}: not allowed: /a (READ)\n'
+    options['zookeeper'] += '/nowhere'
+    assert main(str(path), options, ['diff']) == 2
+    assert capsys.readouterr().err == (
+        f'{path}: there is no node / (the root of the connection,'
+        f' {zookeeper.chroot}/nowhere, does not exist)\n')

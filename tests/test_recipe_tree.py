@@ -100,3 +100,17 @@ def test_access_control_lists_are_kept():
     _, problems = trees.merge({
         'x': one, 'y': one.replace(':r"', ':cdrwa"')})
     assert problems == ["the parts 'x' and 'y' do not agree on 'acl' of /a"]
+
+
+def test_marks_are_kept():
+    """Without its mark, a node of a server's session would be made."""
+    ephemeral = '/a\n  /b\n    [ ephemeral ]\n'
+    assert trees.merge({'x': ephemeral, 'y': '/a\n  /b\n'}) == (ephemeral, [])
+    both = '/a\n  [ absent ]\n/b\n  [ empty ]\n'
+    assert trees.merge({'x': '/a\n  [ absent ]\n',
+                        'y': '/b\n  [ empty ]\n'}) == (both, [])
+
+
+def test_deep_trees_are_merged():
+    deep = '\n'.join('  ' * level + '/a' for level in range(1500)) + '\n'
+    assert trees.merge({'x': deep, 'y': deep}) == (deep, [])

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 import zc.zk
 from zc.zk.printable import printable_lines
-from zc.zk.sync.applier import ApplyError
-from zc.zk.tree import TreeError
+from zc.zk.scripts.command import ERRORS
+from zc.zk.scripts.command import error_text
 from zc.zk.tree import parse_tree
 
 from zc.zkzopeserver import options as server_options
@@ -37,9 +37,8 @@ def execute(tree: str, options: Mapping[str, str],
             text = file.read()
         with connected(options) as zk:
             return arguments.verb(zk, text, arguments)
-    except (OSError, StartError, server_options.OptionsError, TreeError,
-            zc.zk.FailedConnect, ApplyError) as error:
-        for line in printable_lines(str(error)):
+    except (StartError, server_options.OptionsError, *ERRORS) as error:
+        for line in printable_lines(error_text(error)):
             print(f'{tree}: {line}', file=sys.stderr)
         return 2
 

@@ -53,16 +53,27 @@ class _MergedTree:
         self._first_parts: dict[tuple[str, str], str] = {}
 
     def add(self, node: Node, to: Node, path: str, part: str) -> None:
-        """Add the tree of `part` below `node` to the node `to`."""
+        """Add the tree of `part` below `node` to the node `to`.
+
+        Trees may be deeper than Python's recursion.
+        """
+        stack = [(node, to, path)]
+        while stack:
+            node, to, path = stack.pop()
+            self._add_node(node, to, path, part)
+            stack += [(child, to.children.setdefault(name, Node(name)),
+                       f'{path}/{name}')
+                      for name, child in reversed(node.children.items())]
+
+    def _add_node(self, node: Node, to: Node, path: str, part: str) -> None:
         for name, value in node.properties.items():
             present = to.properties.setdefault(name, value)
             self._agree(path, name, present == value, part)
         if node.acl is not None:
             to.acl = to.acl or node.acl
             self._agree(path, 'acl', to.acl == node.acl, part)
-        for name, child in node.children.items():
-            self.add(child, to.children.setdefault(name, Node(name)),
-                     f'{path}/{name}', part)
+        to.ephemeral = to.ephemeral or node.ephemeral
+        to.marks |= node.marks
 
     def _agree(self, path: str, name: str, agrees: bool, part: str) -> None:
         first = self._first_parts.setdefault((path, name), part)

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
 
+from zc.zk.safefiles import real_path
+
 #: The mode of a file that was not there.
 MODE = 0o644
 
@@ -27,13 +29,14 @@ class OutputFile:
 
     The new text is written beside the file, synced to disk, and renamed
     (rename(2) is atomic). So a reader, a crash and a full disk see the old
-    text or the new one. A symbolic link is followed: its target is replaced.
+    text or the new one. A symbolic link is followed, and its target replaced,
+    unless it belongs to another user; see `real_path`.
 
     Raises InUse, or OSError if the folder cannot be written to.
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(os.path.realpath(path))
+        self.path = Path(real_path(str(path)))
         self._lock = self._take_lock()
         self._remove_remains()
 

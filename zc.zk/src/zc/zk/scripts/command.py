@@ -68,8 +68,8 @@ def run(parser: argparse.ArgumentParser, main: Main,
             return status
     except BrokenPipeError:
         sys.exit(TROUBLE)  # the reader of a pipe, as head(1), has ended
-    except (KeyboardInterrupt, *_ERRORS) as error:
-        for line in printable_lines(_text(error)):
+    except (KeyboardInterrupt, *ERRORS) as error:
+        for line in printable_lines(error_text(error)):
             print(f'{parser.prog}: {line}', file=sys.stderr)
         is_interrupted = interrupts or isinstance(error, KeyboardInterrupt)
         sys.exit(INTERRUPTED if is_interrupted else TROUBLE)
@@ -274,7 +274,8 @@ def _connection(text: str) -> str:
     return text
 
 
-def _text(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
+    """Return the lines that tell the user of one of ERRORS."""
     if isinstance(error, KeyboardInterrupt):
         return str(error)
     if isinstance(error, NoNodeError):
@@ -289,5 +290,6 @@ def _text(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-_ERRORS = (Failure, TreeError, ApplyError, FailedConnect, LinkLoop,
-           KazooException, KazooTimeoutError, OSError, ValueError)
+#: The exceptions that are told in lines, and not as a traceback.
+ERRORS = (Failure, TreeError, ApplyError, FailedConnect, LinkLoop,
+          KazooException, KazooTimeoutError, OSError, ValueError)

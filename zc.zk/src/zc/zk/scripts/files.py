@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from collections.abc import Iterator
 
-from zc.zk.scripts import safefiles
+from zc.zk import safefiles
 from zc.zk.tree import MAX_TEXT
 from zc.zk.tree import Node
 from zc.zk.tree import TreeError

@@ -5,7 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from zc.zk.scripts.safefiles import replace
+from zc.zk.safefiles import real_path
+from zc.zk.safefiles import replace
 
 NOBODY = 65534
 
@@ -61,6 +62,7 @@ def test_our_links_are_followed(tmp_path, monkeypatch, path):
     (tmp_path / 'b' / 'to_c').symlink_to('../absolute/c')
     replace(path, b'x', None)
     assert (tmp_path / 'b' / 'c').read_bytes() == b'x'
+    assert real_path(path) == str(tmp_path / 'b' / 'c')
     assert (tmp_path / 'b' / 'to_c').is_symlink()
 
 
@@ -89,6 +91,8 @@ def test_links_of_others_are_not_followed(tmp_path, shared):
     link_of_another(shared / 'b', tmp_path)
     with pytest.raises(OSError, match='symbolic link of another user'):
         replace(str(shared / 'b' / 'secret'), b'x', None)
+    with pytest.raises(OSError, match='symbolic link of another user'):
+        real_path(str(shared / 'a'))
     # By way of a link of ours, too.
     (tmp_path / 'c').symlink_to(shared / 'a')
     with pytest.raises(OSError, match='symbolic link of another user'):
@@ -133,7 +137,7 @@ def test_the_mode_of_a_file_of_another_user_is_not_kept(shared):
 @pytest.mark.parametrize('path', [
     '/dev/stdout', '/dev/fd/1', '/proc/self/fd/1'])
 def test_standard_output_by_name(tmp_path, path):
-    code = ('import sys; from zc.zk.scripts.safefiles import replace;'
+    code = ('import sys; from zc.zk.safefiles import replace;'
             ' replace(sys.argv[1], b"x", None)')
     command = [sys.executable, '-c', code, path]
     environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(

@@ -27,7 +27,7 @@ def replace(path: str, data: bytes, mode: int | None) -> None:
     None as `mode` keeps the mode of a file that is ours, and else obeys the
     umask. A device or a pipe is written to, and not replaced. Raise OSError.
     """
-    folder, name = _find(path)
+    folder, name, _ = _find(path)
     try:
         try:
             status = os.stat(name, dir_fd=folder, follow_symlinks=False)
@@ -43,12 +43,25 @@ def replace(path: str, data: bytes, mode: int | None) -> None:
         os.close(folder)
 
 
-def _find(path: str) -> tuple[int, str]:
+def real_path(path: str) -> str:
+    """Return the absolute path of a file, with links followed.
+
+    Raise OSError for a link of another user, see the module.
+    """
+    folder, name, above = _find(path)
+    os.close(folder)
+    return '/'.join(['', *above, name])
+
+
+def _find(path: str) -> tuple[int, str, list[str]]:
     """Return a descriptor of the directory of a file, and its name there.
 
-    The name is no link, unless the kernel's own, in /proc.
+    The name is no link, unless the kernel's own, in /proc. The last item of
+    the result has the names of the directories on the way from the root.
     """
-    folder = os.open('/' if path.startswith('/') else '.', _DIRECTORY)
+    is_absolute = path.startswith('/')
+    folder = os.open('/' if is_absolute else '.', _DIRECTORY)
+    above = [] if is_absolute else os.getcwd().split('/')[1:]
     try:
         todo = path.split('/')[::-1]
         links = 0
@@ -66,14 +79,19 @@ def _find(path: str) -> tuple[int, str]:
                 if target.startswith('/'):
                     os.close(folder)
                     folder = os.open('/', _DIRECTORY)
+                    above = []
                 todo += target.split('/')[::-1]
             elif not todo:
-                return folder, name
+                return folder, name, list(filter(None, above))
             else:
                 below = os.open(name, _DIRECTORY | os.O_NOFOLLOW,
                                 dir_fd=folder)
                 os.close(folder)
                 folder = below
+                if name == '..':
+                    del above[-1:]
+                else:
+                    above.append(name)
     except BaseException:
         os.close(folder)
         raise
