@@ -120,7 +120,7 @@ def test_json_in_full():
         'name': 'web', 'state': 'unwell', 'status': 150, 'pid': 10,
         'stale_pid': None, 'manager_pid': 9, 'expected': 2, 'registered': 1,
         'answering': 1, 'unregistered_pids': [12],
-        'deregistered_pids': [], 'problem': None,
+        'deregistered_pids': [], 'troubles': {}, 'problem': None,
         'ended_sessions_of': [],
         'nodes': [{'name': '127.0.0.1:1', 'pid': 11, 'whose': 'ours',
                    'monitor': '127.0.0.1:2', 'answer': 200, 'well': True}]}

@@ -43,8 +43,9 @@ def test_status(monitored, tree):
     assert 0 <= status.pop('uptime') < 300
     assert status == {
         'state': 'registered', 'nodes': [f'{PATH}/{address}'],
-        'deregistered': False, 'reregistered': 0, 'last_error': None,
-        'address': address, 'pid': os.getpid(), 'threads': 1,
+        'trouble': None, 'deregistered': False, 'reregistered': 0,
+        'last_error': None, 'address': address, 'pid': os.getpid(),
+        'threads': 1,
         'requests': 1, 'in_flight': 0, 'queued': 0, 'busy_threads': 0,
         'connections': status['connections']}
     text = monitored('status')

@@ -142,6 +142,9 @@ GOOD = [
     ('trusted_proxy', '', ''), ('trusted_proxy_headers', ' ', ''),
     ('url_scheme', 'https', 'https'),
     ('url_prefix', '/app/', '/app'),
+    ('keep_registered', '0', (0, False)), ('keep_registered', '7', (7, False)),
+    ('keep_registered', ' 50 % ', (50, True)),
+    ('health', '/up?x=1', '/up?x=1'), ('hung_after', '0', 0.0),
     ('deregister_wait', '0', 0.0),
     ('graceful_timeout', '2.5', 2.5),
     ('max_request_body_size', '1 GiB', 2 ** 30),
@@ -188,6 +191,10 @@ def test_good_values(name, text, value):
     ('ready_timeout', '0'), ('ready_timeout', '-1'),
     ('ready_timeout', 'inf'), ('ready_timeout', 'nan'),
     ('workers', '0'),
+    ('keep_registered', '-1'), ('keep_registered', '101%'),
+    ('keep_registered', '1.5'), ('keep_registered', '%'),
+    ('health', 'up'), ('health_fall', '0'), ('health_interval', '0'),
+    ('hung_after', '-1'),
     ('max_request_body_size', '0'), ('max_request_body_size', '1 XB'),
     ('max_request_body_size', '-1'),
     ('connection_limit', '0'), ('backlog', '0'),
@@ -254,3 +261,10 @@ def test_any_text_is_parsed_or_refused_with_a_sentence(option, text):
 def test_no_option_by_that_name():
     with pytest.raises(AttributeError, match="no option 'pth'"):
         getattr(parse(MINIMAL), 'pth')  # noqa: B009
+
+
+@pytest.mark.parametrize('text, total, number', [
+    ('1', 20, 1), ('50%', 20, 10), ('50%', 3, 2), ('0%', 20, 0),
+    ('100%', 7, 7), ('1%', 1, 1), ('7', 3, 7)])
+def test_how_many_are_kept(text, total, number):
+    assert parsed(keep_registered=text).keep_registered.of(total) == number

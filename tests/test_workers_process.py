@@ -9,6 +9,7 @@ import pytest
 from zc.zk.testing.leaks import no_leaks
 from zc.zk.testing.waiting import wait_for
 
+from zc.zkzopeserver.sessionkeys import SessionKey
 from zc.zkzopeserver.workers.process import Worker
 from zc.zkzopeserver.workers.process import describe
 from zc.zkzopeserver.workers.process import environment
@@ -75,6 +76,37 @@ def test_what_it_says():
         assert worker.beat_at is not None
         assert worker.kill_at > time.monotonic()
         assert ended(worker) == 0
+
+
+def test_what_ends_its_session():
+    key = SessionKey(8, 0x7b, b'secret', 'localhost:1')
+    worker = speaking(f'session {key.encode()}\nregistered a:1\n'.encode())
+    assert heard(worker) == ['registered']
+    assert worker.session == key
+    assert ended(worker) == 0
+    worker = speaking(f'session {key.encode()}\nsession \n'
+                      f'session nonsense\nregistered a:1\n'.encode())
+    assert heard(worker) == ['registered']
+    assert worker.session is None
+    assert ended(worker) == 0
+
+
+def test_its_troubles():
+    hello = WorkerOptions(3, 5, 7, 9, 10).encode()
+    worker = speaking(f'hello {hello}\nregistered a:1\n'
+                      'trouble hung\n'.encode())
+    assert heard(worker, 2) == ['hello', 'registered']
+    wait_for(lambda: worker.receive(time.monotonic()) or worker.trouble)
+    assert not worker.is_registered
+    assert worker.replace_at == worker.hung_at + 10
+    worker.mark_stopping(0)
+    assert worker.replace_at is None
+    assert ended(worker) == 0
+    worker = speaking(b'registered a:1\ntrouble hung\ntrouble \n')
+    assert heard(worker) == ['registered']
+    wait_for(lambda: worker.receive(time.monotonic()) or not worker.trouble)
+    assert worker.is_registered and worker.replace_at is None
+    assert ended(worker) == 0
 
 
 def test_what_is_none_of_its_words():

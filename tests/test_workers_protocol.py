@@ -16,7 +16,7 @@ from zc.zkzopeserver import options
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.workers import protocol
 
-OPTIONS = protocol.WorkerOptions(4, 60, 30, 1)
+OPTIONS = protocol.WorkerOptions(4, 60, 30, 1, 60)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import posixpath
 import stat
 import threading
 import time
@@ -14,9 +15,11 @@ from collections.abc import Callable
 
 import zc.zk
 from kazoo.exceptions import ConnectionLoss
+from kazoo.exceptions import KazooException
 from kazoo.exceptions import NoAuthError
 from kazoo.exceptions import SessionExpiredError
 from kazoo.exceptions import ZookeeperError
+from kazoo.handlers.threading import KazooTimeoutError
 from zc.zk.printable import printable
 
 from zc.zkzopeserver import addresses
@@ -32,6 +35,9 @@ logger = logging.getLogger('zc.zkzopeserver.registration')
 # not open to us, and between two lines of log about it.
 RETRY_S = 1
 REPORT_S = 60
+
+# The longest time in which the nodes are counted.
+COUNT_TIMEOUT_S = 5.0
 
 
 class ServiceRegistration:
@@ -62,6 +68,8 @@ class ServiceRegistration:
         self._zk: zc.zk.ZooKeeper | None = None
         self._node: zc.zk.Registration | None = None
         self._withdrawn = False
+        # Whether the server has left by itself: it hangs, or is sick.
+        self._is_out = False
         self._closed = False
         #: Whether clients may have seen the nodes.  ZooKeeper may have created
         #: them before its answer arrives here.
@@ -250,10 +258,53 @@ class ServiceRegistration:
         """Put the nodes back after a `withdraw`."""
         with self._lock:
             self._withdrawn = False
-            self._may_remain = True
-            node = self._node
+            node = None if self._is_out else self._node
+        self._put_back(node)
+
+    def _put_back(self, node: zc.zk.Registration | None) -> None:
         if node is not None:
+            self._may_remain = True
             node.restore()
+
+    def count(self) -> int:
+        """Return how many nodes there are, ours among them; 0: not known.
+
+        ZooKeeper is asked.
+        """
+        zk, paths = self._zk, self.paths
+        if zk is None or not paths or not zk.client.connected:
+            return 0
+        try:
+            names = zk.client.get_children_async(
+                posixpath.dirname(paths[0])).get(timeout=COUNT_TIMEOUT_S)
+        except (KazooException, KazooTimeoutError):
+            return 0
+        return len(names)
+
+    def leave(self, others: int) -> bool:
+        """Remove the nodes if `others` nodes of others are left then.
+
+        Return whether they are gone; else they stay.
+        """
+        with self._lock:
+            node, is_gone = self._node, self._withdrawn
+        if not is_gone:
+            # Not without a look: `leave` writes before it looks.
+            if node is None or self.count() - len(node.paths) < others:
+                return False
+            if not node.leave(others):
+                return False
+            self._may_remain = False
+        with self._lock:
+            self._is_out = True
+        return True
+
+    def come_back(self) -> None:
+        """Put the nodes back after a `leave`, unless they are withdrawn."""
+        with self._lock:
+            self._is_out = False
+            node = None if self._withdrawn else self._node
+        self._put_back(node)
 
     def close(self) -> None:
         """End the session; nodes that are left go with it."""

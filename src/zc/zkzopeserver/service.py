@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 from zope.server import Server
@@ -30,6 +29,7 @@ from zc.zkzopeserver.monitor import MonitorServer
 from zc.zkzopeserver.monitor import commands
 from zc.zkzopeserver.options import BY_NAME
 from zc.zkzopeserver.options import Options
+from zc.zkzopeserver.presence import Presence
 from zc.zkzopeserver.registration import ServiceRegistration
 from zc.zkzopeserver.registration import offer_servers
 from zc.zkzopeserver.sessionfile import SessionFile
@@ -52,9 +52,11 @@ class Parts:
     """
 
     def __init__(self, server: Server,
-                 registration: ServiceRegistration) -> None:
+                 registration: ServiceRegistration,
+                 presence: Presence) -> None:
         self.server = server
         self.registration = registration
+        self.presence = presence
         self.monitor: MonitorServer | None = None
 
 
@@ -121,7 +123,9 @@ class Service:
         """Serve, and begin to register in a thread of its own."""
         logconfig.configure(self.options.loggers)
         registration = ServiceRegistration(self.options, self._keep_session)
-        parts = self._made = Parts(self._listen(), registration)
+        server = self._listen()
+        parts = self._made = Parts(server, registration, Presence(
+            self.options, server, registration, self._tell_trouble))
         if self.options.monitor_server is not None:
             parts.monitor = MonitorServer(
                 self.options.monitor_server,
@@ -132,8 +136,8 @@ class Service:
         self._announcer.start()
         interval_s = systemd.watchdog_interval_s()
         if interval_s is not None:
-            self._call_in_loop(partial(systemd.notify, 'WATCHDOG=1'),
-                               interval_s, 'zc.zkzopeserver.watchdog')
+            self._call_in_loop(self._feed_watchdog, interval_s,
+                               'zc.zkzopeserver.watchdog')
 
     def _listen(self) -> Server:
         options = self.options
@@ -163,6 +167,12 @@ class Service:
 
         threading.Thread(target=ask, name=name, daemon=True).start()
 
+    def _feed_watchdog(self) -> None:
+        limit_s = self.options.hung_kill_after
+        presence = self.parts.presence
+        if not limit_s or presence.hung_s(time.monotonic()) < limit_s:
+            systemd.notify('WATCHDOG=1')
+
     # The announcer: the thread that registers.
 
     def _announce(self) -> None:
@@ -176,6 +186,8 @@ class Service:
             if self._register():
                 self.registered.set()
                 self._tell_registered()
+                if self.parts.presence.is_needed:
+                    self.parts.presence.start(self._stopping)
         except BaseException as error:  # noqa: BLE001 (a thread's edge)
             self._messages.put(error)
 
@@ -209,6 +221,9 @@ class Service:
     def _tell_serving(self) -> None:
         systemd.notify('READY=1')
 
+    def _tell_trouble(self, trouble: str) -> None:
+        """Hear of a change of `presence.trouble`; for subclasses."""
+
     def _tell_registered(self) -> None:
         self._on_registered()
         systemd.notify('READY=1')
@@ -228,7 +243,10 @@ class Service:
         """Return what the service is doing, by name; times in seconds."""
         server, registration = self.parts.server, self.parts.registration
         serving = server.statistics()
-        return {'state': registration.state,
+        presence = self.parts.presence
+        state = presence.trouble if presence.is_out else registration.state
+        return {'state': state,
+                'trouble': presence.detail or None,
                 'deregistered': self._is_deregistered,
                 'nodes': registration.paths,
                 'reregistered': registration.reregistered,

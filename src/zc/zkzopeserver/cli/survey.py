@@ -113,9 +113,10 @@ class Survey:
     `expected` is the number of processes that should be registered,
     `members` are the pids of those that run.  `problem` is why ZooKeeper
     could not be asked, '' when it was.  `deregistered` are the pids of
-    members that an operator has taken out of ZooKeeper.  `forgotten` is
-    what was done about
-    the sessions of processes that have died.
+    members that an operator has taken out of ZooKeeper; `troubles` are those
+    that have left by themselves, ``hung`` or ``unhealthy``, by pid.
+    `forgotten` is what was done about the sessions of processes that have
+    died.
 
     A server that is not zc.zkzopeserver does not register (`registers`):
     instead of nodes, `providers` has the address that its ini names.
@@ -129,6 +130,7 @@ class Survey:
     providers: tuple[ProviderStatus, ...] = ()
     problem: str = ''
     deregistered: tuple[int, ...] = ()
+    troubles: Mapping[int, str] = dataclasses.field(default_factory=dict)
     forgotten: Forgotten = dataclasses.field(default_factory=Forgotten)
 
     def of(self, owner: Owner) -> list[ProviderStatus]:

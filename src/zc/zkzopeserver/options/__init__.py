@@ -28,8 +28,10 @@ from zope.server.values import line
 from zope.server.values import number
 from zope.server.values import seconds
 
+from zc.zkzopeserver.options.values import Keep
 from zc.zkzopeserver.options.values import advertised
 from zc.zkzopeserver.options.values import connection
+from zc.zkzopeserver.options.values import keep
 from zc.zkzopeserver.options.values import loggers
 from zc.zkzopeserver.options.values import monitor_address
 from zc.zkzopeserver.options.values import probed_host
@@ -89,6 +91,30 @@ TABLE: tuple[Option, ...] = (
            'https: `ready` and `status` say that the client came by TLS, with'
            ' `X-Forwarded-Proto: https` as a proxy does; `trusted_proxy`, if'
            ' set, must have the addresses of this machine'),
+    Option('health', url_path, None,
+           'a path that is asked through the server\'s own socket as long as'
+           ' it serves; while it does not answer 2xx or 3xx, the server leaves'
+           ' ZooKeeper'),
+    Option('health_interval', seconds(0.05, 86_400), 10.0,
+           'time between two questions for `health`', unit='s'),
+    Option('health_timeout', seconds(0.05, 86_400), 5.0,
+           'time for `health` to answer', unit='s'),
+    Option('health_fall', number(1, 1000), 3,
+           'bad answers in a row after which the server is unhealthy'),
+    Option('health_rise', number(1, 1000), 2,
+           'good answers in a row after which it is healthy again'),
+    Option('hung_after', seconds(0, 86_400), 30.0,
+           'the server leaves ZooKeeper when all threads are busy, none has'
+           ' finished a request for this time, and a request waits; 0: never',
+           unit='s'),
+    Option('hung_kill_after', seconds(0, 86_400), 60.0,
+           'further time after which one of several `workers` that hangs is'
+           ' replaced, and systemd\'s watchdog of a single process is not fed;'
+           ' 0: never', unit='s'),
+    Option('keep_registered', keep, Keep(1),
+           'a server that is unhealthy or hangs stays in ZooKeeper if fewer'
+           ' others than this would be left: a number, or a percentage of all'
+           ' such as 50%'),
     Option('deregister_wait', seconds(0, 3_600), 1.0,
            'time between removing the node and closing the listening socket,'
            ' for clients that still have the address', unit='s'),
@@ -163,6 +189,14 @@ class Options:
     ready_timeout: float
     probe_host: str | None
     probe_scheme: str
+    health: str | None
+    health_interval: float
+    health_timeout: float
+    health_fall: int
+    health_rise: int
+    hung_after: float
+    hung_kill_after: float
+    keep_registered: Keep
     deregister_wait: float
     graceful_timeout: float
     workers: int

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import re
 from typing import Any
+from typing import NamedTuple
 
 from zope.server.values import InvalidValue
 from zope.server.values import is_ipv6
@@ -147,6 +148,30 @@ def probed_host(value: str) -> str:
 
 
 LEVELS = 'CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG'
+
+
+class Keep(NamedTuple):
+    """How many others have to be left: a number, or a percentage of all."""
+
+    number: int
+    is_percentage: bool = False
+
+    def __str__(self) -> str:
+        return f'{self.number}{"%" * self.is_percentage}'
+
+    def of(self, total: int) -> int:
+        """Return the number, rounded up, where there are `total` in all."""
+        if self.is_percentage:
+            return -(-self.number * total // 100)
+        return self.number
+
+
+def keep(value: str) -> Keep:
+    """Return how many are kept: ``2``, or ``50%`` of all."""
+    match = re.fullmatch(r'(\d{1,6}) *(%?)', value.strip(), re.ASCII)
+    if not match or match[2] and int(match[1]) > 100:
+        raise InvalidValue('a number, or a percentage such as 50%')
+    return Keep(int(match[1]), bool(match[2]))
 
 
 def loggers(value: str) -> str:

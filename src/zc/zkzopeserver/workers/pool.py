@@ -204,8 +204,14 @@ class WorkerPool:
         return missing
 
     def enforce_deadlines(self, now: float) -> None:
-        """Kill workers whose time is over; stop workers that hear nothing."""
+        """Kill workers whose time is over; stop workers that hear nothing.
+
+        Workers that hang for too long are stopped as well.
+        """
         for worker in self.workers:
+            if worker.replace_at is not None and now >= worker.replace_at:
+                logger.error('%s still hangs: replacing it', worker)
+                self.stop(worker, now)
             if worker.kill_at is not None and now >= worker.kill_at:
                 logger.warning('%s has not stopped in time: killing it',
                                worker)
@@ -259,6 +265,8 @@ class WorkerPool:
                 yield worker.kill_at
             elif worker.channel_closed_at is not None:
                 yield worker.channel_closed_at + CLOSED_CHANNEL_S
+            if worker.replace_at is not None:
+                yield worker.replace_at
             if worker.is_starting and worker.pid not in self._said_late:
                 yield late_at(worker)
 

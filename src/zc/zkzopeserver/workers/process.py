@@ -42,6 +42,10 @@ class Worker:
         self.beat_at: float | None = None
         #: Whether it was not heard for so long that its session is ended.
         self.is_silent = False
+        #: ``hung``, ``unhealthy`` or '': what it says of itself.
+        self.trouble = ''
+        #: When it said that it hangs; None when it does not.
+        self.hung_at: float | None = None
         #: Whether the parent told it to stop.
         self.stop_requested = False
         self.is_stopping = False
@@ -71,7 +75,7 @@ class Worker:
     def is_registered(self) -> bool:
         """Whether clients find it in ZooKeeper."""
         return (self.registered_at is not None and not self.is_stopping
-                and not self.is_silent)
+                and not self.is_silent and not self.trouble)
 
     @property
     def is_started(self) -> bool:
@@ -87,6 +91,14 @@ class Worker:
     def silence_s(self, now: float) -> float | None:
         """Return the seconds since its last beat; None before the first."""
         return None if self.beat_at is None else now - self.beat_at
+
+    @property
+    def replace_at(self) -> float | None:
+        """When it is to be replaced, as it hangs; None for never."""
+        after_s = self.options.hung_kill_after
+        if self.hung_at is None or self.is_stopping or not after_s:
+            return None
+        return self.hung_at + after_s
 
     def fileno(self) -> int:
         """Return the file descriptor of the channel, for a selector."""
@@ -128,6 +140,9 @@ class Worker:
             with contextlib.suppress(ValueError):
                 self.options = WorkerOptions.decode(rest)
                 return True
+        elif word == 'trouble':
+            self.trouble = rest if rest.isalpha() else ''
+            self.hung_at = now if rest == 'hung' else None
         elif word == 'session':
             self.session = None
             with contextlib.suppress(ValueError):

@@ -8,6 +8,7 @@ The worker says::
     session                     it has no nodes any more
     registered 127.0.0.1:8080   its node is in ZooKeeper
     stopping                    it has begun to stop
+    trouble hung                it hangs, or is unhealthy; nothing: it is well
     beat                        its serving loop goes round
 
 and the parent::
@@ -62,12 +63,14 @@ class WorkerOptions(NamedTuple):
     ready_timeout: float
     graceful_timeout: float
     deregister_wait: float
+    hung_kill_after: float = 0.0
 
     @classmethod
     def of(cls, options: Options) -> WorkerOptions:
         """Return these options out of all options of a section."""
         return cls(options.workers, options.ready_timeout,
-                   options.graceful_timeout, options.deregister_wait)
+                   options.graceful_timeout, options.deregister_wait,
+                   options.hung_kill_after)
 
     @property
     def stop_s(self) -> float:
@@ -88,7 +91,8 @@ class WorkerOptions(NamedTuple):
         import json
         try:
             options = cls(**json.loads(text))
-            if options.workers >= 1 and options.stop_s >= 0:
+            if (options.workers >= 1 and options.stop_s >= 0
+                    and options.hung_kill_after >= 0):
                 return options
         except (TypeError, RecursionError):
             pass
@@ -159,6 +163,10 @@ class Link:
     def stopping(self) -> None:
         """Tell the parent that this worker has begun to stop."""
         send(self._sock, 'stopping')
+
+    def trouble(self, trouble: str) -> None:
+        """Tell the parent: ``hung``, ``unhealthy``, or '' for well."""
+        send(self._sock, f'trouble {trouble}')
 
     def beat(self) -> None:
         """Tell the parent that the serving loop goes round."""

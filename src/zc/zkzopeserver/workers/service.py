@@ -95,6 +95,9 @@ class WorkerService(Service):
         super()._keep_session(key)
         self._link.session(key)
 
+    def _tell_trouble(self, trouble: str) -> None:
+        self._link.trouble(trouble)
+
     def _tell_serving(self) -> None:
         self._link.serving()
 

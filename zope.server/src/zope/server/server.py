@@ -15,6 +15,9 @@ from zope.server.connection import Connection
 from zope.server.engine import Engine
 from zope.server.engine import Statistics
 from zope.server.errors import ServerError
+from zope.server.running import Activity
+from zope.server.running import running
+from zope.server.running import stacks
 from zope.server.settings import LISTENING
 from zope.server.settings import Settings
 from zope.server.shared import SharedState
@@ -137,6 +140,18 @@ class Server:
     def statistics(self) -> Statistics:
         """Return counts of requests, threads and connections."""
         return self.engine.statistics()
+
+    def activity(self) -> Activity:
+        """Return what the threads are doing; see `zope.server.running`."""
+        threads = self.engine.threads
+        # In this order: a request that ends meanwhile is counted.
+        found = tuple(running(threads.workers))
+        return Activity(threads.finished, threads.queued,
+                        len(threads.workers), found)
+
+    def stacks(self) -> str:
+        """Return the stacks of the threads that run the application."""
+        return stacks(self.engine.threads.workers)
 
     def reopen_logs(self) -> str | None:
         """Open the access log anew, after a rotation has moved its file.

@@ -83,6 +83,16 @@ class ThreadPool:
             thread.start()
 
     @property
+    def workers(self) -> list[threading.Thread]:
+        """The threads that run the application."""
+        return self._threads[1:]
+
+    @property
+    def finished(self) -> int:
+        """How many requests the threads have finished."""
+        return self._served
+
+    @property
     def queued(self) -> int:
         """How many requests wait for a thread, about."""
         return self._queue.qsize() + len(self._loop.ready)

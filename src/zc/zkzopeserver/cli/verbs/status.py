@@ -37,7 +37,7 @@ address found there for an answer (for the path of the option `ready`, or for
 /).  A node is the server's when its pid is that of the server or of one of its
 workers, and its address is this machine's or what `advertise` says.  A process
 without a node is asked, by its monitor server, whether an operator has taken
-it out (`monitor deregister`).
+it out (`monitor deregister`), or it hangs or is unhealthy.
 
 The sessions of processes that have died are ended first, see `forget`."""
 
@@ -63,6 +63,10 @@ STATES = {RUNNING: 'running', DEAD: 'dead', STOPPED: 'stopped',
 # Guidelines), and their words.
 OK, WARNING, CRITICAL, NAGIOS_UNKNOWN = range(4)
 WORDS = 'OK', 'WARNING', 'CRITICAL', 'UNKNOWN'
+
+# Why a process is out of ZooKeeper.
+DEREGISTERED = 'deregistered'
+TROUBLES = 'hung', 'unhealthy'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -101,24 +105,32 @@ def look_at(settings: InstanceSettings) -> Survey:
             result = survey(settings, providers.nodes())
     except RegistrationError as error:
         return survey(settings, problem=str(error))
-    return dataclasses.replace(result, deregistered=tuple(
-        pid for pid in result.unregistered
-        if is_deregistered(pid, settings.options)))
+    told = {pid: absence(pid, settings.options)
+            for pid in result.unregistered}
+    return dataclasses.replace(
+        result,
+        deregistered=tuple(pid for pid, why in told.items()
+                           if why == DEREGISTERED),
+        troubles={pid: why for pid, why in told.items() if why in TROUBLES})
 
 
-def is_deregistered(pid: int, options: Options) -> bool:
-    """Return whether an operator has taken a process out of ZooKeeper.
+def absence(pid: int, options: Options) -> str:
+    """Return why a process is out of ZooKeeper, by its monitor server.
 
-    Its monitor server tells; False without an answer.
+    DEREGISTERED when an operator has taken it out, one of TROUBLES when it
+    has left by itself; '' without an answer.
     """
     with contextlib.suppress(StartError, ValueError):
         if address := find_monitor(pid, options, timeout_s=MONITOR_S):
             told = json.loads(monitor.ask(address, 'status json', MONITOR_S))
             # Another process may listen where the options say.
-            return (isinstance(told, dict)
-                    and told.get('pid') == proof.inner_pid(pid)
-                    and told.get('deregistered') is True)
-    return False
+            if (isinstance(told, dict)
+                    and told.get('pid') == proof.inner_pid(pid)):
+                if told.get('deregistered') is True:
+                    return DEREGISTERED
+                if told.get('state') in TROUBLES:
+                    return str(told['state'])
+    return ''
 
 
 def unknown(instance: Instance, error: Exception,
@@ -201,6 +213,9 @@ def details(result: Survey) -> Iterator[str]:
         if pid in result.deregistered:
             yield (f'pid {pid}: alive, taken out by an operator (`monitor'
                    ' deregister`; `monitor register` puts it back)')
+        elif pid in result.troubles:
+            yield (f'pid {pid}: alive, {result.troubles[pid]}; it has left by'
+                   ' itself, and comes back')
         elif not result.problem:
             yield f'pid {pid}: alive, not registered'
     if result.problem:
@@ -261,6 +276,8 @@ def as_dict(result: Survey) -> dict[str, Any]:
                               if result.registers and not result.problem
                               else []),
         'deregistered_pids': list(result.deregistered),
+        'troubles': {str(pid): why
+                     for pid, why in result.troubles.items()},
         'problem': result.problem or None,
         'ended_sessions_of': [key.pid for key in result.forgotten.ended],
         'nodes': [{'name': each.node.name, 'pid': each.node.pid,
