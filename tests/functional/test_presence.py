@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 
 import pytest
@@ -221,3 +223,11 @@ def test_a_percentage_stays(tree, write, gates):
                  lambda: process.output)
         assert len(names(tree)) == 2
         assert process.stopped() == 0
+
+
+def test_servers_without_health_do_without_an_http_client():
+    """It takes memory and time at each start."""
+    code = ('import sys, zc.zkzopeserver.service;'
+            ' sys.exit("http.client" in sys.modules)')
+    subprocess.run([sys.executable, '-c', code], check=True,
+                   env={'PYTHONPATH': ':'.join(sys.path)})

@@ -11,13 +11,16 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from zope.server import Server
 
 from zc.zkzopeserver.hang import HangWatch
-from zc.zkzopeserver.health import HealthCheck
 from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.registration import ServiceRegistration
+
+if TYPE_CHECKING:
+    from zc.zkzopeserver.health import HealthCheck
 
 logger = logging.getLogger('zc.zkzopeserver.presence')
 
@@ -62,8 +65,11 @@ class Presence:
         self._on_trouble = on_trouble
         self._hang = (HangWatch(server.activity, options.hung_after)
                       if options.hung_after else None)
-        self._health = (HealthCheck(options, server.address)
-                        if options.health is not None else None)
+        self._health: HealthCheck | None = None
+        if options.health is not None:
+            # Imported here: most servers do not need an HTTP client.
+            from zc.zkzopeserver.health import HealthCheck
+            self._health = HealthCheck(options, server.address)
         self._leave_at = 0.0
         self._has_said_stay = False
         # How many nodes there were when all was well, for a percentage.

@@ -262,6 +262,14 @@ class Supervisor:
 
     # systemd.
 
+    def _troubles(self) -> str:
+        """Return how many workers are in which trouble, for the status."""
+        troubles = [worker.trouble or 'silent'
+                    for worker in self._pool.watched
+                    if worker.trouble or worker.is_silent]
+        return ''.join(f', {troubles.count(each)} {each}'
+                       for each in dict.fromkeys(troubles))
+
     def _announce(self, state: str) -> None:
         """Tell systemd, once it was told that the service is ready."""
         if self._is_ready:
@@ -278,6 +286,7 @@ class Supervisor:
                         f'serve, {registered} of them are registered')
             systemd.notify('READY=1')
         state = (f'STATUS={registered} of {target} workers registered'
+                 + self._troubles()
                  + (', rolling restart' if self._roll else ''))
         if state != self._systemd_state:
             self._systemd_state = state
