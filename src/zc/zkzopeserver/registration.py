@@ -265,6 +265,9 @@ class ServiceRegistration:
         if node is not None:
             self._may_remain = True
             node.restore()
+            if self._withdrawn:
+                # The stop came in between.
+                self._remove(node)
 
     def count(self) -> int:
         """Return how many nodes there are, ours among them; 0: not known.

@@ -80,6 +80,8 @@ class SessionFile:
     def keep(self, key: SessionKey) -> None:
         """Keep the key of this process's session, instead of the last one."""
         with self._lock:
+            if self._closed.is_set():
+                return
             try:
                 text = key.encode().encode()
                 if self._slot is None:
@@ -174,8 +176,10 @@ class SessionFile:
 
         `living` gets the keys of those that live.
         """
-        found = []
+        found: list[tuple[int, SessionKey]] = []
         with self._lock:
+            if self._closed.is_set():
+                return found
             for slot in self._file.slots():
                 if slot == self._slot or slot in self._ending:
                     continue
