@@ -285,7 +285,7 @@ def test_a_new_parent_that_is_stopped_takes_the_old_workers_along(
 
 def test_an_adopted_worker_outlives_its_time_but_not_the_new_parent(
         tree, write):
-    ini = write(workers='2', orphan_timeout='2')
+    ini = write(workers='2', orphan_timeout='8')
     with processes.started(ini) as first:
         workers = pids(processes.registered(tree, first, count=2))
         wait_for(lambda: 'all 2 workers are registered' in first.output)
@@ -295,7 +295,7 @@ def test_an_adopted_worker_outlives_its_time_but_not_the_new_parent(
         with processes.started(ini) as second:
             wait_for(lambda: 'took over 2 workers' in second.output)
             took = time.monotonic()
-            wait_for(lambda: time.monotonic() > took + 4)
+            wait_for(lambda: time.monotonic() > took + 9)
             assert all(map(is_alive, workers))
             assert live(tree) == set(workers)
             kill(second.pid, *(child.pid for child in psutil.Process(
