@@ -21,6 +21,11 @@ def test_a_provider_is_chosen_by_either_address(address):
     assert monitor.chosen(NODES, address) == ('a:1', ('a', 2))
 
 
+def test_a_name_comes_before_what_another_node_says():
+    nodes = [Provider('a:0', {'monitor': 'a:1'}), *NODES]
+    assert monitor.chosen(nodes, 'a:1') == ('a:1', ('a', 2))
+
+
 @pytest.mark.parametrize('nodes, address, message', [
     (NODES, 'b:1', 'b:1 has no monitor server'),
     (NODES, 'x:1', 'no provider is registered at x:1; there are a:1, b:1'),

@@ -76,6 +76,22 @@ def test_an_address_has_one_form(port, name):
     assert kind(name.format(port), US) is Owner.OTHER
 
 
+@pytest.mark.parametrize('listening, host, expected', [
+    ('127.0.0.1', '127.0.0.1', True), ('127.0.0.1', '127.0.0.2', False),
+    ('127.0.0.1', '::1', False), ('0.0.0.0', '192.0.2.1', True),
+    ('0.0.0.0', '::1', False), ('::', '::1', True), ('::', '127.0.0.1', True),
+    ('::1', '::1', True), ('::1', '127.0.0.1', False),
+    ('::ffff:127.0.0.1', '127.0.0.1', True), ('127.0.0.1', 'web', True)])
+def test_the_sockets_that_get_a_connection(listening, host, expected):
+    assert survey.covers(listening, host) is expected
+
+
+@pytest.mark.parametrize('host', ['[::1]', '127.0.0.2'])
+def test_a_node_where_our_process_does_not_listen(port, host):
+    """It would never answer, and the server never be up."""
+    assert kind(f'{host}:{port}', US) is Owner.OTHER
+
+
 def test_a_port_that_our_process_does_not_listen_on(port):
     with socket.socket() as free:
         free.bind(('127.0.0.1', 0))

@@ -254,14 +254,30 @@ class Machine:
         """Return whether a host is this machine."""
         return host in self.hosts or self._is_here(host)
 
-    def listens(self, pid: int, port: int) -> bool:
-        """Return whether a process listens on a port, on any address.
+    def listens(self, pid: int, host: str, port: int) -> bool:
+        """Return whether a process listens at an address.
 
-        True also when this process is not allowed to know.
+        Of a name, only the port is compared.  True also when this process is
+        not allowed to know.
         """
         listening = self.ports(pid)
-        return (listening is None
-                or any(number == port for _, number in listening))
+        return listening is None or any(
+            number == port and covers(address, host)
+            for address, number in listening)
+
+
+def covers(listening: str, host: str) -> bool:
+    """Return whether a socket at an IP address gets connections to a host.
+
+    True for a host that is no IP address.
+    """
+    is_ipv6 = ':' in host
+    if not is_ipv6 and not host.replace('.', '').isdecimal():
+        return True
+    if listening == '0.0.0.0':
+        return not is_ipv6
+    # It may be for IPv6 alone (IPV6_V6ONLY), which cannot be seen from here.
+    return listening in ('::', host, f'::ffff:{host}')
 
 
 def owners(nodes: list[Provider], machine: Machine, process: ServerProcess,
@@ -275,7 +291,7 @@ def owners(nodes: list[Provider], machine: Machine, process: ServerProcess,
     for node in nodes:
         address = address_of(node, options)
         if (address and node.pid in machine.family
-                and machine.listens(node.pid, address[1])
+                and machine.listens(node.pid, *address)
                 and not machine.has(address[0])):
             names.add(address[0])
     here = concurrently(processes.resolves_here, sorted(names), AT_ONCE,
@@ -362,7 +378,7 @@ def is_ours(node: Provider, machine: Machine,
     advertise = options and options.advertise
     if advertise and advertise in (node.name, host, f'[{host}]'):
         return True
-    return machine.has(host) and machine.listens(pid, port)
+    return machine.has(host) and machine.listens(pid, host, port)
 
 
 def ask(providers: list[ProviderStatus], settings: InstanceSettings,

@@ -74,7 +74,8 @@ def chosen(nodes: list[Provider], address: str) -> Target:
     asked: what its node says is an address of a server, or the path of a unix
     socket of the node's own process.
     """
-    for node in nodes:
+    # A node may say that it has any monitor, but has no name of another's.
+    for node in sorted(nodes, key=lambda node: node.name != address):
         if address not in (node.name, node.monitor):
             continue
         name = printable(node.name)
