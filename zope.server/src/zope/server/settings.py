@@ -142,9 +142,11 @@ class Settings:
         ' SCRIPT_NAME; taken from paths that begin with it')
 
     def __post_init__(self) -> None:
-        problems = [problem for row in ROWS.values() if (
-            problem := row.problem(getattr(self, row.name))) is not None]
-        problems += conflicts(vars(self), 'setting')
+        # Not `vars`: reading the attributes would take longer afterwards.
+        values = {name: getattr(self, name) for name in ROWS}
+        problems = [problem for name, row in ROWS.items() if (
+            problem := row.problem(values[name])) is not None]
+        problems += conflicts(values, 'setting')
         if problems:
             raise SettingsError(problems)
 

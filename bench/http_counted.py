@@ -1,0 +1,151 @@
+"""Instructions and bytecodes of a request, counted rather than timed.
+
+``bin/py bench/http_counted.py BEFORE/bin/py AFTER/bin/py`` runs the engine of
+each checkout in one thread, with its client, and counts the instructions of
+the process with valgrind (callgrind).  It prints the difference between
+RUNS requests and none, for each request.  Another load of the machine does not
+change it: two runs differ by a thousandth.  The kernel's part is left out.
+
+``bin/py bench/http_counted.py --bytecodes`` counts, by functions, the
+bytecodes that the interpreter executes.
+"""
+from __future__ import annotations
+
+import argparse
+import collections
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from zope.server import Server
+
+# Python does so by itself, bin/py does not.
+sys.path.insert(0, str(Path(__file__).parent))
+
+import http_subjects
+
+PATHS = '/hello', '/large'
+# Before the first that counts: caches are filled by then.
+WARM, RUNS = 300, 1000
+
+
+class Engine:
+    """An engine without threads of its own, and a client."""
+
+    def __init__(self, path: str) -> None:
+        server = Server(http_subjects.application, host='127.0.0.1')
+        self._loop = server.engine.loop
+        self._threads = server.engine.threads
+        self._loop.open()
+        self._client = socket.create_connection(server.address)
+        self._client.setblocking(False)
+        self._request = f'GET {path} HTTP/1.1\r\nHost: a.example\r\n\r\n'
+        self._size = len(http_subjects.BODIES[path])
+
+    def ask(self) -> None:
+        """Send a request, and read the response."""
+        self._client.send(self._request.encode())
+        read = 0
+        while read < self._size:
+            self._turn()
+            try:
+                while True:
+                    read += len(self._client.recv(2 ** 20))
+            except BlockingIOError:
+                pass
+
+    def _turn(self) -> None:
+        """Do what a leader of the pool does in a turn."""
+        began = self._loop.turn() + time.perf_counter()
+        for _ in range(len(self._loop.ready)):
+            self._threads._run_ready()
+            self._threads._note(time.perf_counter() - began)
+
+
+class Counter:
+    """Counts bytecodes by function, while it is entered."""
+
+    def __init__(self) -> None:
+        self.codes: collections.Counter[str] = collections.Counter()
+
+    def __enter__(self) -> None:
+        sys.settrace(self._enter)
+
+    def __exit__(self, *error: object) -> None:
+        sys.settrace(None)
+
+    def _enter(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if frame.f_code.co_filename == __file__:
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        return self._count
+
+    def _count(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if event == 'opcode':
+            self.codes[f'{Path(frame.f_code.co_filename).name}'
+                       f' {frame.f_code.co_name}'] += 1
+        return self._count
+
+
+def count_bytecodes(path: str) -> None:
+    """Print the bytecodes of a request, by functions."""
+    engine, counter = Engine(path), Counter()
+    for _ in range(WARM):
+        engine.ask()
+    with counter:
+        engine.ask()
+    print(f'{path}: {sum(counter.codes.values())} bytecodes, in'
+          f' {len(counter.codes)} functions')
+    for name, count in counter.codes.most_common():
+        print(f'  {count:4} {name}')
+
+
+def instructions(python: str, path: str, requests: int) -> int:
+    """Return the instructions of a process that asks so many times."""
+    done = subprocess.run(
+        ['valgrind', '--tool=callgrind', '--callgrind-out-file=/dev/null',
+         python, __file__, '--ask', str(requests), '--path', path],
+        env={'PYTHONHASHSEED': '0', 'PYTHONDONTWRITEBYTECODE': '1'},
+        stderr=subprocess.PIPE, text=True, check=True)
+    match = re.search(r'Collected : ([0-9]+)', done.stderr)
+    if match is None:
+        raise SystemExit(f'valgrind says nothing: {done.stderr[-500:]}')
+    return int(match[1])
+
+
+def main() -> None:
+    """Count and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('pythons', nargs='*', metavar='PYTHON',
+                        help='such as OLD/bin/py')
+    parser.add_argument('--bytecodes', action='store_true')
+    parser.add_argument('--path', default='/hello', help=argparse.SUPPRESS)
+    parser.add_argument('--ask', type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.ask is not None:
+        engine = Engine(arguments.path)
+        for _ in range(WARM + arguments.ask):
+            engine.ask()
+        return
+    if arguments.bytecodes:
+        for path in PATHS:
+            count_bytecodes(path)
+        return
+    if not shutil.which('valgrind'):
+        raise SystemExit('valgrind is needed: apt-get install valgrind')
+    for path in PATHS:
+        for python in arguments.pythons:
+            more = (instructions(python, path, RUNS)
+                    - instructions(python, path, 0))
+            print(f'{path:8} {more / RUNS:9.0f} instructions  {python}',
+                  flush=True)
+
+
+if __name__ == '__main__':
+    main()
