@@ -82,10 +82,12 @@ setup(
         'paste.server_runner': ['main = zc.zkzopeserver:run'],
         'zc.buildout': [
             'default = zc.zkzopeserver.recipe:Recipe',
+            'follow = zc.zkzopeserver.recipe:follow',
             'tree = zc.zkzopeserver.recipe:tree',
         ],
         'zc.buildout.uninstall': [
             'default = zc.zkzopeserver.recipe:uninstall',
+            'follow = zc.zkzopeserver.recipe:uninstall',
             'tree = zc.zkzopeserver.recipe:uninstall',
         ],
     },

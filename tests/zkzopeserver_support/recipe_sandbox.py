@@ -28,9 +28,11 @@ ENTRY_POINTS = """\
 main = zc.zkzopeserver:run
 [zc.buildout]
 default = zc.zkzopeserver.recipe:Recipe
+follow = zc.zkzopeserver.recipe:follow
 tree = zc.zkzopeserver.recipe:tree
 [zc.buildout.uninstall]
 default = zc.zkzopeserver.recipe:uninstall
+follow = zc.zkzopeserver.recipe:uninstall
 tree = zc.zkzopeserver.recipe:uninstall
 """
 

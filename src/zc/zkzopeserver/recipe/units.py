@@ -73,6 +73,34 @@ def unit(description: str, script: str, layout: Layout, user: str,
         ''])
 
 
+# Seconds after which systemd replaces a follower that no longer reports: more
+# than a check of the configuration, a reload and the look at it may take.
+FOLLOWER_WATCHDOG_S = 120
+
+
+def follower(description: str, script: str, user: str, written: Iterable[str],
+             more: Mapping[str, Sequence[str]]) -> str:
+    """Return the text of a unit for ``zookeeper_follow``.
+
+    It may start for as long as ZooKeeper is away, and keeps its capabilities,
+    which checks and reloads of a proxy need. See `unit` for the parameters.
+    """
+    return '\n'.join([
+        '[Unit]', f'Description={_value(description)}',
+        'Wants=network-online.target',
+        'After=network-online.target zookeeper.service',
+        'StartLimitIntervalSec=0', *more.get('Unit', ()), '',
+        '[Service]', 'Type=notify', 'NotifyAccess=main',
+        *([f'User={_value(user)}'] if user else []),
+        f'ExecStart={_quoted(script, command=True)}',
+        'KillMode=mixed', 'Restart=on-failure', f'RestartSec={RESTART_S}',
+        'RestartPreventExitStatus=2', 'TimeoutStartSec=infinity',
+        f'WatchdogSec={FOLLOWER_WATCHDOG_S}',
+        HARDENING.rstrip(), *_writable(written), *more.get('Service', ()), '',
+        '[Install]', 'WantedBy=multi-user.target', *more.get('Install', ()),
+        ''])
+
+
 def _service(script: str, layout: Layout, user: str,
              options: Options | None) -> Iterator[str]:
     yield 'Type=notify' if options else 'Type=exec'

@@ -7,6 +7,7 @@ import difflib
 import logging
 import time
 from collections.abc import Sequence
+from typing import NoReturn
 
 from zc.zk.addresses import parse_server_addr
 from zc.zk.client import ZooKeeper
@@ -52,11 +53,32 @@ ONCE_TIMEOUT_S = 60.0
 
 def main(args: Sequence[str] | None = None) -> int | None:
     """Follow until SIGTERM or SIGINT, then exit with status 0."""
+    return run(_make_parser(), _main, args)
+
+
+def problems(args: Sequence[str]) -> list[str]:
+    """Return what is wrong with arguments, without doing anything."""
+    parser = _make_parser()
+
+    def error(message: str) -> NoReturn:
+        raise Failure(message)
+
+    # Its own prints, and ends the process.
+    parser.error = error  # type: ignore[method-assign]
+    try:
+        options = parser.parse_args(args)
+        _made(options)
+    except Failure as failure:
+        return [str(failure)]
+    return []
+
+
+def _make_parser() -> argparse.ArgumentParser:
     parser = make_parser(
         'zookeeper_follow',
         "Keep a proxy's list of servers as ZooKeeper has it.")
     _add_arguments(parser)
-    return run(parser, _main, args)
+    return parser
 
 
 def _add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -106,10 +128,6 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
 def _main(options: argparse.Namespace) -> None:
     logger.setLevel(logging.INFO)
     format, check, reload = _made(options)
-    names = [name for name, _ in options.paths]
-    if len(set(names)) < len(names):
-        raise Failure(f'two services have one name: {", ".join(names)}; write'
-                      ' NAME=PATH')
     with contextlib.ExitStack() as stack:
         wakeup = Wakeup()
         stack.callback(wakeup.close)
@@ -174,6 +192,10 @@ def _made(options: argparse.Namespace) -> tuple[Format, Command, Command]:
         raise Failure(str(error)) from None
     if options.socket and options.format not in ('haproxy', 'caddy'):
         raise Failure('--socket is for haproxy and caddy')
+    names = [name for name, _ in options.paths]
+    if len(set(names)) < len(names):
+        raise Failure(f'two services have one name: {", ".join(names)}; write'
+                      ' NAME=PATH')
     return format, check, reload
 
 

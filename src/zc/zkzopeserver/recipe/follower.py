@@ -1,0 +1,128 @@
+"""The recipe `zc.zkzopeserver:follow`: a script that keeps a proxy's list.
+
+A section becomes ``bin/NAME``, which calls zc.zk's ``zookeeper_follow`` with
+its options, and a unit of systemd. The options have the names of those of the
+command, which checks them itself while buildout runs.
+"""
+from __future__ import annotations
+
+import os
+import pprint
+from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import Any
+
+from zc.zk.scripts import zookeeper_follow
+
+from zc.zkzopeserver.recipe import eggs
+from zc.zkzopeserver.recipe import files
+from zc.zkzopeserver.recipe import layout
+from zc.zkzopeserver.recipe import section
+from zc.zkzopeserver.recipe import units
+from zc.zkzopeserver.recipe.access import Kind
+from zc.zkzopeserver.recipe.access import access
+from zc.zkzopeserver.recipe.conflicts import claim
+from zc.zkzopeserver.recipe.values import unit_lines
+
+ENTRY_POINT = 'zc.zk.scripts.zookeeper_follow:main'
+
+# Options of the command that the section gives one value, or one a line.
+SINGLE = ('socket', 'check', 'reload', 'interval', 'splay', 'hold',
+          'hold-after', 'resolve', 'options', 'listen', 'auth-file', 'ca',
+          'cert', 'key', 'session-timeout')
+FILES = 'auth-file', 'ca', 'cert', 'key'
+# The file names that the proxies look for.
+EXTENSIONS = {'nginx': 'conf', 'haproxy': 'cfg', 'traefik': 'yml'}
+
+OPTIONS = dict.fromkeys((
+    'recipe', 'zookeeper', 'paths', 'format', 'output', 'where', 'allow-empty',
+    'user', 'systemd-unit', 'eggs', 'location', *SINGLE))
+
+
+class Follower:
+    """A part that writes a script and a unit for ``zookeeper_follow``.
+
+    `zookeeper`, `paths` (one a line) and `format` are required. `output` is
+    ``parts/NAME/NAME.EXT`` by default. The option ``output`` of the part, for
+    other sections to refer to, is its path.
+    """
+
+    def __init__(self, buildout: Any, name: str, options: Any) -> None:
+        eggs.check_buildout()
+        self.name = name
+        directories = buildout['buildout']
+        self.layout = layout.plain(directories['directory'],
+                                   directories['parts-directory'],
+                                   directories['bin-directory'], name)
+        given = options.copy()
+        problems = section.near_misses(given, OPTIONS)
+        problems += [f"option {key!r} is required"
+                     for key in ('zookeeper', 'paths', 'format')
+                     if not given.get(key, '').strip()]
+        eggs.refuse(name, problems)
+        kind = given['format'].strip()
+        self.output = self._path(
+            given.get('output') or
+            self.layout.path(f'{name}.{EXTENSIONS.get(kind, "json")}'))
+        options['location'] = self.layout.configuration
+        options['output'] = self.output
+        self.arguments = list(self._arguments(given, kind))
+        problems += zookeeper_follow.problems(self.arguments)
+        try:
+            more = unit_lines(given.get('systemd-unit', ''))
+        except ValueError as error:
+            more = {}
+            problems.append(f"option 'systemd-unit': {error}")
+        self.script = self.layout.script(name)
+        self.unit = files.File(
+            self.layout.file(name, 'service'),
+            units.follower(f'zookeeper_follow of {name}', self.script,
+                           given.get('user', '').strip(), [self.output],
+                           more),
+            access(Kind.SYSTEM, self.layout).mode)
+        self.scripts = eggs.Scripts(
+            buildout, name, given,
+            ['zc.zk', *given.get('eggs', '').split()], '')
+        eggs.refuse(name, [*problems, *claim(name, [
+            self.script, self.unit.path])])
+
+    def _path(self, value: str) -> str:
+        return os.path.join(self.layout.buildout, value.strip())
+
+    def _arguments(self, given: Mapping[str, str],
+                   kind: str) -> Iterator[str]:
+        yield given['zookeeper'].strip()
+        yield from given['paths'].split()
+        yield from ('--format', kind, '--output', self.output)
+        for name in SINGLE:
+            if value := given.get(name, '').strip():
+                if name in FILES:
+                    value = self._path(value)
+                # In one word: a value may begin with a minus sign.
+                yield f'--{name}={value}'
+        for line in given.get('where', '').splitlines():
+            if line.strip():
+                yield f'--where={line.strip()}'
+        if given.get('allow-empty', '').strip() == 'true':
+            yield '--allow-empty'
+
+    def install(self) -> list[str]:
+        """Write the script and the unit if they are wrong; return both.
+
+        The file of the list is the running command's, and not ours: it stays
+        when the part goes.
+        """
+        try:
+            with files.FileTransaction() as transaction:
+                transaction.make_directory(os.path.dirname(self.output))
+                transaction.make_way(self.script, None)
+                written = self.scripts.start(
+                    self.script, ENTRY_POINT,
+                    pprint.pformat(self.arguments) + ' + sys.argv[1:]', '')
+                transaction.write(self.unit)
+        except OSError as error:
+            eggs.refuse(self.name, [f'{error.filename}: {error.strerror}'])
+            raise
+        return [*written, self.unit.path]
+
+    update = install

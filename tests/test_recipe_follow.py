@@ -1,0 +1,79 @@
+"""The recipe that writes a script and a unit for zookeeper_follow."""
+from __future__ import annotations
+
+import os
+import subprocess
+
+import pytest
+
+from zc.zkzopeserver.recipe import units
+
+LB = """
+[web]
+recipe = zc.zkzopeserver:follow
+zookeeper = 127.0.0.1:1
+paths =
+    /shop/web/providers
+    api=/shop/api/providers
+format = haproxy
+socket = /run/haproxy/admin.sock
+options = check inter 2s
+where =
+    rack = 'A7'
+    on=True
+"""
+
+
+def test_a_script_and_a_unit(sandbox):
+    sandbox.built(LB)
+    script = sandbox.read('bin', 'web')
+    for argument in ("'127.0.0.1:1'", "'/shop/web/providers'",
+                     "'api=/shop/api/providers'", "'haproxy'",
+                     f"'{sandbox.root}/parts/web/web.cfg'",
+                     "'--socket=/run/haproxy/admin.sock'",
+                     "'--options=check inter 2s'", '"--where=rack = \'A7\'"',
+                     "'--where=on=True'"):
+        assert argument in script
+    assert script.rstrip().endswith('+ sys.argv[1:]))')
+    unit = sandbox.read('parts', 'web', 'web.service')
+    assert f'\nExecStart={sandbox.root}/bin/web\n' in unit
+    for line in ('Type=notify', 'WatchdogSec=120', 'TimeoutStartSec=infinity',
+                 'RestartPreventExitStatus=2'):
+        assert f'\n{line}\n' in unit
+    # Again: nothing is touched.
+    before = os.stat(sandbox.path('bin', 'web')).st_mtime_ns
+    sandbox.built()
+    assert os.stat(sandbox.path('bin', 'web')).st_mtime_ns == before
+    sandbox.built('', parts='')
+    assert not sandbox.path('bin', 'web').exists()
+
+
+def test_the_script_takes_further_arguments(sandbox):
+    sandbox.built(LB)
+    done = subprocess.run(
+        [sandbox.path('bin', 'web'), '--dry-run', '--session-timeout', '1'],
+        capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert 'zookeeper_follow: no ZooKeeper answered' in done.stderr
+    assert not sandbox.path('parts', 'web', 'web.cfg').exists()
+
+
+@pytest.mark.parametrize('old, new, words', [
+    ('format = haproxy', 'format = apache', "invalid choice: 'apache'"),
+    ('format = haproxy\n', '', "option 'format' is required"),
+    ('/shop/web', 'shop/web', 'begins with /'),
+    ('api=/shop/api', 'web=/shop/api', 'two services have one name'),
+    ('check inter 2s', 'check; server', "'check;' is no option of haproxy"),
+    ("rack = 'A7'", 'rack = nonsense()', 'nonsense'),
+    ('where =', 'wher =', "unknown option 'wher'"),
+])
+def test_wrong_options_are_refused(sandbox, old, new, words):
+    assert words in sandbox.refused(LB.replace(old, new))
+
+
+def test_the_file_of_a_proxy_may_be_below_etc():
+    text = units.follower('x', '/bin/lb', 'proxy', ['/etc/nginx/conf.d/x'],
+                          {'Service': ['Nice=5']})
+    assert '\nReadWritePaths=-/etc/nginx/conf.d\n' in text
+    assert '\nUser=proxy\n' in text
+    assert '\nNice=5\n\n[Install]' in text
