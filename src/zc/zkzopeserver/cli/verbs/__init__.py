@@ -62,6 +62,7 @@ VERBS = {
     'show': ('show', 'show the options in effect, and where each comes'
                      ' from'),
     'tree': ('tree', 'show the providers node with the live nodes'),
+    'top': ('top', 'show what the workers do, live'),
     'monitor': ('monitor', 'send a command to the monitor servers'),
 }
 

@@ -1,0 +1,74 @@
+"""The verb `top`: its table."""
+import pytest
+
+from zc.zkzopeserver import monitor
+from zc.zkzopeserver.cli.verbs import top
+from zc.zkzopeserver.errors import StartError
+
+STATUS = {'pid': 4711, 'state': 'registered', 'requests': 1000,
+          'in_flight': 3, 'queued': 1, 'busy_threads': 2, 'threads': 4,
+          'connections': 12, 'uptime': 3725.2}
+
+
+def table(answers, rates=None):
+    """The lines of a table, without the first, as lists of words."""
+    lines = list(top.table('web', answers, rates or top.Rates()))
+    return lines[0], [line.split() for line in lines[1:]]
+
+
+def test_a_table():
+    first, rows = table({'127.0.0.1:41231': STATUS})
+    assert first.startswith('web: 1 worker, ')
+    assert rows == [
+        ['ADDRESS', 'PID', 'STATE', 'REQ/S', 'IN', 'FLIGHT', 'WAITING',
+         'BUSY', 'CONNECTIONS', 'UPTIME'],
+        ['127.0.0.1:41231', '4711', 'registered', '-', '3', '1', '2/4', '12',
+         '1', 'h', '2', 'min']]
+
+
+def test_columns_stand_below_each_other():
+    lines = list(top.table('web', {
+        'a:1': STATUS, 'longer.example.com:80': {**STATUS, 'pid': 7}},
+        top.Rates()))
+    column = lines[1].index('STATE')
+    assert all(line[column:].startswith('registered') for line in lines[2:])
+    end = lines[1].index('IN FLIGHT') + len('IN FLIGHT')
+    assert all(line[end - 1] == '3' for line in lines[2:])
+
+
+def test_rates():
+    rates = top.Rates()
+    assert rates.rate(7, 100, 10.0) is None
+    assert rates.rate(7, 150, 12.0) == 25.0
+    assert rates.rate(8, 150, 12.0) is None
+    # A new process with the same number.
+    assert rates.rate(7, 3, 13.0) == 0
+
+
+@pytest.mark.parametrize('answer', [
+    'no answer', {}, {'pid': '4711', 'state': 17, 'requests': -1,
+                      'uptime': 'x', 'threads': True},
+    {**STATUS, 'state': '\x1b[2J\nregistered', 'uptime': 1e300},
+    {**STATUS, 'requests': 2 ** 80, 'uptime': float('nan')}])
+def test_answers_of_others(answer):
+    first, rows = table({'127.0.0.1:1\n\x1b[2J': answer})
+    assert len(rows) == 2
+    assert all(word.isprintable() for row in rows for word in row)
+
+
+@pytest.mark.parametrize('told, expected', [
+    ('{"pid": 7}', {'pid': 7}),
+    ('[]', 'its monitor server does not answer with a status'),
+    ('help', 'its monitor server does not answer with a status'),
+    ('[' * 100_000, 'its monitor server does not answer with a status')])
+def test_what_a_monitor_says(monkeypatch, told, expected):
+    monkeypatch.setattr(monitor, 'ask', lambda *arguments: told)
+    assert top.ask(('127.0.0.1', 1)) == expected
+
+
+def test_a_monitor_that_does_not_answer(monkeypatch):
+    def fail(*arguments):
+        raise StartError('the monitor at x\x1b: Connection refused')
+    monkeypatch.setattr(monitor, 'ask', fail)
+    assert top.ask(('127.0.0.1', 1)) == (
+        'the monitor at x\\x1b: Connection refused')
