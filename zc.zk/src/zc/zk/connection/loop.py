@@ -164,6 +164,8 @@ class ConnectionLoop(ConnectionHandler):
                 raise
             raise ConnectionDropped('the server refused the credentials, '
                                     'which were accepted before') from None
+        except MalformedFrame as error:
+            raise self._unexpected(error) from None
         except EXPECTED:
             raise
         except Exception as error:  # noqa: BLE001 (ends the connection)
@@ -174,7 +176,12 @@ class ConnectionLoop(ConnectionHandler):
     def _invoke(self, timeout: float, request: Any, xid: Any = None) -> Any:
         """Send a request and return its answer, before all other requests."""
         if not isinstance(request, Connect):
-            return super()._invoke(timeout, request, xid)
+            try:
+                return super()._invoke(timeout, request, xid)
+            except RuntimeError:
+                # kazoo's error for a wrong xid, and for an unknown code.
+                raise MalformedFrame('no answer to '
+                                     f'{type(request).__name__}') from None
         request = SessionRequest(*request)
         self._submit(request, timeout)
         self._unanswered += 1
