@@ -87,14 +87,14 @@ def test_connections_without_their_proxy_header_take_no_place_for_long():
             client.sock.close()
 
 
-@pytest.mark.parametrize('options, field, status', [
-    (TRUSTED, 'X-Forwarded-For: ' + '10.0.0.1,' * 6000, 200),
-    (FORWARDED, 'Forwarded: ' + 'for=10.0.0.1,' * 4500, 200),
+@pytest.mark.parametrize('options, field, told', [
+    (TRUSTED, 'X-Forwarded-For: ' + '10.0.0.1,' * 6000, '10.0.0.1'),
+    (FORWARDED, 'Forwarded: ' + 'for=10.0.0.1,' * 4500, '10.0.0.1'),
     (FORWARDED, 'Forwarded: for="' + '\\"' * 30_000, 400),
-    (FORWARDED, 'Forwarded: ' + ';' * 60_000, 400),
+    (FORWARDED, 'Forwarded: ' + ';' * 60_000, '127.0.0.1'),
     (FORWARDED, 'Forwarded: ' + 'a="' * 20_000, 400)])
 def test_a_field_as_long_as_a_header_may_be_is_read_once(options, field,
-                                                         status):
+                                                         told):
     """What is read again and again would not end within the test's time."""
     found = asked([field], **options)
-    assert found == status or found.startswith('10.0.0.1 http ')
+    assert found == told or found.split(' ')[0] == told
