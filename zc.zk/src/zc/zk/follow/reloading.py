@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from collections import deque
 from collections.abc import Callable
 
 from zc.zk.follow.commands import Command
@@ -23,6 +24,11 @@ logger = logging.getLogger('zc.zk.follow')
 #: The time that a proxy has to show new workers after a reload.
 VERIFY_TIMEOUT_S = 10.0
 
+#: The reloads that may follow each other at once. A server is often started
+#: and another one stopped right after it, which has to arrive within the
+#: second one's deregister_wait.
+BURST = 2
+
 #: The time between two looks at them.
 VERIFY_INTERVAL_S = 0.02
 
@@ -30,9 +36,10 @@ VERIFY_INTERVAL_S = 0.02
 class Reloader:
     """Bring a text into a file, and the proxy to read it.
 
-    `interval` is the time between two reloads, `splay` the longest random
-    time before one. `process` is the name of the proxy's processes, of which
-    new ones have to appear; None for a command whose effect cannot be seen.
+    There are at most `BURST` reloads within `BURST` times `interval` seconds;
+    `splay` is the longest random time before one. `process` is the name of the
+    proxy's processes, of which new ones have to appear; None for a command
+    whose effect cannot be seen.
 
     `counts` has the numbers of reloads that were `ok` and `failed`, and of
     failed checks.
@@ -48,16 +55,24 @@ class Reloader:
         self._splay = splay
         self._workers = Workers(process) if process else None
         self._report = Report(logger.error)
-        self._next = float('-inf')
+        self._times: deque[float] = deque(maxlen=BURST)
         # The text that was found to be wrong, and is not tried again.
         self._refused: str | None = None
+        # The text that the proxy has loaded last, as far as is known.
+        self._loaded: str | None = None
         # The file was changed, or may have been, since the last reload.
         self.is_due = True
         self.counts = {'ok': 0, 'failed': 0, 'checks': 0}
 
     def wake_at(self) -> float | None:
         """Return when `bring` has something to do; None for never."""
-        return self._next if self.is_due else None
+        return self._next() if self.is_due else None
+
+    def _next(self) -> float:
+        """Return the time from which a reload may be."""
+        if len(self._times) < BURST:
+            return float('-inf')
+        return self._times[0] + BURST * self._interval
 
     def bring(self, text: str) -> bool:
         """Do what can be done now; return whether the text is in effect."""
@@ -65,14 +80,17 @@ class Reloader:
         if text == self._refused:
             return False
         old = self._file.read()
+        if text == old and text == self._loaded:
+            # Also after a change that went before it was loaded.
+            self.is_due = False
         if text == old and not self.is_due:
             return True
         self.is_due = True
-        if now < self._next:
+        if now < self._next():
             return False
-        if self._splay and self._next != float('-inf'):
+        if self._splay and self._times:
             time.sleep(random.uniform(0, self._splay))
-        self._next = now + self._interval
+        self._times.append(now)
         return self._put(text, old)
 
     def _put(self, text: str, old: str | None) -> bool:
@@ -89,7 +107,10 @@ class Reloader:
                                'file stays as it was')
             return False
         self._refused = None
-        return self._do_reload()
+        if not self._do_reload():
+            return False
+        self._loaded = text
+        return True
 
     def _find_fault(self, text: str, old: str | None,
                     put_back: Callable[[], None], why: str) -> bool:

@@ -28,6 +28,7 @@ from zc.zk.follow.outputs import HAProxySocket
 from zc.zk.follow.outputs import Output
 from zc.zk.follow.outputs import PlainFile
 from zc.zk.follow.outputs import ReloadedFile
+from zc.zk.follow.reloading import BURST
 from zc.zk.follow.reloading import Reloader
 from zc.zk.follow.resolver import Resolver
 from zc.zk.follow.service import Policy
@@ -101,7 +102,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         help='run when the file has changed (default: nginx -s reload;'
              ' systemctl reload haproxy; nothing)')
     add('--interval', metavar='SECONDS', type=_seconds, default=1.0,
-        help='between two reloads (1); the first change is acted on at once')
+        help='between two reloads, on average (1); two may follow each other'
+             ' at once')
     add('--splay', metavar='SECONDS', type=_seconds, default=0.0,
         help='wait up to so long, by chance, before a reload (0)')
     add('--hold', metavar='SECONDS', type=_seconds, default=300.0,
@@ -211,9 +213,11 @@ def _output(options: argparse.Namespace, format: Format, check: Command,
         raise Failure(str(error)) from None
     stack.callback(file.close)
     if format.delay_s is not None:
+        delay = format.delay_s
+        if reload and not options.socket:
+            delay += BURST * options.interval
         logger.info('%s: a change takes up to %g s; the deregister_wait of '
-                    'the servers has to be longer', options.format,
-                    format.delay_s)
+                    'the servers has to be longer', options.format, delay)
     if isinstance(format, HAProxy) and options.socket:
         return HAProxySocket(file, format, options.socket, check, reload,
                              options.interval, options.splay)
