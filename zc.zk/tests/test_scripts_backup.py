@@ -22,6 +22,10 @@ from zc.zk.tree import format_tree
 from zc_zk_support import trees
 from zc_zk_support.trees import is_object
 
+# kazoo's thread asks for random numbers while hypothesis draws its own.
+pytestmark = pytest.mark.filterwarnings(
+    'ignore:Do not use the .random. module inside strategies')
+
 CREDENTIAL = 'user:secret'
 OURS = 'digest:' + make_digest_acl_credential('user', 'secret')
 OTHER = 'digest:' + make_digest_acl_credential('other', 'one')
@@ -283,6 +287,22 @@ def test_a_list_that_we_may_not_see_is_not_deleted(
     assert ":x:cdrwa'" in backup.read_text()
     run(backup, anonymous=True)
     assert connection.get('/a')[0] == b''
+
+
+def test_nodes_that_may_not_be_read(connection, run, tmp_path):
+    connection.create('/a')
+    connection.create('/a/s', b'{"x":1}', [
+        make_digest_acl('user', 'secret', all=True)])
+    backup = tmp_path / 'backup'
+    args = '--skip-unreadable', '--trim', '--backup', str(backup)
+    text = '/a\n  y = 1\n  /s\n    x = 2\n'
+    assert 'left alone, as we may not read it: /a/s' in run(
+        text, *args, anonymous=True)
+    assert backup.read_text().endswith('  /s\n    [ unreadable ]\n')
+    assert run(backup, '--trim', anonymous=True) == (
+        '/a remove property y = 1\n1 change made\n')
+    assert connection.get('/a')[0] == b''
+    assert connection.get('/a/s')[0] == b'{"x":1}'
 
 
 def test_what_forced_changes_did_to_ephemeral_nodes_is_taken_back(

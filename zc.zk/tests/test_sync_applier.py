@@ -28,6 +28,10 @@ from zc.zk.tree import format_tree
 from zc_zk_support import trees
 from zc_zk_support.frames import Frames
 
+# kazoo's thread asks for random numbers while hypothesis draws its own.
+pytestmark = pytest.mark.filterwarnings(
+    'ignore:Do not use the .random. module inside strategies')
+
 TREE = '/a\n  x = 1\n  /b\n    /c\n/d\n  y = 2\n'
 
 

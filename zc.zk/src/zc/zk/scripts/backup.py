@@ -26,16 +26,19 @@ _ABSENT = frozenset({ABSENT})
 
 
 def write_backup(zk: ZooKeeper, wanted: Node, path: str, changes: list[Change],
-                 file: str, what: str, *, ephemeral: bool = False) -> None:
+                 file: str, what: str, *, ephemeral: bool = False,
+                 skip_unreadable: bool = False) -> None:
     """Write the live nodes at the top of `wanted`, the tree below `path`.
 
     `what` says for the first line of the file what the backup precedes.
-    `ephemeral` includes ephemeral nodes, marked.
+    `ephemeral` includes ephemeral nodes, marked. `skip_unreadable` marks nodes
+    of `wanted` that we may not read, of which no change can be.
 
     Raise Failure when the changes delete a node whose whole ACL ZooKeeper
     does not show us: no import could create that node again as it was.
     """
-    live = read_tree(zk.client, path, like=wanted, acl=True, exact=True)
+    live = read_tree(zk.client, path, like=wanted, acl=True, exact=True,
+                     skip_unreadable=skip_unreadable)
     _check_acls(live, path, changes)
     if not ephemeral:
         live = without_ephemeral(live)

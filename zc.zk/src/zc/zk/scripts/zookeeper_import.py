@@ -117,7 +117,8 @@ def _main(options: argparse.Namespace) -> None:
                 write_backup(
                     zk, wanted, options.path, todo, options.backup,
                     f'of {options.connection} before the import of'
-                    f' {options.file!r}', ephemeral=options.force)
+                    f' {options.file!r}', ephemeral=options.force,
+                    skip_unreadable=options.skip_unreadable)
             flush_stdout()
             with progress('changing', len(todo)) as report:
                 apply(zk.client, todo, acl=acl, progress=report,
