@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import struct
 import time
 from pathlib import Path
@@ -13,11 +14,15 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 from zope.server.errors import HTTPError
+from zope.server.proxied import ProxiedReceiver
 from zope.server.proxyprotocol import LINE_BYTES
 from zope.server.proxyprotocol import REST_BYTES
 from zope.server.proxyprotocol import SIGNATURE
 from zope.server.proxyprotocol import Source
 from zope.server.proxyprotocol import read_header
+from zope.server.request import Request
+from zope.server.settings import Settings
+from zope.server.shared import SharedState
 from zope_server_support.applications import PLAIN
 from zope_server_support.applications import hello
 from zope_server_support.corpus.case import get
@@ -129,6 +134,50 @@ def test_nothing_but_a_refusal_comes_of_other_bytes(
                 if header.source is not None:
                     ipaddress.ip_address(header.source.address)
                     assert 0 <= header.source.port <= 65535
+
+
+def received(pieces: list[bytes]) -> list[tuple[str, str]] | int:
+    """Return path and client of each request, or the status of a refusal."""
+    shared = SharedState(hello, ('127.0.0.1', 80), Settings(
+        **ON, trusted_proxy_headers='x-forwarded-for'))
+    assert shared.proxies is not None
+    environ = {**shared.environ, 'REMOTE_ADDR': '127.0.0.1',
+               'REMOTE_PORT': '1'}
+    receiver = ProxiedReceiver(shared, environ, Request,
+                               proxies=shared.proxies)
+    found: list[tuple[str, str]] = []
+    try:
+        for piece in pieces:
+            is_complete = receiver.feed(piece)
+            while is_complete:
+                request = receiver.take()
+                found.append((request.environ['PATH_INFO'],
+                              request.environ['REMOTE_ADDR']))
+                is_complete = receiver.has_begun() and receiver.feed(b'')
+    except HTTPError as error:
+        return error.status
+    finally:
+        receiver.close()
+    return found
+
+
+STREAM = (b'PROXY TCP4 10.0.0.1 127.0.0.1 1 2\r\n'
+          b'GET /a HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 192.0.2.1\r\n\r\n'
+          b'POST /b HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nPROXY'
+          b'\r\nGET /c HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 6.6.6.6,'
+          b'192.0.2.2\r\n\r\n')
+
+
+@given(st.sets(st.integers(1, len(STREAM) - 1)), st.booleans())
+def test_it_does_not_matter_how_bytes_come(places: set[int],
+                                           is_damaged: bool) -> None:
+    stream = STREAM.replace(b'192.0.2.2', b'nobody') if is_damaged else STREAM
+    cuts = [0, *sorted(place for place in places if place < len(stream)),
+            len(stream)]
+    found = received([stream[begin:end]
+                      for begin, end in itertools.pairwise(cuts)])
+    assert found == (400 if is_damaged else [
+        ('/a', '192.0.2.1'), ('/b', '10.0.0.1'), ('/c', '192.0.2.2')])
 
 
 @pytest.mark.parametrize('use_epoll', [True, False])
