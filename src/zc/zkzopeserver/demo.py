@@ -22,6 +22,7 @@ from typing import IO
 
 import zc.zk
 import zc.zk.embedded
+from zc.zk.testing.proxy import Proxy
 
 from zc.zkzopeserver import signals
 
@@ -36,6 +37,10 @@ TREE = """\
     /providers
 """
 START_TIMEOUT_S = 30
+
+# The options of web on a terminal: some of its workers can be killed, and its
+# session ends soon when it is cut off.
+FOR_KEYS: tuple[str, ...] = ('workers=2', 'session_timeout=4000')
 
 
 class DemoFailed(Exception):
@@ -108,19 +113,24 @@ def parser() -> argparse.ArgumentParser:
 def run(scripts: Mapping[str, str], stays: bool) -> None:
     """Start everything, show it, and stop it; raise DemoFailed for a fault.
 
-    With `stays`, wait for a Ctrl-C before the stop.
+    With `stays`, do what keys say until a Ctrl-C, before the stop.
     """
-    with zc.zk.embedded.Server() as server:
-        say(f'ZooKeeper (embedded, for development) is at'
-            f' {server.connection_string}')
-        with closing_client(server.connection_string) as zk:
-            zk.import_tree(TREE)
-            with servers(scripts, server.connection_string) as processes:
-                show(zk, processes)
-                if stays:
-                    look_further(server.connection_string)
-                    wait_for_interrupt(processes)
-            check_gone(zk, processes)
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(zc.zk.embedded.Server())
+        where = server.connection_string
+        options: tuple[str, ...] = ()
+        say(f'ZooKeeper (embedded, for development) is at {where}')
+        zk = stack.enter_context(closing_client(where))
+        zk.import_tree(TREE)
+        proxy = None
+        if stays:
+            proxy = stack.enter_context(contextlib.closing(Proxy(where)))
+            where, options = proxy.connection_string, FOR_KEYS
+        with servers(scripts, where, options) as processes:
+            show(zk, processes)
+            if proxy is not None:
+                play(zk, scripts, processes, proxy)
+        check_gone(zk, processes)
     say('all servers stopped, and their nodes are gone')
 
 
@@ -135,22 +145,29 @@ def closing_client(connection_string: str) -> Iterator[zc.zk.ZooKeeper]:
 
 
 @contextlib.contextmanager
-def servers(scripts: Mapping[str, str], connection_string: str
-            ) -> Iterator[list[DemoServer]]:
-    """Run the start scripts; stop them at the end, as an operator does."""
+def servers(scripts: Mapping[str, str], connection_string: str,
+            options: Sequence[str] = ()) -> Iterator[list[DemoServer]]:
+    """Run the start scripts; stop them at the end, as an operator does.
+
+    `options`, as ``NAME=VALUE``, are for the server `web`.
+    """
     with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(started(name, script, connection_string))
-               for name, script in scripts.items()]
+        yield [stack.enter_context(started(
+            name, script, connection_string,
+            options if name == 'web' else ()))
+            for name, script in scripts.items()]
 
 
 @contextlib.contextmanager
-def started(name: str, script: str, connection_string: str
-            ) -> Iterator[DemoServer]:
+def started(name: str, script: str, connection_string: str,
+            options: Sequence[str] = ()) -> Iterator[DemoServer]:
     """Run one start script; keep its output for when it fails."""
     with tempfile.TemporaryFile() as output:
         try:
             popen = subprocess.Popen(
-                [script, '-o', f'zookeeper={connection_string}'],
+                [script, *(word for option in (
+                    f'zookeeper={connection_string}', *options)
+                    for word in ('-o', option))],
                 stdin=subprocess.DEVNULL, stdout=output, stderr=output,
                 # A Ctrl-C reaches the demo only, which then stops its servers
                 # in order.
@@ -212,28 +229,54 @@ def fetch(address: str) -> str:
         raise DemoFailed(f'{url}: {error}') from None
 
 
-def look_further(connection_string: str) -> None:
+def look_further(url: str, connection_string: str, keys: str) -> None:
     """Print what to try while the demo runs."""
-    say('look further, in another terminal:')
+    say(f'see it live in a browser: {url}')
+    say('or in another terminal:')
     print(f'''
-    bin/zookeeper_export {connection_string} --ephemeral
+    bin/zookeeper_watch {connection_string} /demo
     curl -i http://HOST:PORT/         with an address from the tree
     echo help | nc HOST PORT          with a monitor address from the tree
-    kill -9 PID                       and export again: the node goes when
-                                      the session times out
 
-Ctrl-C stops everything.''', flush=True)
+And press a key here:
+
+{keys}
+''', flush=True)
 
 
-def wait_for_interrupt(processes: Sequence[DemoServer]) -> None:
-    """Wait for a Ctrl-C, and tell of each server that ends meanwhile."""
-    with contextlib.suppress(KeyboardInterrupt):
-        while True:
+def play(zk: zc.zk.ZooKeeper, scripts: Mapping[str, str],
+         processes: Sequence[DemoServer], proxy: Proxy) -> None:
+    """Do what the user's keys say until `q` or Ctrl-C.
+
+    Tell of each server that ends meanwhile.
+    """
+    # Imported here: without a terminal it is not needed.
+    from zc.zkzopeserver import demokeys
+    web = next(each for each in processes if each.name == 'web')
+    with contextlib.suppress(KeyboardInterrupt), contextlib.ExitStack(
+            ) as stack:
+        url = stack.enter_context(demokeys.viewed(zk, '/demo'))
+        keys = stack.enter_context(contextlib.closing(demokeys.Keys(
+            zk, '/demo/web/providers', web.popen.pid, proxy,
+            lambda: one_more(scripts['web'], proxy.connection_string), say)))
+        look_further(url, '{}:{}'.format(*proxy.target), demokeys.HELP)
+        key = stack.enter_context(demokeys.single_keys())
+        pressed = ''
+        while pressed != 'q':
             for process in processes:
                 popen = process.popen
                 if popen.returncode is None and popen.poll() is not None:
                     say(process.describe_end())
-            time.sleep(0.5)
+            pressed = key(0.5)
+            if pressed and pressed != 'q' and not keys.press(pressed):
+                print(demokeys.HELP, flush=True)
+
+
+def one_more(script: str, connection_string: str) -> Callable[[], None]:
+    """Start one more server of a script; return what stops it."""
+    stack = contextlib.ExitStack()
+    stack.enter_context(started('web', script, connection_string))
+    return stack.close
 
 
 def check_gone(zk: zc.zk.ZooKeeper,

@@ -75,7 +75,8 @@ class Balancer:
     is never.
 
     While ZooKeeper is away, the servers are those that were known last. In a
-    process that was forked it is away for good.
+    process that was forked it is away for good. When all servers vanish at
+    once, they are used on until they refuse.
 
     All methods may be called by any thread.
     """
@@ -215,10 +216,12 @@ class Balancer:
         remembered = self._hold.remembered
         self._held = {name: server for name, server in self._held.items()
                       if name in remembered}
-        gone = self._candidates.set([
-            *self._present.values(),
-            *(self._held[name] for name in self._hold.held
-              if name in self._held)])
+        usable = [*self._present.values(),
+                  *(self._held[name] for name in self._hold.held
+                    if name in self._held)]
+        # Where nobody is left, those that vanished are tried at once: what
+        # refuses is dropped.
+        gone = self._candidates.set(usable or list(self._held.values()))
         self._wake_at = self._hold.wake_at(now)
         return gone
 
@@ -232,7 +235,7 @@ class Balancer:
             if isinstance(error, OSError) or failed:
                 now = time.monotonic()
                 self._candidates.failed(candidate, now)
-                if name in self._hold.held:
+                if name not in self._present:
                     self._hold.answer(
                         now, name, Answer.REFUSED if is_refusal(error)
                         else Answer.SILENT)
