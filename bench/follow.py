@@ -2,7 +2,7 @@
 
 Usage: bin/py bench/follow.py [SCENARIO...] [--proxy haproxy|nginx|new-nginx|
            envoy|traefik|caddy] [--zookeeper embedded|apache] [--servers 4]
-           [--mode close|keep] [--rounds 10] [--gap 0.3]
+           [--mode close|keep] [--rounds 10] [--gap 0.3] [--wait 1]
 
 turns      rounds in which a server is started, and another stopped properly.
 partition  all servers lose ZooKeeper, `--gap` seconds apart, for 10 s, which
@@ -13,9 +13,9 @@ restart    ZooKeeper is restarted.
 away       ZooKeeper is away for 12 s, three session timeouts.
 
 zookeeper_follow keeps the list of a real proxy, whose own retries are off;
-eight clients in another process repeat nothing. deregister_wait is the default
-of 1 s. A line for each scenario: failed requests of how many, and how many
-servers were at work in the end and 5 s after the beginning.
+eight clients in another process repeat nothing. deregister_wait is `--wait`, by
+default 1 s. A line for each scenario: failed requests of how many, and how many
+servers were at work in the end, and at least from 6 s on.
 """
 import argparse
 import contextlib
@@ -78,7 +78,8 @@ class Site:
         self.next += 1
         network = self.networks[number] = Network(self.zookeeper.address)
         self.stack.callback(network.close)
-        self.tell(f'start {number} {network.connection_string} 1')
+        self.tell(f'start {number} {network.connection_string} '
+                  f'{self.options.wait}')
         words = self.answer('started')
         self.ports[number] = words[2].rpartition(':')[2]
         return number
@@ -209,7 +210,9 @@ def run(name: str, options: argparse.Namespace) -> int:
         with traffic(proxy.port, options.mode, result):
             began = time.time()
             SCENARIOS[name](site)
-        log = follower.log()
+        log = follower.log() + '\n' + proxy.log()
+        with contextlib.suppress(FileNotFoundError):
+            log += (proxy.folder / 'error').read_text()
     ports = {float(step): found for step, found in result['ports'].items()}
     last = set().union(*(found for step, found in ports.items()
                          if step > max(ports) - 2))
@@ -239,6 +242,7 @@ def main() -> int:
     parser.add_argument('--mode', choices=['close', 'keep'], default='close')
     parser.add_argument('--rounds', type=int, default=10)
     parser.add_argument('--gap', type=float, default=.3)
+    parser.add_argument('--wait', type=float, default=1.)
     parser.add_argument('--verbose', action='store_true')
     options = parser.parse_args()
     return min(1, sum(run(name, options)

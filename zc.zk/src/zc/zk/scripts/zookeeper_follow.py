@@ -101,8 +101,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--reload', metavar='COMMAND',
         help='run when the file has changed (default: nginx -s reload;'
              ' systemctl reload haproxy; nothing)')
-    add('--interval', metavar='SECONDS', type=_seconds, default=1.0,
-        help='between two reloads, on average (1); two may follow each other'
+    add('--interval', metavar='SECONDS', type=_seconds, default=.5,
+        help='between two reloads, on average (0.5); two may follow each other'
              ' at once')
     add('--splay', metavar='SECONDS', type=_seconds, default=0.0,
         help='wait up to so long, by chance, before a reload (0)')
