@@ -13,9 +13,9 @@ restart    ZooKeeper is restarted.
 away       ZooKeeper is away for 12 s, three session timeouts.
 
 zookeeper_follow keeps the list of a real proxy, whose own retries are off;
-eight clients in another process repeat nothing. deregister_wait is `--wait`, by
-default 1 s. A line for each scenario: failed requests of how many, and how many
-servers were at work in the end, and at least from 6 s on.
+eight clients in another process repeat nothing. deregister_wait is `--wait`,
+by default 1 s. A line for each scenario: failed requests of how many, and how
+many servers were at work in the end, and at least from 6 s on.
 """
 import argparse
 import contextlib

@@ -63,8 +63,12 @@ def test_out_of_rotation_and_back(monitored, tree):
     assert monitored('deregister') == 'withdrawn\n'
     assert tree.get_children(PATH) == []
     assert get(address)[0] == 200
+    # A mark tells followers that it was done on purpose.
+    above = PATH.rpartition('/')[0]
+    assert f'withdrawn-{address}' in tree.get_children(above)
     assert monitored('register') == 'registered\n'
     wait_for(lambda: tree.get_children(PATH) == [address])
+    wait_for(lambda: tree.get_children(above) == ['providers'])
 
 
 def test_drain(zookeeper, tree):
