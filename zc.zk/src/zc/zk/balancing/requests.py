@@ -16,7 +16,6 @@ import contextlib
 import weakref
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests.adapters
 import requests.exceptions
@@ -27,6 +26,7 @@ from zc.zk.balancing.attempts import can_repeat
 from zc.zk.balancing.balancer import Balancer
 from zc.zk.balancing.balancer import Lease
 from zc.zk.balancing.balancer import NoServers
+from zc.zk.balancing.urllib3 import MAX_POOLS
 from zc.zk.balancing.urllib3 import close_idle
 from zc.zk.balancing.urllib3 import failure_of
 from zc.zk.balancing.urllib3 import tls_names
@@ -56,6 +56,9 @@ class Adapter(requests.adapters.HTTPAdapter):
             raise TypeError('max_retries: the balancer retries')
         self._balancer = balancer
         self._host = host
+        # By what `requests` looks for them with more effort.
+        self._pools: dict[tuple[Any, ...], Any] = {}
+        options.setdefault('pool_connections', MAX_POOLS)
         super().__init__(**options)
         balancer.on_leave(self._forget)
 
@@ -101,8 +104,10 @@ class Adapter(requests.adapters.HTTPAdapter):
     def add_headers(self, request: requests.PreparedRequest,
                     **options: Any) -> None:
         """Add the Host field: the service's name, not the server's."""
-        host = self._host or urlsplit(request.url).netloc.rpartition('@')[2]
-        request.headers.setdefault('Host', str(host))
+        if 'Host' not in request.headers:
+            # The URL is prepared: it has a scheme, and a host.
+            request.headers['Host'] = self._host or (
+                request.url or '').split('/', 3)[2].rpartition('@')[2]
 
     def get_connection_with_tls_context(
             self, request: requests.PreparedRequest, verify: Any,
@@ -111,15 +116,29 @@ class Adapter(requests.adapters.HTTPAdapter):
 
         Over TLS its certificate is for the service's name.
         """
+        server: Server = request.server
+        scheme, _, rest = (request.url or '').partition('://')
+        key = (server.host, server.port, scheme, verify, cert,
+               scheme == 'https' and rest.partition('/')[0])
+        pool = self._pools.get(key)
+        if pool is None:
+            pool = self._pools[key] = self._make_pool(
+                request, server, verify, cert)
+        return pool
+
+    def _make_pool(self, request: requests.PreparedRequest, server: Server,
+                   verify: Any, cert: Any) -> Any:
         where, tls = self.build_connection_pool_key_attributes(
             request, verify, cert)
-        server: Server = request.server
         names = tls_names(where['scheme'], self._host or str(where['host']))
         return self.poolmanager.connection_from_host(
             server.host, server.port, where['scheme'],
             {**tls, **(names or {})})
 
     def _forget(self, server: Server) -> None:
+        for key in [key for key in list(self._pools)
+                    if key[:2] == (server.host, server.port)]:
+            self._pools.pop(key, None)
         close_idle(self.poolmanager, server)
 
 

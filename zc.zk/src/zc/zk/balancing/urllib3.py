@@ -26,9 +26,14 @@ from zc.zk.balancing.balancer import Lease
 from zc.zk.balancing.balancer import NoServers
 from zc.zk.servers import Server
 
-#: What `urllib3` raises before anything was sent.
+#: What `urllib3` raises before anything was sent; a pool is closed when its
+#: server has left.
 CONNECTING = (urllib3.exceptions.NewConnectionError,
-              urllib3.exceptions.ConnectTimeoutError)
+              urllib3.exceptions.ConnectTimeoutError,
+              urllib3.exceptions.ClosedPoolError)
+
+#: The most servers to which connections are kept; `urllib3` keeps those of 10.
+MAX_POOLS = 1000
 
 
 class NoServersError(NoServers, urllib3.exceptions.HTTPError):
@@ -45,6 +50,7 @@ class Pool(urllib3.PoolManager):
 
     def __init__(self, balancer: Balancer, host: str | None = None,
                  **options: Any) -> None:
+        options.setdefault('num_pools', MAX_POOLS)
         super().__init__(**options)
         self._balancer = balancer
         self._host = host
