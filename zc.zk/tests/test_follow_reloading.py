@@ -8,6 +8,7 @@ from zc.zk.follow import reloading
 from zc.zk.follow.commands import Command
 from zc.zk.follow.outputfile import OutputFile
 from zc.zk.follow.reloading import Reloader
+from zc.zk.follow.workers import Workers
 from zc.zk.testing.waiting import wait_for
 
 
@@ -188,7 +189,7 @@ def test_a_reload_without_new_workers_is_not_believed(file, monkeypatch,
     master = subprocess.Popen([sys.executable, str(script), str(program)])
     try:
         reloader = Reloader(file, Command(''), Command('true'), 0.,
-                            process='proxyx')
+                            workers=Workers('proxyx'))
         wait_for(lambda: reloader._workers.find())
         assert not reloader.bring('one')
         assert 'true made no new worker processes within 0.1 s' in caplog.text

@@ -251,10 +251,10 @@ def test_metrics_and_targets(zk, follow, output):
     wait_for(lambda: names(output))
     wait_for(lambda: 'zookeeper_follow_servers{path="/cms/providers"} 1\n'
              in get('metrics'))
+    wait_for(lambda: 'zookeeper_follow_names_refused{path="/cms/providers"} '
+             '1\n' in get('metrics'))
     metrics = get('metrics')
     assert 'zookeeper_follow_connected{path="/cms/providers"} 1\n' in metrics
-    assert ('zookeeper_follow_names_refused{path="/cms/providers"} 1\n'
-            in metrics)
     assert 'zookeeper_follow_held{path="/cms/providers"} 0\n' in metrics
     assert 'zookeeper_follow_reloads_total{result="ok"} 0\n' in metrics
     group, = json.loads(get('targets'))

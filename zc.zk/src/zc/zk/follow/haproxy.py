@@ -38,6 +38,8 @@ FORCED_MAINTENANCE = 0x01
 
 _is_address = re.compile(r'(?P<host>[^/]*):(?P<port>[0-9]+)').fullmatch
 
+_pids = re.compile('^Pid: ([0-9]+)', re.MULTILINE).findall
+
 
 class Refused(Exception):
     """HAProxy refuses a command; the text is its answer."""
@@ -75,6 +77,17 @@ class AdminSocket:
                 if not answer:
                     raise
         return answer.decode('utf-8', 'replace').strip()
+
+    def find(self) -> frozenset[tuple[int, float]]:
+        """Return (process id, 0) of the process that answers, if one does.
+
+        After a reload it is another one.
+        """
+        try:
+            answer = self.ask('show info')
+        except OSError:
+            return frozenset()
+        return frozenset((int(pid), 0.0) for pid in _pids(answer))
 
     def do(self, command: str, expected: str = '') -> None:
         """Send a command; raise Refused for another answer than expected."""

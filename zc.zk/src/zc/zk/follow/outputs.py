@@ -118,9 +118,10 @@ class HAProxySocket:
                  splay: float) -> None:
         self._plain = PlainFile(file, format)
         self._format = format
-        self._backends = Backends(AdminSocket(socket), format)
+        admin = AdminSocket(socket)
+        self._backends = Backends(admin, format)
         self._socket = socket
-        self._reloader = Reloader(file, check, reload, interval, splay)
+        self._reloader = Reloader(file, check, reload, interval, splay, admin)
         self._reloader.is_due = False
         self._report = Report(logger.error)
         self._next: float | None = None
@@ -138,7 +139,6 @@ class HAProxySocket:
             self._reloader.is_due = _frame(text) != _frame(self._first or '')
         written = self._plain.apply(upstreams)
         if self._reloader.is_due and self._reloader.bring(text):
-            # The socket may be that of the old process for a moment.
             self._next = time.monotonic() + RETRY_INTERVAL_S
             return written
         try:

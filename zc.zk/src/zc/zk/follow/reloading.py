@@ -13,11 +13,11 @@ import random
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from zc.zk.follow.commands import Command
 from zc.zk.follow.outputfile import OutputFile
 from zc.zk.follow.report import Report
-from zc.zk.follow.workers import Workers
 
 logger = logging.getLogger('zc.zk.follow')
 
@@ -33,13 +33,20 @@ BURST = 2
 VERIFY_INTERVAL_S = 0.02
 
 
+class Workers(Protocol):
+    """Finds the processes by which a reload is seen."""
+
+    def find(self) -> frozenset[tuple[int, float]]:
+        """Return (process id, start time) of each; maybe of none."""
+
+
 class Reloader:
     """Bring a text into a file, and the proxy to read it.
 
     There are at most `BURST` reloads within `BURST` times `interval` seconds;
-    `splay` is the longest random time before one. `process` is the name of the
-    proxy's processes, of which new ones have to appear; None for a command
-    whose effect cannot be seen.
+    `splay` is the longest random time before one. `workers` finds the proxy's
+    processes, of which new ones have to appear; None for a command whose
+    effect cannot be seen.
 
     `counts` has the numbers of reloads that were `ok` and `failed`, and of
     failed checks.
@@ -47,13 +54,13 @@ class Reloader:
 
     def __init__(self, file: OutputFile, check: Command, reload: Command,
                  interval: float, splay: float = 0.0,
-                 process: str | None = None) -> None:
+                 workers: Workers | None = None) -> None:
         self._file = file
         self._check = check
         self._reload = reload
         self._interval = interval
         self._splay = splay
-        self._workers = Workers(process) if process else None
+        self._workers = workers
         self._report = Report(logger.error)
         self._times: deque[float] = deque(maxlen=BURST)
         # The text that was found to be wrong, and is not tried again.

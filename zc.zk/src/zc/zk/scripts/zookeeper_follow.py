@@ -35,6 +35,7 @@ from zc.zk.follow.service import Policy
 from zc.zk.follow.service import Service
 from zc.zk.follow.upstream import Upstream
 from zc.zk.follow.upstream import check_name
+from zc.zk.follow.workers import Workers
 from zc.zk.paths import split
 from zc.zk.scripts.command import Failure
 from zc.zk.scripts.command import add_connection
@@ -224,11 +225,11 @@ def _output(options: argparse.Namespace, format: Format, check: Command,
     if options.format == 'caddy':
         return Caddy(file, format, options.socket or '127.0.0.1:2019')
     if reload:
-        process = options.format if options.format in ('nginx', 'haproxy') \
-            else None
+        workers = Workers(options.format) if options.format in (
+            'nginx', 'haproxy') else None
         return ReloadedFile(
             Reloader(file, check, reload, options.interval, options.splay,
-                     process), format)
+                     workers), format)
     return PlainFile(file, format)
 
 
