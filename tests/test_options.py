@@ -117,6 +117,9 @@ GOOD = [
     ('host', ' www.example.com ', 'www.example.com'),
     ('port', '65535', 65535),
     ('session_timeout', '4000', 4000),
+    ('metrics', ':0', ('', 0)),
+    ('metrics', '[::1]:9101', ('::1', 9101)),
+    ('node_format', 'nerve', 'nerve'),
     ('monitor_server', ':0', ('', 0)),
     ('monitor_server', '127.0.0.1:8080', ('127.0.0.1', 8080)),
     ('monitor_server', '[::1]:0', ('::1', 0)),
@@ -170,6 +173,8 @@ def test_good_values(name, text, value):
     ('port', ''), ('port', '1' * 5000),
     ('session_timeout', '10s'), ('session_timeout', '0'),
     ('threads', '0'), ('threads', '1001'), ('threads', '1.0'),
+    ('metrics', '9101'), ('metrics', './metrics.sock'),
+    ('node_format', 'json'),
     ('monitor_server', '8080'), ('monitor_server', '::1:80'),
     ('monitor_server', 'a:b'), ('monitor_server', 'a:99999'),
     ('loggers', 'LOUD'), ('loggers', ''),
@@ -236,6 +241,10 @@ def test_a_line_break_in_a_value_does_not_break_the_message():
 
 @pytest.mark.parametrize('more', [
     dict(workers='2', port='8080'),
+    dict(workers='2', metrics='127.0.0.1:9'),
+    dict(metrics=':0', properties='metrics = "a:1"'),
+    dict(node_format='nerve', properties='host = "a"'),
+    dict(node_format='serverset', properties='status = "ALIVE"'),
     dict(workers='2', monitor_server='127.0.0.1:9'),
     dict(workers='2', monitor_server='./monitor.sock'),
     dict(proxy_protocol='true'), dict(trusted_proxy_count='1'),
@@ -249,6 +258,9 @@ def test_options_that_do_not_go_together(more):
 
 def test_workers_with_ports_of_their_own():
     assert parsed(workers='2', monitor_server=':0').workers == 2
+    assert parsed(workers='2', metrics=':0').workers == 2
+    # As before there was the option: an application that has its own.
+    assert parsed(properties='metrics = "a:1"').metrics is None
 
 
 @given(st.sampled_from(options.TABLE), st.text(max_size=40))

@@ -56,7 +56,7 @@ def test_the_arguments_of_a_server_have_the_defaults_of_their_rows() -> None:
     arguments = inspect.signature(Server).parameters
     defaults = {name: parameter.default
                 for name, parameter in arguments.items()
-                if name not in ('application', 'settings')}
+                if name not in ('application', 'measure', 'settings')}
     assert defaults == {name: row.default for name, row in LISTENING.items()
                         if name != 'graceful_timeout'}
 

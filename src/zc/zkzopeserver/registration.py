@@ -23,6 +23,7 @@ from kazoo.handlers.threading import KazooTimeoutError
 from zc.zk.printable import printable
 
 from zc.zkzopeserver import addresses
+from zc.zkzopeserver import nodeformat
 from zc.zkzopeserver.errors import ConfigurationError
 from zc.zkzopeserver.errors import RegistrationError
 from zc.zkzopeserver.options import Options
@@ -79,16 +80,18 @@ class ServiceRegistration:
 
     def register(self, address: tuple[str, int],
                  monitor: tuple[str, int] | str | None,
-                 stopping: threading.Event) -> bool:
+                 stopping: threading.Event,
+                 metrics: tuple[str, int] | None = None) -> bool:
         """Create the node of the server at `address`, (host, port).
 
-        Return True once the node is there, False when `stopping` was set
-        meanwhile.  Raise RegistrationError when ZooKeeper cannot be reached,
-        or refuses the node, unless the option `wait` says to go on trying.
-        `close` from another thread ends it.
+        `monitor` and `metrics` are where these listen.  Return True once the
+        node is there, False when `stopping` was set meanwhile.  Raise
+        RegistrationError when ZooKeeper cannot be reached, or refuses the
+        node, unless the option `wait` says to go on trying.  `close` from
+        another thread ends it.
         """
         try:
-            return self._register(address, monitor, stopping)
+            return self._register(address, monitor, stopping, metrics)
         except Exception:
             if stopping.is_set():
                 return False  # the stop has closed the session
@@ -96,14 +99,15 @@ class ServiceRegistration:
 
     def _register(self, address: tuple[str, int],
                   monitor: tuple[str, int] | str | None,
-                  stopping: threading.Event) -> bool:
+                  stopping: threading.Event,
+                  metrics: tuple[str, int] | None) -> bool:
         zk = self._connect(stopping)
         if zk is None:
             return False
         report_at = time.monotonic()
         while not stopping.is_set():
             try:
-                return self._create(zk, address, monitor)
+                return self._create(zk, address, monitor, metrics)
             except (ZookeeperError, zc.zk.LinkLoop) as error:
                 problem = self._problem(error)
             if self._options.wait == 'fail':
@@ -154,13 +158,13 @@ class ServiceRegistration:
         look('')
 
     def _create(self, zk: zc.zk.ZooKeeper, address: tuple[str, int],
-                monitor: tuple[str, int] | str | None) -> bool:
+                monitor: tuple[str, int] | str | None,
+                metrics: tuple[str, int] | None) -> bool:
         options = self._options
         address = addresses.advertised_address(
             options.advertise, address, options.zookeeper)
-        properties = dict(options.properties)
-        if monitor is not None:
-            properties['monitor'] = monitor_property(monitor, address)
+        properties = options.properties | nodeformat.properties(
+            options.node_format, address, monitor, metrics)
         acl = (zc.zk.creator_acl() if self._auth
                else zc.zk.READ_ACL_UNSAFE)
         self.may_be_known = self._may_remain = True
@@ -324,21 +328,6 @@ def offer_servers() -> None:
     """Add zc.zk's command ``servers`` to the monitors of this process."""
     from zc.zk import monitor
     monitor.register()
-
-
-def monitor_property(monitor: tuple[str, int] | str,
-                     address: tuple[str, int]) -> str:
-    """Return the node's `monitor`: ``HOST:PORT``, or a unix socket's path.
-
-    For a monitor that listens on all interfaces the host is the server's, or
-    the first of the hosts that an empty one stands for.
-    """
-    if isinstance(monitor, str):
-        return os.path.abspath(monitor)
-    host, port = monitor[:2]
-    if host in zc.zk.addresses.WILDCARDS:
-        host = address[0]
-    return zc.zk.addresses.node_names((host, port))[0]
 
 
 def check_readable(name: str, path: str | None) -> None:

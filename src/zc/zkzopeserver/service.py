@@ -1,7 +1,8 @@
 """The order of start and stop of one registered server, and nothing else.
 
-Start: logging -> listen -> monitor -> threads -> ready? -> register.
-Stop: remove the node -> wait, still serving -> drain -> monitor -> session.
+Start: logging -> listen -> monitor, metrics -> threads -> ready? -> register.
+Stop: remove the node -> wait, still serving -> drain -> monitor, metrics
+-> session.
 """
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ import threading
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
 from typing import Any
 
 from zope.server import Server
@@ -35,6 +38,9 @@ from zc.zkzopeserver.registration import offer_servers
 from zc.zkzopeserver.sessionfile import SessionFile
 from zc.zkzopeserver.sessionkeys import SessionKey
 
+if TYPE_CHECKING:
+    from zc.zkzopeserver.metrics import MetricsServer
+
 logger = logging.getLogger('zc.zkzopeserver.service')
 
 # Seconds after which a signal is found that came just before the main thread
@@ -48,7 +54,8 @@ ANNOUNCER_S = 1.0
 class Parts:
     """What the start of a service has made.
 
-    `monitor` is None until it listens, and without the option.
+    `monitor` and `metrics` are None until they listen, and without their
+    options.
     """
 
     def __init__(self, server: Server,
@@ -58,6 +65,7 @@ class Parts:
         self.registration = registration
         self.presence = presence
         self.monitor: MonitorServer | None = None
+        self.metrics: MetricsServer | None = None
 
 
 class Service:
@@ -131,6 +139,13 @@ class Service:
                 self.options.monitor_server,
                 commands(self, self.options.monitor_control))
             offer_servers()
+        if self.options.metrics is not None:
+            # Imported here: most servers do without.
+            from zc.zkzopeserver import metrics
+            parts.metrics = metrics.MetricsServer(
+                self.options.metrics, partial(
+                    metrics.render, parts.server, registration,
+                    self.options))
         parts.server.start()
         logger.info('serving on %s', format_address(parts.server.address))
         self._announcer.start()
@@ -149,6 +164,7 @@ class Service:
                 backlog=options.backlog,
                 zservertracelog=options.zservertracelog,
                 access_log=options.access_log,
+                measure=options.metrics is not None,
                 multiprocess=options.workers > 1, **settings)
         except ServerError as error:
             raise ListenError(str(error)) from None
@@ -204,8 +220,9 @@ class Service:
     def _register(self) -> bool:
         parts = self.parts
         monitor = None if parts.monitor is None else parts.monitor.address
+        metrics = None if parts.metrics is None else parts.metrics.address
         return parts.registration.register(parts.server.address, monitor,
-                                           self._stopping)
+                                           self._stopping, metrics)
 
     def _keep_session(self, key: SessionKey | None) -> None:
         """Keep the key of a new session; None: it needs no ending.
@@ -295,6 +312,7 @@ class Service:
         if self._made is not None:
             for step in (self._withdraw, self._end_announcing, self._linger,
                          self._drain, self._close_monitor,
+                         self._close_metrics,
                          self._close_session, self._close_server):
                 attempt(step)
         if self._session_file is not None:
@@ -331,6 +349,10 @@ class Service:
     def _close_monitor(self) -> None:
         if self.parts.monitor is not None:
             self.parts.monitor.close()
+
+    def _close_metrics(self) -> None:
+        if self.parts.metrics is not None:
+            self.parts.metrics.close()
 
     def _close_session(self) -> None:
         self.parts.registration.close()

@@ -32,6 +32,7 @@ from zc.zkzopeserver.options.values import Keep
 from zc.zkzopeserver.options.values import advertised
 from zc.zkzopeserver.options.values import connection
 from zc.zkzopeserver.options.values import keep
+from zc.zkzopeserver.options.values import listening_address
 from zc.zkzopeserver.options.values import loggers
 from zc.zkzopeserver.options.values import monitor_address
 from zc.zkzopeserver.options.values import probed_host
@@ -63,6 +64,13 @@ TABLE: tuple[Option, ...] = (
            'whose monitor commands may change something (drain, deregister,'
            ' register, loglevel): those of clients on this machine (local),'
            ' or of any that can connect'),
+    Option('metrics', listening_address, None,
+           'address at which Prometheus reads metrics, by HTTP at /metrics:'
+           ' HOST:PORT, the host may be empty'),
+    Option('node_format', choice('plain', 'nerve', 'serverset'), 'plain',
+           'further properties of the node: those that nerve writes (for'
+           ' synapse, and for Prometheus\' `nerve_sd_configs`), or those of'
+           ' Finagle\'s ServerSets (`serverset_sd_configs`)'),
     Option('loggers', loggers, None,
            'a log level, or ZConfig text with <logger> sections, in which'
            ' formats are written as $$(message)s'),
@@ -179,6 +187,8 @@ class Options:
     threads: int
     monitor_server: tuple[str, int] | str | None
     monitor_control: str
+    metrics: tuple[str, int] | None
+    node_format: str
     loggers: str | None
     zservertracelog: bool
     name: str
@@ -276,10 +286,28 @@ def conflicts(values: Mapping[str, Any]) -> list[str]:
             problems.append(
                 "option 'monitor_server': with more than one of 'workers'"
                 " each takes a port of its own, so it must be HOST:0")
+        metrics = values.get('metrics')
+        if metrics and metrics[1]:
+            problems.append(
+                "option 'metrics': with more than one of 'workers' each takes"
+                " a port of its own, so it must be HOST:0")
+    problems += [
+        f"option 'properties': {name!r} is set by the option {option!r}"
+        for option, names in set_by(values).items()
+        for name in names if name in values.get('properties', {})]
     if ('zookeeper_cert' in values) != ('zookeeper_key' in values):
         problems.append(
             "options 'zookeeper_cert' and 'zookeeper_key' go together")
     return problems
+
+
+def set_by(values: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """Return the properties that options set, by the option's name."""
+    formats = {'nerve': ('host', 'port', 'name'),
+               'serverset': ('serviceEndpoint', 'additionalEndpoints',
+                             'status')}
+    return {'metrics': ('metrics',) if values.get('metrics') else (),
+            'node_format': formats.get(values.get('node_format', ''), ())}
 
 
 def reference() -> str:

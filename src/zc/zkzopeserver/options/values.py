@@ -60,6 +60,11 @@ def monitor_address(value: str) -> tuple[str, int] | str:
         raise InvalidValue('HOST:PORT or the path of a unix socket') from None
 
 
+def listening_address(value: str) -> tuple[str, int]:
+    """Return (host, port) of ``HOST:PORT``; the host may be empty."""
+    return split_address(value)
+
+
 def advertised(value: str) -> str:
     """Return ``HOST``, ``HOST:PORT``, ``interface:NAME`` or ``route``."""
     value = value.strip()

@@ -96,7 +96,7 @@ def _uses(part: str, server: ServerInstance) -> Iterator[tuple[str, Use]]:
     for path in server.sockets:
         yield os.path.normpath(path), Use(part, server.name,
                                           "'monitor_server'")
-    for option in 'port', 'monitor_server':
+    for option in 'port', 'monitor_server', 'metrics':
         value = server.options.get(option, '').strip()
         if (value and value.rpartition(':')[2] != '0'
                 and '/' not in value):

@@ -15,6 +15,9 @@ from zope.server.connection import Connection
 from zope.server.engine import Engine
 from zope.server.engine import Statistics
 from zope.server.errors import ServerError
+from zope.server.measured import MeasuredConnection
+from zope.server.metrics import Measures
+from zope.server.metrics import Meter
 from zope.server.running import Activity
 from zope.server.running import running
 from zope.server.running import stacks
@@ -83,7 +86,8 @@ class Server:
     Raise ServerError when the address cannot be listened on or the access log
     cannot be written, and SettingsError when a setting is not allowed.
 
-    A subclass may have another `connection_class`.
+    With `measure` it counts for `measures`.  A subclass may have another
+    `connection_class`, which counts nothing.
     """
 
     connection_class = Connection
@@ -91,7 +95,8 @@ class Server:
     def __init__(self, application: Callable, *, host: str = '',
                  port: int = 0, backlog: int = LISTENING['backlog'].default,
                  zservertracelog: bool = False,
-                 access_log: str | None = None, **settings: Any) -> None:
+                 access_log: str | None = None, measure: bool = False,
+                 **settings: Any) -> None:
         limits = Settings(**settings)
         self._access_log = open_access_log(
             access_log, bool(limits.trusted_proxy))
@@ -105,9 +110,11 @@ class Server:
         self.address: tuple[str, int] = (host, true_port)
         shared = SharedState(
             application, (server_name(host), true_port), limits,
-            TraceLog() if zservertracelog else None, self._access_log)
+            TraceLog() if zservertracelog else None, self._access_log,
+            Meter() if measure else None)
         self.engine = Engine(
-            shared, self._socket, self.connection_class,
+            shared, self._socket,
+            MeasuredConnection if measure else self.connection_class,
             f'zope.server-{true_port}', backlog)
 
     def start(self) -> None:
@@ -152,6 +159,11 @@ class Server:
     def stacks(self) -> str:
         """Return the stacks of the threads that run the application."""
         return stacks(self.engine.threads.workers)
+
+    def measures(self) -> Measures | None:
+        """Return what was counted since the start; None without `measure`."""
+        meter = self.engine.shared.meter
+        return None if meter is None else meter.read()
 
     def reopen_logs(self) -> str | None:
         """Open the access log anew, after a rotation has moved its file.

@@ -12,6 +12,7 @@ from zope.server.buffers import BufferPool
 from zope.server.files import FileWrapper
 from zope.server.gather import Flusher
 from zope.server.headers import http_date
+from zope.server.metrics import Meter
 from zope.server.poller import Poller
 from zope.server.poller import make_poller
 from zope.server.proxies import Proxies
@@ -32,6 +33,7 @@ class SharedState:
     `is_cutting` has requests that were not begun dropped.  Both are set by
     the engine, and are here because each response reads them.  `flusher` sends
     what responses gather, and `refusals` logs requests that are refused.
+    `meter` is None where connections do not count.
     `proxies` is None where nothing is known of proxies in front.
 
     `now` is the time of the loop's last turn, as of time.monotonic().  `date`
@@ -42,11 +44,13 @@ class SharedState:
 
     def __init__(self, application: Callable, address: tuple[str, int],
                  settings: Settings, trace: TraceLog | None = None,
-                 access_log: AccessLog | None = None) -> None:
+                 access_log: AccessLog | None = None,
+                 meter: Meter | None = None) -> None:
         self.application = application
         self.settings = settings
         self.trace = trace
         self.access_log = access_log
+        self.meter = meter
         self.lock = threading.Lock()
         self.buffer_pool = BufferPool(settings.body_memory)
         self.flusher = Flusher()

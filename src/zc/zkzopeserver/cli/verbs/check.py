@@ -86,6 +86,8 @@ def checks(ini: Ini, instance: Instance
         yield 'address', lambda: address(options, instance)
         if options.monitor_server is not None and not missing('zc.monitor'):
             yield 'monitor', lambda: monitor(options, instance)
+        if options.metrics is not None:
+            yield 'metrics', lambda: metrics(options, instance)
         yield 'loggers', lambda: loggers(ini, options)
         yield 'ZooKeeper', lambda: zookeeper(options)
 
@@ -160,17 +162,33 @@ def monitor(options: Options, instance: Instance) -> Iterator[Problem]:
     not tried.
     """
     where = options.monitor_server
-    is_running = bool(list(attempted(lambda: survey.find(instance)))
-                      or survey.find(instance).pid is not None)
     if isinstance(where, tuple):
-        host, port = where
-        for status, problem in listening(
-                host or '0.0.0.0', 0 if is_running else port,
-                f'{host or "*"}:{port}'):
-            yield status, f"option 'monitor_server': {problem}"
+        yield from port_of('monitor_server', where, instance)
     elif where is not None:
         yield from [(WRONG, f"option 'monitor_server': {problem}")
-                    for problem in unix_socket(where, is_running)]
+                    for problem in unix_socket(where, runs(instance))]
+
+
+def metrics(options: Options, instance: Instance) -> Iterator[Problem]:
+    """Check that the address of `metrics` can be listened on."""
+    if options.metrics is not None:
+        yield from port_of('metrics', options.metrics, instance)
+
+
+def port_of(option: str, address: tuple[str, int],
+            instance: Instance) -> Iterator[Problem]:
+    """Check the address of an option; not the port, if the server runs."""
+    host, port = address
+    for status, problem in listening(
+            host or '0.0.0.0', 0 if runs(instance) else port,
+            f'{host or "*"}:{port}'):
+        yield status, f'option {option!r}: {problem}'
+
+
+def runs(instance: Instance) -> bool:
+    """Return whether the server runs, or may run."""
+    return bool(list(attempted(lambda: survey.find(instance)))
+                or survey.find(instance).pid is not None)
 
 
 def unix_socket(path: str, is_running: bool) -> Iterator[str]:
