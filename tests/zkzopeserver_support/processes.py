@@ -207,7 +207,8 @@ class Script:
         number in the file alone may be that of any process.
         """
         found = [each for each in psutil.process_iter(['cmdline'])
-                 if str(self.ini) in (each.info['cmdline'] or ())]
+                 if any(word.partition('#')[0] == str(self.ini)
+                        for word in each.info['cmdline'] or ())]
         found.sort(key=lambda each: 'zdaemon' not in each.info['cmdline'])
         with contextlib.suppress(OSError, psutil.NoSuchProcess), \
                 self.file('pid').open('rb') as file:
