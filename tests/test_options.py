@@ -12,6 +12,7 @@ from zope.server.settings import LISTENING
 from zope.server.settings import ROWS
 from zope.server.settings import Settings
 from zope.server.values import line
+from zope.server.values import size
 
 from zc.zkzopeserver import options
 from zc.zkzopeserver.options import Options
@@ -82,6 +83,8 @@ def samples(option):
             yield text
     if option.parse is line:
         yield '/a/file'
+    if option.parse is size:
+        yield '1 GiB'
 
 
 def test_the_attributes_of_options_have_the_types_of_the_table():
@@ -247,6 +250,8 @@ def test_a_line_break_in_a_value_does_not_break_the_message():
     dict(node_format='serverset', properties='status = "ALIVE"'),
     dict(workers='2', monitor_server='127.0.0.1:9'),
     dict(workers='2', monitor_server='./monitor.sock'),
+    dict(max_requests='9'), dict(max_memory='1G'),
+    dict(workers='2', max_requests_jitter='9'),
     dict(proxy_protocol='true'), dict(trusted_proxy_count='1'),
     dict(trusted_proxy_headers='forwarded'),
     dict(zookeeper_cert='cert.pem'),

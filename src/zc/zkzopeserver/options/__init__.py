@@ -27,6 +27,7 @@ from zope.server.values import choice
 from zope.server.values import line
 from zope.server.values import number
 from zope.server.values import seconds
+from zope.server.values import size
 
 from zc.zkzopeserver.options.values import Keep
 from zc.zkzopeserver.options.values import advertised
@@ -133,6 +134,15 @@ TABLE: tuple[Option, ...] = (
            'with several `workers`: time that they serve on, registered, when'
            ' their parent was killed, for a new parent to take over; 0: none',
            unit='s'),
+    Option('max_requests', number(0, 10 ** 12), 0,
+           'with several `workers`: requests after which a worker is replaced'
+           ' by a new one, which is registered first; 0: never'),
+    Option('max_requests_jitter', number(0, 10 ** 12), 0,
+           'up to so many requests more, drawn by each worker, so that they'
+           ' are not all used up at the same time'),
+    Option('max_memory', size, None,
+           'with several `workers`: memory (RSS) of a worker beyond which it'
+           ' is replaced likewise; looked at every 5 seconds', unit='bytes'),
     LISTENING['access_log'],
     ROWS['trusted_proxy'],
     ROWS['trusted_proxy_headers'],
@@ -211,6 +221,9 @@ class Options:
     graceful_timeout: float
     workers: int
     orphan_timeout: float
+    max_requests: int
+    max_requests_jitter: int
+    max_memory: int | None
     access_log: str | None
     trusted_proxy: str
     trusted_proxy_headers: str
@@ -291,6 +304,14 @@ def conflicts(values: Mapping[str, Any]) -> list[str]:
             problems.append(
                 "option 'metrics': with more than one of 'workers' each takes"
                 " a port of its own, so it must be HOST:0")
+    else:
+        problems.extend(
+            f"option '{name}': only with more than one of 'workers', as a"
+            ' single server has no process that replaces it'
+            for name in ('max_requests', 'max_memory') if values.get(name))
+    if values.get('max_requests_jitter') and not values.get('max_requests'):
+        problems.append("option 'max_requests_jitter': only with"
+                        " 'max_requests'")
     problems += [
         f"option 'properties': {name!r} is set by the option {option!r}"
         for option, names in set_by(values).items()

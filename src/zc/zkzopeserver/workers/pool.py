@@ -103,6 +103,8 @@ class WorkerPool:
         self.options = options
         #: How many workers there should be.
         self.target = options.workers
+        #: How many more there may be, to take the place of others.
+        self.successors = 0
         #: How many rolling restarts have begun.
         self.generation = 0
         self.backoff = Backoff()
@@ -126,6 +128,10 @@ class WorkerPool:
     def registered(self) -> list[Worker]:
         """The workers that clients find in ZooKeeper."""
         return [worker for worker in self.workers if worker.is_registered]
+
+    @property
+    def _wanted(self) -> int:
+        return self.target + self.successors
 
     @property
     def watched(self) -> list[Worker]:
@@ -184,7 +190,7 @@ class WorkerPool:
     def reconcile(self, now: float) -> None:
         """Start what is missing, unless it is too soon; stop the surplus."""
         active = self.active
-        surplus = len(active) - self.target
+        surplus = len(active) - self._wanted
         if surplus > 0:
             # First the workers that clients do not find, then the oldest.
             active.sort(key=lambda worker: worker.is_registered)
@@ -197,7 +203,7 @@ class WorkerPool:
                     break
 
     def _startable(self, active: list[Worker]) -> int:
-        missing = self.target - len(active)
+        missing = self._wanted - len(active)
         if self.backoff.early and missing:
             # After a death at the start, one worker tries for all.
             return int(not any(worker.is_starting for worker in active))
@@ -258,7 +264,7 @@ class WorkerPool:
 
     def deadlines(self) -> Iterator[float]:
         """Return the times at which to look even if nothing happens."""
-        if len(self.active) < self.target:
+        if len(self.active) < self._wanted:
             yield self.backoff.ready_at
         for worker in self.workers:
             if worker.kill_at is not None:

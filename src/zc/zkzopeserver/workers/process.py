@@ -46,6 +46,10 @@ class Worker:
         self.trouble = ''
         #: When it said that it hangs; None when it does not.
         self.hung_at: float | None = None
+        #: Why it is to be replaced although it is well; '' while it is not.
+        self.used_up = ''
+        #: Its memory when it was first looked at, in bytes; None before.
+        self.first_memory: int | None = None
         #: Whether the parent told it to stop.
         self.stop_requested = False
         self.is_stopping = False
@@ -143,6 +147,8 @@ class Worker:
         elif word == 'trouble':
             self.trouble = rest if rest.isalpha() else ''
             self.hung_at = now if rest == 'hung' else None
+        elif word == 'used' and rest.isdecimal():
+            self.used_up = self.used_up or f'has served {rest} requests'
         elif word == 'session':
             self.session = None
             with contextlib.suppress(ValueError):

@@ -9,6 +9,7 @@ The worker says::
     registered 127.0.0.1:8080   its node is in ZooKeeper
     stopping                    it has begun to stop
     trouble hung                it hangs, or is unhealthy; nothing: it is well
+    used 1017                   it has served as many requests as it is to
     beat                        its serving loop goes round
 
 and the parent::
@@ -64,13 +65,14 @@ class WorkerOptions(NamedTuple):
     graceful_timeout: float
     deregister_wait: float
     hung_kill_after: float = 0.0
+    max_memory: int = 0
 
     @classmethod
     def of(cls, options: Options) -> WorkerOptions:
         """Return these options out of all options of a section."""
         return cls(options.workers, options.ready_timeout,
                    options.graceful_timeout, options.deregister_wait,
-                   options.hung_kill_after)
+                   options.hung_kill_after, options.max_memory or 0)
 
     @property
     def stop_s(self) -> float:
@@ -92,7 +94,8 @@ class WorkerOptions(NamedTuple):
         try:
             options = cls(**json.loads(text))
             if (options.workers >= 1 and options.stop_s >= 0
-                    and options.hung_kill_after >= 0):
+                    and options.hung_kill_after >= 0
+                    and options.max_memory >= 0):
                 return options
         except (TypeError, RecursionError):
             pass
@@ -167,6 +170,10 @@ class Link:
     def trouble(self, trouble: str) -> None:
         """Tell the parent: ``hung``, ``unhealthy``, or '' for well."""
         send(self._sock, f'trouble {trouble}')
+
+    def used(self, requests: int) -> None:
+        """Tell the parent that this worker has served its requests."""
+        send(self._sock, f'used {requests}')
 
     def beat(self) -> None:
         """Tell the parent that the serving loop goes round."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import logging
 import posixpath
+import random
 import time
 from collections.abc import Callable
 from typing import Any
@@ -32,6 +33,10 @@ class WorkerService(Service):
         super().__init__(options, application, on_registered, session_file)
         self._link = link
         self._worker_options = WorkerOptions.of(options)
+        # 0 for no limit.
+        self._max_requests = options.max_requests and (
+            options.max_requests
+            + random.randint(0, options.max_requests_jitter))
 
     def run(self) -> None:
         """Run as `Service.run`, and obey the parent and its signals."""
@@ -50,8 +55,16 @@ class WorkerService(Service):
         """Start as `Service.start`, and send the parent beats."""
         super().start()
         if self._link.beat_interval_s is not None:
-            self._call_in_loop(self._link.beat, self._link.beat_interval_s,
+            self._call_in_loop(self._beat, self._link.beat_interval_s,
                                'zc.zkzopeserver.beat')
+
+    def _beat(self) -> None:
+        self._link.beat()
+        if self._max_requests:
+            served = self.parts.server.statistics().requests
+            if served >= self._max_requests:
+                # Again at each beat: the channel may have been full.
+                self._link.used(served)
 
     def wait(self) -> None:
         """Wait as `Service.wait`, and tell the parent of the stop.

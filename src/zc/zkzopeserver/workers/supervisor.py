@@ -23,6 +23,7 @@ from zc.zkzopeserver.workers.pool import WorkerPool
 from zc.zkzopeserver.workers.process import Worker
 from zc.zkzopeserver.workers.process import describe
 from zc.zkzopeserver.workers.protocol import WorkerOptions
+from zc.zkzopeserver.workers.recycling import Recycling
 from zc.zkzopeserver.workers.rolling import RollingRestart
 from zc.zkzopeserver.workers.silence import BEAT_S
 from zc.zkzopeserver.workers.silence import SilenceWatch
@@ -65,6 +66,7 @@ class Supervisor:
         self._watchdog = (None if interval_s is None
                           else Watchdog(self._pool, interval_s))
         self._had_terminal = os.isatty(0)
+        self._recycling = Recycling(self._pool)
         self._roll: RollingRestart | None = None
         self._is_roll_wanted = False
         self._was_registered = False
@@ -132,6 +134,7 @@ class Supervisor:
             yield from self._watchdog.deadlines()
         yield from self._silence.deadlines()
         yield from self._pool.deadlines()
+        yield from self._recycling.deadlines()
         if self._roll is not None:
             yield from self._roll.deadlines()
 
@@ -210,6 +213,7 @@ class Supervisor:
             # Another one may have been asked for meanwhile.
             return self._keep_running(now)
         if self._roll is None:
+            self._recycling.step(now)
             self._pool.reconcile(now)
         while self._pool.spawn_errors:
             wait_s = self._pool.backoff.died(now, None)
@@ -223,6 +227,7 @@ class Supervisor:
             # MONOTONIC_USEC: sd_notify(3), RELOADING=1.
             self._announce('RELOADING=1\nMONOTONIC_USEC='
                            f'{time.monotonic_ns() // 1000}')
+            self._recycling.pause()
             self._roll = RollingRestart(self._pool, now)
         else:
             logger.info('no worker runs: starting them now')
