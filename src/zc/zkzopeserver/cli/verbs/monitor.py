@@ -120,7 +120,7 @@ def ours(settings: InstanceSettings, nodes: list[Provider]) -> list[Target]:
         raise StartError('no monitor server found' + (
             '' if options.monitor_server
             else ": there is no option 'monitor_server'"))
-    return targets
+    return sorted(targets, key=lambda target: target[0])
 
 
 def find_monitor(pid: int, options: Options, told: Sequence[str] = (),
