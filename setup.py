@@ -67,6 +67,7 @@ setup(
             'coverage',
             'hypothesis',
             'manuel',
+            'prometheus-client',
             'pytest',
             'pytest-timeout',
             'pytest-xdist',

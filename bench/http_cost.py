@@ -1,13 +1,13 @@
-"""The cost of registration, monitor and access log to a request.
+"""The cost of registration, monitor, access log and metrics to a request.
 
-``bin/py bench/http_cost.py`` asks three servers with wrk, in turn, round after
+``bin/py bench/http_cost.py`` asks four servers with wrk, in turn, round after
 round: zope.server alone, zc.zkzopeserver with a monitor server and a node in a
-real ZooKeeper (the embedded one with ``--embedded``), and that with an access
-log.  Each is compared with the first in the same round.  The medians of the
-ratios are printed with their standard error.
+real ZooKeeper (the embedded one with ``--embedded``), that with an access log,
+and that with metrics.  Each is compared with the first in the same round.  The
+medians of the ratios are printed with their standard error.
 
 Shared machines change their speed within seconds, and one process is a little
-faster than the next of the same program.  So the three run side by side, are
+faster than the next of the same program.  So the four run side by side, are
 asked for a second each in a random order, and are started again a few times.
 """
 from __future__ import annotations
@@ -35,7 +35,8 @@ from zc.zk.testing.development import Embedded
 
 WAYS = {'zc.zkzopeserver': 'HTTP alone',
         'registered': 'registered, monitor',
-        'logged': 'registered, monitor, access log'}
+        'logged': 'registered, monitor, access log',
+        'measured': 'registered, monitor, metrics'}
 
 
 def report(cell: Cell, found: dict[str, list[http_load.Figures]]) -> None:

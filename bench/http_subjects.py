@@ -67,6 +67,11 @@ def serve_logged(port: int, threads: int) -> None:
     serve_registered(port, threads, access_log=os.environ['ACCESS_LOG'])
 
 
+def serve_measured(port: int, threads: int) -> None:
+    """Serve as `serve_registered`, with metrics."""
+    serve_registered(port, threads, metrics='127.0.0.1:0')
+
+
 def serve_zope_5(port: int, threads: int) -> None:
     """Serve with zope.server 5."""
     import asyncore
@@ -119,7 +124,8 @@ def serve_granian(port: int, threads: int) -> None:
 SERVERS = {ZOPE_SERVER_5: serve_zope_5, 'zc.zkzopeserver': serve_ours,
            'waitress': serve_waitress, 'gunicorn': serve_gunicorn,
            'cheroot': serve_cheroot, 'granian': serve_granian}
-PARTS = {'registered': serve_registered, 'logged': serve_logged}
+PARTS = {'registered': serve_registered, 'logged': serve_logged,
+         'measured': serve_measured}
 
 
 def installed() -> list[str]:

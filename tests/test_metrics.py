@@ -12,6 +12,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import prometheus_client
+import prometheus_client.parser
 import pytest
 from kazoo.client import KazooClient
 from zc.zk.testing.waiting import wait_for
@@ -55,6 +57,7 @@ def test_the_node_says_where_the_metrics_are(zookeeper, tree):
         assert found['zkzopeserver_request_queue_seconds_bucket',
                      'le="+Inf"'] == 1
         assert found['zkzopeserver_connections_accepted_total', ''] == 1
+        # Here they are the library's own, as the test has imported it.
         assert 0 < found['process_resident_memory_bytes', ''] < 2 ** 40
         assert found['process_start_time_seconds', ''] < time.time()
         assert found['process_open_fds', ''] <= found['process_max_fds', '']
@@ -98,6 +101,37 @@ def test_promtool_finds_nothing_to_complain_of(embedded, embedded_tree):
             input=text.partition(b'\r\n\r\n')[2])
         assert (found.returncode, found.stdout, found.stderr) == (
             0, b'', b'')
+
+
+def test_the_library_of_others_reads_the_text(embedded, embedded_tree):
+    with measured(embedded, embedded_tree) as (address, where):
+        get(address)
+        text = exchange(where, b'GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n')
+    families = {family.name: family for family in
+                prometheus_client.parser.text_string_to_metric_families(
+                    text.partition(b'\r\n\r\n')[2].decode())}
+    assert families['zkzopeserver_requests'].type == 'counter'
+    buckets = [(sample.labels['le'], sample.value) for sample in
+               families['zkzopeserver_request_duration_seconds'].samples
+               if sample.name.endswith('_bucket')]
+    assert [bound for bound, _ in buckets] == [
+        '0.005', '0.01', '0.025', '0.05', '0.1', '0.25', '0.5', '1.0', '2.5',
+        '5.0', '10.0', '+Inf']
+    values = [value for _, value in buckets]
+    assert values == sorted(values)
+    assert families['zkzopeserver_threads'].documentation.endswith('.')
+
+
+def test_our_own_figures_of_the_process():
+    page = metrics.Page()
+    metrics.add_process(page)
+    theirs = prometheus_client.generate_latest().decode()
+    kinds = [line for line in page.text().splitlines()
+             if line.startswith('# TYPE ')]
+    # The names and kinds are the library's.
+    assert kinds
+    assert set(kinds) == {line for line in theirs.splitlines()
+                          if line.startswith('# TYPE process_')}
 
 
 def test_labels_cannot_be_broken_out_of():
@@ -234,8 +268,7 @@ def test_metrics_while_all_threads_are_busy(embedded, embedded_tree):
 # The application's own.
 
 def test_what_the_application_counts_is_there_too(embedded, embedded_tree):
-    library = pytest.importorskip('prometheus_client')
-    counter = library.Counter('shop_orders', 'Orders.')
+    counter = prometheus_client.Counter('shop_orders', 'Orders.')
     try:
         counter.inc(3)
         with measured(embedded, embedded_tree) as (address, where):
@@ -246,7 +279,7 @@ def test_what_the_application_counts_is_there_too(embedded, embedded_tree):
             assert text.count(b'# TYPE process_open_fds ') == 1
             assert text.count(b'# TYPE zkzopeserver_threads ') == 1
     finally:
-        library.REGISTRY.unregister(counter)
+        prometheus_client.REGISTRY.unregister(counter)
 
 
 def test_the_application_has_metrics_that_fail(monkeypatch, caplog):

@@ -13,9 +13,9 @@ from zkzopeserver_support.running import get
 from zope_server_support.applications import hello
 
 from zc.zkzopeserver import options
-from zc.zkzopeserver.service import QUICK_SWITCH_S
 from zc.zkzopeserver.service import Service
-from zc.zkzopeserver.service import quick_switches
+from zc.zkzopeserver.switching import QUICK_SWITCH_S
+from zc.zkzopeserver.switching import quick_switches
 
 
 def make_service(zookeeper, **settings):

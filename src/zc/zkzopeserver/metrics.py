@@ -8,6 +8,7 @@ prometheus.io/docs/instrumenting/exposition_formats, version 0.0.4.
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.metadata
 import logging
 import os
@@ -34,6 +35,7 @@ from zope.server.server import listen
 from zc.zkzopeserver.errors import ListenError
 from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.registration import ServiceRegistration
+from zc.zkzopeserver.switching import quick_switches
 
 logger = logging.getLogger('zc.zkzopeserver.metrics')
 
@@ -115,8 +117,8 @@ def render(server: Server, registration: ServiceRegistration,
     """Return the metrics of this process, and of its application."""
     page = Page()
     page.add(PREFIX + 'info', 'gauge', 'What serves here.', [({
-        'version': importlib.metadata.version('zc.zkzopeserver'),
-        'python': platform.python_version(), 'path': options.path,
+        'version': own_version(), 'python': platform.python_version(),
+        'path': options.path,
         'worker': os.getpid() if options.workers > 1 else ''}, 1)])
     measures = server.measures()
     if measures is not None:
@@ -133,6 +135,12 @@ def render(server: Server, registration: ServiceRegistration,
     if '# TYPE process_' not in application:
         add_process(page)
     return page.text() + application
+
+
+@functools.cache
+def own_version() -> str:
+    """Return the version of this distribution; reading it takes a while."""
+    return importlib.metadata.version('zc.zkzopeserver')
 
 
 def add_requests(page: Page, measures: Measures) -> None:
@@ -282,11 +290,14 @@ class MetricsServer:
                    default=None)
         if wait is not None:
             wait = max(0.0, wait - time.monotonic())
-        for key, _ in self._selector.select(wait):
-            if key.data is not None:
-                self._serve(key.data)
-            elif key.fileobj is self._sock:
-                self._accept()
+        found = self._selector.select(wait)
+        # An answer takes a dozen calls of the system.
+        with quick_switches():
+            for key, _ in found:
+                if key.data is not None:
+                    self._serve(key.data)
+                elif key.fileobj is self._sock:
+                    self._accept()
         now = time.monotonic()
         for client in [each for each in self._clients if each.ends_at <= now]:
             self._drop(client)

@@ -10,11 +10,9 @@ import contextlib
 import logging
 import os
 import queue
-import sys
 import threading
 import time
 from collections.abc import Callable
-from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
@@ -37,6 +35,7 @@ from zc.zkzopeserver.registration import ServiceRegistration
 from zc.zkzopeserver.registration import offer_servers
 from zc.zkzopeserver.sessionfile import SessionFile
 from zc.zkzopeserver.sessionkeys import SessionKey
+from zc.zkzopeserver.switching import quick_switches
 
 if TYPE_CHECKING:
     from zc.zkzopeserver.metrics import MetricsServer
@@ -361,29 +360,6 @@ class Service:
         server = self.parts.server
         server.close()
         logger.info('stopped serving on %s', format_address(server.address))
-
-
-#: The time between two turns of threads while a node is taken out.
-QUICK_SWITCH_S = 0.00025
-
-
-@contextlib.contextmanager
-def quick_switches() -> Iterator[None]:
-    """Let threads take turns more often than every 5 ms.
-
-    To take the node out goes through three threads; each would wait that
-    long for the threads that run requests (`sys.setswitchinterval`).
-    """
-    usual_s = sys.getswitchinterval()
-    if usual_s <= QUICK_SWITCH_S:
-        # Another service of this process stops, too, and puts it back.
-        yield
-        return
-    sys.setswitchinterval(QUICK_SWITCH_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(usual_s)
 
 
 def attempt(step: Callable[[], None]) -> None:
