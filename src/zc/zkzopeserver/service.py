@@ -2,7 +2,7 @@
 
 Start: logging -> listen -> monitor, metrics -> threads -> ready? -> register.
 Stop: remove the node -> wait, still serving -> drain -> monitor, metrics
--> session.
+-> session.  Functions of the user's hear of it: `zc.zkzopeserver.hooks`.
 """
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import systemd
 from zc.zkzopeserver.errors import ListenError
 from zc.zkzopeserver.errors import StoppedAtOnce
+from zc.zkzopeserver.hooks import ServiceHooks
 from zc.zkzopeserver.monitor import MonitorServer
 from zc.zkzopeserver.monitor import commands
 from zc.zkzopeserver.options import BY_NAME
@@ -59,10 +60,11 @@ class Parts:
 
     def __init__(self, server: Server,
                  registration: ServiceRegistration,
-                 presence: Presence) -> None:
+                 presence: Presence, hooks: ServiceHooks) -> None:
         self.server = server
         self.registration = registration
         self.presence = presence
+        self.hooks = hooks
         self.monitor: MonitorServer | None = None
         self.metrics: MetricsServer | None = None
 
@@ -129,10 +131,11 @@ class Service:
     def start(self) -> None:
         """Serve, and begin to register in a thread of its own."""
         logconfig.configure(self.options.loggers)
+        hooks = ServiceHooks(self.options)
         registration = ServiceRegistration(self.options, self._keep_session)
         server = self._listen()
         parts = self._made = Parts(server, registration, Presence(
-            self.options, server, registration, self._tell_trouble))
+            self.options, server, registration, self._tell_trouble), hooks)
         if self.options.monitor_server is not None:
             parts.monitor = MonitorServer(
                 self.options.monitor_server,
@@ -145,6 +148,7 @@ class Service:
                 self.options.metrics, partial(
                     metrics.render, parts.server, registration,
                     self.options))
+        hooks.starting(self)
         parts.server.start()
         logger.info('serving on %s', format_address(parts.server.address))
         self._announcer.start()
@@ -203,6 +207,7 @@ class Service:
                 self._tell_registered()
                 if self.parts.presence.is_needed:
                     self.parts.presence.start(self._stopping)
+                self.parts.hooks.registered(self)
         except BaseException as error:  # noqa: BLE001 (a thread's edge)
             self._messages.put(error)
 
@@ -309,9 +314,9 @@ class Service:
         self._stopping.set()
         systemd.notify('STOPPING=1')
         if self._made is not None:
-            for step in (self._withdraw, self._end_announcing, self._linger,
-                         self._drain, self._close_monitor,
-                         self._close_metrics,
+            for step in (self._withdraw, self._tell_stopping,
+                         self._end_announcing, self._linger, self._drain,
+                         self._close_monitor, self._close_metrics,
                          self._close_session, self._close_server):
                 attempt(step)
         if self._session_file is not None:
@@ -322,6 +327,10 @@ class Service:
     def _withdraw(self) -> None:
         with quick_switches():
             self.parts.registration.withdraw()
+
+    def _tell_stopping(self) -> None:
+        if self._announcer.ident is not None and not self.stopped.is_set():
+            self.parts.hooks.stopping(self)
 
     def _end_announcing(self) -> None:
         if self._announcer.ident is None:

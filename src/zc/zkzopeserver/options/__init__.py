@@ -32,6 +32,7 @@ from zope.server.values import size
 from zc.zkzopeserver.options.values import Keep
 from zc.zkzopeserver.options.values import advertised
 from zc.zkzopeserver.options.values import connection
+from zc.zkzopeserver.options.values import hooks
 from zc.zkzopeserver.options.values import keep
 from zc.zkzopeserver.options.values import listening_address
 from zc.zkzopeserver.options.values import loggers
@@ -143,6 +144,19 @@ TABLE: tuple[Option, ...] = (
     Option('max_memory', size, None,
            'with several `workers`: memory (RSS) of a worker beyond which it'
            ' is replaced likewise; looked at every 5 seconds', unit='bytes'),
+    Option('on_starting', hooks, (),
+           'functions that are called with the service once it listens, before'
+           ' it serves: MODULE:FUNCTION, or a group of entry points',
+           default_label='none'),
+    Option('when_registered', hooks, (),
+           'the same, once the server is in ZooKeeper', default_label='none'),
+    Option('on_stopping', hooks, (),
+           'the same at a stop, when the node is gone and the server still'
+           ' serves', default_label='none'),
+    Option('worker_exit', hooks, (),
+           'with several `workers`: functions that their parent calls with the'
+           ' process id and the exit status of a worker that has ended',
+           default_label='none'),
     LISTENING['access_log'],
     ROWS['trusted_proxy'],
     ROWS['trusted_proxy_headers'],
@@ -224,6 +238,10 @@ class Options:
     max_requests: int
     max_requests_jitter: int
     max_memory: int | None
+    on_starting: tuple[str, ...]
+    when_registered: tuple[str, ...]
+    on_stopping: tuple[str, ...]
+    worker_exit: tuple[str, ...]
     access_log: str | None
     trusted_proxy: str
     trusted_proxy_headers: str

@@ -152,6 +152,16 @@ def probed_host(value: str) -> str:
     return value
 
 
+def hooks(value: str) -> tuple[str, ...]:
+    """Return names of functions, MODULE:FUNCTION, and of entry points."""
+    names = tuple(value.replace(',', ' ').split())
+    if not names or not all(
+            re.fullmatch(r'[\w.-]+(:[^\W\d][\w.]*)?', name) for name in names):
+        raise InvalidValue('MODULE:FUNCTION, or the name of a group of entry'
+                           ' points; several are separated by spaces')
+    return names
+
+
 LEVELS = 'CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG'
 
 

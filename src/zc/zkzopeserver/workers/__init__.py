@@ -8,6 +8,7 @@ reads the ini and loads the application afresh.  They talk as
 """
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from collections.abc import Sequence
@@ -33,6 +34,7 @@ def run_parent(options: Options, command: Sequence[str] | None = None,
     import selectors
 
     from zc.zkzopeserver import logconfig
+    from zc.zkzopeserver.hooks import ExitHook
     from zc.zkzopeserver.signals import SignalReceiver
     from zc.zkzopeserver.workers import protocol
     from zc.zkzopeserver.workers.supervisor import SIGNALS
@@ -41,11 +43,12 @@ def run_parent(options: Options, command: Sequence[str] | None = None,
     require_main_thread()
     logconfig.configure(options.loggers)
     protocol.set_title('parent')
-    with selectors.DefaultSelector() as selector, \
+    with contextlib.closing(ExitHook(options.worker_exit)) as exit_hook, \
+            selectors.DefaultSelector() as selector, \
             SignalReceiver(SIGNALS) as receiver:
         return Supervisor(protocol.WorkerOptions.of(options),
                           command or own_command(), selector, receiver,
-                          session_file).run()
+                          session_file, exit_hook.exited).run()
 
 
 def require_main_thread() -> None:

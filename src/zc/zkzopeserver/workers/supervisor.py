@@ -11,6 +11,7 @@ import os
 import selectors
 import signal
 import time
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 
@@ -47,15 +48,22 @@ FORCE_EXIT_S = 1
 
 
 class Supervisor:
-    """Runs a pool of workers until it is asked to stop."""
+    """Runs a pool of workers until it is asked to stop.
+
+    `on_exit(pid, status)` is called for each worker that has ended, see
+    `zc.zkzopeserver.workers.process.Worker.status`; it returns at once.
+    """
 
     def __init__(self, options: WorkerOptions, command: Sequence[str],
                  selector: selectors.BaseSelector,
                  receiver: SignalReceiver,
-                 session_file: SessionFile | None = None) -> None:
+                 session_file: SessionFile | None = None,
+                 on_exit: Callable[[int, int], None] = lambda *_: None
+                 ) -> None:
         self._selector = selector
         self._receiver = receiver
         self._session_file = session_file
+        self._on_exit = on_exit
         selector.register(receiver, selectors.EVENT_READ)
         interval_s = systemd.watchdog_interval_s()
         self._pool = WorkerPool(
@@ -235,6 +243,7 @@ class Supervisor:
     # Deaths.
 
     def _note_death(self, worker: Worker, status: int, now: float) -> None:
+        self._on_exit(worker.pid, status)
         how = describe(status)
         since = worker.registered_at
         if worker.is_stopping or self._is_stopping:

@@ -20,6 +20,8 @@ from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.providers import Providers
 from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.errors import StartError
+from zc.zkzopeserver.hooks import ExitHook
+from zc.zkzopeserver.hooks import ServiceHooks
 from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.registration import ServiceRegistration
 
@@ -101,8 +103,10 @@ def application(ini: Ini) -> Iterator[Problem]:
 
 
 def files(options: Options) -> Iterator[Problem]:
-    """Check the files that options name, and the optional distributions."""
+    """Check files and functions of options, and optional distributions."""
     yield from attempted(lambda: ServiceRegistration(options))
+    yield from attempted(lambda: ServiceHooks(options))
+    yield from attempted(lambda: ExitHook(options.worker_exit))
     if options.monitor_server is not None and missing('zc.monitor'):
         yield WRONG, ("option 'monitor_server' needs the zc.monitor"
                       ' distribution; add zc.zkzopeserver[monitor] to the'
