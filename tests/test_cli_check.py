@@ -133,6 +133,16 @@ def test_the_loggers_of_the_ini(check, tmp_path, monkeypatch):
                 handler.close()
 
 
+def test_the_address_of_the_metrics(check):
+    assert check(metrics='127.0.0.1:0') == (
+        0, [*ALL[:4], 'metrics', *ALL[4:]], [])
+    with socket.create_server(('127.0.0.1', 0)) as taken:
+        where = '127.0.0.1:{}'.format(taken.getsockname()[1])
+        assert check(metrics=where) == (2, ALL, [
+            f"web: option 'metrics': cannot listen on {where}: Address"
+            ' already in use'])
+
+
 def problem(check, where):
     """Return what `check` finds wrong in a monitor_server."""
     status, fine, (line,) = check(monitor_server=where)

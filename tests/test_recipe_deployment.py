@@ -453,6 +453,7 @@ path = /shop/${:_buildout_section_name_}
     ('port = 8081', "have the same 'port', 8081"),
     ('monitor_server = 127.0.0.1:8082',
      "have the same 'monitor_server', 127.0.0.1:8082"),
+    ('metrics = 127.0.0.1:9101', "have the same 'metrics', 127.0.0.1:9101"),
     ('monitor_server = ./monitor.sock',
      "have the same 'monitor_server', {root}/monitor.sock"),
     ('access_log = a.log\nlogrotate = true',
@@ -468,7 +469,8 @@ def test_parts_cannot_share(sandbox, shared, words):
 
 def test_what_parts_can_share(sandbox):
     sandbox.built(PARTS.replace('[web]', 'port = 0\naccess_log = a.log\n'
-                                'monitor_server = 127.0.0.1:0\n[web]'),
+                                'monitor_server = 127.0.0.1:0\n'
+                                'metrics = 127.0.0.1:0\n[web]'),
                   parts='web api')
     sandbox.built(PARTS + 'port = 8081\nhost = 127.0.0.1\n',
                   parts='web api')

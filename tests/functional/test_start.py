@@ -36,6 +36,18 @@ def test_a_signal_removes_the_node_and_exits_0(tree, ini, number):
         assert 'Traceback' not in process.output
 
 
+def test_the_port_of_the_metrics_is_taken(tree, ini):
+    with socket.create_server(('127.0.0.1', 0)) as taken:
+        where = '127.0.0.1:{}'.format(taken.getsockname()[1])
+        with started(ini(metrics=where,
+                         monitor_server='127.0.0.1:0')) as process:
+            assert process.ended() == 2
+            assert (f"web: option 'metrics': cannot listen on {where}: Address"
+                    ' already in use') in process.output
+            assert 'Traceback' not in process.output
+            assert tree.get_children(PATH) == []
+
+
 def test_options_on_the_command_line_come_first(tree, ini):
     with started(ini(path='/elsewhere'), '-o', 'path=/fooservice/providers',
                  '-o', 'threads=2') as process:
