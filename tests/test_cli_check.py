@@ -137,7 +137,7 @@ def test_the_address_of_the_metrics(check):
     assert check(metrics='127.0.0.1:0') == (
         0, [*ALL[:4], 'metrics', *ALL[4:]], [])
     with socket.create_server(('127.0.0.1', 0)) as taken:
-        where = '127.0.0.1:{}'.format(taken.getsockname()[1])
+        where = f'127.0.0.1:{taken.getsockname()[1]}'
         assert check(metrics=where) == (2, ALL, [
             f"web: option 'metrics': cannot listen on {where}: Address"
             ' already in use'])

@@ -38,7 +38,7 @@ def test_a_signal_removes_the_node_and_exits_0(tree, ini, number):
 
 def test_the_port_of_the_metrics_is_taken(tree, ini):
     with socket.create_server(('127.0.0.1', 0)) as taken:
-        where = '127.0.0.1:{}'.format(taken.getsockname()[1])
+        where = f'127.0.0.1:{taken.getsockname()[1]}'
         with started(ini(metrics=where,
                          monitor_server='127.0.0.1:0')) as process:
             assert process.ended() == 2

@@ -11,11 +11,7 @@ from typing import Any
 from zope.server.connection import ANSWERING
 from zope.server.connection import Connection
 from zope.server.errors import HTTPError
-from zope.server.metrics import DURATION_S
 from zope.server.metrics import FIRST_S
-from zope.server.metrics import QUEUE_S
-from zope.server.metrics import QUICK
-from zope.server.metrics import SENT
 from zope.server.metrics import Meter
 from zope.server.metrics import Tally
 from zope.server.output import SendBuffer
@@ -81,15 +77,14 @@ class MeasuredConnection(Connection):
         except KeyError:
             cell = tally.cell(task.method, task.code)
         seconds = monotonic() - began
-        cell[DURATION_S] += seconds
-        cell[QUEUE_S] += started - began
-        cell[SENT] += task.sent
+        cell.duration_s += seconds
+        cell.queue_s += started - began
+        cell.sent += task.sent
         if seconds <= FIRST_S:
-            cell[QUICK] += 1
+            cell.quick += 1
         else:
             tally.add_slow(cell, seconds, started - began)
-        if (task.store is not None or task.is_cut or not task.code
-                or self.output.pending):
+        if task.store is not None or task.is_cut or self.output.pending:
             self._add_unusual(tally, task)
 
     def _serve_rest(self, task: Task | None) -> None:
@@ -105,10 +100,15 @@ class MeasuredConnection(Connection):
     def _add_unusual(self, tally: Tally, task: Task) -> None:
         if task.store is not None:
             tally.received += task.store.size
-        if task.is_cut or not task.code:
-            tally.cut += 1
+        if task.is_cut:
+            self._add_cut(tally, task)
         elif self.output.pending:
             self._is_unsent = True
+
+    def _add_cut(self, tally: Tally, task: Task) -> None:
+        # Those without a code are known by that.
+        if task.code:
+            tally.cut += 1
 
     def skip(self) -> None:
         """Drop the request, and count it."""
@@ -124,7 +124,7 @@ class MeasuredConnection(Connection):
         if task is not None:
             tally = self._own.tally
             tally.add(task, monotonic() - task.began)
-            tally.cut += 1
+            self._add_cut(tally, task)
 
     def _continue(self) -> bool:
         was_busy = self.is_busy

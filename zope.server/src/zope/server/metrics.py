@@ -10,15 +10,11 @@ import threading
 from bisect import bisect_left
 from collections import Counter
 from time import monotonic
-from typing import Any
 from typing import Protocol
 
 # The upper bounds of the buckets of times; one more bucket is for longer ones.
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 FIRST_S = BUCKETS_S[0]
-# What the places of a cell have: requests that are in the first bucket of both
-# histograms, other requests, sums of seconds, bytes of response bodies.
-QUICK, SLOW, DURATION_S, QUEUE_S, SENT = range(5)
 # The methods of RFC 9110 and RFC 5789.  A client can send any other, and must
 # not be able to make up labels.
 METHODS = frozenset(('GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT',
@@ -72,34 +68,47 @@ class Answered(Protocol):
     began: float
 
 
+class Cell:
+    """The counts of one method and status code, of one thread.
+
+    `quick` requests are those of the first bucket of both histograms, `others`
+    the rest.  `duration_s` and `queue_s` are sums, `sent` is the bytes of
+    response bodies.
+    """
+
+    __slots__ = ('quick', 'others', 'duration_s', 'queue_s', 'sent')
+
+    def __init__(self) -> None:
+        self.quick = self.others = self.sent = 0
+        self.duration_s = self.queue_s = 0.0
+
+
 class Tally:
     """The counts of one thread.
 
-    `cells` has a list for each method and status code: what QUICK, SLOW,
-    DURATION_S, QUEUE_S and SENT say is at these places.  Quick requests are
-    those of the first bucket, of `duration` as of `queue`, and are in no
-    other count.
+    `cells` has what is counted by method and status code.  Quick requests are
+    in neither `duration` nor `queue`, the counts by bucket.  Requests with
+    the code 0 are not in `cut`, though they are.
     """
 
     __slots__ = ('cells', 'refused', 'duration', 'queue', 'received', 'cut',
                  'accepted', 'slow')
 
     def __init__(self) -> None:
-        self.cells: dict[tuple[str, int], list[Any]] = {}
+        self.cells: dict[tuple[str, int], Cell] = {}
         self.refused: Counter[int] = Counter()
         self.duration = [0] * (len(BUCKETS_S) + 1)
         self.queue = [0] * (len(BUCKETS_S) + 1)
         self.received = self.cut = self.accepted = self.slow = 0
 
-    def cell(self, method: str, code: int) -> list[Any]:
+    def cell(self, method: str, code: int) -> Cell:
         """Return the cell of a method, which is OTHER if it is unknown."""
         key = method if method in METHODS else OTHER, code
-        return self.cells.setdefault(key, [0, 0, 0.0, 0.0, 0])
+        return self.cells.setdefault(key, Cell())
 
-    def add_slow(self, cell: list[Any], seconds: float,
-                 waited: float) -> None:
+    def add_slow(self, cell: Cell, seconds: float, waited: float) -> None:
         """Count a request in its buckets."""
-        cell[SLOW] += 1
+        cell.others += 1
         self.duration[bisect_left(BUCKETS_S, seconds)] += 1
         self.queue[bisect_left(BUCKETS_S, waited)] += 1
 
@@ -107,9 +116,9 @@ class Tally:
         """Count a request that is over and has waited this long."""
         seconds = monotonic() - task.began
         cell = self.cell(task.method, task.code)
-        cell[DURATION_S] += seconds
-        cell[QUEUE_S] += waited
-        cell[SENT] += task.sent
+        cell.duration_s += seconds
+        cell.queue_s += waited
+        cell.sent += task.sent
         self.add_slow(cell, seconds, waited)
 
 
@@ -135,24 +144,28 @@ class Meter:
         for tally in tallies:
             # A copy: its thread goes on.
             refused.update(tally.refused.copy())
-        cells = [(key, list(cell)) for tally in tallies
-                 for key, cell in list(tally.cells.items())]
         requests: Counter[tuple[str, int]] = Counter()
-        for key, cell in cells:
-            requests[key] += cell[QUICK] + cell[SLOW]
-        quick = sum(cell[QUICK] for _, cell in cells)
+        cells, quick = [], 0
+        for tally in tallies:
+            for key, cell in list(tally.cells.items()):
+                # Once: its thread goes on, and sums are to be equal.
+                found = cell.quick
+                quick += found
+                requests[key] += found + cell.others
+                cells.append(cell)
         return Measures(
             requests=dict(requests),
-            cut=sum(tally.cut for tally in tallies),
+            cut=sum(tally.cut for tally in tallies) + sum(
+                count for (_, code), count in requests.items() if not code),
             refused=dict(refused),
             duration=Times(
                 added(quick, [tally.duration for tally in tallies]),
-                sum(cell[DURATION_S] for _, cell in cells)),
+                sum(cell.duration_s for cell in cells)),
             queue=Times(
                 added(quick, [tally.queue for tally in tallies]),
-                sum(cell[QUEUE_S] for _, cell in cells)),
+                sum(cell.queue_s for cell in cells)),
             request_bytes=sum(tally.received for tally in tallies),
-            response_bytes=sum(cell[SENT] for _, cell in cells),
+            response_bytes=sum(cell.sent for cell in cells),
             accepted=sum(tally.accepted for tally in tallies),
             slow=sum(tally.slow for tally in tallies))
 
