@@ -60,11 +60,14 @@ setup(
         'daemon': ['zdaemon'],
         'monitor': ['zc.monitor >= 1.0'],
         'loggers': ['ZConfig'],
+        # fg --reload
+        'reload': ['hupper'],
         # What the recipe runs in, and what it loads there by itself.
         'recipe': ['zc.buildout >= 5.1', 'zc.recipe.egg'],
         'setproctitle': ['setproctitle'],
         'test': [
             'coverage',
+            'hupper',
             'hypothesis',
             'manuel',
             'prometheus-client',

@@ -42,6 +42,7 @@ def importers(name, distribution='zc.zkzopeserver'):
 @pytest.mark.parametrize('name, module', [
     ('ZConfig', 'logconfig'), ('zdaemon', 'cli.zdaemon'),
     ('zc.monitor', 'monitor'), ('setproctitle', 'workers.protocol'),
+    ('hupper', 'cli.reloading'),
 ])
 def test_an_optional_library_is_imported_in_one_place(name, module):
     assert importers(name) == {f'zc.zkzopeserver.{module}'}

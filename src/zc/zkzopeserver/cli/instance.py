@@ -46,6 +46,8 @@ class Instance:
         self.server = server
         self.variables = dict(variables or {})
         self.environment: Mapping[str, str] | None = None
+        #: Whether this process is the child of ``fg --reload``.
+        self.is_reloaded = False
         self.user: str = run.get('user') or ''
         self.start_timeout: float | None = run.get('start_timeout')
         folder = os.path.dirname(self.ini)

@@ -135,8 +135,8 @@ def parse(name: str, argv: Sequence[str]
     """Parse a command line; return (verb, options of -o, arguments).
 
     `name` is that of the program, for the help.  The arguments are None for
-    `fg`, which has none.  SystemExit with status 2 for a wrong command line,
-    and with status 0 after ``--help``.
+    `fg` without ``--reload``.  SystemExit with status 2 for a wrong command
+    line, and with status 0 after ``--help``.
     """
     head, word, rest = split(argv)
     if word == DEFAULT:
@@ -151,7 +151,7 @@ def parse(name: str, argv: Sequence[str]
     verb = find(word)
     arguments = verb_parser(name, word, verb).parse_args(rest)
     return (verb, dict(before + arguments.option),
-            None if word == DEFAULT else arguments)
+            None if word == DEFAULT and not arguments.reload else arguments)
 
 
 def split(argv: Sequence[str]) -> tuple[list[str], str, list[str]]:

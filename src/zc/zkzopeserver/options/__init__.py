@@ -32,6 +32,7 @@ from zope.server.values import size
 from zc.zkzopeserver.options.values import Keep
 from zc.zkzopeserver.options.values import advertised
 from zc.zkzopeserver.options.values import connection
+from zc.zkzopeserver.options.values import file_names
 from zc.zkzopeserver.options.values import hooks
 from zc.zkzopeserver.options.values import keep
 from zc.zkzopeserver.options.values import listening_address
@@ -157,6 +158,10 @@ TABLE: tuple[Option, ...] = (
            'with several `workers`: functions that their parent calls with the'
            ' process id and the exit status of a worker that has ended',
            default_label='none'),
+    Option('reload_files', file_names, (),
+           'for `fg --reload`: files that are watched besides modules and the'
+           ' ini, from the folder of the ini; may have wildcards',
+           default_label='none'),
     LISTENING['access_log'],
     ROWS['trusted_proxy'],
     ROWS['trusted_proxy_headers'],
@@ -242,6 +247,7 @@ class Options:
     when_registered: tuple[str, ...]
     on_stopping: tuple[str, ...]
     worker_exit: tuple[str, ...]
+    reload_files: tuple[str, ...]
     access_log: str | None
     trusted_proxy: str
     trusted_proxy_headers: str

@@ -162,6 +162,15 @@ def hooks(value: str) -> tuple[str, ...]:
     return names
 
 
+def file_names(value: str) -> tuple[str, ...]:
+    """Return names of files, which are separated by commas or lines."""
+    names = tuple(name.strip() for name in re.split('[,\n]', value)
+                  if name.strip())
+    if not names or not all(name.isprintable() for name in names):
+        raise InvalidValue('names of files, separated by commas')
+    return names
+
+
 LEVELS = 'CRITICAL', 'ERROR', 'WARNING', 'INFO', 'DEBUG'
 
 

@@ -34,7 +34,7 @@ PROGRAM = ('import json, sys; state = json.load(open(int(sys.argv[1])));'
 
 
 def is_reloading() -> bool:
-    """Return whether hupper runs this process, as for ``pserve --reload``.
+    """Return whether hupper runs this process, as for ``--reload``.
 
     Its child process cannot be started a second time: it begins with a pipe
     from hupper.
@@ -46,9 +46,9 @@ def is_reloading() -> bool:
 def serve_alone(options: option_table.Options) -> None:
     """Have this process serve, instead of workers; say so in the log."""
     logger.warning(
-        "option 'workers': one process serves instead of %d, as another"
-        ' program reloads it (pserve --reload); without --reload there are'
-        ' %d, and SIGHUP replaces them', options.workers, options.workers)
+        "option 'workers': one process serves instead of %d, as hupper"
+        ' reloads it; without --reload there are %d, and SIGHUP replaces'
+        ' them', options.workers, options.workers)
     options.workers = 1
 
 

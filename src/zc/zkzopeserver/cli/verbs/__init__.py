@@ -22,7 +22,7 @@ class Verb:
 
     `run(instance, arguments)` returns the exit status.  `arguments` is the
     namespace of the verb's parser, to which `add_arguments` adds the verb's
-    own; None for `fg` when no parser was needed.  `description` and
+    own; None for `fg` without ``--reload``.  `description` and
     `statuses` (exit statuses) are texts of the help.
 
     When root calls any verb, the process becomes the user of the instance
