@@ -65,7 +65,9 @@ class Terminal:
         while not (match := re.search(pattern, self.said)):
             assert time.monotonic() < deadline, (pattern, self.said)
             if select.select([self.fd], [], [], 0.2)[0]:
-                self.said += os.read(self.fd, 65536).decode()
+                # EIO, once the demo has ended.
+                with contextlib.suppress(OSError):
+                    self.said += os.read(self.fd, 65536).decode()
         self.said = self.said[match.end():]
         return match
 

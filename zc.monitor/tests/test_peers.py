@@ -50,10 +50,11 @@ def test_a_client_of_another_machine():
 STAY = """\
 import socket, sys
 socks = [socket.create_connection(sys.argv[1:], 30) for _number in range(3)]
-for sock in socks:
+files = [sock.makefile() for sock in socks]
+for sock, file in zip(socks, files, strict=True):
     sock.sendall(b'interactive\\n')
-    print(sock.recv(100).decode().partition('\\n')[0])
-print(socks[-1].makefile().read(), end='', flush=True)
+    print(file.readline(), end='')
+print(files[-1].read(), end='', flush=True)
 socks[0].recv(1)
 """
 

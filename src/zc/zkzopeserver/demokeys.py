@@ -189,7 +189,7 @@ class Keys:
         if self._stop_more is None:
             self._stop_more = self._start()
             if self._wait(lambda nodes: len(nodes) > len(before)):
-                new, = self._nodes().keys() - before.keys()
+                new = ', '.join(sorted(self._nodes().keys() - before.keys()))
                 self._say(f'one more is at {new}, after {self._since(start)}')
             return
         stop, self._stop_more = self._stop_more, None
