@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import time
 
@@ -35,7 +36,8 @@ def site(embedded, embedded_tree, tmp_path):
 def write_ini(folder, zookeeper, said='one', **options):
     return processes.write_ini(
         folder, zookeeper.connection_string,
-        f'call:acme:make\nsaid = {said}', reload_files='*.pt', **options)
+        f'call:acme:make\nsaid = {said}',
+        **{'reload_files': '*.pt', **options})
 
 
 @contextlib.contextmanager
@@ -124,11 +126,12 @@ def test_a_broken_module_is_told_and_waited_for(site, embedded_tree):
         assert process.stopped() == 0
 
 
-def test_a_wrong_option_is_told_and_waited_for(site, embedded,
-                                               embedded_tree):
-    write_ini(site, embedded, threads='none')
+@pytest.mark.parametrize('option', ['threads', 'reload_files'])
+def test_a_wrong_option_is_told_and_waited_for(site, embedded, embedded_tree,
+                                               option):
+    write_ini(site, embedded, **{option: ','})
     with reloading(site) as process:
-        wait_for(lambda: "web: server section of web.ini: option 'threads'"
+        wait_for(lambda: f"web: server section of web.ini: option '{option}'"
                  in process.output, 30, lambda: process.output)
         write_ini(site, embedded)
         name, = change(site / 'web.ini',
@@ -137,6 +140,23 @@ def test_a_wrong_option_is_told_and_waited_for(site, embedded,
         assert get(name)[0] == 200
         assert process.stopped() == 0
         assert 'Traceback' not in process.output
+
+
+def test_no_server_outlives_the_process_that_watches(site, embedded_tree):
+    with reloading(site) as process:
+        node(embedded_tree, process)
+        process.signal(signal.SIGKILL)
+        process.ended()
+        processes.gone(embedded_tree)
+
+
+def test_a_terminal_interrupts_both(site, embedded_tree):
+    with reloading(site, 'setsid', sys.executable, '-c', processes.START
+                   ) as process:
+        node(embedded_tree, process)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.ended() == 0
+    assert embedded_tree.get_children(PATH) == []
 
 
 def test_zkzopeserver_and_the_verbs_beside_it(site, embedded_tree):

@@ -80,8 +80,9 @@ def serve(instance: Instance) -> NoReturn:
 
 def watch(ini: Ini) -> None:
     """Have the files watched that the option `reload_files` names."""
-    text = ini.options.get('reload_files', '')
-    names = option_table.BY_NAME['reload_files'].parse(text) if text else ()
+    # What is wrong is for the server to tell.
+    values, _ = option_table.check(ini.options)
+    names = values.get('reload_files', ())
     folder = os.path.dirname(ini.path)
     reloader().watch_files([os.path.join(glob.escape(folder), name)
                             for name in names])
