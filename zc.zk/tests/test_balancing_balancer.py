@@ -260,3 +260,35 @@ def test_refusals_are_found_in_chains():
 def test_the_defaults():
     assert (balancers.WAIT_S, balancers.HOLD_S, balancers.HOLD_AFTER_S) == (
         2.0, 300.0, 3.0)
+
+
+def test_when_all_vanish_at_once_they_are_used_on(zookeeper, zk):
+    """Also those that were not there together with others before."""
+    with listening(3) as sockets:
+        here = [each.getsockname()[1] for each in sockets]
+        made = [zk.register(PATH, f'127.0.0.1:{port}') for port in here]
+        balancer = Balancer(zk, PATH, wait=0)
+        # One that has stopped, a while ago.
+        made[0].withdraw()
+        stop(sockets[0])
+        wait_for(lambda: ports(balancer) == set(here[1:]), 10, 'the stop')
+        for when in balancer._gone_at:
+            balancer._gone_at[when] -= 2 * balancers.TOGETHER_S
+        for registration in made[1:]:
+            registration.withdraw()
+        wait_for(lambda: not balancer.servers, 10, 'the loss')
+        assert ports(balancer) == set(here[1:])
+        assert use(balancer, 20) == []
+        for each in sockets[1:]:
+            stop(each)
+        wait_for(lambda: is_empty(balancer), 10, 'the refusals')
+
+
+def is_empty(balancer):
+    """Try a server; return whether there is none any more."""
+    try:
+        lease = balancer.lease()
+    except NoServers:
+        return True
+    lease.done(ConnectionRefusedError())
+    return False

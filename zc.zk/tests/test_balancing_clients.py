@@ -273,7 +273,7 @@ def test_without_any_server(service, kind):
     client = service.client(kind, wait=0.1)
     for each in service.registrations.values():
         each.withdraw(mark=True)
-    wait_for(lambda: not client.balancer.servers, 10, 'all to leave')
+    wait_for(lambda: not client.balancer._candidates, 10, 'all to leave')
     with pytest.raises(client.error) as caught:
         client('GET')
     assert isinstance(caught.value, NoServers)
@@ -298,7 +298,9 @@ def test_the_time_for_connecting_is_that_of_all_attempts(service):
     balancer = service.client(RequestsClient).balancer
     attempts = Attempts(balancer, 'GET', True, 60)
     assert 50 < attempts.rest_s <= 60
-    second = attempts.again(attempts.first(), OSError(), Failure.CONNECT)
+    refused = attempts.again(attempts.first(), ConnectionRefusedError(),
+                             Failure.CONNECT)
+    second = attempts.again(refused, OSError(), Failure.CONNECT)
     assert second.server.name not in attempts.tried
     second.done()
     over = Attempts(balancer, 'GET', True, 0)

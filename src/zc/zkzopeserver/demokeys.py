@@ -29,6 +29,9 @@ from zc.zk.testing.proxy import Proxy
 from zc.zk.view.feed import Feed
 from zc.zk.view.server import ViewServer
 
+# How many servers the client tries: more than the keys can have stopped.
+TRIES = 8
+
 # Pauses of the client between two requests, and of a look at the registry.
 REQUEST_S = 0.05
 LOOK_S = 0.02
@@ -83,7 +86,7 @@ class Client:
             self.sent += 1
             tried: list[str] = []
             while not self._ask(tried):
-                if len(tried) == 3:
+                if len(tried) == TRIES:
                     self.failed += 1
                     break
             else:
@@ -99,7 +102,7 @@ class Client:
             tried.pop()
             return True
         except NoServers:
-            tried[:] = ['', '', '']
+            tried[:] = [''] * TRIES
             return False
         except OSError:
             return False

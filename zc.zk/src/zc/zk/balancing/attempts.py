@@ -13,6 +13,11 @@ import time
 from zc.zk.balancing.balancer import MAX_TRIES
 from zc.zk.balancing.balancer import Balancer
 from zc.zk.balancing.balancer import Lease
+from zc.zk.balancing.balancer import is_refusal
+
+#: The most servers that may refuse the connect of one request: that takes no
+#: time, and does not count as a try.
+MAX_REFUSALS = 20
 
 #: The idempotent methods (RFC 9110, section 9.2.2).
 IDEMPOTENT = frozenset({'GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'})
@@ -46,6 +51,7 @@ class Attempts:
         self._deadline = (None if timeout is None
                           else time.monotonic() + timeout)
         self.tried: set[str] = set()
+        self._refusals = 0
 
     @property
     def rest_s(self) -> float | None:
@@ -66,10 +72,12 @@ class Attempts:
         """
         lease.done(error, failed=failure is not Failure.OTHER)
         self.tried.add(lease.server.name)
+        self._refusals += is_refusal(error)
+        tries = len(self.tried) - min(self._refusals, MAX_REFUSALS)
         may_try = (failure is Failure.CONNECT and self._can_repeat
                    or failure is Failure.BROKEN and self._is_idempotent)
         rest_s = self.rest_s
-        if not may_try or len(self.tried) >= MAX_TRIES or (
+        if not may_try or tries >= MAX_TRIES or (
                 rest_s is not None and not rest_s):
             return None
         found = self._balancer.try_lease(self.tried)

@@ -30,6 +30,10 @@ WAIT_S = 2.0
 HOLD_S = 300.0
 HOLD_AFTER_S = 3.0
 
+#: The longest time, in seconds, between two servers that vanish together,
+#: where none is left.
+TOGETHER_S = 5.0
+
 #: The most servers that one request is tried on.
 MAX_TRIES = 3
 
@@ -92,6 +96,7 @@ class Balancer:
         self._hold = Hold(hold, hold_after)
         self._wake_at: float | None = None
         self._held: dict[str, Server] = {}
+        self._gone_at: dict[str, float] = {}
         self._present: dict[str, Server] = {}
         self._leaving: list[Callable[[Server], object]] = []
         self._changed = threading.Condition(threading.Lock())
@@ -183,6 +188,8 @@ class Balancer:
             self._present = {each.name: each for each in change.servers}
             self._held.update(
                 (each.name, each) for each in change.removed)
+            self._gone_at.update(
+                (each.name, now) for each in change.removed)
             self._hold.see(now, self._present.keys(),
                            self._servers.real_path)
             suspects = self._hold.suspects(now)
@@ -216,14 +223,23 @@ class Balancer:
         remembered = self._hold.remembered
         self._held = {name: server for name, server in self._held.items()
                       if name in remembered}
+        self._gone_at = {name: when for name, when in self._gone_at.items()
+                         if name in remembered}
         usable = [*self._present.values(),
                   *(self._held[name] for name in self._hold.held
                     if name in self._held)]
-        # Where nobody is left, those that vanished are tried at once: what
-        # refuses is dropped.
-        gone = self._candidates.set(usable or list(self._held.values()))
+        # Where nobody is left, those that vanished last are tried at once:
+        # what refuses is dropped.
+        gone = self._candidates.set(usable or self._last())
         self._wake_at = self._hold.wake_at(now)
         return gone
+
+    def _last(self) -> list[Server]:
+        """Return those that vanished together with the last one."""
+        times = {name: self._gone_at.get(name, 0.0) for name in self._held}
+        begin = max(times.values(), default=0.0) - TOGETHER_S
+        return [server for name, server in self._held.items()
+                if times[name] >= begin]
 
     def _end(self, candidate: Candidate, error: BaseException | None,
              failed: bool) -> None:
