@@ -49,12 +49,17 @@ def folder():
 
 
 def call(ini, *words, timeout=20):
-    """Run ``bin/web`` for the user; return (exit status, output)."""
+    """Run ``bin/web`` for the user; return (exit status, output).
+
+    Not under coverage.py: that user may not write where its data are.
+    """
+    ours = {name: value for name, value in os.environ.items()
+            if not name.startswith('COVERAGE_')}
     done = subprocess.run(
         [sys.executable, '-c', START, str(ini), *words], text=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, timeout=timeout, env={
-            **os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)})
+            **ours, 'PYTHONPATH': os.pathsep.join(sys.path)})
     assert 'Traceback' not in done.stdout
     return done.returncode, done.stdout
 

@@ -39,6 +39,7 @@ class Prometheus:
     def __init__(self, process: Process) -> None:
         self._process = process
         self._url = wait_for(self._look, 60, lambda: process.output)
+        wait_for(self._is_ready, 60, lambda: process.output)
 
     def _look(self) -> str:
         for line in self._process.output.splitlines():
@@ -48,6 +49,13 @@ class Prometheus:
                 return 'http://' + rest.split()[0]
         assert self._process.popen.poll() is None, self._process.output
         return ''
+
+    def _is_ready(self) -> bool:
+        """Return whether it answers; at first it says 503."""
+        with contextlib.suppress(OSError):
+            with urllib.request.urlopen(self._url + '/-/ready', timeout=20):
+                return True
+        return False
 
     def _ask(self, path: str) -> Any:
         with urllib.request.urlopen(self._url + path, timeout=20) as answer:
