@@ -43,6 +43,12 @@ def folder():
     """The folder of a server that runs as `NOBODY`."""
     with tempfile.TemporaryDirectory(prefix='zk') as path:
         entry = pwd.getpwnam(NOBODY)
+        try:
+            subprocess.run([sys.executable, '-c', ''], check=True,
+                           capture_output=True, user=entry.pw_uid,
+                           group=entry.pw_gid, extra_groups=[])
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f'{NOBODY} may not run this Python: {error}')
         os.chown(path, entry.pw_uid, entry.pw_gid)
         os.chmod(path, 0o755)
         yield Path(path)

@@ -333,7 +333,10 @@ def axe():
                                         + done.stderr.strip()[:200])
         archive = os.path.join(folder, done.stdout.split()[-1])
         with tarfile.open(archive) as package:
-            package.extract('package/axe.min.js', folder)
+            text = package.extractfile('package/axe.min.js').read()
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, 'wb') as file:
+            file.write(text)
     with open(path, encoding='utf-8') as file:
         return file.read()
 
