@@ -55,7 +55,10 @@ for sock, file in zip(socks, files, strict=True):
     sock.sendall(b'interactive\\n')
     print(file.readline(), end='')
 print(files[-1].read(), end='', flush=True)
-socks[0].recv(1)
+try:
+    socks[0].recv(1)
+except OSError:
+    pass    # reset, as the server has closed it
 """
 
 

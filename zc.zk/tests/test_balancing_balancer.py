@@ -276,8 +276,8 @@ def test_when_all_vanish_at_once_they_are_used_on(zookeeper, zk):
             balancer._gone_at[when] -= 2 * balancers.TOGETHER_S
         for registration in made[1:]:
             registration.withdraw()
-        wait_for(lambda: not balancer.servers, 10, 'the loss')
-        assert ports(balancer) == set(here[1:])
+        wait_for(lambda: not balancer.servers and
+                 ports(balancer) == set(here[1:]), 10, 'the loss')
         assert use(balancer, 20) == []
         for each in sockets[1:]:
             stop(each)

@@ -132,7 +132,8 @@ def test_without_zookeeper_the_file_stays(zookeeper_server, follow, output):
         assert names(output) == ['127.0.0.1:1']
         zookeeper_server.start()
         wait_for(lambda: json.loads(output.read_text())['cms']['connected'])
-        zk.create(PATH + '/127.0.0.1:2')
+        # Its session may have expired meanwhile.
+        zk.client.retry(zk.client.create, PATH + '/127.0.0.1:2')
         wait_for(lambda: len(names(output)) == 2)
         assert follower.stop() == 0
 

@@ -20,6 +20,7 @@ const opened = new Set();
 const places = new Set();       // paths of nodes that have, or had, servers
 let waiting = [];
 let isPaused = false;
+let chosen = null;             // the path that is marked
 let wanted = '';                // a path to show as soon as it is there
 
 // Nodes.
@@ -155,11 +156,13 @@ function fill(node) {
   if (!lines.length && !node.children.size && !node.session) {
     const leaf = make('div', label, `leaf ${kind}`);
     leaf.tabIndex = -1;
+    if (node.path === chosen) leaf.classList.add('shown');
     node.item.replaceChildren(leaf);
     return;
   }
   const details = make('details');
   details.append(make('summary', label, kind));
+  if (node.path === chosen) details.firstChild.classList.add('shown');
   details.open = opened.has(node.path);
   if (details.open) fillDetails(node, details);
   details.addEventListener('toggle', () => {
@@ -232,11 +235,9 @@ function show(path) {
     if (each.parent && siblings >= each.parent.shown)
       each.parent.shown = siblings + 1;
   }
+  chosen = node.path;
   drawTree();
-  for (const old of document.querySelectorAll('.shown'))
-    old.classList.remove('shown');
   const target = node.item.querySelector('summary, .leaf');
-  target.classList.add('shown');
   target.scrollIntoView({block: 'center'});
   target.focus({preventScroll: true});
 }
