@@ -8,6 +8,7 @@ import pytest
 from zc.zk.testing.waiting import wait_for
 from zkzopeserver_support.beside import ask
 from zkzopeserver_support.differences import unexplained
+from zkzopeserver_support.processes import LOGGING
 from zkzopeserver_support.processes import Process
 from zkzopeserver_support.processes import gone
 from zkzopeserver_support.processes import registered
@@ -54,23 +55,8 @@ host = 127.0.0.1
 deregister_wait = 0
 '''
 
-LOGGING = '''
-[loggers]
-keys = root
-[handlers]
-keys = file
-[formatters]
-keys = plain
-[logger_root]
-level = INFO
-handlers = file
-[handler_file]
-class = FileHandler
-args = ('%(here)s/event.log',)
-formatter = plain
-[formatter_plain]
-format = %(process)d %(name)s: %(message)s
-'''
+# With the names of loggers.
+NAMED_LOGGING = LOGGING.replace('%(message)s', '%(name)s: %(message)s')
 
 #: What Zope is asked.
 REQUESTS = {
@@ -123,7 +109,7 @@ def address_of(nodes):
 
 
 def test_the_loggers_of_the_ini(launch, launcher, embedded_tree, tmp_path):
-    process = launch(*launcher, LOGGING)
+    process = launch(*launcher, NAMED_LOGGING)
     host, port = address_of(registered(embedded_tree, process))
     log = tmp_path / 'event.log'
     wait_for(lambda: 'Registered ' in log.read_text())
@@ -144,7 +130,7 @@ def test_a_level(launch, launcher, embedded_tree):
 
 def test_workers(launch, launcher, embedded_tree, tmp_path):
     """The parent leaves the application, and its locks, to them."""
-    process = launch(*launcher, LOGGING, workers=2)
+    process = launch(*launcher, NAMED_LOGGING, workers=2)
     nodes = registered(embedded_tree, process, count=2)
     assert process.pid not in {data['pid'] for data in nodes.values()}
     for address in nodes:

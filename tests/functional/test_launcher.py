@@ -8,6 +8,7 @@ import signal
 import sys
 
 import pytest
+from zkzopeserver_support.processes import LOGGING
 from zkzopeserver_support.processes import Process
 from zkzopeserver_support.processes import gone
 from zkzopeserver_support.processes import registered
@@ -74,25 +75,6 @@ def test_a_roll_under_a_launcher(launch, embedded):
     process.insist(signal.SIGHUP, 'rolling restart done')
     assert before.keys().isdisjoint(registered(embedded.zk, process, count=2))
     assert process.stopped() == 0
-
-
-LOGGING = '''
-[loggers]
-keys = root
-[handlers]
-keys = file
-[formatters]
-keys = plain
-[logger_root]
-level = INFO
-handlers = file
-[handler_file]
-class = FileHandler
-args = ('%(here)s/event.log',)
-formatter = plain
-[formatter_plain]
-format = %(process)d %(message)s
-'''
 
 
 def test_the_parent_logs_as_the_ini_says(launch, embedded, tmp_path):

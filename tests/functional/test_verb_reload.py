@@ -6,6 +6,7 @@ import socket
 
 import pytest
 from zc.zk.testing.waiting import wait_for
+from zkzopeserver_support.processes import LOGGING
 from zkzopeserver_support.processes import registered
 from zkzopeserver_support.processes import write_ini
 from zkzopeserver_support.running import PATH
@@ -142,25 +143,6 @@ def test_a_log_that_cannot_be_opened_again(local, tmp_path, embedded,
     assert access.is_file() and (tmp_path / 'event.log').is_file()
     assert list(tmp_path.glob('*.reopened-*')) == []
     web('stop')
-
-
-LOGGING = """
-[loggers]
-keys = root
-[handlers]
-keys = file
-[formatters]
-keys = plain
-[logger_root]
-level = INFO
-handlers = file
-[handler_file]
-class = FileHandler
-args = ('%(here)s/event.log',)
-formatter = plain
-[formatter_plain]
-format = %(process)d %(message)s
-"""
 
 
 def test_a_transcript_that_cannot_be_opened_again(local, embedded):

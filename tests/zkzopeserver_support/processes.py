@@ -23,6 +23,25 @@ from zkzopeserver_support.running import PATH
 START = ('import sys; from zc.zkzopeserver.start import main;'
          ' sys.exit(main(sys.argv[1], "web", sys.argv[2:]))')
 
+# Sections of an ini that have each process log to a file.
+LOGGING = '''
+[loggers]
+keys = root
+[handlers]
+keys = file
+[formatters]
+keys = plain
+[logger_root]
+level = INFO
+handlers = file
+[handler_file]
+class = FileHandler
+args = ('%(here)s/event.log',)
+formatter = plain
+[formatter_plain]
+format = %(process)d %(message)s
+'''
+
 
 class Process:
     """A running start script, or any other command."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from zc.zk.live.text import duration
 from zc.zk.printable import printable
+from zc.zk.scripts.command import seconds
 
 from zc.zkzopeserver import monitor
 from zc.zkzopeserver.cli.instance import Instance
@@ -54,21 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `top`."""
     parser.add_argument('--once', action='store_true',
                         help='show one table, and end')
-    parser.add_argument('--interval', metavar='SECONDS', type=positive,
+    parser.add_argument('--interval', metavar='SECONDS', type=seconds,
                         default=INTERVAL_S,
                         help=f'between two tables (default: {INTERVAL_S:g})')
-
-
-def positive(text: str) -> float:
-    """Return a number of seconds, up to a day; a type for argparse."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number <= 86_400:
-        raise argparse.ArgumentTypeError(
-            f'{text!r} is not a number of seconds up to 86400')
-    return number
 
 
 def run(instance: Instance, arguments: argparse.Namespace) -> int:

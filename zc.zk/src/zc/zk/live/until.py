@@ -71,7 +71,7 @@ def server_count(node: Node | None) -> int:
 
     They are the ephemeral nodes with the address of a server for a name.
     """
-    return sum(_is_server(each) for each in _nodes(node))
+    return sum(is_server(each) for each in _nodes(node))
 
 
 def node_count(node: Node | None) -> int:
@@ -79,7 +79,8 @@ def node_count(node: Node | None) -> int:
     return max(0, len(_nodes(node)) - 1)
 
 
-def _is_server(node: Node) -> bool:
+def is_server(node: Node) -> bool:
+    """Return whether a node is a server: ephemeral, named by an address."""
     if not node.ephemeral:
         return False
     try:

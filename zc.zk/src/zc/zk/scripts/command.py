@@ -190,6 +190,14 @@ def add_max_node_size(parser: argparse.ArgumentParser) -> None:
              f' jute.maxbuffer (default: {MAX_REQUEST_BYTES}, as theirs)')
 
 
+def add_max_deletes(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says how many deletions need no confirmation."""
+    parser.add_argument(
+        '--max-deletes', metavar='N', type=count, default=MAX_DELETES,
+        help='before deleting more nodes than this, ask on the terminal, or'
+             f' give up without one (default: {MAX_DELETES})')
+
+
 def count(text: str) -> int:
     """Return a number from 0; a type for argparse."""
     if not text.isdecimal():

@@ -11,12 +11,11 @@ from zc.zk.paths import normalize
 from zc.zk.paths import split
 from zc.zk.printable import printable
 from zc.zk.scripts.backup import write_backup
-from zc.zk.scripts.command import MAX_DELETES
 from zc.zk.scripts.command import Failure
 from zc.zk.scripts.command import add_connection
+from zc.zk.scripts.command import add_max_deletes
 from zc.zk.scripts.command import check_deletes
 from zc.zk.scripts.command import connected
-from zc.zk.scripts.command import count
 from zc.zk.scripts.command import counted
 from zc.zk.scripts.command import make_parser
 from zc.zk.scripts.command import node_path
@@ -59,10 +58,7 @@ def delete(args: Sequence[str] | None = None) -> int | None:
         '--backup', metavar='FILE',
         help='before any change, export the nodes, with all nodes below them,'
              ' to this file')
-    parser.add_argument(
-        '--max-deletes', metavar='N', type=count, default=MAX_DELETES,
-        help='before deleting more nodes than this, ask on the terminal, or'
-             f' give up without one (default: {MAX_DELETES})')
+    add_max_deletes(parser)
     parser.add_argument(
         '--force', action='store_true',
         help='delete ephemeral nodes, which belong to running servers')

@@ -10,13 +10,12 @@ from zc.zk.permissions import to_acl
 from zc.zk.permissions import world
 from zc.zk.printable import printable
 from zc.zk.scripts.backup import write_backup
-from zc.zk.scripts.command import MAX_DELETES
 from zc.zk.scripts.command import add_connection
+from zc.zk.scripts.command import add_max_deletes
 from zc.zk.scripts.command import add_max_node_size
 from zc.zk.scripts.command import add_skip_unreadable
 from zc.zk.scripts.command import check_deletes
 from zc.zk.scripts.command import connected
-from zc.zk.scripts.command import count
 from zc.zk.scripts.command import counted
 from zc.zk.scripts.command import make_parser
 from zc.zk.scripts.command import node_path
@@ -61,10 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         '--backup', metavar='FILE',
         help='before any change, export the nodes that the tree file names at'
              ' its top to this file')
-    parser.add_argument(
-        '--max-deletes', metavar='N', type=count, default=MAX_DELETES,
-        help='before deleting more nodes than this, ask on the terminal, or'
-             f' give up without one (default: {MAX_DELETES})')
+    add_max_deletes(parser)
     parser.add_argument(
         '--force', action='store_true',
         help='change and delete ephemeral nodes as well')

@@ -16,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from zc.zk.addresses import parse_server_addr
+from zc.zk.live.until import is_server
 from zc.zk.printable import printable
 from zc.zk.tree import Node
-from zc.zk.view.messages import is_server
 
 #: The time between two questions to a server, and how long it may take.
 INTERVAL_S = 5.0

@@ -11,10 +11,10 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from zc.zk.addresses import parse_server_addr
 from zc.zk.live.events import Event
 from zc.zk.live.text import Show
 from zc.zk.live.text import line
+from zc.zk.live.until import is_server
 from zc.zk.sync.change import DELETE_NODE
 from zc.zk.tree import Node
 from zc.zk.tree import format_tree
@@ -97,17 +97,6 @@ def shown_tree(tree: Node, show: Show, stat: bool = False) -> Node:
             copy.children[name] = below = Node()
             stack.append((child, below))
     return top
-
-
-def is_server(node: Node) -> bool:
-    """Return whether a node is a server: ephemeral, an address for a name."""
-    if not node.ephemeral:
-        return False
-    try:
-        parse_server_addr(node.name)
-    except ValueError:
-        return False
-    return True
 
 
 def _facts(node: Node, show: Show) -> list[Any]:
