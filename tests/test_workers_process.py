@@ -98,14 +98,14 @@ def test_its_troubles():
     assert heard(worker, 2) == ['hello', 'registered']
     wait_for(lambda: worker.receive(time.monotonic()) or worker.trouble)
     assert not worker.is_registered
-    assert worker.replace_at == worker.hung_at + 10
+    assert worker.end_at == worker.hung_at + 10
     worker.mark_stopping(0)
-    assert worker.replace_at is None
+    assert worker.end_at is None
     assert ended(worker) == 0
     worker = speaking(b'registered a:1\ntrouble hung\ntrouble \n')
     assert heard(worker) == ['registered']
     wait_for(lambda: worker.receive(time.monotonic()) or not worker.trouble)
-    assert worker.is_registered and worker.replace_at is None
+    assert worker.is_registered and worker.end_at is None
     assert ended(worker) == 0
 
 

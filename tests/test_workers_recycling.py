@@ -1,6 +1,7 @@
 """Used-up workers of a real parent, whose workers are stand-ins."""
 from __future__ import annotations
 
+import os
 import signal
 
 from zc.zk.testing.waiting import wait_for
@@ -69,4 +70,50 @@ def test_fewer_workers_are_wanted_meanwhile(tmp_path):
             pid for pid in program.registered()
             if pid not in program.events('registered')[:2]], 30, program.log)
         wait_for(lambda: program.registered() == newest, 30, program.log)
+        assert program.stop() == 0
+
+
+def test_a_worker_that_stands_still_is_no_successor(tmp_path):
+    """One that is used up waits for one that serves, not for any other."""
+    with running(tmp_path, workers='2', constants=QUICK) as program:
+        still, used = program.wait_registered(2)
+        wait_for(lambda: len(program.events('beating')) == 2)
+        program.plan(silent=True)
+        os.kill(still, signal.SIGSTOP)
+        program.wait_log(rf'worker {still} at \S+ answers nobody')
+        os.kill(used, signal.SIGUSR2)
+        program.wait_log(rf'worker {used} at \S+ has served 9 requests')
+        wait_for(lambda: len(program.events('started')) == 4)
+        assert program.registered() == [still, used]
+        program.plan()
+        os.kill(still, signal.SIGCONT)
+        program.wait_log(rf'worker {still} at \S+ goes on, and keeps')
+        assert program.stop() == 0
+
+
+def test_a_worker_that_never_goes_on_is_ended(tmp_path):
+    with running(tmp_path, {'limits': {'hung_kill_after': 0.2}},
+                 constants={'workers.protocol.MARGIN_S': 0.1}) as program:
+        still, other = program.wait_registered(2)
+        wait_for(lambda: len(program.events('beating')) == 2)
+        os.kill(still, signal.SIGSTOP)
+        program.wait_log(rf'ERROR .* worker {still} at \S+ is still silent:'
+                         ' ending it')
+        wait_for(lambda: not is_alive(still), 30, program.log)
+        assert other in program.wait_registered(2)
+        assert len(program.events('started')) == 3
+        assert program.stop() == 0
+
+
+def test_a_worker_that_dies_while_another_has_its_place(tmp_path):
+    with running(tmp_path) as program:
+        still, other = program.wait_registered(2)
+        wait_for(lambda: len(program.events('beating')) == 2)
+        os.kill(still, signal.SIGSTOP)
+        wait_for(lambda: len(program.registered()) == 3, 30, program.log)
+        os.kill(still, signal.SIGKILL)
+        program.wait_log(rf'worker {still} at \S+ was killed by SIGKILL;'
+                         ' another one has its place')
+        assert other in program.wait_registered(2)
+        assert len(program.events('started')) == 3
         assert program.stop() == 0

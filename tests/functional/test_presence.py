@@ -118,7 +118,7 @@ def test_a_worker_that_hangs_for_too_long_is_replaced(tree, write, gates):
         wait_for(lambda: 'all 2 workers are registered' in process.output)
         name, other = sorted(nodes)
         asked = hang(gates, name, 2)
-        wait_for(lambda: 'still hangs: replacing it' in process.output, 30,
+        wait_for(lambda: 'is still hung: ending it' in process.output, 30,
                  lambda: process.output)
         wait_for(lambda: len(names(tree)) == 2 and name not in names(tree),
                  30, lambda: process.output)

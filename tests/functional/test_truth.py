@@ -303,25 +303,6 @@ def test_an_adopted_worker_outlives_its_time_but_not_the_new_parent(
             wait_for(lambda: not any(map(is_alive, workers)), GONE_S)
 
 
-def test_a_worker_that_stands_still_leaves_and_comes_back(tree, write):
-    ini = write(workers='2')
-    with processes.started(ini) as process:
-        still, other = pids(processes.registered(tree, process, count=2))
-        wait_for(lambda: 'all 2 workers are registered' in process.output)
-        os.kill(still, signal.SIGSTOP)
-        wait_for(lambda: live(tree) == {other}, GONE_S,
-                 lambda: process.output)
-        assert f'worker {still} ' in process.output
-        os.kill(still, signal.SIGCONT)
-        wait_for(lambda: live(tree) == {still, other}, GONE_S,
-                 lambda: process.output)
-        wait_for(lambda: 'is heard again' in process.output)
-        # The same process, in a session whose key its parent has.
-        os.kill(still, signal.SIGKILL)
-        wait_for(lambda: still not in live(tree), GONE_S)
-        assert process.stopped() == 0
-
-
 def test_a_parent_that_stood_still_blames_no_worker(tree, write):
     ini = write(workers='2')
     with processes.started(ini) as process:

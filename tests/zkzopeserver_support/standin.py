@@ -63,7 +63,8 @@ class StandIn:
 
     def run(self) -> int:
         """Follow the plan; return the exit status."""
-        with SignalReceiver([signal.SIGTERM, signal.SIGUSR1]) as receiver:
+        with SignalReceiver([signal.SIGTERM, signal.SIGUSR1,
+                             signal.SIGUSR2]) as receiver:
             self.link.hello(protocol.WorkerOptions(**self.plan['limits']))
             self.link.attend({'reopen': self.reopen,
                               'hurry': self.hurry.set}, self.gone, 60)
@@ -106,7 +107,7 @@ class StandIn:
         self.parent_is_gone.set()
 
     def loop(self, receiver: SignalReceiver) -> None:
-        """Beat until SIGTERM; SIGUSR1 makes it hang."""
+        """Beat until SIGTERM; SIGUSR1 makes it hang, SIGUSR2 uses it up."""
         interval = self.link.beat_interval_s or 0.5
         has_beaten = False
         while not self.parent_is_gone.is_set():
@@ -120,6 +121,8 @@ class StandIn:
             select.select([receiver], [], [], min(interval, 0.1))
             signals = receiver.read()
             self.hangs |= signal.SIGUSR1 in signals
+            if signal.SIGUSR2 in signals:
+                self.link.used(9)
             if signal.SIGTERM in signals:
                 return
 

@@ -120,8 +120,9 @@ TABLE: tuple[Option, ...] = (
            unit='s'),
     Option('hung_kill_after', seconds(0, 86_400), 60.0,
            'further time after which one of several `workers` that hangs is'
-           ' replaced, and systemd\'s watchdog of a single process is not fed;'
-           ' 0: never', unit='s'),
+           ' ended (others take the place of a quarter of them at once), and'
+           ' systemd\'s watchdog of a single process is not fed; 0: never',
+           unit='s'),
     Option('keep_registered', keep, Keep(1),
            'a server that is unhealthy or hangs stays in ZooKeeper if fewer'
            ' others than this would be left: a number, or a percentage of all'

@@ -103,7 +103,7 @@ class WorkerPool:
         self.options = options
         #: How many workers there should be.
         self.target = options.workers
-        #: How many more there may be, to take the place of others.
+        #: How many more there may be, to take the place of used-up ones.
         self.successors = 0
         #: How many rolling restarts have begun.
         self.generation = 0
@@ -130,8 +130,14 @@ class WorkerPool:
         return [worker for worker in self.workers if worker.is_registered]
 
     @property
+    def substituted(self) -> list[Worker]:
+        """The workers that are stuck, and in whose place others serve."""
+        return [worker for worker in self.active
+                if worker.substituted_at is not None]
+
+    @property
     def _wanted(self) -> int:
-        return self.target + self.successors
+        return self.target + self.successors + len(self.substituted)
 
     @property
     def watched(self) -> list[Worker]:
@@ -215,8 +221,9 @@ class WorkerPool:
         Workers that hang for too long are stopped as well.
         """
         for worker in self.workers:
-            if worker.replace_at is not None and now >= worker.replace_at:
-                logger.error('%s still hangs: replacing it', worker)
+            if worker.end_at is not None and now >= worker.end_at:
+                logger.error('%s is still %s: ending it', worker,
+                             worker.trouble or 'silent')
                 self.stop(worker, now)
             if worker.kill_at is not None and now >= worker.kill_at:
                 logger.warning('%s has not stopped in time: killing it',
@@ -271,8 +278,8 @@ class WorkerPool:
                 yield worker.kill_at
             elif worker.channel_closed_at is not None:
                 yield worker.channel_closed_at + CLOSED_CHANNEL_S
-            if worker.replace_at is not None:
-                yield worker.replace_at
+            if worker.end_at is not None:
+                yield worker.end_at
             if worker.is_starting and worker.pid not in self._said_late:
                 yield late_at(worker)
 

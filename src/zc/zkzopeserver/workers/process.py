@@ -40,12 +40,17 @@ class Worker:
         self.is_serving = False
         #: When its serving loop was last heard, None before the first time.
         self.beat_at: float | None = None
+        #: Whether it was not heard for so long that it may be silent.
+        self.is_overdue = False
         #: Whether it was not heard for so long that its session is ended.
         self.is_silent = False
         #: ``hung``, ``unhealthy`` or '': what it says of itself.
         self.trouble = ''
         #: When it said that it hangs; None when it does not.
         self.hung_at: float | None = None
+        #: Since when another one is to take its place, as it is stuck; None
+        #: for not.
+        self.substituted_at: float | None = None
         #: Why it is to be replaced although it is well; '' while it is not.
         self.used_up = ''
         #: Its memory when it was first looked at, in bytes; None before.
@@ -97,12 +102,21 @@ class Worker:
         return None if self.beat_at is None else now - self.beat_at
 
     @property
-    def replace_at(self) -> float | None:
-        """When it is to be replaced, as it hangs; None for never."""
+    def is_stuck(self) -> bool:
+        """Whether it answers nobody, or most likely does not."""
+        return self.is_overdue or self.hung_at is not None
+
+    @property
+    def end_at(self) -> float | None:
+        """When it is to be ended, as it is stuck; None for never.
+
+        One that is silent only where another one takes its place.
+        """
         after_s = self.options.hung_kill_after
-        if self.hung_at is None or self.is_stopping or not after_s:
+        since = self.substituted_at if self.hung_at is None else self.hung_at
+        if since is None or self.is_stopping or not after_s:
             return None
-        return self.hung_at + after_s
+        return since + after_s
 
     def fileno(self) -> int:
         """Return the file descriptor of the channel, for a selector."""

@@ -55,7 +55,8 @@ class Recycling:
 
     def _begin(self) -> None:
         for worker in self._pool.active:
-            if worker.used_up and worker.registered_at is not None:
+            if (worker.used_up and worker.registered_at is not None
+                    and worker.substituted_at is None):
                 self._turn = worker
                 logger.info('%s %s: replacing it', worker, worker.used_up)
                 return
@@ -63,7 +64,8 @@ class Recycling:
     def _has_successor(self, old: Worker) -> bool:
         """Return whether clients find enough workers without `old`."""
         others = [worker for worker in self._pool.active
-                  if worker is not old and worker.registered_at is not None]
+                  if worker is not old and worker.registered_at is not None
+                  and worker.substituted_at is None]
         # Others may be unhealthy, which has remedies of its own.
         return len(others) >= self._pool.target and others[-1].is_registered
 

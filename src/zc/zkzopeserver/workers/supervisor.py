@@ -28,6 +28,7 @@ from zc.zkzopeserver.workers.recycling import Recycling
 from zc.zkzopeserver.workers.rolling import RollingRestart
 from zc.zkzopeserver.workers.silence import BEAT_S
 from zc.zkzopeserver.workers.silence import SilenceWatch
+from zc.zkzopeserver.workers.substitutes import Substitutes
 from zc.zkzopeserver.workers.watchdog import Watchdog
 
 logger = logging.getLogger('zc.zkzopeserver.workers')
@@ -75,6 +76,7 @@ class Supervisor:
                           else Watchdog(self._pool, interval_s))
         self._had_terminal = os.isatty(0)
         self._recycling = Recycling(self._pool)
+        self._substitutes = Substitutes(self._pool)
         self._roll: RollingRestart | None = None
         self._is_roll_wanted = False
         self._was_registered = False
@@ -199,11 +201,11 @@ class Supervisor:
         now = self._reconciled_at = time.monotonic()
         for worker, status in self._pool.reap(now):
             self._note_death(worker, status, now)
+        self._silence.look(now)
         self._pool.enforce_deadlines(now)
         if not self._is_stopping:
             self._keep_running(now)
         self._dismiss_adopted()
-        self._silence.look(now)
         if self._watchdog is not None:
             self._watchdog.look(now)
         self._tell_systemd()
@@ -221,6 +223,7 @@ class Supervisor:
             # Another one may have been asked for meanwhile.
             return self._keep_running(now)
         if self._roll is None:
+            self._substitutes.step(now)
             self._recycling.step(now)
             self._pool.reconcile(now)
         while self._pool.spawn_errors:
@@ -258,6 +261,9 @@ class Supervisor:
         if not worker.is_stopping and not (
                 self._roll and self._roll.died(worker, how)):
             when = '' if since is not None else ' before it was registered'
+            if worker.substituted_at is not None:
+                logger.error('%s %s; another one has its place', worker, how)
+                return
             self._after_death(f'{worker} {how}{when}', status, wait_s, now)
 
     def _after_death(self, what: str, status: int | None, wait_s: float,

@@ -1,0 +1,55 @@
+"""Workers that answer nobody: others take their place at once.
+
+A worker that hangs, or is silent, is out of ZooKeeper, and may be for long. So
+another one is started, and the old one is kept: it may still answer the
+requests that it has. Once it goes on it finishes these, and leaves; with
+``hung_kill_after`` it is ended when it does not go on in time.
+
+Where all workers hang, in something that they share, more of them would hang
+as well. So a quarter of the workers, at least one, can be replaced like this
+at a time.
+"""
+from __future__ import annotations
+
+import logging
+
+from zc.zkzopeserver.workers.pool import WorkerPool
+from zc.zkzopeserver.workers.process import Worker
+
+logger = logging.getLogger('zc.zkzopeserver.workers')
+
+# The part of the workers that may be replaced at a time: one of this number.
+ONE_OF = 4
+
+
+class Substitutes:
+    """Watches a pool for workers that answer nobody, and for their return."""
+
+    def __init__(self, pool: WorkerPool) -> None:
+        self._pool = pool
+
+    def step(self, now: float) -> None:
+        """Have workers replaced, or stopped when they go on."""
+        pool = self._pool
+        for worker in pool.substituted:
+            if not worker.is_stuck:
+                self._go_on(worker, now)
+        room = max(pool.target // ONE_OF, 1) - len(pool.substituted)
+        stuck = [worker for worker in pool.watched
+                 if worker.is_stuck and worker.substituted_at is None]
+        for worker in stuck[:max(room, 0)]:
+            worker.substituted_at = now
+            logger.warning('%s answers nobody: another one takes its place',
+                           worker)
+
+    def _go_on(self, worker: Worker, now: float) -> None:
+        others = [each for each in self._pool.registered
+                  if each is not worker and each.substituted_at is None]
+        if len(others) >= self._pool.target:
+            logger.info('stopping %s, which goes on: another one has taken its'
+                        ' place', worker)
+            self._pool.stop(worker, now)
+        else:
+            # It is needed; the one that starts is not.
+            worker.substituted_at = None
+            logger.info('%s goes on, and keeps its place', worker)
