@@ -233,3 +233,17 @@ def test_what_another_user_owns_is_not_used(path, what):
     problem, = forget(str(path)).problems
     assert problem.endswith("another user's")
     assert path.exists()
+
+
+@pytest.mark.parametrize('tls', [None, '/ca.pem'])
+def test_what_ends_a_session_is_imported_before(tls):
+    """So a parent loses no time when a worker has died."""
+    code = ('import sys; from zc.zkzopeserver.workers.sessions import *;'
+            f' key = SessionKey(1, 2, b"", "a:1", {tls!r});'
+            ' SessionEnder().prepare(key);'
+            ' [each.join() for each in threading.enumerate()[1:]];'
+            ' before = set(sys.modules); import zc.zk; zc.zk.end_session;'
+            ' assert before == set(sys.modules);'
+            f' assert ("ssl" in before) == bool({tls!r})')
+    subprocess.run([sys.executable, '-c', code], check=True,
+                   env={'PYTHONPATH': ':'.join(sys.path)})

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import stat
 import threading
@@ -77,6 +78,20 @@ def test_the_parent_ends_the_session_of_a_dead_worker(
         assert process.stopped() == 0
         assert tree.get_children(PATH) == []
         assert not session_file.exists()
+
+
+def test_the_parent_imports_what_ends_sessions_before_it_is_needed(
+        tree, write):
+    # Python then writes a line for each import to stderr.
+    with processes.started(write(workers='2'),
+                           PYTHONPROFILEIMPORTTIME='1') as process:
+        processes.registered(tree, process, count=2)
+        wait_for(lambda: re.search(r'zc\.zk\.endsession$', process.output,
+                                   re.MULTILINE), 30,
+                 lambda: process.output)
+        assert 'all 2 workers are registered' in process.output.partition(
+            'zc.zk.endsession')[0]
+        assert process.stopped() == 0
 
 
 def test_a_successor_ends_the_session_of_a_killed_server(tree, write):

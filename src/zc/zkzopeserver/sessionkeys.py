@@ -80,12 +80,18 @@ class SessionKey:
         Raise FailedConnect or ValueError, with one line, when that cannot be
         done.
         """
-        # Imported here: a parent of workers does without ZooKeeper until one
-        # of them dies.
+        # Imported here: a parent of workers does without ZooKeeper while it
+        # starts them.
         import zc.zk
         return zc.zk.end_session(
             self.zookeeper, self.session, self.password, ca=self.ca,
             cert=self.cert, key=self.key)
+
+    def prepare(self) -> None:
+        """Import what `end` needs, which takes much longer than the rest."""
+        import zc.zk.endsession
+        if self.ca or self.cert or self.key:
+            import zc.zk.connection.tls  # noqa: F401
 
 
 def own_key(client_id: tuple[int, bytes], zookeeper: str,

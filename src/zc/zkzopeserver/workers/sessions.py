@@ -48,6 +48,11 @@ class SessionEnder:
         self._threads.append(thread)
         thread.start()
 
+    def prepare(self, key: SessionKey) -> None:
+        """Import what it takes to end a session like this, in a thread."""
+        threading.Thread(target=key.prepare, daemon=True,
+                         name='zc.zkzopeserver.session').start()
+
     def _run(self, key: SessionKey, who: str,
              is_wanted: Callable[[], bool]) -> None:
         pause_s, has_complained = FIRST_PAUSE_S, False

@@ -2,7 +2,7 @@
 
 zc.zkzopeserver has the same for servers, in ``systemd.py``. It stays there:
 the parent of several workers tells systemd as well, and must not import kazoo
-for it, which costs 3 MB and a tenth of a second.
+for it as it starts, which takes a tenth of a second.
 """
 from __future__ import annotations
 
