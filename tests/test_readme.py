@@ -7,6 +7,7 @@ import textwrap
 
 import pytest
 from zkzopeserver_support import examples
+from zkzopeserver_support.examples import CHECKOUT
 from zkzopeserver_support.examples import ROOT
 from zkzopeserver_support.shell_examples import blocks
 
@@ -14,17 +15,6 @@ from zc.zkzopeserver import options
 
 README = ROOT / 'README.txt'
 OPERATIONS = ROOT / 'doc' / 'operations.txt'
-
-# What a reader has and the session has not: the checkout beside the folder.
-# Its distributions are there without being developed again.
-CHECKOUT = '''\
-extends = ../zc.zkzopeserver/versions.cfg
-develop =
-    ../zc.zkzopeserver
-    ../zc.zkzopeserver/zope.server
-    ../zc.zkzopeserver/zc.zk
-    ../zc.zkzopeserver/zc.monitor
-'''
 
 pytestmark = pytest.mark.skipif(not README.exists(),
                                 reason='not in a checkout')

@@ -1,7 +1,9 @@
 """The recipe that writes a script and a unit for zookeeper_follow."""
 from __future__ import annotations
 
+import ast
 import os
+import re
 import subprocess
 
 import pytest
@@ -25,7 +27,7 @@ where =
 
 
 def test_a_script_and_a_unit(sandbox):
-    sandbox.built(LB)
+    assert 'unused option' not in sandbox.built(LB)
     script = sandbox.read('bin', 'web')
     for argument in ("'127.0.0.1:1'", "'/shop/web/providers'",
                      "'api=/shop/api/providers'", "'haproxy'",
@@ -56,6 +58,58 @@ def test_the_script_takes_further_arguments(sandbox):
     assert done.returncode == 2
     assert 'zookeeper_follow: no ZooKeeper answered' in done.stderr
     assert not sandbox.path('parts', 'web', 'web.cfg').exists()
+
+
+def test_unknown_options_are_allowed(sandbox):
+    output = sandbox.built(LB + 'unheard-of = 1\n')
+    assert "unused option(s): 'unheard-of'" in output
+    assert 'unheard' not in sandbox.read('bin', 'web')
+
+
+def arguments(sandbox):
+    """The arguments that the script passes to the command."""
+    script = sandbox.read('bin', 'web')
+    return ast.literal_eval(re.search(r'(?s)main\((\[.*\]) \+ sys',
+                                      script)[1])
+
+
+CONFIGURATION = """
+configuration =
+    frontend public
+        bind :443
+
+        default_backend web
+"""
+
+
+def test_the_rest_of_the_configuration(sandbox):
+    sandbox.built(LB + CONFIGURATION)
+    path = sandbox.path('parts', 'web', 'haproxy.cfg')
+    assert path.read_text() == (
+        'frontend public\n    bind :443\n\n    default_backend web\n')
+    assert path.stat().st_mode & 0o777 == 0o644
+    assert f'--check=haproxy -c -f {path} -f {{file}}' in arguments(sandbox)
+    sandbox.built(LB + CONFIGURATION.replace(
+        'default_backend web', 'stats auth admin:sesam')
+        + 'check = /bin/check\nconfiguration-file = etc/my proxy.cfg\n')
+    assert not path.exists()
+    path = sandbox.path('etc', 'my proxy.cfg')
+    assert path.read_text().endswith('\n    stats auth admin:sesam\n')
+    assert '--check=/bin/check' in arguments(sandbox)
+    sandbox.built(LB.replace('haproxy', 'nginx').replace(
+        'socket = /run/nginx/admin.sock\noptions = check inter 2s\n', '')
+        + CONFIGURATION + 'configuration-file = my nginx.conf\n')
+    path = sandbox.path('my nginx.conf')
+    assert path.exists()
+    assert f"--check=nginx -t -q -c '{path}'" in arguments(sandbox)
+    sandbox.built('', parts='')
+    assert not path.exists()
+
+
+def test_two_followers_of_one_file_are_refused(sandbox):
+    second = LB.replace('[web]', '[lb]') + 'output = parts/web/web.cfg\n'
+    sandbox.write(LB + second, 'web lb')
+    assert 'writes' in sandbox.run().output
 
 
 @pytest.mark.parametrize('old, new, words', [

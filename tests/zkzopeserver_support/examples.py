@@ -18,6 +18,17 @@ from zkzopeserver_support.shell_examples import Session
 
 ROOT = Path(__file__).parents[2]
 
+# What a reader has and the session has not: the checkout beside the folder.
+# Its distributions are there without being developed again.
+CHECKOUT = '''\
+extends = ../zc.zkzopeserver/versions.cfg
+develop =
+    ../zc.zkzopeserver
+    ../zc.zkzopeserver/zope.server
+    ../zc.zkzopeserver/zc.zk
+    ../zc.zkzopeserver/zc.monitor
+'''
+
 BUILDOUT = '''\
 #!{python}
 import sys

@@ -96,17 +96,22 @@ class Session:
         """
         count = 0
         for block in blocks(text):
-            name = FILE.search(block.intro)
-            if name:
-                path = self.folder / name[1]
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(self.shown(block.text))
+            if FILE.search(block.intro):
+                self.write(block)
             elif block.text.startswith('$ '):
                 for example in examples(block):
                     if not example.command.startswith(skipped):
                         self.check(example)
                         count += 1
         return count
+
+    def write(self, block: Block) -> None:
+        """Write the file that a block shows, if it is one."""
+        name = FILE.search(block.intro)
+        if name:
+            path = self.folder / name[1]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(self.shown(block.text))
 
     def shown(self, text: str) -> str:
         """Return a text with this run's values in it."""

@@ -1,5 +1,6 @@
 """Check and reload: whose fault it is, how often, and commands that hang."""
 import os
+import shutil
 import sys
 import time
 
@@ -213,6 +214,20 @@ def test_why_a_command_failed(text, why):
     result = Command(text).run()
     assert not result.ok
     assert why in result.text
+
+
+def test_what_haproxy_tells_is_the_same_each_time(tmp_path):
+    haproxy = shutil.which('haproxy', path='/usr/sbin:/usr/local/sbin')
+    if haproxy is None:
+        pytest.skip('no haproxy here')
+    (tmp_path / 'bad.cfg').write_text('frontend x\n nonsense\n')
+    results = {Command(f'{haproxy} -c -f {tmp_path}/bad.cfg').run().text
+               for _ in range(2)}
+    assert len(results) == 1
+    text, = results
+    assert text.startswith('[ALERT] config : parsing')
+    assert 'nonsense' in text
+    assert 'NOTICE' not in text
 
 
 def test_no_command_is_success():

@@ -1,17 +1,20 @@
 """The recipe `zc.zkzopeserver:follow`: a script that keeps a proxy's list.
 
 A section becomes ``bin/NAME``, which calls zc.zk's ``zookeeper_follow`` with
-its options, and a unit of systemd. The options have the names of those of the
-command, which checks them itself while buildout runs.
+its options, a unit of systemd, and the rest of the proxy's configuration if it
+is in the section. The options have the names of those of the command, which
+checks them itself while buildout runs.
 """
 from __future__ import annotations
 
 import os
 import pprint
+import shlex
 from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
+from zc.zk import redaction
 from zc.zk.scripts import zookeeper_follow
 
 from zc.zkzopeserver.recipe import eggs
@@ -33,18 +36,25 @@ SINGLE = ('socket', 'check', 'reload', 'interval', 'splay', 'hold',
 FILES = 'auth-file', 'ca', 'cert', 'key'
 # The file names that the proxies look for.
 EXTENSIONS = {'nginx': 'conf', 'haproxy': 'cfg', 'traefik': 'yml'}
+# The checks of a configuration that the section has, instead of the proxy's
+# usual one.
+CHECKS = {'haproxy': 'haproxy -c -f {configuration} -f {file}',
+          'nginx': 'nginx -t -q -c {configuration}'}
 
 OPTIONS = dict.fromkeys((
     'recipe', 'zookeeper', 'paths', 'format', 'output', 'where', 'allow-empty',
-    'user', 'systemd-unit', 'eggs', 'location', *SINGLE))
+    'user', 'systemd-unit', 'configuration', 'configuration-file', 'eggs',
+    'location', *SINGLE))
 
 
 class Follower:
     """A part that writes a script and a unit for ``zookeeper_follow``.
 
     `zookeeper`, `paths` (one a line) and `format` are required. `output` is
-    ``parts/NAME/NAME.EXT`` by default. The option ``output`` of the part, for
-    other sections to refer to, is its path.
+    ``parts/NAME/NAME.EXT`` by default; `configuration` is a text that is
+    written to `configuration-file`, by default ``parts/NAME/FORMAT.EXT``. The
+    options ``output`` and ``configuration-file`` of the part, for other
+    sections to refer to, are their paths.
     """
 
     def __init__(self, buildout: Any, name: str, options: Any) -> None:
@@ -54,18 +64,27 @@ class Follower:
         self.layout = layout.plain(directories['directory'],
                                    directories['parts-directory'],
                                    directories['bin-directory'], name)
-        given = options.copy()
-        problems = section.near_misses(given, OPTIONS)
+        # Options of other names are not read, so that buildout warns of them.
+        given = {key: options[key] for key in options if key in OPTIONS}
+        problems = section.near_misses(options.keys(), OPTIONS)
         problems += [f"option {key!r} is required"
                      for key in ('zookeeper', 'paths', 'format')
                      if not given.get(key, '').strip()]
         eggs.refuse(name, problems)
         kind = given['format'].strip()
-        self.output = self._path(
-            given.get('output') or
-            self.layout.path(f'{name}.{EXTENSIONS.get(kind, "json")}'))
+        extension = EXTENSIONS.get(kind, 'json')
+        self.output = self._path(given.get('output') or self.layout.path(
+            f'{name}.{extension}'))
         options['location'] = self.layout.configuration
         options['output'] = self.output
+        self.configuration = None
+        if given.get('configuration', '').strip():
+            self.configuration = self._configuration(
+                given, f'{kind}.{extension}')
+            options['configuration-file'] = self.configuration.path
+            if kind in CHECKS:
+                given.setdefault('check', CHECKS[kind].replace(
+                    '{configuration}', shlex.quote(self.configuration.path)))
         self.arguments = list(self._arguments(given, kind))
         problems += zookeeper_follow.problems(self.arguments)
         try:
@@ -84,7 +103,21 @@ class Follower:
             buildout, name, given,
             ['zc.zk', *given.get('eggs', '').split()], '')
         eggs.refuse(name, [*problems, *claim(name, [
-            self.script, self.unit.path])])
+            self.script, self.output, *self._written()])])
+
+    def _written(self) -> list[str]:
+        """Return the paths of the files that `install` writes as they are."""
+        return [each.path for each in (self.unit, self.configuration) if each]
+
+    def _configuration(self, given: Mapping[str, str],
+                       name: str) -> files.File:
+        path = self._path(given.get('configuration-file')
+                          or self.layout.path(name))
+        # HAProxy refuses a file whose last line has no end.
+        text = given['configuration'].strip('\n') + '\n'
+        is_secret = redaction.redact_text(text) != text
+        return files.File(path, text, access(
+            Kind.SYSTEM, self.layout, is_secret).mode)
 
     def _path(self, value: str) -> str:
         return os.path.join(self.layout.buildout, value.strip())
@@ -107,7 +140,7 @@ class Follower:
             yield '--allow-empty'
 
     def install(self) -> list[str]:
-        """Write the script and the unit if they are wrong; return both.
+        """Write the files that are wrong; return the paths of all.
 
         The file of the list is the running command's, and not ours: it stays
         when the part goes.
@@ -120,9 +153,13 @@ class Follower:
                     self.script, ENTRY_POINT,
                     pprint.pformat(self.arguments) + ' + sys.argv[1:]', '')
                 transaction.write(self.unit)
+                if self.configuration:
+                    transaction.make_directory(
+                        os.path.dirname(self.configuration.path))
+                    transaction.write(self.configuration)
         except OSError as error:
             eggs.refuse(self.name, [f'{error.filename}: {error.strerror}'])
             raise
-        return [*written, self.unit.path]
+        return [*written, *self._written()]
 
     update = install

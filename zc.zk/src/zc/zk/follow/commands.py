@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -15,6 +16,11 @@ TIMEOUT_S = 30.0
 
 #: The most characters of a command's output that are logged.
 MAX_OUTPUT = 500
+
+# HAProxy tells its version in two lines, and its process id in all. The same
+# error has to be the same text, so that it is logged once a minute.
+_noise = re.compile(rb'^\[NOTICE\] .*\n?|(?<=\]) +\(\d+\) :',
+                    re.MULTILINE).sub
 
 
 @dataclass(frozen=True)
@@ -63,7 +69,8 @@ class Command:
         except subprocess.TimeoutExpired:
             _kill(process)
             return Result(False, f'{self}: not done within {timeout:g} s')
-        text = printable(output[-4 * MAX_OUTPUT:].strip(), MAX_OUTPUT)
+        output = _noise(b'', output[-4 * MAX_OUTPUT:])
+        text = printable(output.strip(), MAX_OUTPUT)
         if process.returncode == 0:
             return Result(True, text)
         status = (f'ended by signal {-process.returncode}'

@@ -98,7 +98,7 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
              ' its admin API (default: 127.0.0.1:2019)')
     add('--check', metavar='COMMAND',
         help='run before a reload; {file} is the file (default: nginx -t -q;'
-             ' haproxy -c -q -f /etc/haproxy/haproxy.cfg -f {file})')
+             ' haproxy -c -f /etc/haproxy/haproxy.cfg -f {file})')
     add('--reload', metavar='COMMAND',
         help='run when the file has changed (default: nginx -s reload;'
              ' systemctl reload haproxy; nothing)')

@@ -24,7 +24,7 @@ class HAProxy(Format):
     """``backend NAME``, with a ``server`` for each address."""
 
     name = 'haproxy'
-    check = 'haproxy -c -q -f /etc/haproxy/haproxy.cfg -f {file}'
+    check = 'haproxy -c -f /etc/haproxy/haproxy.cfg -f {file}'
     reload = 'systemctl reload haproxy'
     delay_s = 0.5
     words = {
