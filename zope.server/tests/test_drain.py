@@ -16,6 +16,7 @@ from zope_server_support.applications import Gate
 from zope_server_support.applications import hello
 from zope_server_support.corpus.case import get
 from zope_server_support.corpus.case import post
+from zope_server_support.forms import interpreted
 from zope_server_support.talking import Client
 from zope_server_support.talking import serving
 from zope_server_support.talking import until
@@ -115,6 +116,7 @@ def test_what_has_begun_to_come_is_awaited(patience: None) -> None:
         thread.join()
 
 
+@interpreted
 def test_clients_that_keep_coming_keep_no_stop_waiting(
         monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(hello, backlog=200) as server:

@@ -16,10 +16,12 @@ from zope.server.rate import MinimumRate
 from zope.server.receiver import Receiver
 from zope.server.request import Request
 from zope.server.settings import Settings
+from zope.server.shared import SharedState
 from zope_server_support.applications import Blocks
 from zope_server_support.applications import hello
 from zope_server_support.corpus.case import get
 from zope_server_support.corpus.case import post
+from zope_server_support.forms import interpreted
 from zope_server_support.talking import Client
 from zope_server_support.talking import serving
 from zope_server_support.talking import until
@@ -89,7 +91,8 @@ def test_a_fast_upload_that_stops_is_ended(
 
 
 def test_empty_lines_give_no_head_its_time_again() -> None:
-    shared = types.SimpleNamespace(settings=Settings(), now=0.0, trace=None)
+    shared = SharedState(hello, ('host', 80), Settings())
+    shared.now = 0.0
     receiver = Receiver(shared, {}, Request)
     receiver.feed(b'\r')
     for now in range(1, 30):
@@ -99,6 +102,7 @@ def test_empty_lines_give_no_head_its_time_again() -> None:
     assert receiver.overdue(31.0).status == 408
 
 
+@interpreted
 def test_after_a_standstill_data_is_read_before_clients_are_ended() -> None:
     """Slow clients are ended even so, if it stands still all the time."""
     looked: list[float] = []

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import threading
 import time
-import types
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from zope.server.connection import Connection
 from zope.server.receiver import Receiver
 from zope.server.request import Request
 from zope.server.settings import Settings
+from zope.server.shared import SharedState
 from zope_server_support.applications import PLAIN
 from zope_server_support.applications import Blocks
 from zope_server_support.applications import Gate
@@ -136,8 +136,8 @@ def test_what_is_late_is_told_of_by_its_own_line(tmp_path: Path) -> None:
 
 
 def test_an_empty_line_begins_nothing() -> None:
-    shared = types.SimpleNamespace(settings=Settings(), now=100.0,
-                                    trace=None)
+    shared = SharedState(hello, ('host', 80), Settings())
+    shared.now = 100.0
     receiver = Receiver(shared, {}, Request)
     assert not receiver.feed(b'\r\n')
     assert not receiver.has_begun()

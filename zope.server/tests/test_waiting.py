@@ -18,6 +18,7 @@ from zope.server.connection import Connection
 from zope.server.loop import Loop
 from zope_server_support.applications import PLAIN
 from zope_server_support.corpus.case import post
+from zope_server_support.forms import interpreted
 from zope_server_support.talking import Client
 from zope_server_support.talking import serving
 from zope_server_support.talking import until
@@ -247,6 +248,7 @@ class Slow:
         self.goes_on.wait(20)
 
 
+@interpreted
 def test_a_thread_is_left_its_connection(
         patience: None, monkeypatch: pytest.MonkeyPatch) -> None:
     with held(threads=3) as server:

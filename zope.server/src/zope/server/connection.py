@@ -16,12 +16,15 @@ import time
 from collections.abc import Sized
 from typing import IO
 from typing import Any
+from typing import ClassVar
+from typing import Final
 from typing import Protocol
 
 from zope.server.body import MustWait
 from zope.server.body import PendingBody
 from zope.server.errors import Disconnected
 from zope.server.errors import HTTPError
+from zope.server.form import mypyc_attr
 from zope.server.output import SendBuffer
 from zope.server.poller import GONE
 from zope.server.poller import HALF_CLOSED
@@ -35,15 +38,20 @@ from zope.server.task import Task
 RECV_BYTES = 65536
 # How often a connection is read before other connections have their turn.
 READS = range(8)
-ENDED = HALF_CLOSED | GONE
-READABLE = READ | ENDED
+ENDED: Final = HALF_CLOSED | GONE
+READABLE: Final = READ | ENDED
 # For SO_LINGER, socket(7): on, for 0 seconds, so that close() sends a reset.
 RESET = struct.pack('ii', 1, 0)
 # Where applications find `Connection.is_disconnected`.
-CLIENT_DISCONNECTED = 'zope.server.client_disconnected'
+CLIENT_DISCONNECTED: Final = 'zope.server.client_disconnected'
 # What a connection is doing.
-(RECEIVING, WAITING, ANSWERING, SENDING_FILE, ENDING, LINGERING,
- CLOSED) = range(7)
+RECEIVING: Final = 0
+WAITING: Final = 1
+ANSWERING: Final = 2
+SENDING_FILE: Final = 3
+ENDING: Final = 4
+LINGERING: Final = 5
+CLOSED: Final = 6
 
 
 class Scheduler(Protocol):
@@ -67,6 +75,7 @@ class Scheduler(Protocol):
         """Drop the connection, and count its requests: it is closed."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Connection:
     """A connection.
 
@@ -79,7 +88,7 @@ class Connection:
     body of the current request may take, which do not count as work.
     """
 
-    task_class = Task
+    task_class: ClassVar[type[Task]] = Task
 
     __slots__ = ('shared', 'scheduler', 'sock', 'fd', 'peer', 'environ',
                  'receiver', 'output', 'task', 'grace', 'state', 'is_busy',
@@ -193,11 +202,13 @@ class Connection:
         task = self.task
         if task is None:
             raise RuntimeError('there is no request to serve')
+        task.is_running = True
         if self.shared.is_cutting:
             self.output.abort()
         elif self.state == ANSWERING and not task.run():
             self.state = SENDING_FILE
             self.grace = 0.0
+            task.is_running = False
             return
         task.finish()
         if self.scheduler.waiting:

@@ -73,6 +73,11 @@ class Engine:
         self._started = time.time()
         self.threads.start()
 
+    def connections(self) -> list[Connection]:
+        """Return the open connections."""
+        with self.shared.lock:
+            return list(self.loop.connections.values())
+
     def statistics(self) -> Statistics:
         """Return counts of requests, threads and connections."""
         shared = self.shared

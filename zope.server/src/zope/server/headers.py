@@ -8,13 +8,18 @@ import logging
 import re
 import time
 from typing import Any
+from typing import Final
 
 from zope.server.errors import ResponseError
 
 logger = logging.getLogger('zope.server.requests')
 
 # Kinds of headers; those of DATE and SERVER can be combined with ``|``.
-PLAIN, DATE, SERVER, LENGTH, DROPPED = 0, 1, 2, 4, 8
+PLAIN: Final = 0
+DATE: Final = 1
+SERVER: Final = 2
+LENGTH: Final = 4
+DROPPED: Final = 8
 # PEP 3333 forbids the hop-by-hop headers to applications.  Those that only
 # wish something of the connection, which is the server's, are dropped.
 KINDS = {'content-length': LENGTH, 'date': DATE, 'server': SERVER,
@@ -57,7 +62,7 @@ def short_repr(value: Any) -> str:
     return text if len(text) <= 80 else text[:77] + '...'
 
 
-def check_status(status: str) -> tuple[int, str]:
+def check_status(status: Any) -> tuple[int, str]:
     """Return (code, line) of a status, the line with its CR LF.
 
     Raise ResponseError when it is not a string such as ``200 OK``.
@@ -74,8 +79,7 @@ def check_status(status: str) -> tuple[int, str]:
     return checked
 
 
-def check_headers(headers: list[tuple[str, str]]) -> tuple[
-        int | None, int, str]:
+def check_headers(headers: Any) -> tuple[int | None, int, str]:
     """Return (length, kinds, lines) of an application's headers.
 
     The length is that of the Content-Length, None without it; the kinds are
@@ -122,7 +126,7 @@ def length_of(value: str, before: int | None) -> int:
     return length
 
 
-def kind_of(name: str) -> int:
+def kind_of(name: Any) -> int:
     """Return the kind of a header.
 
     Raise ResponseError for a name that an application must not use.

@@ -5,16 +5,19 @@ it.
 """
 from __future__ import annotations
 
+import socket
 from time import monotonic
 from typing import Any
 
 from zope.server.connection import ANSWERING
 from zope.server.connection import Connection
+from zope.server.connection import Scheduler
 from zope.server.errors import HTTPError
 from zope.server.metrics import FIRST_S
 from zope.server.metrics import Meter
 from zope.server.metrics import Tally
 from zope.server.output import SendBuffer
+from zope.server.shared import SharedState
 from zope.server.task import Task
 
 # A name that is found faster than super().
@@ -43,8 +46,9 @@ class MeasuredConnection(Connection):
 
     __slots__ = ('_own', '_started', '_is_unsent')
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self, shared: SharedState, scheduler: Scheduler,
+                 sock: socket.socket, address: Any) -> None:
+        super().__init__(shared, scheduler, sock, address)
         meter = self.shared.meter
         if meter is None:
             raise RuntimeError('the server has no meter')

@@ -217,7 +217,7 @@ class SendBuffer:
         while self._size > settings.output_buffer_size:
             with self._lock:
                 if self._size <= settings.output_buffer_size:
-                    break
+                    return
                 writable = self._writable = threading.Lock()
                 writable.acquire()
             if not writable.acquire(timeout=LOOK_S) and self.is_stalled(

@@ -6,10 +6,12 @@ it has consumed, and what follows stays with the caller.
 """
 from __future__ import annotations
 
+from typing import Final
+
 import httptools
 from zope.server.errors import HTTPError
 
-END = b'\r\n\r\n'
+END: Final = b'\r\n\r\n'
 
 
 def has_bare_ending(data: bytes | bytearray) -> bool:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import os
 import select
 import threading
+from typing import Final
 
-READ = 1
-WRITE = 4
-GONE = 8 | 16
-HALF_CLOSED = 0x2000
+READ: Final = 1
+WRITE: Final = 4
+GONE: Final = 8 | 16
+HALF_CLOSED: Final = 0x2000
 
 
 class Waker:

@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Sized
 from typing import Any
+from typing import Final
 from typing import Generic
 from typing import TypeVar
 
@@ -26,12 +27,12 @@ from zope.server.shared import SharedState
 from zope.server.tracelog import ENVIRON_KEY
 from zope.server.tracelog import Trace
 
-CR = 13
+CR: Final = 13
 # The most of a request line that the access log shows.
-LOGGED_LINE_BYTES = 1000
+LOGGED_LINE_BYTES: Final = 1000
 # A body of which more than this is still to come is received in the buffer
 # from which the application reads it.
-PREALLOCATED_BYTES = 16384
+PREALLOCATED_BYTES: Final = 16384
 # The first byte of a method, which is a token (RFC 9110, 5.6.2), or of an
 # empty line.
 BEGINNING = re.compile(rb"[\w!#$%&'*+.^`|~-]|\r\Z", re.ASCII).match

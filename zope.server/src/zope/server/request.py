@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 from zope.server.body import PreallocatedBody
 from zope.server.body import SpooledBody
 from zope.server.errors import HTTPError
+from zope.server.form import mypyc_attr
 from zope.server.parser import HeadParser
 from zope.server.settings import Settings
 from zope.server.tracelog import Trace
@@ -71,6 +72,7 @@ HOSTS_CACHED = 1000
 hosts: set[str] = set()
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Request:
     """A request whose head has been read.
 

@@ -3,10 +3,12 @@ from __future__ import annotations
 
 import logging
 from typing import IO
+from typing import Final
 from typing import Protocol
 
 from zope.server.errors import ResponseError
 from zope.server.files import FileWrapper
+from zope.server.form import mypyc_attr
 from zope.server.headers import DATE
 from zope.server.headers import SERVER
 from zope.server.headers import short_repr
@@ -16,11 +18,11 @@ from zope.server.shared import SharedState
 logger = logging.getLogger('zope.server.requests')
 
 # Bodies smaller than this are joined with the head.
-JOINED_BYTES = 32768
+JOINED_BYTES: Final = 32768
 
 
 # `Writer.missing` where the length of the body is not known.
-UNKNOWN = -1
+UNKNOWN: Final = -1
 
 
 class Sink(Protocol):
@@ -54,6 +56,7 @@ class Sink(Protocol):
         """Return whether the client has sent something after the request."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Writer(Request):
     """A request and the response to it.
 
@@ -68,10 +71,13 @@ class Writer(Request):
     sink: Sink
     shared: SharedState
     code = 0
-    status_line = lines = ''
+    status_line = ''
+    lines = ''
     length: int | None = None
     special = 0
-    is_head_sent = is_chunked = is_cut = False
+    is_head_sent = False
+    is_chunked = False
+    is_cut = False
     missing = UNKNOWN
     sent = 0
 

@@ -1,8 +1,4 @@
-"""What the threads are doing, read off their stacks.
-
-So the requests themselves do nothing for it: a server that nobody looks at
-loses no time by this.
-"""
+"""What the threads are doing: the requests that they run, and their stacks."""
 from __future__ import annotations
 
 import dataclasses
@@ -11,12 +7,8 @@ import threading
 import time
 import traceback
 from collections.abc import Iterable
-from types import FrameType
 
 from zope.server.connection import Connection
-
-# The frame of a thread that runs a request.
-_SERVE = Connection.serve.__code__
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,26 +43,14 @@ class Activity:
         return len(self.running) >= self.threads
 
 
-def running(threads: Iterable[threading.Thread]) -> list[RunningRequest]:
+def running(connections: Iterable[Connection]) -> list[RunningRequest]:
     """Return the requests that threads run, the oldest first."""
-    frames = sys._current_frames()
-    found = []
     now = time.monotonic()
-    for thread in threads:
-        connection = _connection(frames.get(thread.ident or 0))
-        task = None if connection is None else connection.task
-        if task is not None:
-            found.append(RunningRequest(str(task), now - task.began))
+    # Once: its thread goes on, and sets the task to None.
+    tasks = [connection.task for connection in connections]
+    found = [RunningRequest(str(task), now - task.began)
+             for task in tasks if task is not None and task.is_running]
     return sorted(found, key=lambda request: -request.age)
-
-
-def _connection(frame: FrameType | None) -> Connection | None:
-    """Return the connection whose request a stack is in; None for none."""
-    while frame is not None:
-        if frame.f_code is _SERVE:
-            return frame.f_locals.get('self')
-        frame = frame.f_back
-    return None
 
 
 def stacks(threads: Iterable[threading.Thread]) -> str:

@@ -152,7 +152,7 @@ class Server:
         """Return what the threads are doing; see `zope.server.running`."""
         threads = self.engine.threads
         # In this order: a request that ends meanwhile is counted.
-        found = tuple(running(threads.workers))
+        found = tuple(running(self.engine.connections()))
         return Activity(threads.finished, threads.queued,
                         len(threads.workers), found)
 

@@ -11,6 +11,7 @@ from typing import Any
 from zope.server.errors import Disconnected
 from zope.server.errors import ResponseError
 from zope.server.files import FileWrapper
+from zope.server.form import mypyc_attr
 from zope.server.gather import GATHERED_BYTES
 from zope.server.gather import Gatherer
 from zope.server.headers import check_headers
@@ -65,15 +66,18 @@ def joined(blocks: Sequence[Any]) -> bytes | None:
     return b''.join(parts)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Task(Writer):
     """A request that is answered by `run`, then `finish`.
 
     A thread of the pool calls both in turn; where `run` returns false, it
     calls `finish` only when the file is sent.  `began` is when the request
-    was complete, as of time.monotonic().
+    was complete, as of time.monotonic(); while `is_running` a thread is at
+    work on it.
     """
 
     began = 0.0
+    is_running = False
     # No more can be written.  It is set before the end of the response goes.
     is_over = False
     _result: Any = None
@@ -129,7 +133,9 @@ class Task(Writer):
 
     # What the application calls.
 
-    def start_response(self, status: str, headers: list[tuple[str, str]],
+    # Its arguments can be anything: what they must be is checked.
+
+    def start_response(self, status: Any, headers: Any,
                        exc_info: Any = None) -> Callable[[bytes], None]:
         """Take status and headers, and return `write`, as PEP 3333 says.
 
@@ -150,8 +156,11 @@ class Task(Writer):
             statuses.get(status) or check_status(status))
         return self.write
 
-    def write(self, data: bytes) -> None:
-        """Send some of the body, as PEP 3333's ``write`` callable."""
+    def write(self, data: Any) -> None:
+        """Send some of the body, as PEP 3333's ``write`` callable.
+
+        Raise ResponseError for what is neither bytes nor a buffer.
+        """
         if not isinstance(data, bytes):
             data = as_bytes(data)
         if self.is_over:

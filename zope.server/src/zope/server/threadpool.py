@@ -27,6 +27,7 @@ from collections import deque
 from queue import Empty
 from queue import SimpleQueue
 from typing import Any
+from typing import Final
 
 from zope.server.connection import Connection
 from zope.server.loop import Loop
@@ -34,12 +35,12 @@ from zope.server.loop import report
 from zope.server.loop import safely
 
 # A request is quick when the application takes less, on average.
-QUICK_S = 100e-6
+QUICK_S: Final = 100e-6
 # Of a request in the average.
-WEIGHT = 1 / 64
+WEIGHT: Final = 1 / 64
 # No request counts for more: on a busy machine the time for which a thread is
 # kept from running says nothing about the application.
-LONG_S = 5 * QUICK_S
+LONG_S: Final = 5 * QUICK_S
 # The average counts once it is made of this many requests.
 TRIAL_REQUESTS = 256
 # How often the polling thread looks after a leader of the pool.
@@ -48,8 +49,8 @@ TICK_S = 0.004
 IDLE_TICKS = 5
 
 # Items of the queue: lead, and end.
-LEAD = object()
-STOP = object()
+LEAD: Final = object()
+STOP: Final = object()
 
 
 class ThreadPool:
@@ -168,7 +169,7 @@ class ThreadPool:
         if seconds > LONG_S:
             seconds = LONG_S
         elif seconds < 0:
-            seconds = 0
+            seconds = 0.0
         self._average += (seconds - self._average) * WEIGHT
         self._served += 1
 
