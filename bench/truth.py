@@ -1,372 +1,131 @@
 """How long ZooKeeper lies about servers after a fault, and what that costs.
 
-Usage: python bench/truth.py [FAULT ...] [--tries 5] [--list]
+Usage: python bench/truth.py [FAULT ...] [--tries 5] [--session-timeout 10]
+           [--table] [--list]
 
 Four workers of one parent (or one server) register in a real ensemble of three
-Apache ZooKeepers, with a session_timeout of 10 s.  Each try starts them anew
-and does one fault.  A line for each fault, the median of its tries:
+Apache ZooKeepers. Each try starts them anew and does one fault. A line for
+each fault, with the medians of its tries, and with the sums of the requests:
 
-lie       seconds for which nodes stood in ZooKeeper whose servers did not
-          answer, added up over the nodes
-missing   seconds for which fewer servers than there should be were registered
-          and answered
-failed    requests that failed, of how many: of clients that try once, and of
-          clients that try another server once more
+lie      seconds for which a node stood in ZooKeeper whose server did not
+         answer; where there are several such nodes, that of the longest
+missing  seconds for which fewer nodes than there should be stood in ZooKeeper,
+         whether they answered or not
+once     requests of clients that try once: how many failed, and of these how
+         many were on the way when the fault came
+twice    requests of clients that try another server once more that failed
+empty    requests of all clients for which there was no node at all; they were
+         sent to no server, and are not among the failed
 
-An observer asks each address that it sees in ZooKeeper, again and again, and
-has the list by a watch.  20 clients send 100 requests a second, half of them
-with a second try.  An empty list is a failed request.
+An observer asks each address that it sees in ZooKeeper, 30 to 50 times a
+second, and has the list by a watch. 20 clients send 100 requests a second,
+half of them with a second try. --table prints the lines as doc/operations.txt
+has them as well.
 """
 from __future__ import annotations
 
 import argparse
 import contextlib
-import http.client
-import json
 import logging
 import os
-import random
-import signal
 import socket
 import statistics
 import sys
 import tempfile
-import threading
-import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
-import psutil
+sys.path.insert(0, str(Path(__file__).parent))
+
+from truth_clients import LIMIT_S
+from truth_clients import PATH
+from truth_clients import Clients
+from truth_clients import Observer
+from truth_clients import Request
+from truth_faults import FAULTS
+from truth_faults import Servers
 from zc.zk.testing.clients import start_client
 from zc.zk.testing.clients import stop_client
 from zc.zk.testing.ensemble import Ensemble
-from zc.zk.testing.proxy import Proxy
 from zc.zk.testing.waiting import wait_for
-from zkzopeserver_support import processes
 
-PATH = '/fooservice/providers'
-MOODY = 'call:zkzopeserver_support.moody:make_moody'
-WORKERS = 4
-CLIENTS = 20
-RATE = 100
-
-# A server that has not answered within this time does not answer, to the
-# observer and to a client, in seconds.
-PROBE_S = 0.25
-CLIENT_S = 1.0
-
-# All is well again when it has been for this time, and has to be within that.
-WELL_S = 2.0
-LIMIT_S = 90.0
+COLUMNS = 'lie', 'missing', 'failed, once', 'failed, twice', 'empty'
 
 
-def get(address: str, timeout: float) -> bool:
-    """Return whether a server answers 200."""
-    connection = http.client.HTTPConnection(address, timeout=timeout)
-    try:
-        connection.request('GET', '/', headers={'Connection': 'close'})
-        return connection.getresponse().status == 200
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+class Found(NamedTuple):
+    """What a try has found; `hit_at` is when the fault was done."""
+
+    lie_s: float
+    missing_s: float
+    hit_at: float
+    requests: list[Request]
 
 
-class Observer:
-    """Sees the list, and asks each server in it."""
-
-    def __init__(self, client, expected: int) -> None:
-        self.names: list[str] = []
-        self.lie_s = self.missing_s = 0.0
-        self.well_since: float | None = None
-        self._expected = expected
-        self._answers: dict[str, bool] = {}
-        self._is_over = threading.Event()
-        self._counts = threading.Event()
-        self._threads: dict[str, threading.Thread] = {}
-        self._watch = client.ChildrenWatch(PATH)(self._see)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _see(self, names: list[str]) -> bool:
-        self.names = names
-        return not self._is_over.is_set()
-
-    def begin(self) -> None:
-        """Count from now on."""
-        self._counts.set()
-
-    def _run(self) -> None:
-        last = time.monotonic()
-        while not self._is_over.wait(0.02):
-            names = list(self.names)
-            for name in names:
-                if name not in self._threads:
-                    self._answers[name] = True
-                    thread = threading.Thread(
-                        target=self._ask, args=(name,), daemon=True)
-                    self._threads[name] = thread
-                    thread.start()
-            now = time.monotonic()
-            step, last = now - last, now
-            good = sum(self._answers[name] for name in names)
-            if self._counts.is_set():
-                self.lie_s += step * (len(names) - good)
-                self.missing_s += step * (good < self._expected)
-            if good == len(names) == self._expected:
-                self.well_since = self.well_since or now
-            else:
-                self.well_since = None
-
-    def _ask(self, name: str) -> None:
-        while not self._is_over.is_set():
-            self._answers[name] = get(name, PROBE_S)
-            if name not in self.names:
-                self._is_over.wait(0.2)
-            self._is_over.wait(0.02)
-
-    def wait_well(self) -> None:
-        """Wait until all servers were there and answered for WELL_S."""
-        self.well_since = None
-        wait_for(lambda: self.well_since is not None
-                 and time.monotonic() - self.well_since > WELL_S, LIMIT_S,
-                 lambda: f'all to be well: {self.names} {self._answers}')
-
-    def close(self) -> None:
-        """End the threads."""
-        self._is_over.set()
-        self._thread.join()
-
-
-class Clients:
-    """Clients that take a server from the list for each request."""
-
-    def __init__(self, observer: Observer) -> None:
-        self.sent = {1: 0, 2: 0}
-        self.failed = {1: 0, 2: 0}
-        self._observer = observer
-        self._lock = threading.Lock()
-        self._is_over = threading.Event()
-        self._threads = [threading.Thread(
-            target=self._run, args=(number % 2 + 1,), daemon=True)
-            for number in range(CLIENTS)]
-        for thread in self._threads:
-            thread.start()
-
-    def _run(self, tries: int) -> None:
-        while not self._is_over.wait(random.uniform(0.5, 1.5)
-                                     * CLIENTS / RATE):
-            is_answered = self._is_answered(tries)
-            with self._lock:
-                self.sent[tries] += 1
-                self.failed[tries] += not is_answered
-
-    def _is_answered(self, tries: int) -> bool:
-        tried: set[str] = set()
-        for _ in range(tries):
-            # Another server, where there is one.
-            names = (set(self._observer.names) - tried
-                     or set(self._observer.names))
-            if names:
-                name = random.choice(sorted(names))
-                if get(name, CLIENT_S):
-                    return True
-                tried.add(name)
-        return False
-
-    def close(self) -> None:
-        """End the threads."""
-        self._is_over.set()
-        for thread in self._threads:
-            thread.join()
-
-
-class Servers:
-    """The processes of one try, to which faults are done."""
-
-    def __init__(self, folder: Path, ensemble: Ensemble, observed,
-                 stack: contextlib.ExitStack) -> None:
-        self.folder = folder
-        self.ensemble = ensemble
-        self.tree = observed
-        self.stack = stack
-        self.where = ensemble.connection_string
-        self.ini = folder / 'web.ini'
-        self.proxies: list[Proxy] = []
-
-    def start(self, workers: int, **options: str) -> None:
-        """Write the ini, and start the first process."""
-        gates = self.folder / 'gates'
-        gates.mkdir()
-        self.ini = processes.write_ini(
-            self.folder, self.where, f'{MOODY}\nfolder = {gates}', path=PATH,
-            session_timeout='10000', deregister_wait='1', threads='2',
-            workers=str(workers), **options)
-        self.start_again()
-
-    def start_again(self) -> None:
-        """Start another process of the same ini."""
-        self.process = self.stack.enter_context(processes.started(self.ini))
-
-    def workers(self) -> list[int]:
-        """Return the pids of the workers that are registered."""
-        return [json.loads(self.tree.get(f'{PATH}/{name}')[0])['pid']
-                for name in self.tree.get_children(PATH)]
-
-    def kill(self, *pids: int, number: int = signal.SIGKILL) -> None:
-        """Send processes a signal."""
-        for pid in pids:
-            os.kill(pid, number)
-
-
-def worker_killed(servers: Servers) -> None:
-    """Kill one of four workers (SIGKILL, as out of memory does)."""
-    servers.kill(servers.workers()[0])
-
-
-def worker_crashed(servers: Servers) -> None:
-    """Crash one of four workers (SIGSEGV)."""
-    servers.kill(servers.workers()[0], number=signal.SIGSEGV)
-
-
-def single_killed(servers: Servers) -> None:
-    """Kill a single server; its supervisor starts it after 1 s."""
-    servers.kill(servers.process.pid)
-    servers.process.popen.wait()
-    time.sleep(1)
-    servers.start_again()
-
-
-def single_killed_stop_post(servers: Servers) -> None:
-    """Do the same with ``forget`` at once, as ExecStopPost does."""
-    servers.kill(servers.process.pid)
-    servers.process.popen.wait()
-    with processes.started(servers.ini, 'forget') as forget:
-        forget.ended()
-        time.sleep(1)
-    servers.start_again()
-
-
-def container_killed(servers: Servers) -> None:
-    """Kill parent and workers at once; start anew after 1 s."""
-    parent = servers.process.pid
-    family = [child.pid for child in psutil.Process(parent).children()]
-    servers.kill(parent, *family)
-    time.sleep(1)
-    servers.start_again()
-
-
-def hang(servers: Servers) -> None:
-    """Have all threads of one of four workers hang for 20 s."""
-    name = servers.tree.get_children(PATH)[0]
-    for _ in range(3):
-        threading.Thread(target=get_hung, args=(name,), daemon=True).start()
-    time.sleep(20)
-    (servers.folder / 'gates' / 'go').touch()
-
-
-def get_hung(name: str) -> None:
-    """Send a request that hangs."""
-    with contextlib.suppress(OSError, http.client.HTTPException):
-        connection = http.client.HTTPConnection(name, timeout=60)
-        connection.request('GET', '/hang')
-        connection.getresponse()
-
-
-def stopped_for(seconds: float) -> Callable[[Servers], None]:
-    """Return the fault of a worker that stands still for a time."""
-    def fault(servers: Servers) -> None:
-        pid = servers.workers()[0]
-        servers.kill(pid, number=signal.SIGSTOP)
-        time.sleep(seconds)
-        servers.kill(pid, number=signal.SIGCONT)
-
-    fault.__doc__ = f'SIGSTOP one of four workers for {seconds:g} s.'
-    return fault
-
-
-def parent_killed(servers: Servers) -> None:
-    """Kill the parent alone; start another after 1 s."""
-    servers.kill(servers.process.pid)
-    time.sleep(1)
-    servers.start_again()
-
-
-def cut_off(servers: Servers) -> None:
-    """Cut all servers off from ZooKeeper for 20 s."""
-    for proxy in servers.proxies:
-        proxy.stall()
-    time.sleep(20)
-    for proxy in servers.proxies:
-        proxy.heal()
-
-
-def leader_killed(servers: Servers) -> None:
-    """Kill the leader of the ensemble."""
-    servers.ensemble.kill_leader()
-    time.sleep(5)
-
-
-def roll(servers: Servers) -> None:
-    """Replace all workers (SIGHUP)."""
-    servers.process.signal(signal.SIGHUP)
-    wait_for(lambda: 'rolling restart done' in servers.process.output, 120)
-
-
-HUNG = {'hung_after': '3'}
-
-# Name -> (fault, workers, options).
-FAULTS: dict[str, tuple[Callable[[Servers], None], int, dict[str, str]]] = {
-    'worker-killed': (worker_killed, WORKERS, {}),
-    'worker-crashed': (worker_crashed, WORKERS, {}),
-    'single-killed': (single_killed, 1, {}),
-    'single-killed-stop-post': (single_killed_stop_post, 1, {}),
-    'container-killed': (container_killed, WORKERS, {}),
-    'hang': (hang, WORKERS, HUNG),
-    'stopped-5': (stopped_for(5), WORKERS, {}),
-    'stopped-15': (stopped_for(15), WORKERS, {}),
-    'parent-killed': (parent_killed, WORKERS, {}),
-    'cut-20': (cut_off, WORKERS, {}),
-    'leader-killed': (leader_killed, WORKERS, {}),
-    'roll': (roll, WORKERS, {}),
-}
-
-
-def measure(name: str, ensemble: Ensemble) -> tuple[float, ...]:
-    """Do a fault once; return lie, missing, and the requests of both kinds.
-
-    These are sent and failed, of clients with one try and with two.
-    """
-    fault, workers, options = FAULTS[name]
+def measure(name: str, ensemble: Ensemble, timeout_s: float) -> Found:
+    """Do a fault once."""
+    fault = FAULTS[name]
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         client = start_client(ensemble.connection_string, timeout=30.)
         stack.callback(stop_client, client)
         client.ensure_path(PATH)
         wait_for(lambda: not client.get_children(PATH), LIMIT_S)
-        servers = Servers(folder, ensemble, client, stack)
-        if fault is cut_off:
-            servers.proxies = [stack.enter_context(Proxy(server.hosts))
-                               for server in ensemble.servers]
-            servers.where = ','.join(
-                f'{host}:{port}' for host, port in (
-                    proxy.address for proxy in servers.proxies))
-        servers.start(workers, **options)
-        observer = Observer(client, workers)
+        servers = Servers(folder, ensemble, client, stack,
+                          session_timeout=str(round(timeout_s * 1000)),
+                          **fault.options)
+        if fault.is_cut:
+            servers.place_proxies()
+        servers.start(fault.workers)
+        if fault.others:
+            servers.start_others()
+        observer = Observer(client, fault.workers)
         stack.callback(observer.close)
-        observer.wait_well()
+        observer.wait_well(fault.workers + fault.others)
         clients = Clients(observer)
         stack.callback(clients.close)
         observer.begin()
-        fault(servers)
-        observer.wait_well()
+        fault.do(servers)
+        observer.wait_well(fault.workers + fault.others_after)
         clients.close()
-        # WELL_S of the requests were sent after the end.
-        found = (observer.lie_s, observer.missing_s, clients.failed[1],
-                 clients.sent[1], clients.failed[2], clients.sent[2])
+        found = Found(observer.lie_s, observer.missing_s, servers.hit_at,
+                      clients.requests)
         servers.process.stopped()
+        if fault.others_after:
+            servers.others.stopped()
         ensemble.heal()
     return found
+
+
+def summarize(tries: Iterable[Found]) -> list[str]:
+    """Return the texts of the columns."""
+    tries = list(tries)
+    requests = [(each, found.hit_at) for found in tries
+                for each in found.requests]
+    counts = []
+    for number in 1, 2:
+        sent = [(each, hit_at) for each, hit_at in requests
+                if each.tries == number]
+        failed = [each.began < hit_at for each, hit_at in sent
+                  if each.outcome == 'failed']
+        counts.append(f'{len(failed):,} of {len(sent):,}')
+        if number == 1 and any(failed):
+            counts[0] += f' ({sum(failed)} on the way)'
+    empty = sum(each.outcome == 'empty' for each, _ in requests)
+    return [*(f'{statistics.median(each):.2f}' for each in (
+        [found.lie_s for found in tries],
+        [found.missing_s for found in tries])), *counts, f'{empty:,}']
+
+
+def table(rows: list[list[str]]) -> str:
+    """Return a table of reStructuredText."""
+    rows = [['fault', *COLUMNS], *rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rule = '  '.join('=' * width for width in widths)
+    first, *lines = ['  '.join(
+        text.ljust(width) for text, width in zip(row, widths, strict=True)
+    ).rstrip() for row in rows]
+    return '\n'.join([rule, first, rule, *lines, rule])
 
 
 def main() -> int:
@@ -376,31 +135,42 @@ def main() -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('faults', nargs='*', metavar='FAULT')
     parser.add_argument('--tries', type=int, default=5)
+    parser.add_argument('--session-timeout', type=float, default=10.0,
+                        metavar='SECONDS')
+    parser.add_argument('--table', action='store_true')
     parser.add_argument('--list', action='store_true')
     arguments = parser.parse_args()
     if unknown := set(arguments.faults) - set(FAULTS):
-        parser.error(f'unknown: {", ".join(unknown)}')
+        parser.error(f'unknown: {", ".join(sorted(unknown))}')
     if arguments.list:
-        for name, (fault, *_) in FAULTS.items():
-            print(f'{name:24} {(fault.__doc__ or "").splitlines()[0]}')
+        for name, fault in FAULTS.items():
+            print(f'{name:24} {fault.text}')
         return 0
     # Its connection is cut again and again, as it is meant to be.
     logging.getLogger('kazoo').setLevel(logging.CRITICAL)
     socket.setdefaulttimeout(30)
-    print('fault                    lie, s  missing, s  failed: once, twice')
+    # Servers start as fast as they do elsewhere.
+    os.environ.pop('PYTHONDONTWRITEBYTECODE', None)
+    rows = []
+    print(f'{"fault":24}', *COLUMNS, sep='  ')
     with tempfile.TemporaryDirectory() as folder, Ensemble(folder) as ensemble:
         for name in arguments.faults or FAULTS:
-            tries = [measure(name, ensemble) for _ in range(arguments.tries)]
-            lie_s, missing_s = (statistics.median(each[column]
-                                                  for each in tries)
-                                for column in (0, 1))
-            once, sent, twice, sent_twice = (
-                sum(int(each[column]) for each in tries)
-                for column in (2, 3, 4, 5))
-            print(f'{name:24} {lie_s:6.2f} {missing_s:11.2f}'
-                  f'  {once} of {sent:,}, {twice} of {sent_twice:,}',
-                  flush=True)
-    return 0
+            tries = []
+            for _ in range(arguments.tries):
+                try:
+                    tries.append(measure(name, ensemble,
+                                         arguments.session_timeout))
+                except AssertionError as error:
+                    # One that ends in no time; the others go on.
+                    print(f'{name}: a try has failed: {error}')
+                    ensemble.heal()
+            if tries:
+                columns = summarize(tries)
+                rows.append([FAULTS[name].text, *columns])
+                print(f'{name:24}', *columns, sep='  ', flush=True)
+    if arguments.table:
+        print(table(rows))
+    return 0 if len(rows) == len(arguments.faults or FAULTS) else 1
 
 
 if __name__ == '__main__':
