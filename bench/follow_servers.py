@@ -1,9 +1,10 @@
 """Servers of bench/follow.py, in one process that is told what to do.
 
-Reads lines, and answers each with one line that begins with the same words:
+Reads lines, and answers each with a line:
 
-    start N ZOOKEEPER     started N ADDRESS
-    stop N                stopping N, and later: stopped N
+    start N ZOOKEEPER WAIT    started N ADDRESS
+    stop N                    stopped N, when it has ended
+    expire HOST PORT          expired, when no session is known any more there
 
 Each is a zc.zkzopeserver service with a session of its own. Every 50th request
 takes 0.2 s. An answer is the port that gives it.
@@ -13,14 +14,16 @@ import sys
 import threading
 import time
 
+from zc.zk.testing.expiry import expire_session
+
 from zc.zkzopeserver import options
 from zc.zkzopeserver.service import Service
 
 PATH = '/cms/providers'
 
 
-def make_application():
-    """Return an application, and a list to which its address is added."""
+def make_application(global_conf=None):
+    """Return an application; a ``paste.app_factory``, too."""
     numbers = itertools.count(1)
 
     def application(environ, start_response):
@@ -35,16 +38,19 @@ def make_application():
     return application
 
 
-def main() -> None:
-    """Obey the lines of standard input."""
-    services: dict[str, Service] = {}
-    lock = threading.Lock()
+class Servers:
+    """The services, by the numbers that they were given."""
 
-    def say(text: str) -> None:
-        with lock:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._services: dict[str, Service] = {}
+
+    def _say(self, text: str) -> None:
+        with self._lock:
             print(text, flush=True)
 
-    def start(number: str, zookeeper: str, wait: str) -> None:
+    def start(self, number: str, zookeeper: str, wait: str) -> None:
+        """Start a service, and wait until it is registered."""
         registered = threading.Event()
         service = Service(options.parse({
             'zookeeper': zookeeper, 'path': PATH, 'host': '127.0.0.1',
@@ -52,17 +58,35 @@ def main() -> None:
             'deregister_wait': wait}), make_application(), registered.set)
         service.start()
         registered.wait()
-        services[number] = service
-        say(f'started {number} {service.status()["address"]}')
+        self._services[number] = service
+        self._say(f'started {number} {service.status()["address"]}')
 
-    def stop(number: str) -> None:
-        services.pop(number).stop()
-        say(f'stopped {number}')
+    def stop(self, number: str) -> None:
+        """Stop a service as SIGTERM does."""
+        self._services.pop(number).stop()
+        self._say(f'stopped {number}')
 
+    def expire(self, host: str, port: str) -> None:
+        """Have ZooKeeper end all sessions, at the same moment."""
+        threads = [threading.Thread(target=expire_session, args=(
+            (host, int(port)), *service.parts.registration._zk.client
+            .client_id)) for service in self._services.values()]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self._say('expired')
+
+
+def main() -> None:
+    """Obey the lines of standard input."""
+    servers = Servers()
+    verbs = {'start': servers.start, 'stop': servers.stop,
+             'expire': servers.expire}
     for line in sys.stdin:
         verb, *arguments = line.split()
-        threading.Thread(target={'start': start, 'stop': stop}[verb],
-                         args=arguments, daemon=True).start()
+        threading.Thread(target=verbs[verb], args=arguments,
+                         daemon=True).start()
 
 
 if __name__ == '__main__':

@@ -1,7 +1,10 @@
 """The file that a proxy reads: whole, or the old one; one writer."""
+import contextlib
+import ctypes
 import os
 import resource
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -34,7 +37,7 @@ def test_a_new_file(file, path):
     file.write('a\n')
     assert file.read() == path.read_text() == 'a\n'
     assert path.stat().st_mode & 0o777 == 0o644
-    assert names(path) == ['.cms.conf.lock', 'cms.conf']
+    assert names(path) == ['.cms.conf.follow', 'cms.conf']
 
 
 def test_mode_and_owner_stay(file, path):
@@ -72,7 +75,9 @@ def test_one_process_keeps_it(file, path):
 
 def test_a_lock_that_is_a_link_is_not_followed(path, tmp_path):
     target = tmp_path / 'precious'
-    path.with_name('.cms.conf.lock').symlink_to(target)
+    work = path.with_name('.cms.conf.follow')
+    work.mkdir()
+    (work / 'lock').symlink_to(target)
     with pytest.raises(OSError, match='ymbolic link'):
         OutputFile(path)
     assert not target.exists()
@@ -90,15 +95,75 @@ def test_a_full_disk_leaves_the_old_file(file, path):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
     assert path.read_text() == 'old'
-    assert names(path) == ['.cms.conf.lock', 'cms.conf']
+    assert names(path) == ['.cms.conf.follow', 'cms.conf']
 
 
-def test_what_a_killed_process_left_is_removed(path):
-    for name in '.cms.conf.x1y2.tmp', '.cms.conf.old.tmp':
-        path.with_name(name).write_text('half')
-    path.with_name('.other.conf.x1.tmp').write_text('not ours')
-    OutputFile(path).close()
-    assert names(path) == ['.cms.conf.lock', '.other.conf.x1.tmp']
+#: Events of inotify(7).
+IN_MODIFY, IN_CREATE = 0x2, 0x100
+IN_MOVED_FROM, IN_MOVED_TO, IN_DELETE = 0x40, 0x80, 0x200
+
+
+@contextlib.contextmanager
+def watching(folder):
+    """Yield a list; the events of the folder are in it after the block."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    handle = libc.inotify_init1(os.O_NONBLOCK)
+    assert libc.inotify_add_watch(
+        handle, os.fsencode(folder), IN_MODIFY | IN_CREATE | IN_MOVED_FROM
+        | IN_MOVED_TO | IN_DELETE) >= 0
+    found = []
+    try:
+        yield found
+        data = os.read(handle, 2 ** 16)
+    finally:
+        os.close(handle)
+    while data:
+        _, mask, _, length = struct.unpack_from('iIII', data)
+        name = data[16:16 + length].rstrip(b'\0').decode()
+        found.append((mask, name))
+        data = data[16 + length:]
+
+
+def test_a_watcher_of_the_folder_is_woken_by_the_whole_file(file, path):
+    # Traefik reads all files at each event, and then none for its throttle.
+    file.write('old')
+    with watching(path.parent) as events:
+        file.write('new')
+        with file.keeping() as put_back:
+            file.write('newer')
+            put_back()
+    # Equal events in a row are one: inotify(7).
+    assert events == [(IN_MOVED_TO, 'cms.conf')]
+
+
+def test_what_a_killed_process_left(path):
+    with contextlib.closing(OutputFile(path)) as file:
+        work = file.work
+        (work / 'new').write_text('half')
+        (work / 'old').write_text('older')
+    with contextlib.closing(OutputFile(path)) as file:
+        file.write('new')
+        with file.keeping() as put_back:
+            file.write('newer')
+            put_back()
+    assert path.read_text() == 'new'
+    assert [each.name for each in work.iterdir()] == ['lock']
+
+
+def test_a_folder_of_somebody_else_is_not_used(path, tmp_path):
+    elsewhere = tmp_path / 'elsewhere'
+    elsewhere.mkdir()
+    work = path.with_name('.cms.conf.follow')
+    work.symlink_to(elsewhere)
+    with pytest.raises(PermissionError, match='not a folder of the user'):
+        OutputFile(path)
+    assert list(elsewhere.iterdir()) == []
+    if os.geteuid() == 0:
+        work.unlink()
+        work.mkdir()
+        os.chown(work, 1000, 1000)
+        with pytest.raises(PermissionError, match='not a folder of the user'):
+            OutputFile(path)
 
 
 def test_what_is_put_back(file, path):
@@ -110,11 +175,11 @@ def test_what_is_put_back(file, path):
         put_back()
         assert path.read_text() == 'old'
         assert path.stat().st_ino == inode
-    assert names(path) == ['.cms.conf.lock', 'cms.conf']
+    assert names(path) == ['.cms.conf.follow', 'cms.conf']
     with file.keeping():
         file.write('new')
     assert path.read_text() == 'new'
-    assert names(path) == ['.cms.conf.lock', 'cms.conf']
+    assert names(path) == ['.cms.conf.follow', 'cms.conf']
 
 
 def test_nothing_is_put_back_where_nothing_was(file, path):
@@ -150,15 +215,14 @@ def test_whoever_is_killed_leaves_a_whole_file(path, after):
         env={**os.environ, 'PYTHONPATH': ':'.join(sys.path)})
     try:
         # The lock is there before the first file is written.
-        wait_for(lambda: path.with_name('.cms.conf.lock').exists())
+        wait_for(lambda: path.with_name('.cms.conf.follow').exists())
         threading.Event().wait(after)
     finally:
         process.kill()
         process.wait()
     text = path.read_text()
     assert text == text[0] * 50000 + '\n'
-    OutputFile(path).close()
-    assert names(path) == ['.cms.conf.lock', 'cms.conf']
+    assert names(path) == ['.cms.conf.follow', 'cms.conf']
 
 
 def test_a_reader_sees_whole_files_only(file, path):

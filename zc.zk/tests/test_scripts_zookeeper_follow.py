@@ -188,6 +188,40 @@ def test_servers_that_vanish_together_are_held(zk, follow, output, servers):
     follower.wait_for_log('SIGUSR1: what ZooKeeper has is believed now')
 
 
+def test_a_follower_that_is_started_while_servers_are_cut_off(
+        zk, follow, output, servers):
+    registrations = [zk.register(PATH, server.name, weight=number)
+                     for number, server in enumerate(servers)]
+    arguments = json_arguments(output, '--hold-after', '1')
+    follower = follow(*arguments)
+    wait_for(lambda: len(names(output) or ()) == 4)
+    first = output.read_text()
+    memory = output.with_name('.cms.json.follow') / 'memory'
+    wait_for(memory.exists)
+    # They vanish while no follower is there.
+    follower.kill()
+    for registration in registrations[:3]:
+        registration.withdraw()
+    follower = follow(*arguments)
+    wait_for(lambda: len(names(output)) == 1)
+    wait_for(lambda: len(names(output)) == 4, message=follower.log)
+    assert json.loads(output.read_text())['cms']['servers'] == json.loads(
+        first)['cms']['servers']
+    wait_for(lambda: json.loads(memory.read_text())['services'][PATH][
+        'vanished'][servers[0].name][1] is not None)
+    # They are held, and used on by the next follower from the beginning.
+    follower.kill()
+    servers[0].close()
+    follower = follow(*arguments)
+    follower.wait_for_log('INFO cms: 4 servers')
+    wait_for(lambda: len(names(output)) == 3, message=follower.log)
+    # What is too old is not believed.
+    follower.kill()
+    os.utime(memory, (1, 1))
+    follow(*arguments)
+    wait_for(lambda: names(output) == [servers[3].name])
+
+
 def test_servers_that_were_withdrawn_on_purpose_are_not_held(
         zk, follow, output, servers):
     registrations = [zk.register(PATH, server.name) for server in servers]

@@ -53,11 +53,24 @@ class Simulation:
             self.step()
             self.now += STEP_S
 
-    def step(self):
+    def restart(self, seconds):
+        """The consumer ends, and is started again so many seconds later."""
+        hold = Hold(self.hold.longest, self.hold.after)
+        memory = self.hold.memory(self.now)
+        for _ in range(round(seconds / STEP_S)):
+            self.now += STEP_S
+            self.happen()
+        hold.recall(self.now, memory, seconds)
+        self.hold = hold
+
+    def happen(self):
         for event in sorted(self.events, key=lambda event: event[0]):
             if event[0] <= self.now + STEP_S / 2:
                 self.events.remove(event)
                 event[1](*event[2])
+
+    def step(self):
+        self.happen()
         listed = {name for name, server in self.servers.items()
                   if server.listed}
         self.hold.see(self.now, listed)
@@ -330,6 +343,61 @@ def test_an_answer_that_comes_late_holds_nobody():
     assert hold.held == set()
 
 
+@pytest.mark.parametrize('down', [0, 1, 5, 60])
+@pytest.mark.parametrize('before', [0, 1, 5, 20])
+@pytest.mark.parametrize('lost', [3, 4])
+def test_a_restart_in_a_partition(before, down, lost):
+    simulation = Simulation(4)
+    simulation.partition([str(number) for number in range(lost)], 0, 200)
+    simulation.run(before)
+    simulation.restart(down)
+    simulation.run(5)
+    assert simulation.work[-1] == 4
+    assert simulation.failures == 0
+    if before >= 5:  # they were held, and are used on
+        assert min(simulation.work[-50:]) == 4
+    # A second restart, when they are held.
+    simulation.restart(down)
+    simulation.run(5)
+    assert min(simulation.work[-50:]) == 4
+    simulation.run(200)
+    assert simulation.hold.held == set()
+    assert simulation.work[-1] == 4
+
+
+@pytest.mark.parametrize('down', [0, 1, 5, 60])
+def test_a_restart_when_most_have_stopped_properly(down):
+    simulation = Simulation(4)
+    for name in '012':
+        simulation.at(.2, simulation.stop, name)
+    simulation.run(.1)
+    simulation.restart(down)
+    simulation.run(10)
+    assert simulation.in_use == {'3'}
+    assert simulation.failures == 0
+
+
+def test_a_restart_does_not_make_the_longest_time_longer():
+    simulation = Simulation(4, longest=20.)
+    simulation.partition('012', 0, 1000)
+    simulation.run(10)
+    assert len(simulation.in_use) == 4
+    simulation.restart(8)
+    simulation.run(1)
+    assert len(simulation.in_use) == 4
+    simulation.run(6)
+    assert len(simulation.in_use) == 1
+
+
+def test_a_link_that_led_elsewhere_before_a_restart():
+    hold = Hold()
+    hold.see(0, {'a', 'b', 'c'}, '/blue')
+    other = Hold()
+    other.recall(100, hold.memory(0), 100)
+    other.see(100, {'d'}, '/green')
+    assert other.suspects(110) == set()
+
+
 NAMES = st.frozensets(st.sampled_from('abcdefgh'))
 
 
@@ -377,6 +445,16 @@ class AnySequence(RuleBasedStateMachine):
                 assert name not in self.hold.held
             elif not before:
                 assert name not in self.hold.held
+
+    @rule(seconds=st.sampled_from([0, 1, 31]))
+    def restart(self, seconds):
+        hold = Hold(self.hold.longest, self.hold.after)
+        memory = self.hold.memory(self.now)
+        self.now += seconds
+        hold.recall(self.now, memory, seconds)
+        assert hold.held == self.hold.held
+        self.hold = hold
+        self.hold.expire(self.now)
 
     @rule(names=NAMES)
     def withdraw(self, names):

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from collections.abc import Sequence
 
+from zc.zk.follow.memory import MemoryFile
 from zc.zk.follow.metrics import Metrics
 from zc.zk.follow.notification import Watchdog
 from zc.zk.follow.notification import notify
@@ -97,13 +98,14 @@ class Loop:
 
     def __init__(self, services: Sequence[Service], output: Output,
                  resolver: Resolver, wakeup: Wakeup, signals: Signals,
-                 metrics: Metrics) -> None:
+                 metrics: Metrics, memory: MemoryFile | None = None) -> None:
         self._services = services
         self._output = output
         self._resolver = resolver
         self._wakeup = wakeup
         self._signals = signals
         self._metrics = metrics
+        self._memory = memory
         self._watchdog = Watchdog()
         self._applied: dict[str, Upstream] = {}
         self._is_ready = False
@@ -144,6 +146,9 @@ class Loop:
         began = time.monotonic()
         done = self._output.apply(known)
         milliseconds = 1000 * (time.monotonic() - began)
+        if self._memory is not None:
+            self._memory.keep({service.path: service.remember()
+                               for service in self._services})
         self._log(known, f'{self._output.done} in {milliseconds:.0f} ms'
                   if done else 'not in effect yet')
         if done:

@@ -6,7 +6,6 @@ import errno
 import fcntl
 import os
 import stat
-import tempfile
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,18 +26,22 @@ class InUse(Exception):
 class OutputFile:
     """A file that is replaced as a whole, by one process at a time.
 
-    The new text is written beside the file, synced to disk, and renamed
-    (rename(2) is atomic). So a reader, a crash and a full disk see the old
-    text or the new one. A symbolic link is followed, and its target replaced,
-    unless it belongs to another user; see `real_path`.
+    The new text is written in a folder of its own beside the file, `work`,
+    synced to disk, and renamed (rename(2) is atomic). So a reader, a crash and
+    a full disk see the old text or the new one. A proxy that watches the
+    folder of the file has one event, when the text is there; one that came
+    before would have Traefik wait for the end of its throttle. A symbolic link
+    is followed, and its target replaced, unless it belongs to another user;
+    see `real_path`.
 
     Raises InUse, or OSError if the folder cannot be written to.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(real_path(str(path)))
+        self.work = self.path.with_name(f'.{self.path.name}.follow')
+        self._make_work()
         self._lock = self._take_lock()
-        self._remove_remains()
 
     def close(self) -> None:
         """Let another process keep the file."""
@@ -60,18 +63,20 @@ class OutputFile:
 
         Keeps mode and owner of the file, the owner as far as is allowed.
         """
-        handle, name = tempfile.mkstemp(
-            dir=self.path.parent, prefix=f'.{self.path.name}.', suffix='.tmp')
+        new = self.work / 'new'
+        new.unlink(missing_ok=True)  # of a process that was killed
+        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL
+                         | os.O_CLOEXEC, 0o600)
         try:
             with open(handle, 'w', encoding='utf-8') as file:
                 self._copy_rights(file.fileno())
                 file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(name, self.path)
+            os.replace(new, self.path)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(name)
+                new.unlink()
             raise
         self._sync_folder()
 
@@ -82,9 +87,8 @@ class OutputFile:
         That takes no space on the disk, and so cannot fail for a full one.
         Where there is no file, putting back removes the new one.
         """
-        kept = self.path.with_name(f'.{self.path.name}.old.tmp')
-        with contextlib.suppress(FileNotFoundError):
-            kept.unlink()
+        kept = self.work / 'old'
+        kept.unlink(missing_ok=True)
         with contextlib.suppress(FileNotFoundError):
             os.link(self.path, kept)
 
@@ -122,9 +126,18 @@ class OutputFile:
             finally:
                 os.close(folder)
 
+    def _make_work(self) -> None:
+        with contextlib.suppress(FileExistsError):
+            self.work.mkdir(0o700)
+        found = os.lstat(self.work)
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+            raise PermissionError(
+                errno.EPERM, 'not a folder of the user who runs this',
+                str(self.work))
+
     def _take_lock(self) -> int:
         # Not the file itself: a rename replaces what is locked.
-        path = self.path.with_name(f'.{self.path.name}.lock')
+        path = self.work / 'lock'
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
                          | os.O_NOFOLLOW, 0o600)
         try:
@@ -136,13 +149,3 @@ class OutputFile:
             raise InUse(f'{self.path}: another zookeeper_follow keeps this '
                         'file') from None
         return handle
-
-    def _remove_remains(self) -> None:
-        """Remove what a killed process has left."""
-        for path in self.path.parent.glob(f'.{_escape(self.path.name)}.*.tmp'):
-            with contextlib.suppress(OSError):
-                path.unlink()
-
-
-def _escape(name: str) -> str:
-    return ''.join(f'[{sign}]' if sign in '*?[' else sign for sign in name)

@@ -15,6 +15,7 @@ from typing import Any
 
 from kazoo.exceptions import KazooException
 from zc.zk.client import ZooKeeper
+from zc.zk.follow.memory import Remembered
 from zc.zk.follow.report import Report
 from zc.zk.follow.resolver import Resolver
 from zc.zk.follow.upstream import Target
@@ -45,12 +46,13 @@ class Policy:
 class Service:
     """The servers at a path, followed.
 
-    `wake` is called in other threads when there is something to do. All
-    methods are for one thread.
+    `wake` is called in other threads when there is something to do.
+    `remembered` is what a process before knew. All methods are for one thread.
     """
 
     def __init__(self, zk: ZooKeeper, name: str, path: str, policy: Policy,
-                 resolver: Resolver, wake: Callable[[], None]) -> None:
+                 resolver: Resolver, wake: Callable[[], None],
+                 remembered: Remembered | None = None) -> None:
         self.name = name
         self.path = path
         self._zk = zk
@@ -70,6 +72,10 @@ class Service:
         self._refresh_at = 0.0
         self.last_change = time.time()
         self._servers: Servers | None = None
+        if remembered is not None:
+            self._seen.update(remembered.servers)
+            self._hold.recall(time.monotonic(), remembered.memory,
+                              remembered.age)
         self._open()
 
     def close(self) -> None:
@@ -96,6 +102,11 @@ class Service:
     def is_missing(self) -> bool:
         """Whether there is no such node now."""
         return self._servers is not None and self._servers.deleted
+
+    def remember(self) -> Remembered:
+        """Return what a process after this one has to know."""
+        return Remembered(self._hold.memory(time.monotonic()),
+                          dict(self._seen))
 
     def believe(self) -> None:
         """Believe what ZooKeeper says: hold nobody."""

@@ -19,6 +19,7 @@ from zc.zk.follow.formats.haproxy import HAProxy
 from zc.zk.follow.loop import Loop
 from zc.zk.follow.loop import Signals
 from zc.zk.follow.loop import Wakeup
+from zc.zk.follow.memory import MemoryFile
 from zc.zk.follow.metrics import Metrics
 from zc.zk.follow.metrics import MetricsServer
 from zc.zk.follow.outputfile import InUse
@@ -137,8 +138,12 @@ def _main(options: argparse.Namespace) -> None:
         signals = Signals(wakeup)
         stack.enter_context(signals.handled())
         output: Output = _Shown(format, options.output)
+        memory = None
         if not options.dry_run:
-            output = _output(options, format, check, reload, stack)
+            file = _open_file(options, stack)
+            output = _output(options, format, check, reload, file)
+            if not options.once:
+                memory = MemoryFile(file.work / 'memory', options.hold)
         metrics = Metrics(options.output)
         if options.listen:
             stack.callback(
@@ -152,23 +157,24 @@ def _main(options: argparse.Namespace) -> None:
                 return
             raise
         stack.callback(zk.close)
-        _follow(options, zk, output, wakeup, signals, metrics, is_short,
-                stack)
+        _follow(options, zk, output, wakeup, signals, metrics, memory,
+                is_short, stack)
 
 
 def _follow(options: argparse.Namespace, zk: ZooKeeper, output: Output,
             wakeup: Wakeup, signals: Signals, metrics: Metrics,
-            is_short: bool, stack: contextlib.ExitStack) -> None:
+            memory: MemoryFile | None, is_short: bool,
+            stack: contextlib.ExitStack) -> None:
     resolver = Resolver(options.resolve, wakeup.wake)
     stack.callback(resolver.close)
     policy = Policy(options.hold, options.hold_after, options.allow_empty,
                     dict(options.where))
     services = []
     for name, path in options.paths:
-        services.append(Service(zk, name, path, policy, resolver,
-                                wakeup.wake))
+        services.append(Service(zk, name, path, policy, resolver, wakeup.wake,
+                                memory.get(path) if memory else None))
         stack.callback(services[-1].close)
-    loop = Loop(services, output, resolver, wakeup, signals, metrics)
+    loop = Loop(services, output, resolver, wakeup, signals, metrics, memory)
     if not is_short:
         loop.run()
         return
@@ -206,13 +212,18 @@ def _default(given: str | None, default: str | None) -> str:
     return (default or '') if given is None else given
 
 
-def _output(options: argparse.Namespace, format: Format, check: Command,
-            reload: Command, stack: contextlib.ExitStack) -> Output:
+def _open_file(options: argparse.Namespace,
+               stack: contextlib.ExitStack) -> OutputFile:
     try:
         file = OutputFile(options.output)
     except InUse as error:
         raise Failure(str(error)) from None
     stack.callback(file.close)
+    return file
+
+
+def _output(options: argparse.Namespace, format: Format, check: Command,
+            reload: Command, file: OutputFile) -> Output:
     if format.delay_s is not None:
         delay = format.delay_s
         if reload and not options.socket:

@@ -29,6 +29,8 @@ What that rests on, and what was tried before:
 - A refusal is final. The port of a process that has ended may be given to
   another program, which would accept. Silence is not final: a busy server
   drops connections, and so does a broken network.
+- A process that is started again in a partition knows nobody who has
+  vanished, and would believe the short list: `Memory` tells it.
 - A server that was withdrawn by its operator goes on serving, and would be
   put back: its mark tells (`zc.zk.registration.marks`).
 
@@ -41,6 +43,7 @@ import enum
 from collections import deque
 from collections.abc import Collection
 from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 #: The time for which vanished servers, and the number of servers, count.
@@ -75,6 +78,22 @@ class _Vanished:
     silences: int = 0
 
 
+@dataclass(frozen=True)
+class Memory:
+    """What a `Hold` knows, for the one of a process that comes after.
+
+    `place` and `present` are those that `see` was told last, `count` is the
+    greatest number of servers in use of the window. `vanished` has, by server,
+    how many seconds ago it has vanished, and since how many it is held, or
+    None.
+    """
+
+    place: str
+    present: frozenset[str]
+    count: int
+    vanished: Mapping[str, tuple[float, float | None]]
+
+
 class Hold:
     """Which vanished servers go on being used; a pure state machine.
 
@@ -105,6 +124,29 @@ class Hold:
     def remembered(self) -> frozenset[str]:
         """The servers that have vanished, and may be put back, or are."""
         return frozenset(self._vanished)
+
+    def memory(self, now: float) -> Memory:
+        """Return what is known."""
+        return Memory(self._place, self._present, self._peak(), {
+            name: (now - vanished.gone_at,
+                   None if vanished.held_since is None
+                   else now - vanished.held_since)
+            for name, vanished in self._vanished.items()})
+
+    def recall(self, now: float, memory: Memory, age: float) -> None:
+        """Go on from what a process before knew `age` seconds ago.
+
+        Only before the first `see`. Servers that have vanished since count as
+        vanished at that time, and are asked `after` seconds later: they may
+        be about to stop. Held servers are used on, and asked at once.
+        """
+        self._place = memory.place
+        self._present = memory.present
+        self._counts.append((now, memory.count))
+        for name, (gone, held) in memory.vanished.items():
+            self._vanished[name] = _Vanished(
+                now - gone, max(now, now - gone - age + self.after),
+                None if held is None else now - held - age)
 
     def see(self, now: float, present: Collection[str],
             place: str = '') -> None:
@@ -204,8 +246,11 @@ class Hold:
                   if vanished.held_since is not None]
         return min(times, default=None)
 
+    def _peak(self) -> int:
+        return max((count for _, count in self._counts), default=0)
+
     def _is_mass_loss(self) -> bool:
-        peak = max((count for _, count in self._counts), default=0)
+        peak = self._peak()
         lost = peak - len(self._present)
         return lost >= MIN_VANISHED and lost * SHARE >= peak
 
