@@ -1,16 +1,20 @@
 """Where requests end: generated requests, and a second parser's opinion."""
 from __future__ import annotations
 
+import pytest
 from hypothesis import example
 from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
+from zope.server import request
 from zope.server.chunked import ChunkedParser
+from zope.server.parser import END
 from zope.server.settings import Settings
 from zope_server_support.corpus import CASES
 from zope_server_support.second_opinion import by_h11
 from zope_server_support.second_opinion import by_receiver
 from zope_server_support.second_opinion import disagreement
+from zope_server_support.second_opinion import split_difference
 
 TOKENS = st.text('abcABC-_019', min_size=1, max_size=8).map(str.encode)
 VALUES = st.text('abc ,;:="\t\xe9()', max_size=12).map(
@@ -105,6 +109,75 @@ def test_the_opinions_differ_where_they_should() -> None:
     good = b'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello'
     assert by_h11(good) == by_receiver([good])
     assert by_receiver([good]).requests == (('POST', '/', b'hello'),)
+
+
+# Heads with what makes parsers disagree about fields.
+NAMES = st.one_of(
+    st.sampled_from([b'Host', b'Cookie', b'Accept', b'Content-Length',
+                     b'content-type', b'Transfer-Encoding', b'Proxy', b'X_A',
+                     b'X-A', b'', b' X-A', b'X-A ', b'X\xe9', b'X\0']),
+    st.binary(max_size=4))
+ODD_VALUES = st.one_of(
+    st.sampled_from([b'a', b'5', b'chunked', b'a:b', b': a', b'"a, b"', b'',
+                     b'\xa0a\xa0', b'\x85', b'\x0ba\x0c', b'\x1c', b'a\0b']),
+    st.binary(max_size=6))
+BLANKS = st.sampled_from([b'', b' ', b'\t', b' \t ', b'\r', b'\n', b'\r\n ',
+                          b'\r\n\t', b'\x0b', b'\0'])
+# Most of a head must be well-formed, or none would be taken.
+WELL = st.tuples(TOKENS, st.sampled_from([b':', b': ', b':\t ']), VALUES,
+                 st.sampled_from([b'\r\n', b' \r\n', b'\t\r\n']))
+ODD = st.tuples(NAMES, BLANKS, st.sampled_from([b':', b'::', b'', b';']),
+                BLANKS, ODD_VALUES, BLANKS, ENDS)
+LINES = st.sampled_from([
+    b'GET / HTTP/1.1\r\n', b'POST /a?b:c HTTP/1.0\r\n',
+    b'FOO /%41 HTTP/1.1\r\n', b'GET http://a.example/ HTTP/1.1\r\n',
+    b'OPTIONS * HTTP/1.7\r\n', b'GET  / HTTP/1.1\r\n',
+    b'GET /\t HTTP/1.1\r\n', b'GET / HTTP/1.1\n'])
+
+
+@st.composite
+def heads(draw: st.DrawFn) -> bytes:
+    """Generate a head of good fields, most often with an odd one."""
+    fields = draw(st.lists(WELL.map(b''.join), max_size=3))
+    if draw(st.booleans()):
+        place = draw(st.integers(0, len(fields)))
+        fields.insert(place, b''.join(draw(ODD)))
+    return b''.join([draw(LINES), b'Host: a.example\r\n', *fields, b'\r\n'])
+
+
+@settings(max_examples=2000)
+@given(heads())
+@example(b'GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n')
+@example(b'GET / HTTP/1.1\r\nHost: a\r\nX: a\rY: b\r\n\r\n')
+@example(b'GET / HTTP/1.1\r\nHost: a\r\nX: a\nY: b\r\n\r\n')
+@example(b'GET / HTTP/1.1\r\nHost: a\r\nX : a\r\n\r\n')
+@example(b'GET / HTTP/1.1\r\nHost: a\r\nX\r\n\r\n')
+@example(b'GET / HTTP/1.1\r\nHost: a\r\n: a\r\n\r\n')
+@example(b'GET / HTTP/1.1\r\nHost: a\r\nX:\t\xa0a\x85 \t\r\nX:a:b\r\n\r\n')
+@example(b'GET / HTTP/1.1\r\nHost: a\r\ncookie: a\r\nCookie: b\r\n\r\n')
+def test_heads_are_split_as_llhttp_would(head: bytes) -> None:
+    # Beyond its first empty line is no head.
+    assert split_difference(head.partition(END)[0] + END) == ''
+
+
+@pytest.mark.parametrize('field', [
+    b'X: a\r\n b', b'X: a\nY: b', b'X: a\rY: b', b'X : a', b'X', b': a',
+    b'X: \0', b'X: \x0b', b'X\xe9: a', b' X: a', b'X\t: a', b'X:\r a',
+    b'Content-Length: 5\r\nContent-Length: 5', b'Host: b'])
+def test_fields_that_could_be_split_in_two_ways_are_refused(
+        field: bytes) -> None:
+    head = b'POST / HTTP/1.1\r\nHost: a\r\nA: b\r\n' + field + END
+    assert by_receiver([head]).refusal == 400
+
+
+def test_a_split_that_differs_is_found(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    # Without this the comparison could not fail: as if `Accept` was read as
+    # another field.
+    head = b'GET / HTTP/1.1\r\nHost: a\r\nAccept: b\r\n\r\n'
+    assert split_difference(head) == ''
+    monkeypatch.setitem(request.keys, 'Accept', 'HTTP_EXPECT_NOT')
+    assert 'HTTP_EXPECT_NOT' in split_difference(head)
 
 
 # Parts of the end of a chunked body.

@@ -3,17 +3,27 @@
 `disagreement` is what the property tests and the fuzzing look for: bytes of
 which both make a request, but not the same, or in which this server finds a
 request where h11 finds none.  That the server refuses more is its intention.
+
+llhttp only checks heads, and the server splits them.  So each head that the
+server takes is split by llhttp's callbacks, too: the fields must be the same.
 """
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import h11
+import httptools
 from zope.server.errors import HTTPError
+from zope.server.parser import END
+from zope.server.parser import HeadChecker
 from zope.server.receiver import Receiver
+from zope.server.request import Request
+from zope.server.request import read_request
 from zope.server.settings import Settings
 from zope.server.shared import SharedState
 from zope.server.task import Task
@@ -36,6 +46,77 @@ class Found:
 
     requests: tuple[tuple[str, str, bytes], ...]
     refusal: int = 0
+
+
+class Split(Request):
+    """A request that keeps how its head was split, before it is framed."""
+
+    def __init__(self, environ: dict[str, Any], method: str, minor: int,
+                 target: str) -> None:
+        super().__init__(environ, method, minor, target)
+        self.fields = {key: value for key, value in environ.items()
+                       if key.startswith(('HTTP_', 'CONTENT_'))}
+
+
+class ByLlhttp:
+    """A head, split by the callbacks of llhttp."""
+
+    def __init__(self, head: bytes) -> None:
+        self.fields: dict[str, str] = {}
+        self.url = b''
+        self.heads = 0
+        parser = httptools.HttpRequestParser(self)
+        with contextlib.suppress(httptools.HttpParserUpgrade):
+            parser.feed_data(head)
+        self.method = parser.get_method().decode()
+
+    def on_url(self, data: bytes) -> None:
+        """Take some of the target."""
+        self.url += data
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field, as PEP 3333 and this server have it."""
+        key = name.decode('ascii').upper().replace('-', '_')
+        if b'_' in name or key == 'PROXY':
+            return
+        if key not in ('CONTENT_TYPE', 'CONTENT_LENGTH'):
+            key = f'HTTP_{key}'
+        text = value.rstrip(b' \t').decode('latin-1')
+        if key in self.fields:
+            joint = '; ' if key == 'HTTP_COOKIE' else ', '
+            text = self.fields[key] + joint + text
+        self.fields[key] = text
+
+    def on_headers_complete(self) -> None:
+        """Count a head."""
+        self.heads += 1
+
+
+def split_difference(head: bytes) -> str:
+    """Return how this server splits a head otherwise than llhttp, or ``''``.
+
+    A head that either refuses is split by none.
+    """
+    try:
+        ours = read_request(head, HeadChecker(), {}, SETTINGS, Split)
+    except HTTPError:
+        return ''
+    line, rest = head.split(b'\r\n', 1)
+    try:
+        other = ByLlhttp(head)
+        wanted = other.method, other.url.decode()
+    except httptools.HttpParserError:
+        # It knows neither all methods nor later versions.
+        other = ByLlhttp(b'POST / HTTP/1.1\r\n' + rest)
+        wanted = ours.method, ours.target
+    if not ours.target.startswith('/') and 'HTTP_HOST' in ours.fields:
+        # The target's host counts.
+        other.fields['HTTP_HOST'] = ours.fields['HTTP_HOST']
+    if (other.heads, wanted, other.fields) == (
+            1, (ours.method, ours.target), ours.fields):
+        return ''
+    return (f'we split {ours.method} {ours.target} {ours.fields}, llhttp'
+            f' {other.heads} of {wanted} {other.fields}: {head!r}')
 
 
 def by_receiver(pieces: Iterable[bytes]) -> Found:
@@ -62,6 +143,17 @@ def by_receiver(pieces: Iterable[bytes]) -> Found:
     return Found(tuple(requests))
 
 
+def is_kept(request: h11.Request) -> bool:
+    """Return whether HTTP/1.0 asks to keep the connection.
+
+    h11 does not know of that (RFC 9112, 9.3).
+    """
+    found = [token.strip(b' \t') for name, value in request.headers
+             if name == b'connection' for token in value.lower().split(b',')]
+    return (request.http_version == b'1.0' and b'keep-alive' in found
+            and b'close' not in found)
+
+
 def by_h11(data: bytes) -> Found:
     """Return what h11 finds."""
     requests = []
@@ -85,7 +177,8 @@ def by_h11(data: bytes) -> Found:
             # Or an upgrade, which the receiver ignores.
             goes_on = request.method != b'CONNECT' and (
                 connection.their_state in (
-                    h11.DONE, h11.MIGHT_SWITCH_PROTOCOL))
+                    h11.DONE, h11.MIGHT_SWITCH_PROTOCOL)
+                or is_kept(request))
             data = connection.trailing_data[0]
     except h11.RemoteProtocolError as error:
         return Found(tuple(requests), error.error_status_hint)
@@ -98,6 +191,10 @@ def disagreement(data: bytes, pieces: Iterable[bytes]) -> str:
     cut = by_receiver(pieces)
     if (cut.requests, cut.refusal > 0) != (whole.requests, whole.refusal > 0):
         return f'in pieces {cut}, at once {whole}: {data!r}'
+    for head in data.split(END):
+        problem = split_difference(EMPTY_LINES(head + END))
+        if problem:
+            return problem
     other = by_h11(data)
     known = other.requests[:len(whole.requests)]
     if whole.requests != known:

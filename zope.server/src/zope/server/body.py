@@ -35,11 +35,6 @@ MAX_WAIT_S = 0.25
 REUSE_WAIT_S = 0.05
 
 
-def empty() -> IO[bytes]:
-    """Return the ``wsgi.input`` of a request without a body."""
-    return io.BytesIO()
-
-
 class SpooledBody:
     """Keeps a body that comes in pieces of any size; `size` is in bytes."""
 

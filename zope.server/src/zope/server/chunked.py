@@ -2,8 +2,8 @@
 
 llhttp would refuse white space in chunk extensions, which RFC 9110, 5.6.3,
 has a recipient parse, and httptools has no way to allow it.  So the sizes are
-parsed here, by the grammar of the RFC and nothing beyond.  Trailers are parsed
-as the fields of a head are: by llhttp.
+parsed here, by the grammar of the RFC and nothing beyond.  llhttp checks
+trailers, as it does the fields of a head.
 """
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from collections.abc import Callable
 
 from zope.server.errors import HTTPError
 from zope.server.parser import END
-from zope.server.parser import HeadParser
+from zope.server.parser import HeadChecker
 from zope.server.parser import has_bare_ending
+from zope.server.parser import is_token
 from zope.server.settings import Settings
 
 # For each chunk this much of framing is allowed beyond max_chunk_framing.
@@ -32,7 +33,7 @@ SIZE_BEGINNING = re.compile(
 # A request with which the trailers are parsed.
 PRELUDE = b'GET / HTTP/1.1\r\n'
 # Fields of framing are no trailers (RFC 9110, 6.5.1).
-FORBIDDEN_TRAILERS = b'content-length', b'transfer-encoding'
+FORBIDDEN_TRAILERS = 'content-length', 'transfer-encoding'
 
 
 class ChunkedParser:
@@ -120,11 +121,17 @@ class ChunkedParser:
             return len(data)
         self._count(len(found))
         if found != END:
-            for name, _ in HeadParser().fields(PRELUDE + found[2:]):
-                if name.lower() in FORBIDDEN_TRAILERS:
-                    raise malformed('a trailer is not allowed')
+            self._check_trailers(found[2:])
         self.is_complete = True
         return end
+
+    def _check_trailers(self, trailers: bytes) -> None:
+        lines = trailers.decode('latin-1').split('\r\n')
+        HeadChecker().check(PRELUDE + trailers, len(lines))
+        for line in lines[:-2]:
+            name = line.partition(':')[0]
+            if not is_token(name) or name.lower() in FORBIDDEN_TRAILERS:
+                raise malformed('a trailer is not allowed')
 
     def _take_until(self, ending: bytes, data: bytes,
                     place: int) -> tuple[bytes, int]:

@@ -3,15 +3,21 @@
 llhttp is always fed a whole head, up to its empty line and never beyond.  So
 the end of a head is known exactly, although httptools does not tell how much
 it has consumed, and what follows stays with the caller.
+
+llhttp only checks: `request` splits the head.  A call from C for each field
+would take longer than splitting does.
 """
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import httptools
 from zope.server.errors import HTTPError
 
 END: Final = b'\r\n\r\n'
+# A method, or the name of a field (RFC 9110, 5.6.2).
+is_token = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 
 
 def has_bare_ending(data: bytes | bytearray) -> bool:
@@ -21,25 +27,24 @@ def has_bare_ending(data: bytes | bytearray) -> bool:
             or data.count(b'\r') != pairs + data.endswith(b'\r'))
 
 
-class HeadParser:
-    """Splits the heads of requests into fields, a whole head at a time."""
+class HeadChecker:
+    """Checks the heads of a connection's requests, a whole head at a time."""
 
     def __init__(self) -> None:
-        self._fields: list[tuple[bytes, bytes]] = []
-        self._parser: httptools.HttpRequestParser | None = None
+        self._parser = httptools.HttpRequestParser(None)
+        self._is_spent = False
 
-    def fields(self, head: bytes) -> list[tuple[bytes, bytes]]:
-        """Return the (name, value) pairs of a head, as they came.
+    def check(self, head: bytes, ends: int) -> None:
+        """Raise HTTPError when a head is malformed.
 
-        `head` ends with its first empty line.  Raise HTTPError when it is
-        malformed.
+        `head` ends with its first empty line, and is split by the caller at
+        its line ends, CR LF, of which there are `ends`.
         """
-        parser = self._parser
-        if parser is None:
-            parser = self._parser = httptools.HttpRequestParser(self)
-        fields = self._fields = []
+        if self._is_spent:
+            self._parser = httptools.HttpRequestParser(None)
+            self._is_spent = False
         try:
-            parser.feed_data(head)
+            self._parser.feed_data(head)
         except httptools.HttpParserUpgrade:
             # A server may ignore Upgrade (RFC 9110, 7.8).  llhttp would now
             # take the body for another protocol.
@@ -48,11 +53,10 @@ class HeadParser:
             self.forget()
             raise HTTPError(
                 400, f'The request is malformed: {error}.') from None
-        if len(fields) != head.count(b'\r\n') - 2:
-            # llhttp finds lines, or the head, to end elsewhere.
+        if head.count(b'\n') != ends or head.count(b'\r') != ends:
+            # llhttp may take a CR or LF alone for the end of a line.
             self.forget()
             raise HTTPError(400, 'The request is malformed.')
-        return fields
 
     def forget(self) -> None:
         """Use a new parser for the next head.
@@ -60,8 +64,4 @@ class HeadParser:
         This is needed after a head whose body follows: the body goes
         elsewhere, and llhttp would wait for it here.
         """
-        self._parser = None
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Note a field, for llhttp."""
-        self._fields.append((name, value))
+        self._is_spent = True

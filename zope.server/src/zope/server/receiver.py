@@ -4,6 +4,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Sized
+from io import BytesIO
 from typing import Any
 from typing import Final
 from typing import Generic
@@ -15,10 +16,9 @@ from zope.server.body import MustWait
 from zope.server.body import PendingBody
 from zope.server.body import PreallocatedBody
 from zope.server.body import SpooledBody
-from zope.server.body import empty
 from zope.server.errors import HTTPError
 from zope.server.parser import END
-from zope.server.parser import HeadParser
+from zope.server.parser import HeadChecker
 from zope.server.parser import has_bare_ending
 from zope.server.rate import MinimumRate
 from zope.server.request import Request
@@ -57,7 +57,8 @@ class Receiver(Generic[T]):
     complete
         `feed` or `fill` has returned true: `take` is next
 
-    What comes after a request stays here; ``feed(b'')`` asks for the next.
+    `kept` is the beginning of a head.  What comes after a request stays there;
+    ``feed(b'')`` asks for the next.
     `must_continue` says that the client waits for a ``100 Continue``.
 
     `make` is the class of the requests.  `waiting` has the bodies of other
@@ -65,7 +66,7 @@ class Receiver(Generic[T]):
     """
 
     __slots__ = ('shared', 'environ', 'must_continue', 'block', '_head',
-                 '_parser', '_buffer', '_scanned', '_request', '_body',
+                 '_checker', 'kept', '_scanned', '_request', '_body',
                  '_rate', '_trace', '_make', '_settings', '_waiting')
 
     def __init__(self, shared: SharedState, environ: dict[str, Any],
@@ -78,8 +79,8 @@ class Receiver(Generic[T]):
         self.must_continue = False
         self.block: PreallocatedBody | None = None
         self._head = b''
-        self._parser = HeadParser()
-        self._buffer: bytes | bytearray = b''
+        self._checker = HeadChecker()
+        self.kept: bytes | bytearray = b''
         self._scanned = 0
         self._request: T | None = None
         self._body: Body | None = None
@@ -88,12 +89,12 @@ class Receiver(Generic[T]):
 
     def has_begun(self) -> bool:
         """Return whether something of a further request is here."""
-        return bool(self._buffer) or self._request is not None
+        return bool(self.kept) or self._request is not None
 
     @property
     def first_line(self) -> bytes:
         """The request line, as far as it has come."""
-        head = self._buffer or self._head
+        head = self.kept or self._head
         return bytes(head.partition(b'\r\n')[0][:LOGGED_LINE_BYTES])
 
     def feed(self, data: bytes) -> bool:
@@ -105,41 +106,42 @@ class Receiver(Generic[T]):
         body = self._body
         if body is not None:
             return bool(data) and self._feed_body(body, data)
-        if self._trace is None and self.shared.trace is not None:
+        if self.shared.trace is not None and self._trace is None:
             self._trace = self.shared.trace.begin()
         found: bytes | bytearray = data
-        if self._buffer:
-            self._buffer += data
-            found = self._buffer
+        if self.kept:
+            self.kept += data
+            found = self.kept
         if found[0] == CR:
             # A server should ignore empty lines before a request line
             # (RFC 9112, 2.2).
             if match := EMPTY_LINES(found):
                 found = found[match.end():]
             if not found:
-                self._buffer, self._scanned = b'', 0
+                self.kept, self._scanned = b'', 0
                 return False
             # Not 0, with which the time for the head would begin anew.
             self._scanned = min(self._scanned, 1)
-        end = found.find(END, self._scanned)
-        if end < 0:
+        end = found.find(END, self._scanned) + 4
+        if end < 4:
             self._keep(found)
             return False
-        end += 4
         rest: bytes | bytearray = b''
         if end < len(found):
             found, rest = found[:end], found[end:]
-        self._buffer = b''
+        self.kept = b''
         self._scanned = 0
-        self._head = head = bytes(found)
+        self._head = head = (
+            found if isinstance(found, bytes) else bytes(found))
         settings = self._settings
         if end > settings.max_request_header_size:
             raise HTTPError(431, 'The header is too long.')
         request = self._request = read_request(
-            head, self._parser, self.environ, settings, self._make)
+            head, self._checker, self.environ, settings, self._make)
         if request.body_length == 0:
-            self._buffer = rest
-            request.environ['wsgi.input'] = empty()
+            if rest:
+                self.kept = rest
+            request.environ['wsgi.input'] = BytesIO()
             if self._trace is not None:
                 self._begin_trace(self._trace, request, 0)
             return True
@@ -150,7 +152,7 @@ class Receiver(Generic[T]):
         if not self._scanned:
             self._rate.begin(self.shared.now)
             data = bytearray(data)
-        self._buffer, self._scanned = data, max(1, len(data) - 3)
+        self.kept, self._scanned = data, max(1, len(data) - 3)
         problem = self._problem(data)
         if problem is not None:
             self._head = bytes(data)
@@ -174,7 +176,7 @@ class Receiver(Generic[T]):
 
     def _begin_body(self, request: T, rest: bytes) -> bool:
         """Find the body a place and take `rest`, which came with the head."""
-        self._parser.forget()
+        self._checker.forget()
         self.must_continue = request.expects_continue and not rest
         settings, pool = self._settings, self.shared.buffer_pool
         length = request.body_length
@@ -212,7 +214,7 @@ class Receiver(Generic[T]):
         taken = body.feed(data)
         if not body.is_complete:
             return False
-        self._buffer = data[taken:]
+        self.kept = data[taken:]
         return self._end_body(body)
 
     def _end_body(self, body: Body) -> bool:
@@ -246,8 +248,8 @@ class Receiver(Generic[T]):
         if self._body is not None:
             limit = settings.body_timeout
             size = self._body.store.size
-        elif self._buffer:
-            limit, size = settings.header_timeout, len(self._buffer)
+        elif self.kept:
+            limit, size = settings.header_timeout, len(self.kept)
         else:
             return None
         if self._rate.is_too_slow(now, size, limit, settings.minimum_rate):
@@ -257,7 +259,7 @@ class Receiver(Generic[T]):
     def close(self) -> None:
         """Drop what is here; may be repeated."""
         request, body = self._request, self._body
-        self._buffer = b''
+        self.kept = b''
         self._request = self._body = self.block = None
         if body is not None:
             body.store.close()

@@ -15,28 +15,27 @@ from zope.server.body import PreallocatedBody
 from zope.server.body import SpooledBody
 from zope.server.errors import HTTPError
 from zope.server.form import mypyc_attr
-from zope.server.parser import HeadParser
+from zope.server.parser import HeadChecker
+from zope.server.parser import is_token
 from zope.server.settings import Settings
 from zope.server.tracelog import Trace
 
 logger = logging.getLogger('zope.server.requests')
 
-REQUEST_LINE = re.compile(
-    rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([!-~]+) HTTP/1\.([01])\r\n").match
 LATER_LINE = re.compile(
     rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/1\.)[2-9]\r\n").match
 OTHER_LINE = re.compile(
     rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/([0-9](?:\.[0-9])?)\r\n").match
 # No WSGI application can answer these.  CONNECT also has a framing of its own
 # (RFC 9110, 9.3.6), and PRI begins HTTP/2 (RFC 9113, 3.4).
-REFUSED_METHODS = b'CONNECT', b'PRI'
+REFUSED_METHODS = 'CONNECT', 'PRI'
 # The methods that llhttp knows, without these.
-METHODS = {method: method.decode() for method in (
-    b'ACL BIND CHECKOUT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY'
-    b' MKCALENDAR MKCOL MOVE M-SEARCH NOTIFY OPTIONS PATCH POST PROPFIND'
-    b' PROPPATCH PURGE PUT QUERY REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE'
-    b' UNBIND UNLINK UNLOCK UNSUBSCRIBE'.split())}
-VERSIONS = {b'0': 0, b'1': 1}
+METHODS = frozenset(
+    'ACL BIND CHECKOUT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY'
+    ' MKCALENDAR MKCOL MOVE M-SEARCH NOTIFY OPTIONS PATCH POST PROPFIND'
+    ' PROPPATCH PURGE PUT QUERY REBIND REPORT SEARCH SOURCE SUBSCRIBE TRACE'
+    ' UNBIND UNLINK UNLOCK UNSUBSCRIBE'.split())
+MINORS = {'HTTP/1.0': 0, 'HTTP/1.1': 1}
 
 T = TypeVar('T', bound='Request')
 
@@ -44,14 +43,14 @@ KEYS_CACHED = 1000
 # Name of a field -> key in the environment, filled as names are met; None: the
 # field is dropped.  A Proxy field would become HTTP_PROXY, which libraries
 # take for the address of a proxy ("httpoxy", CVE-2016-5385).
-keys: dict[bytes, str | None] = {
-    b'Content-Type': 'CONTENT_TYPE',
-    b'Content-Length': 'CONTENT_LENGTH',
-    b'Proxy': None,
+keys: dict[str, str | None] = {
+    'Content-Type': 'CONTENT_TYPE',
+    'Content-Length': 'CONTENT_LENGTH',
+    'Proxy': None,
 }
 # The names that were dropped for an underscore, and logged: DROPPED_LOGGED
 # at most, as clients choose them.
-dropped: set[bytes] = set()
+dropped: set[str] = set()
 DROPPED_LOGGED = 100
 DROPPED_SHOWN_BYTES = 100
 # These have a single value; two make a request ambiguous (RFC 9110, 5.3).
@@ -82,58 +81,72 @@ class Request:
     to `environ`.  `trace` is None unless there is a trace log.
     """
 
-    target = ''
-    body_length: int | None = 0
-    expects_continue = False
-    store: SpooledBody | PreallocatedBody | None = None
-    trace: Trace | None = None
-
-    def __init__(self, environ: dict[str, Any], method: str,
-                 minor: int) -> None:
+    def __init__(self, environ: dict[str, Any], method: str, minor: int,
+                 target: str = '') -> None:
         self.environ = environ
         self.method = method
         self.minor = minor
+        self.target = target
         self.keep_alive = minor == 1
+        self.body_length: int | None = 0
+        self.expects_continue = False
+        self.store: SpooledBody | PreallocatedBody | None = None
+        self.trace: Trace | None = None
 
 
-def read_request(head: bytes, parser: HeadParser, base: dict[str, Any],
+def read_request(head: bytes, checker: HeadChecker, base: dict[str, Any],
                  settings: Settings, make: type[T]) -> T:
-    """Return the request of a head, which ends with its empty line.
+    """Return the request of a head, which ends with its first empty line.
 
     `base` is the part of the environment that the requests of a connection
     have in common; `make` is `Request` or a class derived from it.  Raise
     HTTPError when the head is malformed or asks for what is not supported.
     """
-    match = REQUEST_LINE(head)
-    if match is None:
-        return read_request(as_latest(head), parser, base, settings, make)
-    method, target, minor = match.groups()
-    if match.end() - 2 > settings.max_request_line:
+    line, *fields = head[:-4].decode('latin-1').split('\r\n')
+    try:
+        method, target, version = line.split(' ')
+        minor = MINORS[version]
+    except (ValueError, KeyError):
+        return read_request(as_latest(head), checker, base, settings, make)
+    if not (target and target.isascii() and target.isprintable()):
+        raise bad_request_line(head)
+    if len(line) > settings.max_request_line:
         raise HTTPError(414, 'The request line is too long.')
-    if method in METHODS:
-        name = METHODS[method]
-        fields = parser.fields(head)
-    else:
-        name = method.decode()
-        fields = parser.fields(as_known(method, head[match.end(2):]))
+    checker.check(head if method in METHODS
+                  else as_known(method, target, head), len(fields) + 2)
     if len(fields) > settings.max_request_fields:
         raise HTTPError(431, 'There are too many header fields.')
     environ = base.copy()
-    is_padded = b' \r\n' in head or b'\t\r\n' in head
-    for field, raw in fields:
-        if is_padded:
-            raw = raw.rstrip(b' \t')
-        key = keys[field] if field in keys else environ_key(field)
+    for field in fields:
+        name, colon, value = field.partition(':')
+        try:
+            key = keys[name]
+        except KeyError:
+            key = environ_key(name)
+        if not colon:
+            raise HTTPError(400, 'The request is malformed.')
         if key is None:
             continue
         if key in environ:
-            join(key, raw, environ)
+            join(key, value.strip(' \t'), environ)
         else:
-            environ[key] = raw.decode('latin-1')
-    request = make(environ, name, VERSIONS[minor])
-    if not request.minor:
+            environ[key] = value.strip(' \t')
+    environ['REQUEST_METHOD'] = method
+    environ['REQUEST_URI'] = target
+    if not minor:
         environ['SERVER_PROTOCOL'] = 'HTTP/1.0'
-    set_target(request, target.decode())
+    if 'HTTP_HOST' in environ:
+        host = environ['HTTP_HOST']
+        if host not in hosts and not is_host(host):
+            raise HTTPError(400, 'The Host field is malformed.')
+    elif minor:
+        raise HTTPError(400, 'The Host field is missing.')
+    if target[0] == '/' and '%' not in target and '#' not in target:
+        environ['PATH_INFO'], _, environ['QUERY_STRING'] = (
+            target.partition('?'))
+    else:
+        set_target(environ, target)
+    request = make(environ, method, minor, target)
     if 'CONTENT_LENGTH' in environ or 'HTTP_TRANSFER_ENCODING' in environ:
         set_framing(request, settings)
     if 'HTTP_CONNECTION' in environ:
@@ -143,16 +156,18 @@ def read_request(head: bytes, parser: HeadParser, base: dict[str, Any],
     return request
 
 
-def as_known(method: bytes, rest: bytes) -> bytes:
-    """Return a head that llhttp knows, with `rest` behind the target.
+def as_known(method: str, target: str, head: bytes) -> bytes:
+    """Return a head that llhttp knows in place of one with this method.
 
     llhttp refuses methods outside its list.  All of them but CONNECT have the
     same framing (RFC 9112, 6.3), so that POST can stand for any.  Raise
     HTTPError for a method that is not supported.
     """
+    if not is_token(method):
+        raise bad_request_line(head)
     if method in REFUSED_METHODS:
         raise HTTPError(501, 'The method is not supported.')
-    return b'POST /' + rest
+    return b'POST /' + head[len(method) + 1 + len(target):]
 
 
 def as_latest(head: bytes) -> bytes:
@@ -175,29 +190,32 @@ def bad_request_line(head: bytes) -> HTTPError:
     return HTTPError(505, 'Only HTTP/1.0 and HTTP/1.1 are supported.')
 
 
-def environ_key(name: bytes) -> str | None:
+def environ_key(name: str) -> str | None:
     """Return the key of a field in the environment; None: drop the field.
 
     Names with underscores are dropped, or ``X_User`` could stand in for
-    ``X-User``.
+    ``X-User``.  Raise HTTPError for what is no name (RFC 9110, 5.1).
     """
-    if b'_' in name:
+    if not is_token(name):
+        # llhttp would have to have split the head elsewhere.
+        raise HTTPError(400, 'The request is malformed.')
+    if '_' in name:
         key = None
         if len(dropped) < DROPPED_LOGGED and name not in dropped:
             dropped.add(name)
             logger.warning('the header %s of a request is dropped, as its'
                            ' name has an underscore',
-                           name[:DROPPED_SHOWN_BYTES].decode())
+                           name[:DROPPED_SHOWN_BYTES])
     else:
         title = name.title()
         key = keys.get(title) if title in keys else (
-            'HTTP_' + name.decode().upper().replace('-', '_'))
+            'HTTP_' + name.upper().replace('-', '_'))
     if len(keys) < KEYS_CACHED:
         keys[name] = key
     return key
 
 
-def join(key: str, raw: bytes, environ: dict[str, Any]) -> None:
+def join(key: str, value: str, environ: dict[str, Any]) -> None:
     """Join the value of a repeated field to that in the environment.
 
     Raise HTTPError for a field that must not be repeated.
@@ -205,29 +223,16 @@ def join(key: str, raw: bytes, environ: dict[str, Any]) -> None:
     if key in ONCE:
         raise HTTPError(400, 'A header field must not be repeated.')
     joint = '; ' if key == 'HTTP_COOKIE' else ', '
-    environ[key] += joint + raw.decode('latin-1')
+    environ[key] += joint + value
 
 
-def set_target(request: Request, target: str) -> None:
-    """Set what is asked for, and the host (RFC 9112, 3.2).
+def set_target(environ: dict[str, Any], target: str) -> None:
+    """Set path and query, and the host if the target has one.
 
-    Raise HTTPError when the target or the Host field is malformed.
+    Raise HTTPError when the target is malformed.
     """
-    environ = request.environ
-    environ['REQUEST_METHOD'] = request.method
-    environ['REQUEST_URI'] = request.target = target
-    if 'HTTP_HOST' in environ:
-        host = environ['HTTP_HOST']
-        if host not in hosts and not is_host(host):
-            raise HTTPError(400, 'The Host field is malformed.')
-    elif request.minor:
-        raise HTTPError(400, 'The Host field is missing.')
-    if target[0] == '/' and '%' not in target and '#' not in target:
-        environ['PATH_INFO'], _, environ['QUERY_STRING'] = (
-            target.partition('?'))
-        return
     environ['PATH_INFO'], environ['QUERY_STRING'], host = split_target(
-        target, request.method)
+        target, environ['REQUEST_METHOD'])
     if host is not None:
         # The target's host counts, not the field's (RFC 9112, 3.2.2).
         environ['HTTP_HOST'] = host
