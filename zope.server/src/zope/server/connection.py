@@ -239,19 +239,19 @@ class Connection:
         """Return whether the client has gone before its request was begun."""
         return self.state == ANSWERING and self.is_gone()
 
-    def proceed(self) -> bool:
+    def proceed(self, is_leader: bool = False) -> bool:
         """Go on after `serve`."""
-        if (self.keep_alive and self.is_watched and self.state == ENDING
-                and not self.output.pending and not self.output.is_broken
-                and not self.receiver.has_begun()):
-            # What _continue does, at the least expense.
-            shared = self.shared
+        output = self.output
+        if (is_leader and self.keep_alive and self.is_watched
+                and self.state == ENDING and not self.events
+                and not output.pending and not output.is_broken
+                and not self.receiver.kept):
+            # What _continue does, at the least expense.  No lock is needed:
+            # only the leader notes events.
             self.state = RECEIVING
-            self.since = shared.now
-            with shared.lock:
-                if not self.events:
-                    self.is_busy = False
-                    return False
+            self.since = self.shared.now
+            self.is_busy = False
+            return False
         return self._continue()
 
     def give_up(self) -> None:

@@ -91,15 +91,15 @@ def check_headers(headers: Any) -> tuple[int | None, int, str]:
     try:
         for name, value in headers:
             kind = kinds[name] if name in kinds else kind_of(name)
+            if kind == LENGTH:
+                length = length_of(value, length)
+                continue
             if not (value.isascii() and value.isprintable()
                     or is_value(value)):
                 raise ResponseError(
                     f'the value of the header {name} has characters that are'
                     f' not allowed: {short_repr(value)}')
             if kind:
-                if kind == LENGTH:
-                    length = length_of(value, length)
-                    continue
                 if kind == DROPPED:
                     continue
                 special |= kind

@@ -62,9 +62,14 @@ def safely(connection: Connection, function: Callable[..., bool | None],
         return function(*arguments)
     except BaseException:  # noqa: BLE001 (threads go on)
         # SystemExit, too, as from a filter of logging.
-        report(CLOSED, connection)
-        connection.give_up()
+        give_up(connection)
         return None
+
+
+def give_up(connection: Connection) -> None:
+    """Log the exception that is being handled, and close its connection."""
+    report(CLOSED, connection)
+    connection.give_up()
 
 
 class Acceptor:
@@ -285,8 +290,7 @@ class Loop:
                     if grace:
                         return grace
             except BaseException:  # noqa: BLE001 (threads go on)
-                report(CLOSED, connection)
-                connection.give_up()
+                give_up(connection)
         self._rest = None
         # Connections are accepted last: a new connection may get the
         # descriptor of a closed one of which an event was still to come.

@@ -28,6 +28,7 @@ logger = logging.getLogger('zope.server')
 # A thread that waits for room looks this often whether the client reads.
 LOOK_S = 1.0
 INT = struct.Struct('i')
+GONE = 'the client is gone'
 # A slow reader acknowledges in bursts, each time its buffer has room again.
 BURST_BYTES = 128 * 2 ** 10
 
@@ -59,7 +60,8 @@ class SendBuffer:
 
     def send(self, data: bytes) -> None:
         """Send or keep; raise Disconnected when the client is gone."""
-        self._check()
+        if self.is_broken:
+            raise Disconnected(GONE)
         sent = 0
         if not self.pending:
             try:
@@ -74,7 +76,8 @@ class SendBuffer:
 
     def send_pair(self, head: bytes, data: bytes) -> None:
         """Send or keep two pieces, without joining them; see `send`."""
-        self._check()
+        if self.is_broken:
+            raise Disconnected(GONE)
         sent = 0
         if not self.pending:
             try:
@@ -95,14 +98,11 @@ class SendBuffer:
         The file must stay open until `pending` is empty.  Raise Disconnected
         when the client is gone.
         """
-        self._check()
+        if self.is_broken:
+            raise Disconnected(GONE)
         with self._lock:
             self._enter(FilePart(file, offset, length), length)
         self._push()
-
-    def _check(self) -> None:
-        if self.is_broken:
-            raise Disconnected('the client is gone')
 
     def _fail(self, error: OSError) -> None:
         self.is_broken = True
@@ -223,7 +223,8 @@ class SendBuffer:
             if not writable.acquire(timeout=LOOK_S) and self.is_stalled(
                     time.monotonic()):
                 self.abort()
-            self._check()
+            if self.is_broken:
+                raise Disconnected(GONE)
 
     def is_stalled(self, now: float) -> bool:
         """Return whether the client reads what is kept too slowly."""

@@ -120,7 +120,8 @@ class Task(Writer):
                 result.close()
             except BaseException:
                 logger.exception('%s: close() of the response failed', self)
-        self.drop()
+        if self.store is not None:
+            self.store.close()
         if self.shared.access_log is not None:
             self.shared.access_log.add(self)
         if self.trace is not None:

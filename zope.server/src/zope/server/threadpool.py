@@ -31,6 +31,7 @@ from typing import Final
 
 from zope.server.connection import Connection
 from zope.server.loop import Loop
+from zope.server.loop import give_up
 from zope.server.loop import report
 from zope.server.loop import safely
 
@@ -219,12 +220,21 @@ class ThreadPool:
         if self._is_parked:
             self._is_parked = False
             self._wakes.put(None)
-        safely(connection, connection.serve)
-        if not self._take_lead():
+        # What safely and _take_lead do, at less expense.
+        try:
+            connection.serve()
+        except BaseException:  # noqa: BLE001 (threads go on)
+            give_up(connection)
+        try:
+            self._released.pop()
+        except IndexError:
             self._pass_on(connection)
             return False
-        if safely(connection, connection.proceed):
-            self._loop.ready.append(connection)
+        try:
+            if connection.proceed(is_leader=True):
+                self._loop.ready.append(connection)
+        except BaseException:  # noqa: BLE001 (threads go on)
+            give_up(connection)
         return True
 
     # The polling thread.
