@@ -17,6 +17,19 @@ from http_subjects import running
 
 UPLOAD = ('wrk.method = "POST"; wrk.body = string.rep("x", 1048576);'
           ' wrk.path = "/upload"')
+# What a browser sends with a request; with Host these are nine fields.
+BROWSER = {
+    'Connection': 'keep-alive',
+    'User-Agent': 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101'
+                  ' Firefox/128.0',
+    'Accept': 'text/html,application/xhtml+xml,application/xml;q=0.9,'
+              'image/avif,image/webp,*/*;q=0.8',
+    'Accept-Language': 'en-US,en;q=0.7,de;q=0.3',
+    'Accept-Encoding': 'gzip, deflate, br, zstd',
+    'Referer': 'https://www.example.com/folder/index.html',
+    'Cookie': 'session=3f1c0b7a9d2e4c58b6a1f0e9d8c7b6a5; theme=dark',
+    'Upgrade-Insecure-Requests': '1',
+}
 
 
 class Cell(NamedTuple):
@@ -26,12 +39,14 @@ class Cell(NamedTuple):
     threads: int
     connections: int
     keep_alive: bool = True
+    is_browser: bool = False
 
     @property
     def kind(self) -> str:
         """The kind of request."""
-        return {'/hello': 'hello', '/large': '100 kB',
+        kind = {'/hello': 'hello', '/large': '100 kB',
                 '/upload': '1 MB upload'}[self.path]
+        return kind + (" with a browser's head" if self.is_browser else '')
 
     @property
     def size(self) -> str:
@@ -93,6 +108,10 @@ def load(port: int, process: psutil.Process, cell: Cell,
             command += ['-s', script.name]
         if not cell.keep_alive:
             command += ['-H', 'Connection: close']
+        if cell.is_browser:
+            for name, value in BROWSER.items():
+                if cell.keep_alive or name != 'Connection':
+                    command += ['-H', f'{name}: {value}']
         before = cpu_seconds(process)
         output = subprocess.run(command, text=True, check=True,
                                 stdout=subprocess.PIPE).stdout
