@@ -26,7 +26,8 @@ def make_service(zookeeper, **settings):
 
 
 def test_clients_that_saw_the_node_are_served_before_its_answer_is_here(
-        zookeeper, tree, monkeypatch):
+        zookeeper, tree, monkeypatch, caplog):
+    caplog.set_level('INFO', 'zc.zkzopeserver.registration')
     heard, register = threading.Event(), zc.zk.ZooKeeper.register
 
     def slow(*arguments, **properties):
@@ -50,6 +51,7 @@ def test_clients_that_saw_the_node_are_served_before_its_answer_is_here(
         heard.set()
         service.force_exit()
         stop.join()
+    wait_for(lambda: f'withdrew {PATH}/{address}' in caplog.text)
 
 
 def test_clients_that_saw_the_node_are_served_when_its_answer_is_lost(

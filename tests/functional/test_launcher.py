@@ -8,6 +8,7 @@ import signal
 import sys
 
 import pytest
+from zc.zk.testing.waiting import wait_for
 from zkzopeserver_support.processes import LOGGING
 from zkzopeserver_support.processes import Process
 from zkzopeserver_support.processes import gone
@@ -62,7 +63,8 @@ def test_the_parent_leaves_the_locks_to_its_workers(launch, embedded):
         assert get(address)[1] == f'{data["pid"]} True '
     # The same process, with another program, which has left the application.
     assert process.output.count('the exit functions have run') == 1
-    assert 'INFO zc.zkzopeserver.workers all 2 workers are' in process.output
+    wait_for(lambda: 'INFO zc.zkzopeserver.workers all 2 workers are'
+             in process.output)
     assert process.stopped() == 0
     # Only in the two workers.
     assert process.output.count('the server has returned') == 2
@@ -80,9 +82,10 @@ def test_a_roll_under_a_launcher(launch, embedded):
 def test_the_parent_logs_as_the_ini_says(launch, embedded, tmp_path):
     process = launch(2, LOGGING)
     registered(embedded.zk, process, count=2)
+    # The parent hears of it a moment after ZooKeeper.
+    wait_for(lambda: f'{process.pid} all 2 workers are registered\n'
+             in (tmp_path / 'event.log').read_text())
     assert process.stopped() == 0
-    log = (tmp_path / 'event.log').read_text()
-    assert f'{process.pid} all 2 workers are registered\n' in log
     assert ' INFO ' not in process.output
 
 

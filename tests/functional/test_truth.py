@@ -145,12 +145,15 @@ def test_no_verb_ends_the_session_of_a_live_server(tree, write):
         for _ in range(2):
             assert web('forget') == 'web: nothing to forget\n'
             web('status')
-        # Nor that of a server that drains, or stands still.
-        stopped, _ = pids(nodes)
-        os.kill(stopped, signal.SIGSTOP)
+        # Nor that of a server that drains, or stands still. The parent, which
+        # would end the session of such a worker, stands still before it.
+        stopped = process.pid, pids(nodes)[0]
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
         assert web('forget') == 'web: nothing to forget\n'
         assert processes.registered(tree, process, count=2) == nodes
-        os.kill(stopped, signal.SIGCONT)
+        for pid in reversed(stopped):
+            os.kill(pid, signal.SIGCONT)
         assert process.stopped() == 0
 
 

@@ -49,12 +49,14 @@ def test_a_client_of_another_machine():
 
 STAY = """\
 import socket, sys
-socks = [socket.create_connection(sys.argv[1:], 30) for _number in range(3)]
+address, answered = sys.argv[1:3], sys.argv[3]
+socks = [socket.create_connection(address, 30) for _number in range(3)]
 files = [sock.makefile() for sock in socks]
 for sock, file in zip(socks, files, strict=True):
     sock.sendall(b'interactive\\n')
     print(file.readline(), end='')
 print(files[-1].read(), end='', flush=True)
+open(answered, 'w').close()
 try:
     socks[0].recv(1)
 except OSError:
@@ -62,24 +64,22 @@ except OSError:
 """
 
 
-def test_interactive_clients_of_another_machine_leave_room():
+def test_interactive_clients_of_another_machine_leave_room(tmp_path):
     zc.monitor.register_basics()
     told = []
+    answered = tmp_path / 'answered'
     limits = zc.monitor.Limits(interactive_remote=2, interactive=3)
     with other_machine() as machine, \
             zc.monitor.Listener((HERE, 0), limits) as listener:
         asker = threading.Thread(target=lambda: told.append(
-            machine('-c', STAY, HERE, str(listener.address[1]))))
+            machine('-c', STAY, HERE, str(listener.address[1]),
+                    str(answered))))
         asker.start()
-
-        def has_room():
+        try:
+            wait_for(lambda: answered.exists() or not asker.is_alive())
             with socket.create_connection(listener.address) as sock:
                 sock.sendall(b'interactive\nquit\n')
                 assert 'Goodbye.' in sock.makefile().read()
-            return not asker.is_alive() or len(listener._loop._sessions) == 2
-
-        try:
-            wait_for(has_room)
         finally:
             listener.close()
             asker.join()

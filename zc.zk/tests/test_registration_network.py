@@ -63,8 +63,10 @@ def is_right(zk, witness):
         data, stat = witness.get(NODE)
     except NoNodeError:
         return False
+    # kazoo has no number between two sessions.
+    ours = zk.client.client_id
     return (zc.zk.decode(data)['a'] == 1
-            and stat.ephemeralOwner == zk.client.client_id[0]
+            and ours is not None and stat.ephemeralOwner == ours[0]
             and witness.get_children(PATH) == ['192.0.2.7:8080'])
 
 

@@ -251,12 +251,12 @@ class ServiceRegistration:
             node = self._node
         if node is not None:
             self._remove(node, mark)
-            logger.info('withdrew %s', printable(', '.join(node.paths)))
 
     def _remove(self, node: zc.zk.Registration,
                 mark: bool = False) -> None:
         if node.withdraw(mark=mark):
             self._may_remain = False
+        logger.info('withdrew %s', printable(', '.join(node.paths)))
 
     def restore(self) -> None:
         """Put the nodes back after a `withdraw`."""

@@ -60,6 +60,10 @@ def other_machine() -> Iterator[Callable[..., str]]:
 
         yield run
     finally:
+        # With its namespace alone, the pair would go a while later, and the
+        # next machine has the same name and addresses.
+        subprocess.run(['ip', 'link', 'delete', name], check=False,
+                       stderr=subprocess.DEVNULL)
         subprocess.run(['ip', 'netns', 'delete', name], check=True)
 
 
