@@ -108,7 +108,11 @@ def returned(function, *arguments):
 
 def can_change(path):
     """Whether this user can write to a file, or make it writable."""
-    found = os.lstat(path)
+    try:
+        found = os.lstat(path)
+    except PermissionError:
+        # In a directory that is closed to this user.
+        return False
     if found.st_uid == os.geteuid():
         return True
     if stat.S_ISLNK(found.st_mode) or (stat.S_ISDIR(found.st_mode)

@@ -6,6 +6,7 @@ a manager, a server that answers.
 import contextlib
 import os
 import pwd
+import re
 import socket
 import subprocess
 import sys
@@ -211,7 +212,9 @@ CONTINUE = b'HTTP/1.1 100 Continue\r\n\r\n'
 
 
 @pytest.mark.parametrize('pieces, pause, words', [
-    ([CONTINUE, CONTINUE * 1000], 0, 'no response in the first'),
+    # The first words are ours, the others http.client's, since Python 3.14.
+    ([CONTINUE, CONTINUE * 1000], 0,
+     'no response in the first|more than 100 interim responses'),
     ([CONTINUE, CONTINUE], 0.01, 'timed out'),
     ([b'HTTP/1.1 200 OK\r\n', b'x'], 0.01, 'timed out'),
     ([b'HTTP/1.1 200 OK\r\nX: ', b'x'], 0.01, 'timed out'),
@@ -223,7 +226,7 @@ def test_the_answer_of_a_server_has_an_end(pieces, pause, words):
     with flooding(listener, *pieces, pause=pause):
         began = time.monotonic()
         answer = readiness.ask(address, '/', 0.3 if pause else 60)
-    assert words in answer
+    assert re.search(words, answer)
     assert time.monotonic() - began < 50
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -44,17 +45,22 @@ class Prometheus:
     def _look(self) -> str:
         for line in self._process.output.splitlines():
             # Not the line before, which has the address as it was asked for.
-            _, found, rest = line.partition('msg="Listening on" address=')
+            _, found, rest = line.partition('msg="Listening on"')
             if found:
-                return 'http://' + rest.split()[0]
+                # Prometheus 3 has a component before it.
+                return 'http://' + rest.partition(' address=')[2].split()[0]
         assert self._process.popen.poll() is None, self._process.output
         return ''
 
     def _is_ready(self) -> bool:
         """Return whether it answers; at first it says 503."""
-        with contextlib.suppress(OSError):
+        try:
             with urllib.request.urlopen(self._url + '/-/ready', timeout=20):
                 return True
+        except urllib.error.HTTPError as error:
+            error.close()
+        except OSError:
+            pass
         return False
 
     def _ask(self, path: str) -> Any:

@@ -96,7 +96,9 @@ def test_malformed_connection_strings():
 
 
 def test_tls(zookeeper, client, program, tls_port, certificate):
-    _, session, password = program
+    process, session, password = program
+    # It would make a new session, and the node, at once.
+    process.send_signal(signal.SIGSTOP)
     cert, key = certificate
     where = f'localhost:{tls_port}'
     with pytest.raises(zc.zk.FailedConnect):

@@ -82,6 +82,9 @@ def many(where, keep):
             lambda number: ZooKeeper(where, 30), range(SERVERS)))
         try:
             clients[0].client.ensure_path(PATH)
+            # Servers of an ensemble may show an older tree.
+            for each in clients:
+                each.client.sync('/')
             found = list(pool.map(
                 lambda pair: pair[1].register(PATH, f'192.0.2.{pair[0]}:80'),
                 enumerate(clients)))

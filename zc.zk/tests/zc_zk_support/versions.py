@@ -20,6 +20,10 @@ WATCHES_ADD_UP = (3, 9, 0),
 #: The header of a watch event has the zxid of the change (ZOOKEEPER-4655).
 EVENTS_TELL_ZXIDS = (3, 9, 0),
 
+#: A multi with a path that is malformed has no results, but one error for all
+#: of it. Seen with 3.9.6, and not with 3.8.0; the release is not known.
+BAD_PATHS_END_MULTIS = (3, 9, 6),
+
 #: Access control lists may have IPv6 addresses (ZOOKEEPER-4240). The embedded
 #: server refuses them, as older servers do.
 IPV6_IN_ACLS = (3, 9, 4),

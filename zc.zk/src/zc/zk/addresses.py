@@ -34,6 +34,8 @@ def parse_addr(addr: str) -> tuple[str, int]:
 
 #: The longest host name, in characters (RFC 1035, section 2.3.4).
 MAX_HOST_NAME = 253
+# What IPv4 addresses begin with as IPv6 addresses (RFC 4291, 2.5.5.2).
+MAPPED = bytes(10) + b'\xff\xff'
 
 _LABEL = '[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?'
 _is_host_name = re.compile(rf'{_LABEL}(?:\.{_LABEL})*').fullmatch
@@ -59,7 +61,8 @@ def parse_server_addr(text: str) -> tuple[str, int]:
     - The port is from 1 to 65535, without a leading zero.
 
     Raises ValueError for any other text, and for addresses to which nobody
-    can connect: unspecified ones (0.0.0.0, ::) and multicast.
+    can connect: unspecified ones (0.0.0.0, ::) and multicast, also as
+    IPv4-mapped addresses (::ffff:0.0.0.0).
     """
     host, _, port = text.rpartition(':')
     shown = f"'{printable(text, 80)}'"
@@ -72,11 +75,12 @@ def parse_server_addr(text: str) -> tuple[str, int]:
     else:
         packed = _ip_address(socket.AF_INET, host)
         canonical = host
-    if packed and not any(packed):
+    target = packed and packed.removeprefix(MAPPED)
+    if target and not any(target):
         raise ValueError(f'{shown}: the unspecified address stands '
                          'for all addresses of a machine, and is none')
-    if packed and (packed[0] == 0xff if len(packed) == 16
-                   else 224 <= packed[0] < 240):
+    if target and (target[0] == 0xff if len(target) == 16
+                   else 224 <= target[0] < 240):
         raise ValueError(f'{shown}: a multicast address is no server')
     if not packed and not (
             len(host) <= MAX_HOST_NAME and _is_host_name(host)
