@@ -1,13 +1,14 @@
 """The cost of registration, monitor, access log and metrics to a request.
 
-``bin/py bench/http_cost.py`` asks four servers with wrk, in turn, round after
+``bin/py bench/http_cost.py`` asks five servers with wrk, in turn, round after
 round: zope.server alone, zc.zkzopeserver with a monitor server and a node in a
 real ZooKeeper (the embedded one with ``--embedded``), that with an access log,
-and that with metrics.  Each is compared with the first in the same round.  The
-medians of the ratios are printed with their standard error.
+that with metrics, and a loop in Python that does nothing but read and answer.
+Each is compared with the first in the same round.  The medians of the ratios
+are printed with their standard error.
 
 Shared machines change their speed within seconds, and one process is a little
-faster than the next of the same program.  So the four run side by side, are
+faster than the next of the same program.  So they run side by side, are
 asked for a second each in a random order, and are started again a few times.
 """
 from __future__ import annotations
@@ -16,6 +17,7 @@ import argparse
 import contextlib
 import math
 import random
+import re
 import statistics
 import sys
 import tempfile
@@ -36,7 +38,10 @@ from zc.zk.testing.development import Embedded
 WAYS = {'zc.zkzopeserver': 'HTTP alone',
         'registered': 'registered, monitor',
         'logged': 'registered, monitor, access log',
-        'measured': 'registered, monitor, metrics'}
+        'measured': 'registered, monitor, metrics',
+        'epoll': 'an epoll loop in Python'}
+CELLS = (Cell('/hello', 1, 32), Cell('/hello', 4, 32),
+         Cell('/hello', 1, 32, is_browser=True), Cell('/hello', 1, 32, False))
 
 
 def report(cell: Cell, found: dict[str, list[http_load.Figures]]) -> None:
@@ -57,7 +62,7 @@ def report(cell: Cell, found: dict[str, list[http_load.Figures]]) -> None:
 
 def measure(cell: Cell, rounds: int, environment: dict[str, str],
             found: dict[str, list[http_load.Figures]]) -> None:
-    """Start the three, and add their figures, a second each, in turn."""
+    """Start them, and add their figures, a second each, in turn."""
     with contextlib.ExitStack() as servers:
         subjects = {name: servers.enter_context(
             running(name, cell.threads, environment)) for name in found}
@@ -75,6 +80,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--starts', type=int, default=4)
     parser.add_argument('--rounds', type=int, default=8)
+    parser.add_argument('--cells', default='', metavar='PATTERN',
+                        help='measure those that match, as lines name them')
     parser.add_argument('--embedded', action='store_true')
     arguments = parser.parse_args()
     print(http_load.conditions(1, arguments.rounds)
@@ -87,9 +94,13 @@ def main() -> None:
         stop_client(client)
         environment = {'ZOOKEEPER': zookeeper.connection_string,
                        'ACCESS_LOG': str(Path(folder) / 'access.log')}
-        for cell in (Cell('/hello', 1, 32), Cell('/hello', 4, 32)):
+        for cell in CELLS:
+            if not re.search(arguments.cells, str(cell)):
+                continue
+            # The loop closes no connection.
             found: dict[str, list[http_load.Figures]] = {
-                name: [] for name in WAYS}
+                name: [] for name in WAYS
+                if cell.keep_alive or name != 'epoll'}
             for _ in range(arguments.starts):
                 measure(cell, arguments.rounds, environment, found)
             report(cell, found)

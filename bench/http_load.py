@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import psutil
+from http_subjects import WAIT
 from http_subjects import running
 
 UPLOAD = ('wrk.method = "POST"; wrk.body = string.rep("x", 1048576);'
@@ -44,7 +45,7 @@ class Cell(NamedTuple):
     @property
     def kind(self) -> str:
         """The kind of request."""
-        kind = {'/hello': 'hello', '/large': '100 kB',
+        kind = {'/hello': 'hello', '/large': '100 kB', WAIT: '5 ms',
                 '/upload': '1 MB upload'}[self.path]
         return kind + (" with a browser's head" if self.is_browser else '')
 

@@ -8,7 +8,8 @@ zope.server 5, see `http_subjects`; without it, to zope.server 6.
 
 Measured are 1, 4 and 16 threads, 1, 32 and 256 connections, kept alive and
 closed, hello, 100 kB and 1 MB upload; with ``--short`` the cells that matter
-most.  Figures are medians over the rounds.  Trust the ratios.
+most; with ``--others`` a browser's nine fields, and an application that waits
+for 5 ms.  Figures are medians over the rounds.  Trust the ratios.
 
 All cells take an hour.  With ``--results FILE`` they can be measured in
 pieces: the file keeps what was measured, and the summary is of all of it.
@@ -34,6 +35,7 @@ import http_load
 from http_load import Cell
 from http_load import Figures
 from http_subjects import SERVERS
+from http_subjects import WAIT
 from http_subjects import installed
 
 SHORT = (Cell('/hello', 1, 32), Cell('/hello', 4, 32),
@@ -41,6 +43,11 @@ SHORT = (Cell('/hello', 1, 32), Cell('/hello', 4, 32),
 ALL = tuple(itertools.starmap(Cell, itertools.product(
     ('/hello', '/large', '/upload'), (1, 4, 16), (1, 32, 256),
     (True, False))))
+# A browser's head, and an application that waits for 5 ms.
+OTHERS = (Cell('/hello', 1, 32, is_browser=True),
+          Cell('/hello', 4, 32, is_browser=True),
+          Cell('/hello', 4, 32, False, is_browser=True),
+          Cell(WAIT, 16, 32), Cell(WAIT, 16, 256))
 
 SHOWN = {'zc.zkzopeserver': 'this'}
 RULE = ' '.join('=' * width for width in (16, 10, 7, 10, 9, 6, 6))
@@ -66,12 +73,12 @@ def summary(found: dict[Cell, dict[str, Figures]]) -> None:
     brackets the 99th percentile of latency in milliseconds; a star where less
     than half of the connections were served.
     """
-    for path in dict.fromkeys(cell.path for cell in found):
+    for kind in dict.fromkeys(cell.kind for cell in found):
         rows = {cell: servers for cell, servers in found.items()
-                if cell.path == path}
+                if cell.kind == kind}
         names = list(next(iter(rows.values())))[1:]
         rule = ' '.join(['=' * 14, *(['=' * 12] * len(names))])
-        print(f'\n{next(iter(rows)).kind}, by threads and connections:\n')
+        print(f'\n{kind}, by threads and connections:\n')
         print(rule)
         print(f'{"":14} ' + ' '.join(
             f'{SHOWN.get(name, name):12}' for name in names).rstrip())
@@ -111,6 +118,7 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--short', action='store_true')
+    parser.add_argument('--others', action='store_true')
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--seconds', type=int, default=3)
     parser.add_argument('--only', nargs='*', choices=SERVERS)
@@ -123,7 +131,8 @@ def main() -> None:
     first, *names = installed()
     names = [first, *(name for name in names
                       if not arguments.only or name in arguments.only)]
-    cells = [cell for cell in (SHORT if arguments.short else ALL)
+    cells = [cell for cell in (SHORT if arguments.short
+                               else OTHERS if arguments.others else ALL)
              if re.search(arguments.cells, str(cell))]
     found = load(arguments.results)
     for cell in cells:
@@ -135,7 +144,7 @@ def main() -> None:
                        for name, each in runs.items()}
         save(arguments.results, found)
         table(cell, found[cell])
-    summary({cell: found[cell] for cell in ALL if cell in found})
+    summary({cell: found[cell] for cell in (*ALL, *OTHERS) if cell in found})
 
 
 if __name__ == '__main__':

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -27,11 +28,15 @@ import psutil
 PATH = '/fooservice/providers'
 ZOPE_SERVER_5 = 'zope.server 5'
 BODIES = {'/hello': b'Hello, world.\n', '/large': b'x' * 100_000}
+# A request for this path waits, as for a database.
+WAIT, WAIT_S = '/wait', 0.005
 
 
 def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:
     """Read the body of a POST, and answer with the body of the path."""
     body = BODIES.get(environ['PATH_INFO'], b'ok')
+    if environ['PATH_INFO'] == WAIT:
+        time.sleep(WAIT_S)
     if environ['REQUEST_METHOD'] == 'POST':
         while environ['wsgi.input'].read(65536):
             pass
@@ -48,6 +53,34 @@ def serve_ours(port: int, threads: int) -> None:
     server.start()
     while True:
         time.sleep(3600)
+
+
+def serve_epoll(port: int, threads: int) -> None:
+    """Answer with a hello whatever comes: as little as Python can do.
+
+    A read of up to 64 kB is taken for a request.  There is one thread.
+    """
+    body = BODIES['/hello']
+    response = (b'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n'
+                b'Content-Length: %d\r\n\r\n%b' % (len(body), body))
+    listener = socket.create_server(('127.0.0.1', port), backlog=1024)
+    poller = select.epoll()
+    poller.register(listener.fileno(), select.EPOLLIN)
+    connections: dict[int, socket.socket] = {}
+    while True:
+        for fd, _ in poller.poll():
+            if fd == listener.fileno():
+                connection, _ = listener.accept()
+                connections[connection.fileno()] = connection
+                poller.register(connection.fileno(), select.EPOLLIN)
+                continue
+            try:
+                if connections[fd].recv(65536):
+                    connections[fd].send(response)
+                    continue
+            except ConnectionError:
+                pass
+            connections.pop(fd).close()
 
 
 def serve_registered(port: int, threads: int, **options: str) -> None:
@@ -124,8 +157,8 @@ def serve_granian(port: int, threads: int) -> None:
 SERVERS = {ZOPE_SERVER_5: serve_zope_5, 'zc.zkzopeserver': serve_ours,
            'waitress': serve_waitress, 'gunicorn': serve_gunicorn,
            'cheroot': serve_cheroot, 'granian': serve_granian}
-PARTS = {'registered': serve_registered, 'logged': serve_logged,
-         'measured': serve_measured}
+PARTS = {'epoll': serve_epoll, 'registered': serve_registered,
+         'logged': serve_logged, 'measured': serve_measured}
 
 
 def installed() -> list[str]:
