@@ -1,9 +1,11 @@
 """`Balancer`, on a real ZooKeeper."""
 import contextlib
+import gc
 import os
 import socket
 import threading
 import time
+import weakref
 
 import pytest
 from zc.zk.balancing import Balancer
@@ -233,14 +235,121 @@ def test_many_threads(zookeeper, zk):
     for port in range(81, 86):
         zk.register(PATH, f'127.0.0.1:{port}')
     balancer = Balancer(zk, PATH)
-    threads = [threading.Thread(target=names, args=(balancer, 2000))
-               for _ in range(8)]
+    threads = [threading.Thread(target=names, args=(balancer, 300))
+               for _ in range(64)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert [each.load for each in balancer._candidates._by_name.values()
             ] == [0] * 5
+
+
+HOSTILE = (
+    '127.0.0.1:1; } server { listen 1;', '127.0.0.1:0', '127.0.0.1:65536',
+    'user@127.0.0.1:81', '127.0.0.1:81?x=', '127.0.0.1:81#', '[::1', ':81',
+    '127.0.0.1:81 X: y', '-x:81', 'http:', '127.0.0.1:８１',
+    '169.254.169.254:80@127.0.0.1:81', '127.0.0.1', '..:81', '%2e:81')
+
+
+def test_hostile_names_are_never_chosen(zookeeper, zk):
+    zk.register(PATH, '127.0.0.1:81', weight=10 ** 400, rack={'a': [1]})
+    for name in HOSTILE:
+        zk.create(f'{PATH}/{name}')
+    balancer = Balancer(zk, PATH, prefer={'rack': 'A'})
+    assert names(balancer, 200) == {'127.0.0.1:81'}
+    assert set(balancer.servers.refused) == set(HOSTILE)
+
+
+def test_ten_thousand_servers(zookeeper, zk):
+    here = [f'10.0.{number // 250}.{number % 250 + 1}:80'
+            for number in range(10_000)]
+    zk.import_tree('/many\n  /providers\n' + ''.join(
+        f'    /{name}\n' for name in here))
+    balancer = Balancer(zk, '/many/providers', wait=0.1)
+    assert balancer.count == 10_000
+    assert len(names(balancer, 1000)) > 900
+    # Half of them fail, and then all.
+    candidates, later = balancer._candidates, time.monotonic() + 1000
+    for name in here[::2]:
+        candidates.failed(candidates._by_name[name], later)
+    assert names(balancer, 1000) <= set(here[1::2])
+    for name in here[1::2]:
+        candidates.failed(candidates._by_name[name], later)
+    assert balancer.try_lease() is not None
+    zk.import_tree('/many\n  /providers\n    /10.9.9.9:80\n', trim=True)
+    wait_for(lambda: names(balancer, 20) == {'10.9.9.9:80'}, 30, 'the loss')
+
+
+def test_a_request_may_end_where_the_lock_is_held(zookeeper, zk):
+    """The garbage collector ends those of responses that were dropped."""
+    zk.register(PATH, '127.0.0.1:81')
+    balancer = Balancer(zk, PATH)
+    lease = balancer.lease()
+
+    def run():
+        with balancer._changed:
+            lease.done()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_who_left_is_told_again_when_its_last_request_ends(zookeeper, zk):
+    registration = zk.register(PATH, '127.0.0.1:81')
+    zk.register(PATH, '127.0.0.1:82')
+    balancer = Balancer(zk, PATH)
+    left = []
+    balancer.on_leave(left.append)
+    leases = [balancer.lease(['127.0.0.1:82']) for _ in range(2)]
+    registration.withdraw()
+    wait_for(lambda: left, 10, 'the leave')
+    leases[0].done()
+    assert len(left) == 1
+    leases[1].done()
+    assert [server.name for server in left] == ['127.0.0.1:81'] * 2
+    # Not if it has come back.
+    registration.restore()
+    wait_for(lambda: balancer.count == 2, 10, 'the return')
+    lease = balancer.lease(['127.0.0.1:82'])
+    registration.withdraw()
+    wait_for(lambda: len(left) == 3, 10, 'the leave')
+    registration.restore()
+    wait_for(lambda: balancer.count == 2, 10, 'the return')
+    lease.done()
+    assert len(left) == 3
+
+
+def test_requests_that_others_end_do_not_make_a_server_rest(zookeeper, zk):
+    zk.register(PATH, '127.0.0.1:81')
+    balancer = Balancer(zk, PATH)
+    candidate = balancer._candidates._by_name['127.0.0.1:81']
+    balancer.lease().done(TimeoutError(), failed=False)
+    assert candidate.rest_s == 0
+    assert candidate.usual_s > 0
+    balancer.lease().done(KeyError(), failed=True)
+    assert candidate.rest_s
+
+
+def test_after_the_connection_is_closed_the_last_list_is_used(zookeeper,
+                                                              connect):
+    zk = connect()
+    connect().register(PATH, '127.0.0.1:81')
+    balancer = Balancer(zk, PATH)
+    zk.close()
+    assert names(balancer) == {'127.0.0.1:81'}
+
+
+def test_a_balancer_that_is_dropped_is_gone(zookeeper, zk):
+    zk.register(PATH, '127.0.0.1:81')
+    balancer = Balancer(zk, PATH)
+    assert names(balancer) == {'127.0.0.1:81'}
+    reference = weakref.ref(balancer)
+    del balancer
+    wait_for(lambda: gc.collect() and False or reference() is None, 10,
+             'the end of the balancer')
 
 
 def test_refusals_are_found_in_chains():

@@ -136,6 +136,105 @@ def test_a_server_that_stays_keeps_what_is_known_of_it(three):
     assert kept.load == 0
 
 
+def took(candidates, now, times, count=1):
+    """Have requests take some seconds, by the servers' numbers."""
+    for _ in range(count):
+        for number, seconds in times.items():
+            name = f'10.0.0.{number}:80'
+            candidates.took(candidates._by_name[name], now, seconds)
+
+
+def test_a_slow_server_is_left_alone(three):
+    took(three, 10.0, {1: 0.005, 2: 0.006, 3: 0.05}, 5)
+    assert set(counts(three, 300, 10.0)) == {'1', '2'}
+    # Not when the fast ones have much to do.
+    for _ in range(60):
+        three.pick(10.0).load += 1
+    assert 1 <= three._by_name['10.0.0.3:80'].load < 20
+
+
+def test_a_slow_server_is_tried_again(three):
+    took(three, 10.0, {1: 0.005, 2: 0.005, 3: 0.05}, 5)
+    took(three, 12.0, {1: 0.005, 2: 0.005})
+    assert '3' not in counts(three, 300, 12.0)
+    took(three, 40.0, {1: 0.005, 2: 0.005})
+    assert '3' in counts(three, 300, 40.0)
+    # It is still slow, as a few requests tell.
+    took(three, 40.0, {3: 0.05}, 3)
+    assert '3' not in counts(three, 300, 40.0)
+    took(three, 80.0, {1: 0.005, 2: 0.005})
+    took(three, 80.0, {3: 0.005})
+    for count in counts(three, 3000, 80.0).values():
+        assert 800 < count < 1200
+
+
+def test_a_fast_server_is_not_preferred(three):
+    """It may be one that has nothing but errors."""
+    took(three, 10.0, {1: 0.0001, 2: 0.01, 3: 0.012}, 20)
+    for count in counts(three, 3000, 10.0).values():
+        assert 800 < count < 1200
+
+
+def test_a_long_request_does_not_make_a_server_slow(three):
+    took(three, 10.0, {1: 0.005, 2: 0.005, 3: 0.005}, 10)
+    took(three, 10.0, {1: 60.0})
+    assert '1' in counts(three, 300, 10.0)
+    # Nor does the first one, for long.
+    three.set([server(1), server(2), server(4)])
+    took(three, 10.5, {4: 60.0})
+    took(three, 10.5, {4: 0.005}, 8)
+    assert '4' in counts(three, 300, 10.5)
+
+
+def test_times_of_our_own_do_not_count(three):
+    took(three, 10.0, {1: 0.0001, 2: 0.0001, 3: 0.0009}, 20)
+    assert '3' in counts(three, 300, 10.0)
+
+
+@pytest.mark.parametrize('numbers', [[1], [1, 2]])
+def test_of_two_servers_none_is_slow(numbers):
+    """There is no telling which is the exception."""
+    made = Candidates()
+    made.set([server(number) for number in numbers])
+    took(made, 10.0, {number: 10.0 ** number for number in numbers}, 20)
+    assert len(counts(made, 300, 10.0)) == len(numbers)
+
+
+def test_a_slow_server_that_is_left_alone_by_others_is_used(three):
+    took(three, 10.0, {1: 0.005, 2: 0.005, 3: 0.05}, 5)
+    for number in 1, 2:
+        three.failed(three._by_name[f'10.0.0.{number}:80'], 10.0)
+    assert set(counts(three, 20, 10.0)) == {'3'}
+
+
+def test_the_time_of_a_server_that_is_gone(three):
+    gone = three._by_name['10.0.0.3:80']
+    three.set([server(1)])
+    assert gone.is_gone
+    three.took(gone, 10.0, 1.0)
+    three.set([])
+    three.took(gone, 20.0, 1.0)
+    assert gone.extra == 0
+
+
+@hypothesis.given(
+    st.lists(st.tuples(st.integers(1, 5), st.floats(0, 100),
+                       st.floats(0, 30)), max_size=60))
+def test_times_leave_servers_to_choose(requests):
+    made = Candidates()
+    made.set([server(number) for number in range(1, 5)])
+    now = 0.0
+    for number, seconds, later in requests:
+        now += later
+        name = f'10.0.0.{number}:80'
+        if name in made:
+            took(made, now, {number: seconds})
+        every = list(made._by_name.values())
+        assert sum(each.extra == 0 for each in every) >= 2
+        assert all(0 <= each.extra <= 15 for each in every)
+        assert made.pick(now) is not None
+
+
 @hypothesis.given(
     st.lists(st.tuples(st.integers(1, 250), st.integers(-1, 300)),
              unique_by=lambda pair: pair[0], max_size=20),

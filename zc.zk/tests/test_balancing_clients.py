@@ -1,20 +1,31 @@
 """The adapters for requests, httpx and urllib3, on real servers."""
+import ast
 import asyncio
 import collections
+import concurrent.futures
+import contextlib
+import gc
+import os
+import socket
+import ssl
 import threading
 import time
 
 import httpx
+import psutil
 import pytest
 import requests
 import urllib3
 import zc.zk.balancing.httpx
 import zc.zk.balancing.requests
 import zc.zk.balancing.urllib3
+from urllib3.util import Timeout
 from zc.zk.balancing import Balancer
 from zc.zk.balancing import NoServers
+from zc.zk.balancing.attempts import CONNECT_S
 from zc.zk.balancing.attempts import Attempts
 from zc.zk.balancing.attempts import Failure
+from zc.zk.balancing.urllib3 import Timeouts
 from zc.zk.testing.waiting import wait_for
 from zc_zk_support.httpserver import http_servers
 from zc_zk_support.httpserver import trusting
@@ -261,6 +272,37 @@ def test_a_broken_connection_is_not_repeated_with_post(service, kind):
     assert client('POST', '/break', b'x')[0] == 200
 
 
+def test_a_failed_connect_has_read_nothing_of_a_body(service, kind):
+    client = service.client(kind)
+    service.servers[0].kill()
+    service.servers[1].kill()
+    for _ in range(10):
+        assert client('POST', '/', iter([b'x', b'y', b'z']))[1].split(
+            ' ')[3] == 'xyz'
+    assert loads(client) == [0, 0, 0]
+
+
+def test_a_machine_that_does_not_answer(service, kind):
+    """There is time for another one within the caller's time-out."""
+    with socket.create_server(('127.0.0.1', 0), backlog=0) as silent, \
+            contextlib.ExitStack() as stack:
+        # Its queue is full: the kernel drops further connects.
+        for _ in range(2):
+            sock = stack.enter_context(socket.socket())
+            sock.setblocking(False)
+            sock.connect_ex(silent.getsockname())
+        client = service.client(kind)
+        address = '127.0.0.1:{1}'.format(*silent.getsockname())
+        service.registrations[address] = service.zk.register(PATH, address)
+        wait_for(lambda: client.balancer.count == 4, 10, 'the fourth')
+        candidate = client.balancer._candidates._by_name[address]
+        while not candidate.rest_s:
+            start = time.monotonic()
+            assert client('POST', '/', b'x', timeout=3)[0] == 200
+            assert time.monotonic() - start < 3
+        assert loads(client) == [0, 0, 0, 0]
+
+
 def test_a_body_that_is_read_once_is_not_repeated(service, kind):
     client = service.client(kind)
     service.fault.touch()
@@ -305,8 +347,28 @@ def test_the_time_for_connecting_is_that_of_all_attempts(service):
     second.done()
     over = Attempts(balancer, 'GET', True, 0)
     assert over.again(over.first(), OSError(), Failure.CONNECT) is None
+    assert over.connect_s > 0
     without = Attempts(balancer, 'GET', True)
     assert without.rest_s is None
+    assert without.connect_s == CONNECT_S
+
+
+def test_each_attempt_has_its_share_of_the_time(service):
+    balancer = service.client(RequestsClient).balancer
+    attempts = Attempts(balancer, 'GET', True, 60)
+    without = Attempts(balancer, 'GET', True)
+    for least in 19, 29, 59:
+        assert least < attempts.connect_s <= least + 1
+        for each in attempts, without:
+            each.again(each.first(), TimeoutError(), Failure.CONNECT)
+    # The last one has no other to leave time for.
+    assert without.connect_s is None
+    # Nor has an only one.
+    for each in service.servers[:2]:
+        service.registrations[each.address].withdraw(mark=True)
+    wait_for(lambda: balancer.count == 1, 10, 'the leave')
+    assert 59 < Attempts(balancer, 'GET', True, 60).connect_s <= 60
+    assert Attempts(balancer, 'GET', True).connect_s is None
 
 
 def test_an_answer_that_comes_too_late_is_not_asked_for_again(service, kind):
@@ -314,6 +376,41 @@ def test_an_answer_that_comes_too_late_is_not_asked_for_again(service, kind):
     with pytest.raises(client.error):
         client('GET', '/slow2', timeout=0.2)
     assert loads(client) == [0, 0, 0]
+
+
+@pytest.mark.parametrize('timeout', [
+    Timeout(total=0.2), Timeout(0.2), Timeout(connect=5, read=0.2, total=9)])
+def test_time_outs_of_urllib3(service, timeout):
+    for kind in RequestsClient, Urllib3Client:
+        client = service.client(kind)
+        assert client('GET', timeout=timeout.clone())[0] == 200
+        with pytest.raises(client.error):
+            client('GET', '/slow2', timeout=timeout.clone())
+        assert loads(client) == [0, 0, 0]
+
+
+def test_a_total_is_that_of_all_attempts(service):
+    client = service.client(Urllib3Client)
+    timeouts = Timeouts(Timeout(total=60, read=50))
+    attempts = Attempts(client.balancer, 'GET', True, timeouts.connect_s)
+    assert 19 < timeouts.of(attempts).connect_timeout <= 20
+    timeouts._deadline = time.monotonic() + 10
+    assert 9 < timeouts.of(attempts).total <= 10
+    assert timeouts.of(attempts)._read == 50
+    timeouts._deadline = 0
+    assert timeouts.of(attempts).total > 0
+
+
+def test_a_server_rests_after_a_failure_but_not_after_a_time_out(service,
+                                                                 kind):
+    client = service.client(kind)
+    with pytest.raises(client.error):
+        client('GET', '/slow2', timeout=0.2)
+    every = client.balancer._candidates._by_name.values()
+    assert [each.rest_s for each in every] == [0, 0, 0]
+    service.fault.touch()
+    client('GET', '/break')
+    assert sum(each.rest_s > 0 for each in every) == 1
 
 
 def test_a_slow_server_gets_little(service, kind):
@@ -345,6 +442,187 @@ def test_idle_connections_of_a_server_that_left_are_closed(service, kind):
     assert after[gone] != before[gone]
     assert all(after[address] == before[address] for address in after
                if address != gone)
+
+
+def test_a_server_that_leaves_during_a_request_is_forgotten(service, kind):
+    """Servers come and go for years, each with a port of its own."""
+    client = service.client(kind)
+    for _ in range(30):
+        client('GET')
+    address, registration = next(iter(service.registrations.items()))
+    left = []
+    with concurrent.futures.ThreadPoolExecutor() as executor:
+        futures = [executor.submit(client, 'GET', '/slow0.5')
+                   for _ in range(12)]
+        wait_for(lambda: all(loads(client)), 10, 'the requests')
+        client.balancer.on_leave(left.append)
+        registration.withdraw()
+        wait_for(lambda: left, 10, 'the leave')
+        assert {future.result()[0] for future in futures} == {200}
+    assert [server.address for server in left] == [address] * 2
+    for _ in range(10):
+        client('GET')
+    if kind in (HttpxClient, AsyncClient):
+        kept = [f'{host}:{port}' for host, port in client.adapter._inner]
+    elif kind is RequestsClient:
+        kept = [f'{key[0]}:{key[1]}' for key in client.adapter._pools]
+        assert len(client.adapter.poolmanager.pools) == 2
+    else:
+        kept = [f'{key.key_host}:{key.key_port}'
+                for key in client.adapter.pools.keys()]
+    assert sorted(kept) == sorted(set(service.registrations) - {address})
+
+
+def test_connections_are_closed_with_the_client(service, kind):
+    client = service.client(kind)
+    for _ in range(30):
+        client('GET')
+    before = open_sockets(service)
+    assert before
+    client.close()
+    service.clients.clear()
+    wait_for(lambda: not open_sockets(service) & before, 10, 'the end')
+
+
+def open_sockets(service):
+    """The connections of this process to the servers."""
+    ports = {int(address.rpartition(':')[2])
+             for address in service.registrations}
+    return {each.laddr.port
+            for each in psutil.Process().net_connections('tcp')
+            if each.raddr and each.raddr.port in ports}
+
+
+def test_no_more_pools_than_wanted(service):
+    for wanted in 1, 2:
+        client = service.client(RequestsClient)
+        client.session.mount('http://cms', zc.zk.balancing.requests.Adapter(
+            client.balancer, pool_connections=wanted))
+        adapter = client.session.get_adapter('http://cms')
+        for _ in range(30):
+            client('GET')
+        assert len(adapter._pools) == wanted
+        assert len(adapter.poolmanager.pools) == wanted
+
+
+@pytest.mark.parametrize('kind', [RequestsClient, HttpxClient, Urllib3Client])
+def test_a_child_process_has_connections_of_its_own(service, kind):
+    client = service.client(kind)
+    before = {client('GET')[1].split(' ')[-1] for _ in range(30)}
+    reading, writing = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            found = {client('GET')[1].split(' ')[-1] for _ in range(30)}
+            os.write(writing, repr(found).encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with open(reading, 'rb') as file:
+        found = ast.literal_eval(file.read().decode())
+    os.waitpid(pid, 0)
+    assert len(found) == 3
+    assert not found & before
+    # The parent's are as they were.
+    assert {client('GET')[1].split(' ')[-1] for _ in range(30)} == before
+
+
+@pytest.mark.parametrize('kind', [RequestsClient, HttpxClient])
+def test_proxies_of_the_environment_are_not_used(service, kind, monkeypatch):
+    for name in 'http_proxy', 'https_proxy', 'all_proxy':
+        monkeypatch.setenv(name, 'http://user:pw@127.0.0.1:9')
+        monkeypatch.setenv(name.upper(), 'http://user:pw@127.0.0.1:9')
+    client = service.client(kind)
+    if kind is RequestsClient:
+        client.session.trust_env = True
+    assert client('GET')[0] == 200
+
+
+def test_redirects_within_the_service(service):
+    client = service.client(RequestsClient)
+    for stream in False, True:
+        response = client.session.post('http://cms/again', data=b'x',
+                                       stream=stream)
+        assert response.url == 'http://cms/'
+        assert response.text.split(' ')[1:3] == ['cms', 'GET']
+        assert response.history[0].server.address in service.registrations
+        assert loads(client) == [0, 0, 0]
+    client = service.client(HttpxClient)
+    response = client.client.get('http://cms/again', follow_redirects=True)
+    assert str(response.url) == 'http://cms/'
+    assert loads(client) == [0, 0, 0]
+
+
+def test_tasks_are_cancelled(service):
+    client = service.client(AsyncClient, wait=30)
+
+    async def cancelled(path, count):
+        tasks = [asyncio.create_task(client.client.get(f'http://cms{path}'))
+                 for _ in range(count)]
+        await asyncio.sleep(0.2)
+        for task in tasks:
+            task.cancel()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def streamed():
+        async with client.client.stream('GET', 'http://cms/') as response:
+            assert response.status_code == 200
+            await asyncio.sleep(30)
+
+    found = client.run(cancelled('/slow5', 20))
+    assert all(isinstance(each, asyncio.CancelledError) for each in found)
+    assert loads(client) == [0, 0, 0]
+    assert set(client.adapter._loads.values()) <= {0}
+    with pytest.raises(TimeoutError):
+        client.run(asyncio.wait_for(streamed(), 0.5))
+    assert loads(client) == [0, 0, 0]
+    assert {client('GET')[0] for _ in range(30)} == {200}
+    # And while there is no server at all.
+    for each in service.registrations.values():
+        each.withdraw(mark=True)
+    wait_for(lambda: not client.balancer.count, 10, 'all to leave')
+    found = client.run(cancelled('/', 5))
+    assert all(isinstance(each, asyncio.CancelledError) for each in found)
+
+
+def test_64_threads(service, kind):
+    client = service.client(kind)
+    failures = []
+
+    def run():
+        for number in range(20):
+            try:
+                client('GET' if number % 2 else 'POST', '/',
+                       None if number % 2 else b'x')
+            except client.error as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=run) for _ in range(64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert loads(client) == [0, 0, 0]
+
+
+@pytest.mark.parametrize('kind', [
+    zc.zk.balancing.httpx.Transport, zc.zk.balancing.httpx.AsyncTransport])
+def test_wrong_options_of_httpx(service, kind):
+    balancer = service.client(HttpxClient).balancer
+    with pytest.raises(TypeError, match='nonsense'):
+        kind(balancer, nonsense=1)
+    with pytest.raises(TypeError, match='the balancer retries'):
+        kind(balancer, retries=1)
+
+
+@pytest.mark.parametrize('verify', [True, False])
+def test_one_context_for_all_servers_of_httpx(service, verify):
+    client = service.client(HttpxClient)
+    transport = zc.zk.balancing.httpx.Transport(client.balancer,
+                                                verify=verify)
+    context = transport._options['verify']
+    assert (context.verify_mode is ssl.CERT_REQUIRED) == verify
 
 
 def test_servers_are_killed_under_load(service, kind):
@@ -401,19 +679,33 @@ def test_a_streamed_response_counts_until_it_is_closed(service):
     client = service.client(RequestsClient)
     response = client.session.get('http://cms/', stream=True)
     assert sorted(loads(client)) == [0, 0, 1]
+    # Read, also if it is kept; closed; dropped.
     assert response.content
-    del response
+    assert sorted(loads(client)) == [0, 0, 0]
+    with client.session.get('http://cms/', stream=True):
+        assert sorted(loads(client)) == [0, 0, 1]
+    assert sorted(loads(client)) == [0, 0, 0]
+    client.session.get('http://cms/', stream=True)
     wait_for(lambda: sorted(loads(client)) == [0, 0, 0], 10, 'the end')
     client = service.client(HttpxClient)
     with client.client.stream('GET', 'http://cms/'):
         assert sorted(loads(client)) == [0, 0, 1]
     assert sorted(loads(client)) == [0, 0, 0]
+    client.client.send(client.client.build_request('GET', 'http://cms/'),
+                       stream=True)
+    wait_for(lambda: gc.collect() and False or (
+        sorted(loads(client)) == [0, 0, 0]), 10, 'the end')
     client = service.client(Urllib3Client)
     response = client.adapter.request('GET', 'http://cms/',
                                       preload_content=False)
     assert sorted(loads(client)) == [0, 0, 1]
     response.drain_conn()
-    del response
+    assert sorted(loads(client)) == [0, 0, 0]
+    response = client.adapter.request('GET', 'http://cms/',
+                                      preload_content=False)
+    response.close()
+    assert sorted(loads(client)) == [0, 0, 0]
+    client.adapter.request('GET', 'http://cms/', preload_content=False)
     wait_for(lambda: sorted(loads(client)) == [0, 0, 0], 10, 'the end')
 
 

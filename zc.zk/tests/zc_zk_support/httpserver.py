@@ -36,9 +36,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         text = ' '.join([str(os.getpid()), str(self.headers['Host']),
                          self.command, body.decode(),
                          str(self.client_address[1])])
-        if self.path == '/away':
+        if self.path in ('/away', '/again'):
             self.send_response(302)
-            self.send_header('Location', 'http://elsewhere.example/')
+            self.send_header('Location', 'http://elsewhere.example/'
+                             if self.path == '/away' else '/')
         else:
             self.send_response(503 if self.path == '/503' else 200)
         self.send_header('Content-Length', str(len(text)))

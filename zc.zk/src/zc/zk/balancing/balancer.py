@@ -48,23 +48,25 @@ class Lease:
     `server` is the `Server`. Of several calls of `done` the first counts.
     """
 
-    __slots__ = ('server', '_candidate', '_balancer')
+    __slots__ = ('server', '_candidate', '_balancer', '_began')
 
-    def __init__(self, balancer: Balancer, candidate: Candidate) -> None:
+    def __init__(self, balancer: Balancer, candidate: Candidate,
+                 now: float) -> None:
         self.server = candidate.server
         self._candidate: Candidate | None = candidate
         self._balancer = balancer
+        self._began = now
 
     def done(self, error: BaseException | None = None,
-             failed: bool = False) -> None:
+             failed: bool | None = None) -> None:
         """End the request; `error` is what a connect or an exchange raised.
 
-        An OSError has the server rest, and so does any exception with
-        `failed`, as of a library that has exceptions of its own.
+        An OSError has the server rest. Where a library has exceptions of its
+        own, `failed` says whether the server has to.
         """
         candidate, self._candidate = self._candidate, None
         if candidate is not None:
-            self._balancer._end(candidate, error, failed)
+            self._balancer._end(candidate, self._began, error, failed)
 
 
 class Balancer:
@@ -99,7 +101,8 @@ class Balancer:
         self._gone_at: dict[str, float] = {}
         self._present: dict[str, Server] = {}
         self._leaving: list[Callable[[Server], object]] = []
-        self._changed = threading.Condition(threading.Lock())
+        self._forking: list[Callable[[], object]] = []
+        self._make_lock()
         self._servers = Servers(zk, path)
         self._servers(self._update)
         _balancers.add(self)
@@ -111,6 +114,12 @@ class Balancer:
     def servers(self) -> Servers:
         """What ZooKeeper has, and how current that is."""
         return self._servers
+
+    def _make_lock(self) -> None:
+        # A response that the garbage collector finds ends its request, in a
+        # thread that may have the lock.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
 
     def lease(self, exclude: Collection[str] = (),
               timeout: float | None = None) -> Lease:
@@ -138,14 +147,14 @@ class Balancer:
         now = time.monotonic()
         if self._wake_at is not None and now >= self._wake_at:
             self._look(now)
-        with self._changed:
+        with self._lock:
             candidate = self._candidates.pick(now, exclude)
             if candidate is None and exclude:
                 candidate = self._candidates.pick(now)
             if candidate is None:
                 return None
             candidate.load += 1
-        return Lease(self, candidate)
+        return Lease(self, candidate, now)
 
     def no_servers(self) -> NoServers:
         """Return the exception for a path without servers."""
@@ -174,11 +183,24 @@ class Balancer:
     def on_leave(self, function: Callable[[Server], object]) -> None:
         """Call a function with each server that is used no more.
 
-        It is held weakly if it is a method, and called in a thread of the
-        `ZooKeeper` object or in one that makes a request.
+        When requests are under way, it is called again at the end of the last
+        one. It is held weakly if it is a method, and called in a thread of
+        the `ZooKeeper` object or in one that makes a request.
         """
-        with self._changed:
+        with self._lock:
             self._leaving.append(_weak(function))
+
+    def on_fork(self, function: Callable[[], object]) -> None:
+        """Call a function in each child process that os.fork() makes.
+
+        It is held weakly if it is a method.
+        """
+        self._forking.append(_weak(function))
+
+    @property
+    def count(self) -> int:
+        """The number of servers to choose from."""
+        return len(self._candidates)
 
     # In the thread of the view:
 
@@ -241,15 +263,15 @@ class Balancer:
         return [server for name, server in self._held.items()
                 if times[name] >= begin]
 
-    def _end(self, candidate: Candidate, error: BaseException | None,
-             failed: bool) -> None:
+    def _end(self, candidate: Candidate, began: float,
+             error: BaseException | None, failed: bool | None) -> None:
         """Take in how a request has ended."""
         gone: list[Server] = []
-        with self._changed:
+        now = time.monotonic()
+        with self._lock:
             candidate.load = max(0, candidate.load - 1)
             name = candidate.server.name
-            if isinstance(error, OSError) or failed:
-                now = time.monotonic()
+            if isinstance(error, OSError) if failed is None else failed:
                 self._candidates.failed(candidate, now)
                 if name not in self._present:
                     self._hold.answer(
@@ -258,7 +280,15 @@ class Balancer:
                     gone = self._set(now)
             elif error is None:
                 self._candidates.succeeded(candidate)
-        self._leave(gone)
+                self._candidates.took(candidate, now, now - began)
+            elif now - began > candidate.usual_s:
+                # Given up by the caller, as after a time-out.
+                self._candidates.took(candidate, now, now - began)
+            if (candidate.is_gone and not candidate.load
+                    and name not in self._candidates):
+                gone = [*gone, candidate.server]
+        if gone:
+            self._leave(gone)
 
     # Without:
 
@@ -269,8 +299,10 @@ class Balancer:
 
     def _forked(self) -> None:
         """Forget, in a child process, what the parent has under way."""
-        self._changed = threading.Condition(threading.Lock())
+        self._make_lock()
         self._candidates.reset()
+        for function in list(self._forking):
+            function()
 
 
 def is_refusal(error: BaseException | None) -> bool:
@@ -295,14 +327,13 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-def _weak(function: Callable[[Server], object]
-          ) -> Callable[[Server], object]:
+def _weak(function: Callable[..., object]) -> Callable[..., object]:
     if not inspect.ismethod(function):
         return function
     method = weakref.WeakMethod(function)
 
-    def call(server: Server) -> None:
+    def call(*arguments: Server) -> None:
         found = method()
         if found is not None:
-            found(server)
+            found(*arguments)
     return call

@@ -1,8 +1,13 @@
 """The servers to choose from: who has how much to do, and who rests.
 
 Two servers are taken by chance, weighted; the one with less to do, for its
-weight, gets the request ("the power of two choices", Mitzenmacher 2001). So a
-slow server gets little, and no client has to know more than its own requests.
+weight, gets the request ("the power of two choices", Mitzenmacher 2001). No
+client has to know more than its own requests.
+
+Where there is little to do, a slow server has no more requests under way than
+a fast one. So the time that requests take counts as well: a server that is
+much slower than the middle one counts as if it had more to do. Only that: a
+server that is faster than others is not preferred, as errors are fast.
 """
 from __future__ import annotations
 
@@ -28,22 +33,55 @@ MAX_WEIGHT = 256
 #: looked for one by one.
 TRIES = 4
 
+#: A server is slow when its requests take so many times as long as those of
+#: the middle one of all servers. It then counts as if it had as many further
+#: requests under way as its times are longer, up to the most.
+SLOW = 3.0
+MAX_EXTRA = 15.0
+
+#: Shorter times than this, in seconds, count as this: they tell more of our
+#: own process than of the server.
+SHORTEST_S = 0.001
+
+#: The share of the last time in the average, and how many times the average
+#: it counts at most: a single long request does not make a server slow.
+NEW_SHARE = 0.3
+MAX_OUTLIER = 4.0
+
+#: What is left of the slowness of a server after each second, so that one that
+#: gets no requests is tried again, some ten seconds later.
+LEFT_A_SECOND = 0.9
+
+#: The time in seconds between two looks for the middle one, and what each
+#: server adds to it: to sort 10,000 takes 5 ms.
+REVIEW_S = 0.1
+REVIEW_EACH_S = 0.0001
+
+#: Up to so many servers the first request of each is a reason to look.
+MAX_EAGER = 100
+
 
 class Candidate:
     """A server, and what this process knows of it.
 
-    `load` is the number of requests under way. `rest_until` is a time before
-    which it is not used if there is another.
+    `load` is the number of requests under way, `extra` what is added to it as
+    the server is slow. `usual_s` is an average of the seconds that requests
+    take, 0 if there was none. `rest_until` is a time before which it is not
+    used if there is another. `is_gone` says that it is no candidate any more.
     """
 
-    __slots__ = ('server', 'weight', 'load', 'rest_until', 'rest_s')
+    __slots__ = ('server', 'weight', 'load', 'extra', 'usual_s', 'rest_until',
+                 'rest_s', 'is_gone')
 
     def __init__(self, server: Server) -> None:
         self.server = server
         self.weight = weight_of(server.properties)
         self.load = 0
+        self.extra = 0.0
+        self.usual_s = 0.0
         self.rest_until = 0.0
         self.rest_s = 0.0
+        self.is_gone = False
 
 
 class Candidates:
@@ -57,6 +95,8 @@ class Candidates:
         self._prefer = dict(prefer or {})
         self._by_name: dict[str, Candidate] = {}
         self._groups: list[_Group] = []
+        self._middle_s = 0.0
+        self._reviewed_at = 0.0
 
     def __len__(self) -> int:
         return len(self._by_name)
@@ -85,6 +125,8 @@ class Candidates:
             and each.server.properties[name] == value
             for name, value in self._prefer.items())]
         self._groups = [_Group(group) for group in (liked, every) if group]
+        for candidate in before.values():
+            candidate.is_gone = True
         return [candidate.server for candidate in before.values()]
 
     def pick(self, now: float, exclude: Collection[str] = ()
@@ -119,6 +161,37 @@ class Candidates:
         if candidate.rest_s:
             candidate.rest_s = candidate.rest_until = 0.0
 
+    def took(self, candidate: Candidate, now: float, took_s: float) -> None:
+        """Take in how many seconds a request took."""
+        took_s = max(took_s, SHORTEST_S)
+        is_first = not candidate.usual_s
+        usual_s = candidate.usual_s or min(
+            took_s, MAX_OUTLIER * self._middle_s or took_s)
+        candidate.usual_s = usual_s + NEW_SHARE * (
+            min(took_s, MAX_OUTLIER * usual_s) - usual_s)
+        if (now - self._reviewed_at >= REVIEW_S + REVIEW_EACH_S * len(self)
+                or is_first and len(self) <= MAX_EAGER):
+            self._review(now)
+        candidate.extra = self._extra(candidate)
+
+    def _review(self, now: float) -> None:
+        """Find the middle one anew; let slow servers recover."""
+        left = LEFT_A_SECOND ** (now - self._reviewed_at)
+        self._reviewed_at = now
+        known = [each for each in self._by_name.values() if each.usual_s]
+        times = sorted(each.usual_s for each in known)
+        # The slower one of two: there is no telling which is the exception.
+        self._middle_s = times[len(times) // 2] if times else 0.0
+        for each in known:
+            if each.extra:
+                each.usual_s = max(each.usual_s * left, self._middle_s)
+            each.extra = self._extra(each)
+
+    def _extra(self, candidate: Candidate) -> float:
+        if not self._middle_s or candidate.usual_s <= SLOW * self._middle_s:
+            return 0.0
+        return min(candidate.usual_s / self._middle_s - 1, MAX_EXTRA)
+
     def reset(self) -> None:
         """Forget all requests under way: they are another process's."""
         for candidate in self._by_name.values():
@@ -146,13 +219,16 @@ class _Group:
                 one = two
             if one.rest_until > now or one.server.name in exclude:
                 continue
-            if two.load * (one.weight or 1) < one.load * (two.weight or 1):
+            if one is two and one.extra:
+                continue
+            if ((two.load + two.extra) * (one.weight or 1)
+                    < (one.load + one.extra) * (two.weight or 1)):
                 return two
             return one
         usable = [each for each in self._members if each.rest_until <= now
                   and each.server.name not in exclude]
         return min(usable, default=None, key=lambda each: (
-            each.load / (each.weight or 1), random.random()))
+            (each.load + each.extra) / (each.weight or 1), random.random()))
 
     def _random(self) -> Candidate:
         if self._sums is None:

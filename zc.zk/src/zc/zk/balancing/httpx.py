@@ -12,6 +12,7 @@ that has answered. `AsyncTransport` is for `httpx.AsyncClient`.
 """
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -49,6 +50,8 @@ class _Transports:
     its idle connections are closed.
     """
 
+    kind: type
+
     def __init__(self, balancer: Balancer, host: str | None,
                  options: dict[str, Any]) -> None:
         if 'retries' in options:
@@ -57,33 +60,46 @@ class _Transports:
         self._host = host
         self._options = options
         # One context for all servers: to make one takes 20 ms.
-        if not isinstance(options.get('verify'), bool) and (
-                'verify' not in options):
-            options['verify'] = httpx.create_ssl_context()
-        self._lock = threading.Lock()
+        if not isinstance(options.get('verify', True), ssl.SSLContext):
+            options['verify'] = httpx.create_ssl_context(
+                verify=options.get('verify', True),
+                cert=options.pop('cert', None),
+                trust_env=options.get('trust_env', True))
+        # What is wrong with the options shows now.
+        self.kind(**options)
+        self._forked()
+        balancer.on_leave(self._forget)
+        balancer.on_fork(self._forked)
+
+    def _forked(self) -> None:
+        """Begin without connections: those of before are the parent's."""
+        # A response that the garbage collector finds ends its request, in a
+        # thread that may have the lock.
+        self._lock = threading.RLock()
         self._inner: dict[tuple[str, int], Any] = {}
         self._loads: dict[tuple[str, int], int] = {}
         self._leaving: set[tuple[str, int]] = set()
-        balancer.on_leave(self._forget)
 
     def _forget(self, server: Server) -> None:
         with self._lock:
             self._leaving.add((server.host, server.port))
 
-    def _take(self, server: Server, make: Any) -> Any:
+    def _take(self, server: Server) -> Any:
         """Return the transport of a server, for a request that begins."""
         where = server.host, server.port
         with self._lock:
             self._leaving.discard(where)
-            self._loads[where] = self._loads.get(where, 0) + 1
             if where not in self._inner:
-                self._inner[where] = make(**self._options)
+                self._inner[where] = self.kind(**self._options)
+            self._loads[where] = self._loads.get(where, 0) + 1
             return self._inner[where]
 
     def _over(self, server: Server) -> None:
         """Take in that a request is over."""
+        where = server.host, server.port
         with self._lock:
-            self._loads[server.host, server.port] -= 1
+            if where in self._loads:    # not of a parent process
+                self._loads[where] -= 1
 
     def _idle(self) -> list[Any]:
         """Take out the transports of servers that have left, and are idle."""
@@ -110,7 +126,7 @@ class _Transports:
         extensions = dict(request.extensions)
         if 'timeout' in extensions:
             extensions['timeout'] = {**extensions['timeout'],
-                                     'connect': attempts.rest_s}
+                                     'connect': attempts.connect_s}
         if request.url.scheme == 'https':
             extensions.setdefault('sni_hostname', self._name(request))
         headers = request.headers.copy()
@@ -134,6 +150,8 @@ class Transport(_Transports, httpx.BaseTransport):
     are those of `httpx.HTTPTransport`.
     """
 
+    kind = httpx.HTTPTransport
+
     def __init__(self, balancer: Balancer, host: str | None = None,
                  **options: Any) -> None:
         super().__init__(balancer, host, options)
@@ -149,7 +167,7 @@ class Transport(_Transports, httpx.BaseTransport):
             raise NoServersError(str(error), request) from error
         while lease is not None:
             server = lease.server
-            inner = self._take(server, httpx.HTTPTransport)
+            inner = self._take(server)
             try:
                 response = inner.handle_request(
                     self._request(request, server, attempts))
@@ -178,6 +196,8 @@ class Transport(_Transports, httpx.BaseTransport):
 class AsyncTransport(_Transports, httpx.AsyncBaseTransport):
     """A transport for `httpx.AsyncClient`; see `Transport`."""
 
+    kind = httpx.AsyncHTTPTransport
+
     def __init__(self, balancer: Balancer, host: str | None = None,
                  **options: Any) -> None:
         super().__init__(balancer, host, options)
@@ -191,7 +211,7 @@ class AsyncTransport(_Transports, httpx.AsyncBaseTransport):
         lease: Lease | None = await self._first(attempts, request)
         while lease is not None:
             server = lease.server
-            inner = self._take(server, httpx.AsyncHTTPTransport)
+            inner = self._take(server)
             try:
                 response = await inner.handle_async_request(
                     self._request(request, server, attempts))
@@ -254,6 +274,9 @@ class _Stream(httpx.SyncByteStream):
             self._stream.close()
         finally:
             self._end()
+
+    def __del__(self) -> None:
+        self._end()
 
     def _end(self, error: Exception | None = None) -> None:
         owner, self._owner = self._owner, None

@@ -3,9 +3,10 @@
 ::
 
     session = requests.Session()
-    session.mount('http://cms', Adapter(Balancer(zk, '/cms/providers')))
+    session.mount('http://cms/', Adapter(Balancer(zk, '/cms/providers')))
     session.get('http://cms/news')
 
+The slash is needed: ``http://cms`` would be the beginning of other names, too.
 The host of the URL names the service: it is in the Host field, in cookies and
 in `Response.url`. `Response.server` is the `zc.zk.servers.Server` that has
 answered. Redirects are the session's business, as always.
@@ -13,13 +14,13 @@ answered. Redirects are the session's business, as always.
 from __future__ import annotations
 
 import contextlib
-import weakref
 from collections.abc import Mapping
 from typing import Any
 
 import requests.adapters
 import requests.exceptions
 import urllib3.exceptions
+from urllib3.util import Timeout
 from zc.zk.balancing.attempts import Attempts
 from zc.zk.balancing.attempts import Failure
 from zc.zk.balancing.attempts import can_repeat
@@ -27,7 +28,9 @@ from zc.zk.balancing.balancer import Balancer
 from zc.zk.balancing.balancer import Lease
 from zc.zk.balancing.balancer import NoServers
 from zc.zk.balancing.urllib3 import MAX_POOLS
+from zc.zk.balancing.urllib3 import Timeouts
 from zc.zk.balancing.urllib3 import close_idle
+from zc.zk.balancing.urllib3 import end_with
 from zc.zk.balancing.urllib3 import failure_of
 from zc.zk.balancing.urllib3 import tls_names
 from zc.zk.servers import Server
@@ -61,17 +64,20 @@ class Adapter(requests.adapters.HTTPAdapter):
         options.setdefault('pool_connections', MAX_POOLS)
         super().__init__(**options)
         balancer.on_leave(self._forget)
+        balancer.on_fork(self._forked)
 
     def send(self, request: requests.PreparedRequest, stream: bool = False,
              timeout: Any = None, verify: bool | str = True,
              cert: Any = None, proxies: Mapping[str, str] | None = None
              ) -> requests.Response:
         """Send a request to a server; to another one where that is safe."""
-        connect_s, read_s = (timeout if isinstance(timeout, tuple)
-                             else (timeout, timeout))
+        if isinstance(timeout, tuple):
+            connect_s, read_s = timeout
+            timeout = Timeout(connect=connect_s, read=read_s)
+        timeouts = Timeouts(timeout)
         attempts = Attempts(
             self._balancer, request.method or '', can_repeat(request.body),
-            connect_s if isinstance(connect_s, int | float) else None)
+            timeouts.connect_s)
         try:
             lease: Lease | None = attempts.first()
         except NoServers as error:
@@ -80,7 +86,7 @@ class Adapter(requests.adapters.HTTPAdapter):
             request.server = lease.server
             try:
                 response = super().send(
-                    request, stream, (attempts.rest_s, read_s), verify, cert)
+                    request, stream, timeouts.of(attempts), verify, cert)
                 return self._answered(response, lease, stream)
             except requests.exceptions.RequestException as error:
                 failed, failure = error, _failure(error)
@@ -94,11 +100,10 @@ class Adapter(requests.adapters.HTTPAdapter):
                   stream: bool) -> requests.Response:
         response.server = lease.server
         if stream:
-            # The request is over when the response is read, or dropped.
-            weakref.finalize(response.raw, lease.done)
-        else:
-            _ = response.content
-            lease.done()
+            end_with(response.raw, lease)
+            return response
+        _ = response.content
+        lease.done()
         return response
 
     def add_headers(self, request: requests.PreparedRequest,
@@ -122,6 +127,8 @@ class Adapter(requests.adapters.HTTPAdapter):
                scheme == 'https' and rest.partition('/')[0])
         pool = self._pools.get(key)
         if pool is None:
+            if len(self._pools) >= self._pool_connections:
+                self._pools.pop(next(iter(self._pools)), None)
             pool = self._pools[key] = self._make_pool(
                 request, server, verify, cert)
         return pool
@@ -134,6 +141,17 @@ class Adapter(requests.adapters.HTTPAdapter):
         return self.poolmanager.connection_from_host(
             server.host, server.port, where['scheme'],
             {**tls, **(names or {})})
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._pools = {}
+        super().close()
+
+    def _forked(self) -> None:
+        # The connections are the parent's; it may use them now.
+        self._pools = {}
+        self.init_poolmanager(self._pool_connections, self._pool_maxsize,
+                              self._pool_block)
 
     def _forget(self, server: Server) -> None:
         for key in [key for key in list(self._pools)
