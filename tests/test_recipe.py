@@ -7,6 +7,8 @@ import stat
 import pytest
 from paste.deploy import loadwsgi
 
+from zc.zkzopeserver.recipe import removal
+
 SECTION = """
 [web]
 recipe = zc.zkzopeserver
@@ -248,3 +250,30 @@ def test_a_file_that_cannot_be_written_is_told_in_a_line(sandbox):
         f'[web]: {sandbox.path("units", "web.service")}: Not a directory')
     assert os.listdir(sandbox.path('bin')) == []
     assert os.listdir(sandbox.path('parts')) == []
+
+
+@pytest.mark.parametrize('content, problem', [
+    ('#!/bin/sh\necho "$@" > "$0.done"\nexit 3\n', 'exit status 3'),
+    ('#!/no/such/interpreter\n', 'No such file or directory'),
+])
+def test_sessions_that_cannot_be_ended_keep_no_part(
+        tmp_path, caplog, content, problem):
+    script, pid = tmp_path / 'web', tmp_path / 'web.pid'
+    sessions = tmp_path / 'web.session'
+    script.write_text(content)
+    script.chmod(0o755)
+    options = {'script-files': str(script), 'pid-files': str(pid),
+               '__buildout_installed__': str(script),
+               'location': str(tmp_path / 'parts')}
+    removal.uninstall('web', dict(options))
+    assert caplog.text == ''
+    script.write_text(content)
+    script.chmod(0o755)
+    sessions.touch()
+    removal.uninstall('web', dict(options))
+    assert f'{script} forget: {problem}. Nodes of processes' in caplog.text
+    assert f'`forget {sessions}` of another server' in caplog.text
+    assert not script.exists() and sessions.exists()
+    done = tmp_path / 'web.done'
+    assert done.read_text() == 'forget\n' if done.exists() else (
+        'interpreter' in content)

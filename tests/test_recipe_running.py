@@ -137,6 +137,49 @@ def test_removing_the_part_of_a_running_server(sandbox, zookeeper, run):
             run(script, 'stop')
 
 
+def test_what_killed_servers_have_left_when_their_part_is_removed(
+        sandbox, zookeeper, run):
+    """Its nodes would stay for a minute, and no verb is left."""
+    text = SECTIONS.replace('ZOOKEEPER', zookeeper.connection_string) + (
+        'session_timeout = 60000\n')
+    script = sandbox.path('root', 'etc', 'init.d', 'shop-web')
+    sessions = sandbox.path('root', 'var', 'run', 'shop', 'web.session')
+
+    def killed(zk):
+        """Kill server and zdaemon, which would start it again."""
+        [pid] = (zk.get_properties(f'/shop/web/providers/{name}')['pid']
+                 for name in zk.get_children('/shop/web/providers'))
+        process = psutil.Process(pid)
+        for each in process.parent(), process:
+            each.kill()
+        wait_for(lambda: not process.is_running()
+                 or process.status() == psutil.STATUS_ZOMBIE)
+
+    with ZooKeeper(zookeeper.connection_string) as zk:
+        sandbox.built(text)
+        run('bin/web-tree', 'import')
+        # Killed before its part is removed.
+        run(script, 'start')
+        killed(zk)
+        assert len(zk.get_children('/shop/web/providers')) == 1
+        said = sandbox.built('', parts='')
+        assert 'which has died, has ended' in said
+        assert zk.get_children('/shop/web/providers') == []
+        assert not sessions.exists()
+        # Killed when there are no files of it any more.
+        sandbox.built(text)
+        run(script, 'start')
+        assert 'still runs' in sandbox.built('', parts='')
+        killed(zk)
+        assert len(zk.get_children('/shop/web/providers')) == 1
+        sandbox.built(text.replace('[web]', '[other]'), parts='other')
+        said = run(sandbox.path('root', 'etc', 'init.d', 'shop-other'),
+                   'forget', sessions)
+        assert 'which has died, has ended' in said
+        assert zk.get_children('/shop/web/providers') == []
+        assert not sessions.exists()
+
+
 LOGROTATE = shutil.which('logrotate', path=os.pathsep.join(
     [os.environ.get('PATH', ''), '/usr/sbin']))
 

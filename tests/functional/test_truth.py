@@ -137,6 +137,20 @@ def test_verbs_end_the_session_of_a_killed_server(
         assert web('forget') == 'web: nothing to forget\n'
 
 
+def test_forget_for_a_server_whose_files_are_gone(
+        tree, write, session_file, tmp_path):
+    ini = write()
+    with processes.started(ini) as process, processes.script(
+            tmp_path / 'nosuch.ini') as other:
+        processes.registered(tree, process)
+        kill(process.pid)
+        ini.unlink()
+        said = other('forget', str(session_file))
+        assert f'of pid {process.pid}, which has died, has ended' in said
+        assert tree.get_children(PATH) == []
+        assert not session_file.exists()
+
+
 def test_no_verb_ends_the_session_of_a_live_server(tree, write):
     ini = write(workers='2')
     with processes.started(ini) as process, processes.script(ini) as web:

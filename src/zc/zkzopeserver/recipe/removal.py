@@ -1,4 +1,4 @@
-"""Remove the files of a part, and tell of servers that still run.
+"""Remove the files of a part, and see to the servers that lose theirs.
 
 buildout uninstalls a part that is gone from its configuration, and a part
 with changed options before it installs it again.
@@ -27,10 +27,16 @@ def uninstall(name: str, options: Any) -> None:
     Files that a part of this run writes stay, so that a server can start at
     any moment and a file that stays the same is not touched.  A server that
     runs without its files is stopped with ``stop-on-uninstall``; else a
-    warning tells of it.
+    warning tells of it.  What killed processes of others have left in
+    ZooKeeper is removed, as long as there is a script that can do it.
     """
-    for script, pid in _left(options):
-        _leave(name, script, pid, options.get('stop-on-uninstall', ''))
+    for script, path in _left(options):
+        # Where `zc.zkzopeserver.cli.instance` has it.
+        sessions = os.path.splitext(path)[0] + '.session'
+        if pid := _pid(path):
+            _leave(name, script, pid, options.get('stop-on-uninstall', ''))
+        elif os.path.lexists(sessions):
+            _forget(name, script, sessions)
     installed = options['__buildout_installed__'].split('\n')
     files.remove(path for path in installed
                  if not conflicts.is_claimed(path))
@@ -39,12 +45,12 @@ def uninstall(name: str, options: Any) -> None:
     options['__buildout_installed__'] = ''
 
 
-def _left(options: Mapping[str, str]) -> Iterator[tuple[str, int]]:
-    """Yield (start script, pid) of the running servers that lose theirs."""
+def _left(options: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield (start script, pid file) of the servers that lose theirs."""
     scripts, pids = (options.get(key, '').split('\n') for key in RUNNING)
     for script, path in zip(scripts, pids, strict=False):
-        if path and not conflicts.is_claimed(script) and (pid := _pid(path)):
-            yield script, pid
+        if path and not conflicts.is_claimed(script):
+            yield script, path
 
 
 def _pid(path: str) -> int:
@@ -72,3 +78,17 @@ def _leave(name: str, script: str, pid: int, wanted: str) -> None:
         ' are removed, so that no verb stops it: `kill %s` does.'
         ' (`stop-on-uninstall = true` stops a server before its files go.)',
         script, pid, pid)
+
+
+def _forget(name: str, script: str, path: str) -> None:
+    """End the sessions of processes that were killed, by their file."""
+    try:
+        done = subprocess.run([script, 'forget'], check=False)
+        problem = done.returncode and f'exit status {done.returncode}'
+    except OSError as error:
+        problem = str(error.strerror)
+    if problem:
+        logging.getLogger(name).warning(
+            '%s forget: %s. Nodes of processes that were killed stay in'
+            ' ZooKeeper until their sessions time out, or until `forget %s`'
+            ' of another server.', script, problem, path)
