@@ -14,6 +14,7 @@ from zkzopeserver_support.processes import Process
 from zkzopeserver_support.processes import gone
 from zkzopeserver_support.processes import registered
 from zkzopeserver_support.processes import write_ini
+from zkzopeserver_support.program import is_alive
 from zkzopeserver_support.running import PATH
 from zkzopeserver_support.running import get
 
@@ -36,8 +37,8 @@ def launch(embedded, tmp_path):
     """A function: launch an ini with options of its server and locks."""
     with contextlib.ExitStack() as stack:
         def start(locks, more='', **options):
-            ini = write_ini(tmp_path, embedded.connection_string, workers='2',
-                            **options)
+            ini = write_ini(tmp_path, embedded.connection_string,
+                            **{'workers': '2', **options})
             text = ini.read_text().replace(
                 'use = call:zc.zkzopeserver.hello:make_hello',
                 'paste.app_factory ='
@@ -45,7 +46,7 @@ def launch(embedded, tmp_path):
                 f'locks = {locks}')
             ini.write_text(text + more)
             program = tmp_path / 'bin' / 'launch'
-            program.parent.mkdir()
+            program.parent.mkdir(exist_ok=True)
             program.write_text(LAUNCH)
             return stack.enter_context(contextlib.closing(Process(
                 [sys.executable, str(program), str(ini)], tmp_path,
@@ -57,8 +58,7 @@ def launch(embedded, tmp_path):
 def test_the_parent_leaves_the_locks_to_its_workers(launch, embedded):
     process = launch(locks=2)
     nodes = registered(embedded.zk, process, count=2)
-    pids = {data['pid'] for data in nodes.values()}
-    assert process.pid not in pids
+    assert process.pid not in pids(nodes)
     for address, data in nodes.items():
         assert get(address)[1] == f'{data["pid"]} True '
     # The same process, with another program, which has left the application.
@@ -69,6 +69,48 @@ def test_the_parent_leaves_the_locks_to_its_workers(launch, embedded):
     # Only in the two workers.
     assert process.output.count('the server has returned') == 2
     gone(embedded.zk)
+
+
+def pids(nodes):
+    return {data['pid'] for data in nodes.values()}
+
+
+@pytest.mark.parametrize('workers', [1, 2])
+def test_what_killed_processes_have_left_is_ended(
+        launch, embedded, tmp_path, workers):
+    options = {'session_timeout': '60000', 'workers': str(workers),
+               'session_file': '%(here)s/web.session'}
+    first = launch(9, **options)
+    old = pids(registered(embedded.zk, first, count=workers))
+    keys = tmp_path / 'web.session'
+    assert keys.stat().st_mode & 0o777 == 0o600
+    for pid in {first.pid, *old}:
+        os.kill(pid, signal.SIGKILL)
+    assert len(embedded.zk.get_children(PATH)) == workers
+    second = launch(9, **options)
+    wait_for(lambda: len(embedded.zk.get_children(PATH)) == workers
+             and not pids(registered(embedded.zk, second,
+                                     count=workers)) & old, 30,
+             lambda: second.output)
+    assert second.stopped() == 0
+    gone(embedded.zk)
+    assert not keys.exists()
+
+
+def test_another_parent_takes_the_workers_over(launch, embedded, tmp_path):
+    options = {'session_file': '%(here)s/web.session', 'orphan_timeout': '600',
+               'session_timeout': '60000'}
+    first = launch(9, **options)
+    old = pids(registered(embedded.zk, first, count=2))
+    wait_for(lambda: 'all 2 workers are registered' in first.output)
+    first.close()
+    second = launch(9, **options)
+    wait_for(lambda: not any(map(is_alive, old)), 60, lambda: second.output)
+    assert 'took over 2 workers' in second.output
+    wait_for(lambda: not pids(registered(embedded.zk, second, count=2)) & old)
+    assert second.stopped() == 0
+    gone(embedded.zk)
+    assert not (tmp_path / 'web.session').exists()
 
 
 def test_a_roll_under_a_launcher(launch, embedded):

@@ -1,7 +1,9 @@
 """The ``paste.server_runner``: run a WSGI application as a service."""
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from typing import Any
@@ -38,7 +40,8 @@ def run(application: Any, global_conf: Mapping[str, str] | None = None, /,
     `application` may have a method `load_application`, as ``bin/NAME`` passes
     it: then the application is what this returns.  It is called once the
     options are right, and not for a parent of workers.  Such an application
-    also has the `session_file` of the server.
+    also has the `session_file` of the server; for any other it is that of
+    the options.
     """
     where = section_name(global_conf)
     options = option_table.parse(local_conf, where)
@@ -52,17 +55,18 @@ def run(application: Any, global_conf: Mapping[str, str] | None = None, /,
                 application):
             launcher.become_parent(local_conf, global_conf, where)
         else:
-            if status := workers.run_parent(
-                    options, session_file=session_file(application)):
+            with session_file(application, options) as file:
+                status = workers.run_parent(options, session_file=file)
+            if status:
                 raise SystemExit(status)
             return
-    service = make_service(options, load(application),
-                           session_file(application))
-    try:
-        with signals.stopping(service):
-            service.run()
-    finally:
-        event_for_testing.clear()
+    with session_file(application, options) as file:
+        service = make_service(options, load(application), file)
+        try:
+            with signals.stopping(service):
+                service.run()
+        finally:
+            event_for_testing.clear()
 
 
 def load(application: Any) -> Any:
@@ -76,10 +80,23 @@ def is_deferred(application: Any) -> bool:
     return hasattr(type(application), 'load_application')
 
 
-def session_file(application: Any) -> SessionFile | None:
-    """Return the session file that came with a deferred application."""
-    return (getattr(application, 'session_file', None)
-            if is_deferred(application) else None)
+@contextlib.contextmanager
+def session_file(application: Any, options: option_table.Options
+                 ) -> Iterator[SessionFile | None]:
+    """Yield the session file of the server, None for none.
+
+    One that came with a deferred application is for its caller to close.
+    """
+    if is_deferred(application):
+        yield getattr(application, 'session_file', None)
+    elif options.session_file is None:
+        yield None
+    else:
+        # Imported here: most servers under a launcher have none.
+        from zc.zkzopeserver import sessionfile
+        with sessionfile.serving(options.session_file,
+                                 protocol.link() is not None) as file:
+            yield file
 
 
 def make_service(options: option_table.Options, application: Any,

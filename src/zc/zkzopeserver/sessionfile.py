@@ -17,6 +17,7 @@ import dataclasses
 import logging
 import os
 import threading
+from collections.abc import Iterator
 
 from zc.zkzopeserver.sessionkeys import LIMIT_BYTES
 from zc.zkzopeserver.sessionkeys import SessionKey
@@ -289,6 +290,20 @@ class SessionFile:
             return (self._slot is not None
                     and self._file.is_flag_taken(self._slot))
         return False
+
+
+@contextlib.contextmanager
+def serving(path: str, is_worker: bool) -> Iterator[SessionFile]:
+    """Yield the session file of a server of this process.
+
+    The sessions of processes that have died are ended meanwhile, but by a
+    worker: that is for its parent.
+    """
+    file = SessionFile(os.path.abspath(path))
+    with contextlib.closing(file):
+        if not is_worker:
+            file.forget_in_background()
+        yield file
 
 
 def forget(path: str) -> Forgotten:

@@ -137,6 +137,11 @@ TABLE: tuple[Option, ...] = (
            'with several `workers`: time that they serve on, registered, when'
            ' their parent was killed, for a new parent to take over; 0: none',
            unit='s'),
+    Option('session_file', line, None,
+           'under pserve and other launchers: the file, such as'
+           ' %(here)s/web.session, by which a later start ends the ZooKeeper'
+           ' sessions of processes that were killed, and a new parent finds'
+           ' the workers of the last one; `bin/NAME` has its own'),
     Option('max_requests', number(0, 10 ** 12), 0,
            'with several `workers`: requests after which a worker is replaced'
            ' by a new one, which is registered first; 0: never'),
@@ -241,6 +246,7 @@ class Options:
     graceful_timeout: float
     workers: int
     orphan_timeout: float
+    session_file: str | None
     max_requests: int
     max_requests_jitter: int
     max_memory: int | None

@@ -9,6 +9,7 @@ that systemd or a supervisor notices nothing; files and locks are closed.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ from typing import NoReturn
 
 from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import options as option_table
+from zc.zkzopeserver import sessionfile
 from zc.zkzopeserver import workers
 from zc.zkzopeserver.errors import StartError
 
@@ -92,7 +94,12 @@ def resume(state: dict[str, Any]) -> NoReturn:
                 logconfig.configure_ini(ini, state['global_conf'])
             else:
                 logconfig.configure_default()
-        status = workers.run_parent(options, state['command'])
+        with contextlib.ExitStack() as stack:
+            file = None
+            if options.session_file is not None:
+                file = stack.enter_context(sessionfile.serving(
+                    options.session_file, is_worker=False))
+            status = workers.run_parent(options, state['command'], file)
     except StartError as error:
         print(error, file=sys.stderr)
         status = error.exit_status

@@ -12,12 +12,12 @@ from typing import Any
 
 from zc.zkzopeserver import logconfig
 from zc.zkzopeserver import rotation
+from zc.zkzopeserver import sessionfile
 from zc.zkzopeserver import signals
 from zc.zkzopeserver.cli import pidfile
 from zc.zkzopeserver.cli.ini import Ini
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.verbs import Verb
-from zc.zkzopeserver.sessionfile import SessionFile
 from zc.zkzopeserver.workers import protocol
 
 DESCRIPTION = """\
@@ -48,10 +48,8 @@ def run(instance: Instance, arguments: Any = None) -> int:
         # A worker's pid file is its parent's.
         if has_parent(instance) or stack.enter_context(
                 pidfile.held(instance.pid_file, instance.ini)):
-            session_file = SessionFile(instance.session_file)
-            stack.callback(session_file.close)
-            if protocol.VARIABLE not in os.environ:
-                session_file.forget_in_background()
+            session_file = stack.enter_context(sessionfile.serving(
+                instance.session_file, protocol.VARIABLE in os.environ))
         ini = Ini(instance)
         if instance.is_reloaded:
             from zc.zkzopeserver.cli import reloading
