@@ -18,6 +18,8 @@ import psutil
 import pytest
 from kazoo.exceptions import NoNodeError
 from zc.zk.testing.waiting import wait_for
+from zc_zk_support.tls import Terminator
+from zc_zk_support.tls import make_certificate
 from zkzopeserver_support import processes
 from zkzopeserver_support.program import is_alive
 from zkzopeserver_support.running import PATH
@@ -32,9 +34,9 @@ GONE_S = 30
 @pytest.fixture
 def write(zookeeper, tmp_path):
     """A function that writes the ini of a server; returns its path."""
-    def write(app=ECHO, **options):
+    def write(app=ECHO, where=zookeeper.connection_string, **options):
         return processes.write_ini(
-            tmp_path, zookeeper.connection_string, app,
+            tmp_path, where, app,
             **{'session_timeout': str(TIMEOUT_MS), **options})
 
     return write
@@ -92,6 +94,25 @@ def test_the_parent_imports_what_ends_sessions_before_it_is_needed(
         assert 'all 2 workers are registered' in process.output.partition(
             'zc.zk.endsession')[0]
         assert process.stopped() == 0
+
+
+def test_the_parent_ends_a_session_over_tls(
+        tree, write, zookeeper, tmp_path):
+    cert, key = make_certificate(tmp_path)
+    host, _, port = zookeeper.hosts.partition(':')
+    with Terminator((host, int(port)), cert, key) as terminator:
+        ini = write(
+            workers='2', zookeeper_ca=cert, zookeeper_cert=cert,
+            zookeeper_key=key,
+            where=f'localhost:{terminator.port}{zookeeper.chroot}')
+        with processes.started(ini) as process:
+            dead, other = pids(processes.registered(tree, process, count=2))
+            os.kill(dead, signal.SIGKILL)
+            wait_for(lambda: len(live(tree)) == 2 and dead not in live(tree),
+                     GONE_S, lambda: process.output)
+            assert f'ended the session of worker {dead}' in process.output
+            assert other in live(tree)
+            assert process.stopped() == 0
 
 
 def test_a_successor_ends_the_session_of_a_killed_server(tree, write):
