@@ -75,6 +75,7 @@ def test_help_lists_the_verbs(capsys):
     for verb in VERBS:
         assert f'\n  {verb} ' in output
     assert 'exit status' in output
+    assert 'The HTTP server, zope.server, is interpreted.\n' in output
 
 
 @pytest.mark.parametrize('verb', VERBS)

@@ -23,6 +23,7 @@ from zkzopeserver_support.running import get
 from zkzopeserver_support.running import running
 from zkzopeserver_support.scraping import exchange
 from zkzopeserver_support.scraping import scrape
+from zope.server.form import form
 
 from zc.zkzopeserver import metrics
 
@@ -63,7 +64,7 @@ def test_the_node_says_where_the_metrics_are(zookeeper, tree):
         assert found['process_open_fds', ''] <= found['process_max_fds', '']
         [info] = [labels for name, labels in found
                   if name == 'zkzopeserver_info']
-        assert f'path="{PATH}"' in info
+        assert f'form="{form()}",path="{PATH}"' in info
 
 
 def test_without_the_option_there_are_none(embedded, embedded_tree):

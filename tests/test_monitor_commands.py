@@ -14,6 +14,7 @@ from zkzopeserver_support.running import PATH
 from zkzopeserver_support.running import application
 from zkzopeserver_support.running import get
 from zkzopeserver_support.running import running
+from zope.server.form import form
 
 from zc.zkzopeserver import options
 from zc.zkzopeserver.errors import ListenError
@@ -47,7 +48,7 @@ def test_status(monitored, tree):
         'last_error': None, 'address': address, 'pid': os.getpid(),
         'threads': 1,
         'requests': 1, 'in_flight': 0, 'queued': 0, 'busy_threads': 0,
-        'connections': status['connections']}
+        'connections': status['connections'], 'form': form()}
     text = monitored('status')
     assert 'state: registered\n' in text
     assert f'nodes: {PATH}/{address}\n' in text

@@ -1,10 +1,18 @@
 """Distribution metadata of zope.server."""
+import os
+import sys
 from pathlib import Path
 
 from setuptools import find_namespace_packages
 from setuptools import setup
 
 HERE = Path(__file__).parent
+
+# The compiled form, see zope.server/COMPILED.txt.
+ext_modules = []
+if os.environ.get('ZOPE_SERVER_COMPILED') and 'bdist_wheel' in sys.argv:
+    from build_backend import extensions
+    ext_modules = extensions()
 
 setup(
     name='zope.server',
@@ -48,6 +56,7 @@ setup(
     packages=find_namespace_packages('src', include=['zope.server*']),
     package_data={'': ['py.typed']},
     include_package_data=True,
+    ext_modules=ext_modules,
     install_requires=['httptools >= 0.6'],
     entry_points={
         'paste.server_runner': ['main = zope.server.runner:run'],

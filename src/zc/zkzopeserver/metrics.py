@@ -27,6 +27,7 @@ from collections.abc import Mapping
 from zope.server import Server
 from zope.server import ServerError
 from zope.server.errors import REASONS
+from zope.server.form import form
 from zope.server.metrics import BUCKETS_S
 from zope.server.metrics import Measures
 from zope.server.metrics import Times
@@ -118,7 +119,7 @@ def render(server: Server, registration: ServiceRegistration,
     page = Page()
     page.add(PREFIX + 'info', 'gauge', 'What serves here.', [({
         'version': own_version(), 'python': platform.python_version(),
-        'path': options.path,
+        'form': form(), 'path': options.path,
         'worker': os.getpid() if options.workers > 1 else ''}, 1)])
     measures = server.measures()
     if measures is not None:

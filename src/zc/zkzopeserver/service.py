@@ -278,7 +278,7 @@ class Service:
                 'threads': self.options.threads} | {
             name: getattr(serving, name) for name in (
                 'requests', 'in_flight', 'queued', 'busy_threads',
-                'connections')}
+                'connections', 'form')}
 
     def withdraw(self) -> None:
         """Take the server out of ZooKeeper; it goes on serving."""

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from zope.server.form import form
+
 from zc.zkzopeserver import privileges
 from zc.zkzopeserver.cli.instance import MANAGER_WORD
 from zc.zkzopeserver.cli.instance import Instance
@@ -202,7 +204,8 @@ def verbs_and_statuses() -> str:
     """Return what the help says of the verbs and the exit statuses."""
     verbs = '\n'.join(f'  {verb:<11} {text}'
                       for verb, (_, text) in VERBS.items())
-    return f'verbs (each has a --help of its own):\n{verbs}\n\n{STATUSES}'
+    return (f'verbs (each has a --help of its own):\n{verbs}\n\n{STATUSES}\n\n'
+            f'The HTTP server, zope.server, is {form()}.')
 
 
 def verb_parser(name: str, word: str, verb: Verb) -> argparse.ArgumentParser:

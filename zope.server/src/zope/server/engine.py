@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from zope.server.connection import LINGERING
 from zope.server.connection import Connection
+from zope.server.form import form
 from zope.server.loop import Loop
 from zope.server.shared import SharedState
 from zope.server.threadpool import ThreadPool
@@ -36,6 +37,7 @@ class Statistics:
     are at work.  `connections` are open.  `skipped` requests were dropped, as
     their clients had gone before a thread was free.  `removed_fields` of
     requests, such as X-Forwarded-For, came from peers that are not believed.
+    `form` is ``interpreted`` or ``compiled``, see `zope.server.form`.
     """
 
     started: float
@@ -47,6 +49,7 @@ class Statistics:
     connections: int
     skipped: int
     removed_fields: int
+    form: str
 
 
 class Engine:
@@ -97,7 +100,8 @@ class Engine:
             connections=len(connections),
             skipped=skipped + sum(found.skipped for found in connections),
             removed_fields=0 if shared.proxies is None else (
-                shared.proxies.removed))
+                shared.proxies.removed),
+            form=form())
 
     def call(self, function: Callable[[], object]) -> None:
         """Schedule `function` on the leader's thread; return at once."""
