@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 from zc.zk.follow.formats import FORMATS
+from zc.zk.follow.formats.format import json_text
 from zc.zk.follow.formats.nginx import NOBODY
 from zc.zk.follow.upstream import Target
 from zc.zk.follow.upstream import Upstream
@@ -292,6 +293,29 @@ def test_no_pattern_of_an_option_lets_a_line_or_a_command_end(format):
 def test_options_are_checked(options, why):
     with pytest.raises(ValueError, match=why):
         FORMATS['haproxy'](options)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=300),
+    lambda each: st.lists(each) | st.dictionaries(st.text(), each))
+
+
+@given(value=VALUES)
+def test_json_in_lines_is_the_same(value):
+    text = json_text(value)
+    assert json.loads(text) == value
+    assert text.endswith('\n')
+
+
+@pytest.mark.parametrize('format', ['envoy', 'traefik', 'caddy', 'prometheus',
+                                    'json'])
+def test_each_server_has_a_line(format):
+    targets = [Target(f'127.0.0.1:{port}', '127.0.0.1', port, {'weight': 2})
+               for port in range(2000, 2300)]
+    before = make(format, targets).splitlines()
+    after = make(format, targets[:100] + targets[101:]).splitlines()
+    assert len(before) == len(after) + 1
+    assert len([line for line in before if line not in after]) == 1
 
 
 @pytest.mark.parametrize('name', ['', 'a b', 'a;b', '-a', 'a\n', 'x' * 101])

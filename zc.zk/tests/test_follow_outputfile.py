@@ -64,13 +64,48 @@ def test_a_symbolic_link_stays(tmp_path):
     assert (tmp_path / 'real' / 'file').read_text() == 'a'
 
 
-def test_one_process_keeps_it(file, path):
-    with pytest.raises(InUse, match='another zookeeper_follow keeps this'):
+LOCKS = '''
+import sys
+from zc.zk.follow.outputfile import OutputFile
+OutputFile(sys.argv[1])
+print('locked', flush=True)
+sys.stdin.read()
+'''
+
+
+@contextlib.contextmanager
+def another_process(path):
+    process = subprocess.Popen(
+        [sys.executable, '-c', LOCKS, str(path)], stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, 'PYTHONPATH': ':'.join(sys.path)})
+    try:
+        assert process.stdout.readline() == b'locked\n'
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_one_process_keeps_it(path):
+    with another_process(path), pytest.raises(
+            InUse, match='another zookeeper_follow keeps this'):
         OutputFile(path)
-    file.close()
-    other = OutputFile(path)
-    other.close()
-    file._lock = os.open('/dev/null', os.O_RDONLY)  # for the fixture
+    OutputFile(path).close()
+
+
+def test_a_child_of_a_killed_process_does_not_keep_it(path):
+    # Between fork(2) and exec(2) a command has all descriptors.
+    with contextlib.closing(OutputFile(path)) as file:
+        os.set_inheritable(file._lock, True)
+        child = subprocess.Popen(['sleep', '60'], close_fds=False)
+    try:
+        # Here the lock is gone with the close; a killed process closes, too.
+        with another_process(path):
+            pass
+    finally:
+        child.kill()
+        child.wait()
 
 
 def test_a_lock_that_is_a_link_is_not_followed(path, tmp_path):

@@ -141,10 +141,13 @@ class OutputFile:
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
                          | os.O_NOFOLLOW, 0o600)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # A record lock (fcntl(2)) is the process's own. That of flock(2)
+            # would go on with a command that is being started while this
+            # process is killed, and its successor would refuse to run.
+            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(handle)
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
             raise InUse(f'{self.path}: another zookeeper_follow keeps this '
                         'file') from None

@@ -6,11 +6,11 @@ moved into place, so a change is seen at once, and takes IP addresses only.
 """
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from zc.zk.follow.formats.format import Format
+from zc.zk.follow.formats.format import json_text
 from zc.zk.follow.upstream import Target
 from zc.zk.follow.upstream import Upstream
 
@@ -26,11 +26,11 @@ class Envoy(Format):
 
     def render(self, upstreams: Sequence[Upstream]) -> str:
         """Return a DiscoveryResponse in JSON."""
-        return json.dumps({'resources': [
+        return json_text({'resources': [
             {'@type': TYPE, 'cluster_name': upstream.name, 'endpoints': [
                 {'lb_endpoints': [_endpoint(target)
                                   for target in upstream.targets]}]}
-            for upstream in upstreams]}, indent=1) + '\n'
+            for upstream in upstreams]})
 
 
 def _endpoint(target: Target) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from zc.zk.follow.formats.format import Format
+from zc.zk.follow.formats.format import json_text
 from zc.zk.follow.upstream import Upstream
 from zc.zk.redaction import redact_value
 
@@ -26,7 +27,7 @@ class Json(Format):
 
     def render(self, upstreams: Sequence[Upstream]) -> str:
         """Return the object."""
-        return json.dumps({
+        return json_text({
             upstream.name: {
                 'path': upstream.path,
                 'servers': [{
@@ -39,7 +40,7 @@ class Json(Format):
                 } for target in upstream.targets],
                 'connected': upstream.stale_since is None,
                 'since': upstream.stale_since,
-            } for upstream in upstreams}, indent=1) + '\n'
+            } for upstream in upstreams})
 
 
 def _plain(value: Any) -> Any:
@@ -59,8 +60,8 @@ class Caddy(Format):
 
     def render(self, upstreams: Sequence[Upstream]) -> str:
         """Return the object."""
-        return json.dumps({upstream.name: caddy_upstreams(upstream)
-                           for upstream in upstreams}, indent=1) + '\n'
+        return json_text({upstream.name: caddy_upstreams(upstream)
+                           for upstream in upstreams})
 
 
 def caddy_upstreams(upstream: Upstream) -> list[dict[str, Any]]:

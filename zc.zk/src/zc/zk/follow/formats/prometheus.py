@@ -15,6 +15,7 @@ from zc.zk.addresses import format_addr
 from zc.zk.addresses import parse_server_addr
 from zc.zk.follow.formats.format import Format
 from zc.zk.follow.formats.format import Word
+from zc.zk.follow.formats.format import json_text
 from zc.zk.follow.upstream import Target
 from zc.zk.follow.upstream import Upstream
 from zc.zk.redaction import MASK
@@ -39,7 +40,7 @@ class Prometheus(Format):
         """Return the groups of all servers."""
         groups = [self._group(upstream, target)
                   for upstream in upstreams for target in upstream.targets]
-        return json.dumps(groups, indent=1) + '\n'
+        return json_text(groups)
 
     def _group(self, upstream: Upstream, target: Target) -> dict[str, Any]:
         labels = {

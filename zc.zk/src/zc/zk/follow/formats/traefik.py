@@ -8,12 +8,12 @@ somebody would have to write, and misses changes (traefik/traefik#2068, #8163).
 """
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from zc.zk.follow.formats.format import Format
 from zc.zk.follow.formats.format import Word
+from zc.zk.follow.formats.format import json_text
 from zc.zk.follow.upstream import Target
 from zc.zk.follow.upstream import Upstream
 
@@ -34,7 +34,7 @@ class Traefik(Format):
         """Return the dynamic configuration."""
         services = {upstream.name: {'loadBalancer': self._balancer(upstream)}
                     for upstream in upstreams}
-        return json.dumps({'http': {'services': services}}, indent=1) + '\n'
+        return json_text({'http': {'services': services}})
 
     def _balancer(self, upstream: Upstream) -> dict[str, Any]:
         given = dict(text.split(' ') for text in self.of('upstream'))
