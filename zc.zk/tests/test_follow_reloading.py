@@ -7,8 +7,12 @@ import time
 import pytest
 from zc.zk.follow import reloading
 from zc.zk.follow.commands import Command
+from zc.zk.follow.formats import FORMATS
 from zc.zk.follow.outputfile import OutputFile
+from zc.zk.follow.outputs import ReloadedFile
 from zc.zk.follow.reloading import Reloader
+from zc.zk.follow.upstream import Target
+from zc.zk.follow.upstream import Upstream
 from zc.zk.follow.workers import Workers
 from zc.zk.testing.waiting import wait_for
 
@@ -118,15 +122,64 @@ def test_the_first_change_at_once_and_then_with_pauses(make, tmp_path):
     assert reloader.bring('two ')
 
 
+class Clock:
+    """The time of the module, which tests set."""
+
+    def __init__(self, monkeypatch):
+        self.now = 1000.
+        monkeypatch.setattr(reloading.time, 'monotonic', lambda: self.now)
+
+
+def upstream(*ports):
+    return [Upstream('cms', '/cms/providers', tuple(
+        Target(f'127.0.0.1:{port}', '127.0.0.1', port) for port in ports))]
+
+
 def test_flapping_makes_few_reloads(make, monkeypatch):
-    # 40 changes within 10 s, by a clock of the test's own.
-    now = [1000.]
-    monkeypatch.setattr(reloading.time, 'monotonic', lambda: now[0])
-    reloader = make(interval=1.)
-    for number in range(40):
-        reloader.bring(f'{number} ')
-        now[0] += .25
-    assert 9 <= reloader.counts['ok'] <= 11
+    # One server comes and goes 40 times within 10 s.
+    clock = Clock(monkeypatch)
+    reloader = make(interval=.5)
+    output = ReloadedFile(reloader, FORMATS['json'](''))
+    output.apply(upstream(1))
+    clock.now += 60
+    for number in range(80):
+        output.apply(upstream(1) if number % 2 else upstream(1, 2))
+        clock.now += .125
+    assert 9 <= reloader.counts['ok'] - 1 <= 11
+
+
+def test_other_changes_do_not_wait_for_one_that_flaps(make, monkeypatch):
+    clock = Clock(monkeypatch)
+    reloader = make(interval=.5)
+    output = ReloadedFile(reloader, FORMATS['json'](''))
+    for number in range(5):
+        output.apply(upstream(1) if number % 2 else upstream(1, 2))
+        clock.now += .15
+    # Two reloads at once, and the third one only when it has time.
+    assert reloader.counts['ok'] == 2
+    clock.now = 1001.1
+    assert not output.apply(upstream(1, 2))
+    assert output.apply(upstream(1, 2, 3))
+    assert reloader.counts['ok'] == 3
+    # A server that flaps no more is one as all others.
+    clock.now += 20
+    assert output.apply(upstream(1, 3))
+    assert output.apply(upstream(1, 2, 3))
+
+
+def test_a_rolling_restart_does_not_flap(make, monkeypatch):
+    # Ten servers are stopped and started, at the same ports, one a second.
+    clock = Clock(monkeypatch)
+    reloader = make(interval=.5)
+    output = ReloadedFile(reloader, FORMATS['json'](''))
+    every = set(range(1, 11))
+    output.apply(upstream(*every))
+    clock.now += 60
+    for port in every:
+        assert output.apply(upstream(*(every - {port})))
+        clock.now += .5
+        assert output.apply(upstream(*every))
+        clock.now += .5
 
 
 def test_after_the_pause(make, tmp_path):

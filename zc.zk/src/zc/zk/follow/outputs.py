@@ -12,6 +12,7 @@ from typing import Protocol
 
 from zc.zk.follow.caddy import CaddyAPI
 from zc.zk.follow.commands import Command
+from zc.zk.follow.flapping import Flaps
 from zc.zk.follow.formats.format import Format
 from zc.zk.follow.formats.haproxy import HAProxy
 from zc.zk.follow.formats.json_lists import caddy_upstreams
@@ -92,11 +93,22 @@ class ReloadedFile:
     def __init__(self, reloader: Reloader, format: Format) -> None:
         self._reloader = reloader
         self._format = format
+        self._flaps = Flaps()
+        self._loaded: frozenset[str] = frozenset()
         self.counts = reloader.counts
 
     def apply(self, upstreams: Sequence[Upstream]) -> bool:
         """Write, check and reload, as soon as that may be."""
-        return self._reloader.bring(self._format.render(upstreams))
+        now = time.monotonic()
+        servers = frozenset(
+            f'{upstream.name} {target.address}'
+            for upstream in upstreams for target in upstream.targets)
+        self._flaps.see(now, servers)
+        self._reloader.has_time = self._flaps.flap(now, servers ^ self._loaded)
+        done = self._reloader.bring(self._format.render(upstreams))
+        if done:
+            self._loaded = servers
+        return done
 
     def wake_at(self) -> float | None:
         """Return when the next reload may be."""

@@ -29,6 +29,9 @@ VERIFY_TIMEOUT_S = 10.0
 #: second one's deregister_wait.
 BURST = 2
 
+#: The least `interval` for servers that flap.
+FLAP_INTERVAL_S = 1.0
+
 #: The time between two looks at them.
 VERIFY_INTERVAL_S = 0.02
 
@@ -69,6 +72,8 @@ class Reloader:
         self._loaded: str | None = None
         # The file was changed, or may have been, since the last reload.
         self.is_due = True
+        #: Only servers that flap have changed.
+        self.has_time = False
         self.counts = {'ok': 0, 'failed': 0, 'checks': 0}
 
     def wake_at(self) -> float | None:
@@ -79,7 +84,9 @@ class Reloader:
         """Return the time from which a reload may be."""
         if len(self._times) < BURST:
             return float('-inf')
-        return self._times[0] + BURST * self._interval
+        interval = (max(self._interval, FLAP_INTERVAL_S) if self.has_time
+                    else self._interval)
+        return self._times[0] + BURST * interval
 
     def bring(self, text: str) -> bool:
         """Do what can be done now; return whether the text is in effect."""
