@@ -33,5 +33,9 @@ class Flaps:
     def flap(self, now: float, addresses: Set[str]) -> bool:
         """Return whether there are addresses, and all of them flap."""
         return bool(addresses) and all(
-            len(times := self._changes.get(address, ())) == CHANGES
-            and times[0] > now - WINDOW_S for address in addresses)
+            self._flaps(now, address) for address in addresses)
+
+    def _flaps(self, now: float, address: str) -> bool:
+        times = self._changes.get(address)
+        return (times is not None and len(times) == CHANGES
+                and times[0] > now - WINDOW_S)
