@@ -80,8 +80,7 @@ class Engine:
         while read < self._size:
             self._turn()
             try:
-                while data := self._client.recv(2 ** 20):
-                    read += len(data)
+                read += len(self._client.recv(2 ** 20))
             except BlockingIOError:
                 pass
         if not self._is_kept:

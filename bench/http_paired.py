@@ -29,7 +29,8 @@ from http_load import Figures
 from http_subjects import running
 
 NAME = 'zc.zkzopeserver'
-CELLS = Cell('/hello', 1, 32), Cell('/hello', 4, 32), Cell('/large', 1, 32)
+CELLS = (Cell('/hello', 1, 32), Cell('/hello', 4, 32), Cell('/large', 1, 32),
+         Cell('/hello', 1, 32, is_browser=True), Cell('/hello', 1, 32, False))
 
 
 def measure(cell: Cell, rounds: int, seconds: int,
@@ -59,7 +60,7 @@ def report(cell: Cell, rounds: int, before: list[Figures],
     starts = [statistics.median(ratios[begin:begin + rounds])
               for begin in range(0, len(ratios), rounds)]
     old, new = http_load.median(before), http_load.median(after)
-    print(f'{cell!s:42} CPU {old.cpu:7.2f} us {new.cpu:7.2f} us'
+    print(f'{cell!s:55} CPU {old.cpu:7.2f} us {new.cpu:7.2f} us'
           f'  ratio {statistics.mean(starts):.3f}'
           f' +- {statistics.stdev(starts) / math.sqrt(len(starts)):.3f}'
           f'  errors {old.errors} {new.errors}', flush=True)

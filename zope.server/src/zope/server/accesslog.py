@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections import deque
+from itertools import islice
 from time import monotonic
 from typing import Any
 from typing import Protocol
@@ -26,9 +27,10 @@ INTERVAL_S = 0.1
 # slow.  This is checked once for all requests that began together.
 MAX_LINES = 200_000
 AGENTS_CACHED = 1000
-# The part of a line after its target, ready: formatting numbers takes time.
-VERSIONS = (' HTTP/1.0" ', ' HTTP/1.1" ')
-CODES = [f'{code} ' for code in range(1000)]
+# The part of a line after its target, by minor version and status, ready:
+# formatting numbers takes time.
+ANSWERS = [[f' HTTP/1.{minor}" {code} ' for code in range(1000)]
+           for minor in range(2)]
 # The part of a line for clients that send neither Referer nor User-Agent.
 UNSAID = ' "-" "-" '
 
@@ -121,8 +123,8 @@ class AccessLog:
             target, client = escaped(task.target), UNSAID
         end = f' {task.peer}\n' if self.shows_peer else '\n'
         self.lines.append(
-            f'{begin}{task.method} {target}{VERSIONS[task.minor]}'
-            f'{CODES[task.code]}{task.sent or "-"}{client}'
+            f'{begin}{task.method} {target}'
+            f'{ANSWERS[task.minor][task.code]}{task.sent or "-"}{client}'
             f'{int((monotonic() - began) * 1e6)}{end}')
         # In this order: the thread may just have looked at `lines`.
         if not self._is_awake:
@@ -229,7 +231,9 @@ class AccessLog:
     def _write(self) -> None:
         lines = self.lines
         while count := len(lines):
-            self._write_text(''.join([lines.popleft() for _ in range(count)]))
+            # Other threads add lines meanwhile.
+            found = islice(iter(lines.popleft, None), count)
+            self._write_text(''.join(found))
         if self.dropped:
             dropped, self.dropped = self.dropped, 0
             logger.error('the access log is too slow: %d lines were dropped',

@@ -102,7 +102,8 @@ def read_request(head: bytes, checker: HeadChecker, base: dict[str, Any],
     have in common; `make` is `Request` or a class derived from it.  Raise
     HTTPError when the head is malformed or asks for what is not supported.
     """
-    line, *fields = head[:-4].decode('latin-1').split('\r\n')
+    lines = head[:-4].decode('latin-1').split('\r\n')
+    line = lines[0]
     try:
         method, target, version = line.split(' ')
         minor = MINORS[version]
@@ -113,12 +114,12 @@ def read_request(head: bytes, checker: HeadChecker, base: dict[str, Any],
     if len(line) > settings.max_request_line:
         raise HTTPError(414, 'The request line is too long.')
     checker.check(head if method in METHODS
-                  else as_known(method, target, head), len(fields) + 2)
-    if len(fields) > settings.max_request_fields:
+                  else as_known(method, target, head), len(lines) + 1)
+    if len(lines) - 1 > settings.max_request_fields:
         raise HTTPError(431, 'There are too many header fields.')
     environ = base.copy()
-    for field in fields:
-        name, colon, value = field.partition(':')
+    for line in lines[1:]:
+        name, colon, value = line.partition(':')
         try:
             key = keys[name]
         except KeyError:

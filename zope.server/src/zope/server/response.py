@@ -190,7 +190,8 @@ class Writer(Request):
             tail = (('' if self.special & SERVER else shared.server)
                     + ('' if self.special & DATE else shared.date) + '\r\n')
         self.is_head_sent = True
-        return (f'HTTP/1.{minor} {self.status_line}{self.lines}{framing}'
+        version = 'HTTP/1.1' if minor else 'HTTP/1.0'
+        return (f'{version} {self.status_line}{self.lines}{framing}'
                 f'{tail}').encode('latin-1')
 
     def _may_declare(self, length: int) -> bool:
