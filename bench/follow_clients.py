@@ -2,9 +2,10 @@
 
 Usage: follow_clients.py PORT keep|close RATE
 
-GET and POST by turns, each sent once, `RATE` a second. Requests and answers
-are plain bytes on sockets, which takes a fifth of the time of http.client:
-what is measured is to be the proxy. Threads wait for each other only to count.
+GET and POST by turns, each sent once, `RATE` a second. Before a request a
+client looks whether its connection was closed, as urllib3 does. Requests and
+answers are plain bytes on sockets, as what is measured is to be the proxy and
+not its clients.
 
 Each line of standard input is answered with the number of requests so far.
 When standard input ends, writes a JSON object: the number of requests, the
@@ -46,6 +47,8 @@ class Client:
         """Send a request; return the text of its answer, or raise Failed."""
         self.count += 1
         try:
+            if self._socket is not None and _is_closed(self._socket):
+                self._close()
             if self._socket is None:
                 self._socket = socket.create_connection(
                     ('127.0.0.1', self._port), TIMEOUT_S)
@@ -83,6 +86,16 @@ class Client:
         if self._socket is not None:
             self._socket.close()
         self._socket = None
+
+
+def _is_closed(sock: socket.socket) -> bool:
+    try:
+        sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # it was reset
+    return True
 
 
 def _receive(sock: socket.socket, before: bytes) -> bytes:

@@ -157,7 +157,9 @@ class Front:
         self.proxy.configure()
         where = site.zookeeper.connection_string
         if self.format != 'caddy':  # it is told when it runs
-            once = Follower(self._folder, where, PATH, '--format',
+            first = self._folder / 'first'  # for a log of its own
+            first.mkdir()
+            once = Follower(first, where, PATH, '--format',
                             self.format, '-o', str(self.proxy.file),
                             '--check', '', '--reload', '', '--once')
             assert once.process.wait(60) == 0, once.log()
@@ -177,6 +179,7 @@ class Front:
     def wait_ready(self) -> None:
         """Until all servers answer through the proxy."""
         count = len(self._site.ports)
+        self.follower.wait_for_log(f'INFO cms: {count} server')
         wait_for(lambda: len(self.proxy.ports(5 * count)) == count, 60,
                  self.log)
 
