@@ -14,6 +14,7 @@ first answer, of the last request that it answered, and the steps (of STEP_S
 seconds) in which it answered.
 """
 import json
+import select
 import socket
 import sys
 import threading
@@ -89,13 +90,8 @@ class Client:
 
 
 def _is_closed(sock: socket.socket) -> bool:
-    try:
-        sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass  # it was reset
-    return True
+    # Nothing else can be there to be read before a request.
+    return bool(select.select([sock], [], [], 0)[0])
 
 
 def _receive(sock: socket.socket, before: bytes) -> bytes:
