@@ -5,7 +5,7 @@ import pytest
 import zc.zk
 from kazoo.security import READ_ACL_UNSAFE
 from zc.zk.connection.requests import Requests
-from zc.zk.registration.reconciler import Record
+from zc.zk.registration.record import Record
 from zc.zk.registration.registrar import Registrar
 from zc.zk.testing.ports import free_port
 from zc_zk_support.registrations import PATH

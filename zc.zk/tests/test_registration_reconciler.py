@@ -13,7 +13,7 @@ from zc.zk.registration.ephemerals import Conflict
 from zc.zk.registration.ephemerals import Ephemerals
 from zc.zk.registration.reconciler import MAX_CONFLICTS
 from zc.zk.registration.reconciler import Reconciler
-from zc.zk.registration.reconciler import Record
+from zc.zk.registration.record import Record
 from zc.zk.testing.waiting import wait_for
 from zc_zk_support.registrations import ADDRESS
 from zc_zk_support.registrations import NODE
@@ -220,6 +220,10 @@ class Nodes:
         found = ZnodeStat(0, 0, 0, 0, 0, 0, 0, SESSION, 0, 0, 0)
         return {path: found if path in self.data else None for path in paths}
 
+    def fetch_data(self, paths):
+        return {path: (self.data[path], stat)
+                for path, stat in self.fetch_stats(paths).items() if stat}
+
     def commit(self, changes, acl):
         (self.plan.pop(0) if self.plan else self.apply)(list(changes))
 
@@ -236,7 +240,8 @@ def nodes():
 
 @pytest.fixture
 def reconciler(nodes):
-    return Reconciler(types.SimpleNamespace(client_id=(SESSION, b'')), nodes)
+    return Reconciler(types.SimpleNamespace(client_id=(SESSION, b'')), nodes,
+                      [])
 
 
 @pytest.mark.parametrize('acl', [OPEN_ACL_UNSAFE, READ_ACL_UNSAFE])
@@ -291,7 +296,7 @@ def test_it_gives_up_for_now_when_nodes_keep_changing(nodes, reconciler):
 
 
 def test_nothing_is_done_without_a_session(nodes):
-    reconciler = Reconciler(types.SimpleNamespace(client_id=None), nodes)
+    reconciler = Reconciler(types.SimpleNamespace(client_id=None), nodes, [])
     record = Record('/p', '/p', ['a'], b'one', OPEN_ACL_UNSAFE)
     with pytest.raises(ConnectionLoss):
         reconciler.reconcile(record)

@@ -2,6 +2,7 @@
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -17,29 +18,38 @@ class Corruption(Frames):
     """Forward frames, and spoil some of them; a context manager.
 
     `arm` says which; until then, and after that, the proxy is honest. `reset`
-    closes all connections. `spoiled` holds the frames that were spoiled.
+    closes all connections. `spoiled` holds the frames that were spoiled, and
+    `honest_since` is the time.monotonic() after the last of them.
     """
 
     def __init__(self, target: str) -> None:
         super().__init__(target)
         self.spoiled: list[bytes] = []
+        self.honest_since = 0.0
         self._lock = threading.Lock()
         self._skip = self._count = 0
         self._direction = ''
+        self._type: int | None = None
         self._spoil: Spoil = bytes
 
     def arm(self, direction: str, spoil: Spoil, skip: int = 0,
-            count: int = 1) -> None:
-        """Spoil `count` frames in a direction, after the next `skip`."""
+            count: int = 1, type_: int | None = None) -> None:
+        """Spoil `count` frames in a direction, after the next `skip`.
+
+        With `type_`, only requests of this type are meant.
+        """
         with self._lock:
             self.spoiled = []
             self._direction, self._spoil = direction, spoil
+            self._type = type_
             self._skip, self._count = skip, count
 
     def disarm(self) -> None:
         """Be honest from now on."""
         with self._lock:
-            self._count = 0
+            if self._count:
+                self._count = 0
+                self.honest_since = time.monotonic()
 
     @property
     def is_armed(self) -> bool:
@@ -63,10 +73,13 @@ class Corruption(Frames):
         with self._lock:
             if direction != self._direction or not self._count:
                 return frame
+            if self._type not in (None, _type(frame)):
+                return frame
             if self._skip:
                 self._skip -= 1
                 return frame
             self._count -= 1
+            self.honest_since = time.monotonic()
             self.spoiled.append(frame)
             return self._spoil(frame)
 
@@ -120,9 +133,20 @@ def overwrite(offset: int, data: bytes) -> Spoil:
                           if len(frame) >= offset + len(data) else frame)
 
 
+def replace(old: bytes, new: bytes) -> Spoil:
+    """Replace some bytes by as many others."""
+    assert len(old) == len(new)
+    return lambda frame: frame.replace(old, new)
+
+
 def say_length(length: int) -> Spoil:
     """Lie about the length."""
     return lambda frame: struct.pack('!i', length) + frame[4:]
+
+
+def _type(frame: bytes) -> int:
+    """Return the type of a request: what follows its length and its xid."""
+    return struct.unpack_from('!i', frame, 8)[0]
 
 
 def _framed(body: bytes) -> bytes:

@@ -27,7 +27,7 @@ from zc.zk.encoding import encode
 from zc.zk.event import registering_server
 from zc.zk.nodes import Nodes
 from zc.zk.nodes import resolve
-from zc.zk.registration.reconciler import Record
+from zc.zk.registration.record import Record
 from zc.zk.registration.registrar import Registrar
 from zc.zk.registration.registration import Registration
 from zc.zk.watch.dispatcher import WatchDispatcher

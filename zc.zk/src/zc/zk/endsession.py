@@ -11,13 +11,13 @@ as the session. It is in no message of this module.
 """
 import random
 import socket
-import struct
 import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from kazoo.hosts import collect_hosts
+from zc.zk.connection import packets
 from zc.zk.connection.client import check_connection_string
 from zc.zk.errors import FailedConnect
 
@@ -30,22 +30,8 @@ SERVER_TIMEOUT_S = 2.0
 #: The pause after all servers have failed, in seconds.
 PAUSE_S = 0.05
 
-_LENGTH = struct.Struct('>i')
-
-# ConnectRequest: protocol version, last zxid seen, time-out in milliseconds,
-# session, and the length of the password, which follows.
-_CONNECT = struct.Struct('>iqiqi')
 _SESSION_TIMEOUT_MS = 10_000
-
-# ConnectResponse: protocol version, time-out, and the session, 0 when there
-# is no such session or the password is wrong.
-_CONNECTED = struct.Struct('>iiq')
-
-# RequestHeader: xid, and the type closeSession.
-_CLOSE = struct.pack('>ii', 1, -11)
-
-# An answer is far shorter.
-_FRAME_LIMIT_BYTES = 1 << 16
+_CLOSE_XID = 1
 
 #: Shakes hands for TLS; takes a socket and the server's name.
 _Wrap = Callable[[socket.socket, str], socket.socket]
@@ -71,9 +57,8 @@ def end_session(connection_string: str, session: int, password: bytes, *,
     check_connection_string(connection_string)
     servers = list(collect_hosts(connection_string)[0])
     wrap = _make_wrap(ca, cert, key)
-    request = _frame(_CONNECT.pack(0, 0, _SESSION_TIMEOUT_MS, session,
-                                   len(password)) + password + b'\0')
-    request += _frame(_CLOSE)
+    request = packets.connect(_SESSION_TIMEOUT_MS, session, password)
+    request += packets.close_session(_CLOSE_XID)
     each_s = min(SERVER_TIMEOUT_S, timeout / len(servers))
     deadline = time.monotonic() + timeout
     was_known = False
@@ -112,10 +97,6 @@ def _wrap(context: 'ssl.SSLContext', connection: socket.socket,
     return context.wrap_socket(connection, server_hostname=host)
 
 
-def _frame(packet: bytes) -> bytes:
-    return _LENGTH.pack(len(packet)) + packet
-
-
 def _ask(server: tuple[str, int], request: bytes, timeout: float,
          wrap: _Wrap | None) -> tuple[bool, bool]:
     """Return whether the server knows the session, and has closed it.
@@ -129,38 +110,12 @@ def _ask(server: tuple[str, int], request: bytes, timeout: float,
         if wrap is not None:
             connection = wrap(connection, server[0])
         connection.sendall(request)
-        answer = _receive_frame(connection, deadline)
-        if len(answer) < _CONNECTED.size:
-            raise ConnectionError('the server hung up')
-        is_known = _CONNECTED.unpack_from(answer)[2] != 0
+        is_known = packets.receive_connected(connection, deadline)
         try:
-            # ReplyHeader: xid, zxid and the error.
-            is_closed = is_known and _receive_frame(
-                connection, deadline)[:4] == _CLOSE[:4]
+            is_closed = is_known and packets.receive_answer(
+                connection, deadline) == _CLOSE_XID
         except OSError:
             is_closed = False
         return is_known, is_closed
     finally:
         connection.close()
-
-
-def _receive_frame(connection: socket.socket, deadline: float) -> bytes:
-    """Return the next frame; b'' if the server closes the connection."""
-    head = _receive(connection, _LENGTH.size, deadline)
-    if len(head) < _LENGTH.size:
-        return b''
-    length, = _LENGTH.unpack(head)
-    if not 0 <= length <= _FRAME_LIMIT_BYTES:
-        raise ConnectionError('the answer is not that of a ZooKeeper')
-    return _receive(connection, length, deadline)
-
-
-def _receive(connection: socket.socket, count: int, deadline: float) -> bytes:
-    data = b''
-    while len(data) < count:
-        connection.settimeout(max(deadline - time.monotonic(), 0.001))
-        more = connection.recv(count - len(data))
-        if not more:
-            break
-        data += more
-    return data

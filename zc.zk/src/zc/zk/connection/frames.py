@@ -1,8 +1,8 @@
 """Frames of ZooKeeper's answers, checked as those of a hostile server.
 
-A frame is its length, an integer of 4 bytes, and so many bytes (ZooKeeper's
-source, zookeeper.jute and ClientCnxnSocketNIO). kazoo takes each length and
-each code as it comes.
+A frame is an integer of 4 bytes, and the number of bytes that it tells
+(ZooKeeper's source, zookeeper.jute and ClientCnxnSocketNIO). kazoo takes each
+length and each code as it comes.
 """
 from __future__ import annotations
 

@@ -45,6 +45,8 @@ from zc.zk.connection.frames import FrameReader
 from zc.zk.connection.frames import MalformedFrame
 from zc.zk.connection.frames import SessionRequest
 from zc.zk.connection.frames import answered_error
+from zc.zk.connection.unanswered import Unanswered
+from zc.zk.connection.unanswered import count_unsent
 
 logger = logging.getLogger('zc.zk.connection')
 
@@ -75,9 +77,13 @@ class ConnectionLoop(ConnectionHandler):
         self._has_connected = False
         self._was_unexpected = False
         # The number of connections in a row that got no session.
-        self._unanswered = 0
+        self._sessionless = 0
         # The last xid that was sent before each ping that is not answered.
         self._pings: deque[int] = deque()
+        self._unanswered = Unanswered(
+            self.handler.create_second_connection,
+            lambda: count_unsent(self._socket))
+        self.handler.look = self._unanswered.look
 
     # The loops, from the outermost to the innermost.
 
@@ -136,7 +142,10 @@ class ConnectionLoop(ConnectionHandler):
         """Connect to a server, and stay connected as long as possible."""
         pause_s = retry._cur_delay
         self._was_unexpected = False
-        status = super()._connect_attempt(host, hostip, port, retry)
+        try:
+            status = super()._connect_attempt(host, hostip, port, retry)
+        finally:
+            self._unanswered.clear()
         self.is_distrusted = self._was_unexpected
         if self.is_distrusted:
             # A server that answers, but not as ZooKeeper does, is not asked
@@ -155,7 +164,7 @@ class ConnectionLoop(ConnectionHandler):
         """
         client = self.client
         self._pings.clear()
-        if self._unanswered >= MAX_UNANSWERED * len(client.hosts):
+        if self._sessionless >= MAX_UNANSWERED * len(client.hosts):
             client.last_zxid = 0
         try:
             timeouts = super()._connect(host, hostip, port)
@@ -171,23 +180,33 @@ class ConnectionLoop(ConnectionHandler):
         except Exception as error:  # noqa: BLE001 (ends the connection)
             raise self._unexpected(error) from None
         self._has_connected = True
+        read_timeout_ms, _ = timeouts
+        self._unanswered.begin(read_timeout_ms / 1000)
         return timeouts
 
     def _invoke(self, timeout: float, request: Any, xid: Any = None) -> Any:
         """Send a request and return its answer, before all other requests."""
         if not isinstance(request, Connect):
             try:
-                return super()._invoke(timeout, request, xid)
+                zxid = super()._invoke(timeout, request, xid)
             except RuntimeError:
                 # kazoo's error for a wrong xid, and for an unknown code.
                 raise MalformedFrame('no answer to '
                                      f'{type(request).__name__}') from None
+            self._unanswered.settle()
+            return zxid
         request = SessionRequest(*request)
         self._submit(request, timeout)
-        self._unanswered += 1
+        self._sessionless += 1
         answer = request.read_answer(self._frames.read(timeout))
-        self._unanswered = 0
+        self._unanswered.settle()
+        self._sessionless = 0
         return answer, None
+
+    def _submit(self, request: Any, timeout: float, xid: Any = None) -> None:
+        """Send a request, as a whole."""
+        super()._submit(request, timeout, xid)
+        self._unanswered.add(type(request).__name__)
 
     def _unexpected(self, error: Exception) -> ConnectionDropped:
         """Return an error that ends the connection in kazoo's own way."""
@@ -210,6 +229,7 @@ class ConnectionLoop(ConnectionHandler):
                     continue
                 if not data:
                     raise ConnectionDropped('socket connection broken')
+                self._unanswered.hear()
                 return data
 
     def _read_header(self, timeout: float) -> Any:
@@ -219,16 +239,22 @@ class ConnectionLoop(ConnectionHandler):
 
     def _read_socket(self, read_timeout: float) -> Any:
         """Read a frame, and act on it."""
+        since = self._unanswered.since
         try:
             header, frame, offset = self._read_header(read_timeout)
+            if header.xid == WATCH_XID:
+                self._unanswered.since = since  # an event answers nothing
+                self._read_watch_event(frame, offset)
+                return None
+            response = None
             if header.xid == PING_XID:
                 self._read_pong(len(frame) - offset)
             elif header.xid == AUTH_XID:
                 self._read_auth(header.err)
-            elif header.xid == WATCH_XID:
-                self._read_watch_event(frame, offset)
             else:
-                return self._read_response(header, frame, offset)
+                response = self._read_response(header, frame, offset)
+            self._unanswered.settle()
+            return response
         except MalformedFrame as error:
             raise self._unexpected(error) from None
         except EXPECTED:
@@ -237,7 +263,6 @@ class ConnectionLoop(ConnectionHandler):
             raise self._unexpected(error) from None
 
     def _read_pong(self, size: int) -> None:
-        self.ping_outstanding.clear()
         if size or not self._pings:
             raise MalformedFrame('an answer to no ping')
         last = self._pings.popleft()
@@ -350,6 +375,8 @@ class ConnectionLoop(ConnectionHandler):
             raise
         except Exception as error:  # noqa: BLE001 (ends the connection)
             raise self._unexpected(error) from None
+        # `_unanswered` waits for the answer, not kazoo.
+        self.ping_outstanding.clear()
 
 
 def _describe(error: BaseException) -> str:

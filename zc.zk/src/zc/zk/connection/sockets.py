@@ -8,6 +8,7 @@ import contextlib
 import logging
 import select
 import socket
+import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from functools import partial
@@ -68,7 +69,12 @@ class BoundedHandler(SequentialThreadingHandler):
         self._servers = servers
         self._wrap = wrap
         self._socket: socket.socket | None = None
+        self._server: tuple[tuple[str, int], str | None] | None = None
         self._aborted = False
+        #: Called by `select` before it waits, by kazoo's thread. Returns how
+        #: many seconds it may wait before the next call, None for any number,
+        #: or raises the error that ends the connection.
+        self.look: Callable[[], float | None] = lambda: None
 
     def create_connection(self, address: tuple[str, int],
                           hostname: str | None = None,
@@ -79,8 +85,10 @@ class BoundedHandler(SequentialThreadingHandler):
         `hostname` is the name that the server's certificate must be for.
         """
         timeout = min(timeout / self._servers, CONNECT_TIMEOUT_S)
+        self._server = address, hostname
         try:
-            connection = self._connect(address, hostname, timeout)
+            connection = self._connect(address, hostname, timeout,
+                                       partial(self._note_outcome, address))
         except Exception as error:
             if not (isinstance(error, TimeoutError)
                     and self._has_tls_error(address)):
@@ -91,6 +99,15 @@ class BoundedHandler(SequentialThreadingHandler):
         if self._aborted:
             self.abort()
         return connection
+
+    def create_second_connection(self, timeout: float) -> socket.socket:
+        """Connect once more to the server of `create_connection`.
+
+        Raises OSError where that fails; `failures` stay as they are.
+        """
+        if self._server is None:
+            raise ConnectionError('there is no first connection')
+        return self._connect(*self._server, timeout, lambda outcome: None)
 
     @contextlib.contextmanager
     def resolving(self, host: str, port: int) -> Iterator[None]:
@@ -113,8 +130,7 @@ class BoundedHandler(SequentialThreadingHandler):
                 del self.failures[host, port]
 
     def _connect(self, address: tuple[str, int], hostname: str | None,
-                 timeout: float) -> socket.socket:
-        report = partial(self._note_outcome, address)
+                 timeout: float, report: Report) -> socket.socket:
         connection = socket.create_connection(address, timeout)
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -150,6 +166,8 @@ class BoundedHandler(SequentialThreadingHandler):
 
         It uses poll(2), which needs no file descriptor of its own, unlike
         the selector that kazoo makes for each call.
+
+        It calls `look` before it waits, and meanwhile.
         """
         if self._wrap is not None:
             # The other sockets, of kazoo's own pipe, have no `pending`.
@@ -161,7 +179,7 @@ class BoundedHandler(SequentialThreadingHandler):
         for each in {*rlist, *wlist}:
             poll.register(each, (each in rlist and select.POLLIN)
                           | (each in wlist and select.POLLOUT))
-        events = dict(poll.poll(None if timeout is None else timeout * 1000))
+        events = dict(_wait(poll, timeout, self.look))
         return ([each for each in rlist
                  if events.get(each.fileno(), 0) & ~select.POLLOUT],
                 [each for each in wlist
@@ -195,6 +213,20 @@ class BoundedHandler(SequentialThreadingHandler):
                 connection.shutdown(socket.SHUT_RDWR)
             except OSError:
                 pass  # closed already
+
+
+def _wait(poll: select.poll, timeout: float | None,
+          look: Callable[[], float | None]) -> list[tuple[int, int]]:
+    """Return what `poll` does within `timeout` seconds; see `select`."""
+    end = time.monotonic() + (float('inf') if timeout is None else timeout)
+    while True:
+        left_s = end - time.monotonic()
+        look_s = look()
+        wait_s = left_s if look_s is None else min(left_s, look_s)
+        events = poll.poll(None if wait_s == float('inf')
+                           else max(wait_s, 0) * 1000)
+        if events or wait_s == left_s:
+            return events
 
 
 def _call(callback: Callback) -> None:

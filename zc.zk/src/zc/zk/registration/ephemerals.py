@@ -60,6 +60,17 @@ class Conflict(Exception):
     """Another client changed a node between our read and our change."""
 
 
+class Misplaced(Exception):
+    """A node was created at another path than the one that was asked for.
+
+    `path` is where the server says that it is.
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+
 class NodeChange(NamedTuple):
     """A change of the node at `path`.
 
@@ -117,6 +128,22 @@ class Ephemerals:
         # A deletion with version -1 deletes any version.
         return ZnodeStat(0, 0, 0, 0, -1, 0, 0, owner, 0, 0, 0)
 
+    def fetch_data(self, paths: Iterable[str]
+                   ) -> dict[str, tuple[bytes, ZnodeStat] | None]:
+        """Return data and ZnodeStat of each path.
+
+        None: there is no such node, or we may not read it.
+        """
+        sent = {path: self._requests.send(self._client.get_async, path)
+                for path in paths}
+        found: dict[str, tuple[bytes, ZnodeStat] | None] = {}
+        for path, pending in sent.items():
+            try:
+                found[path] = pending.result()
+            except (NoNodeError, NoAuthError):
+                found[path] = None
+        return found
+
     def is_ours(self, path: str) -> bool:
         """Return whether the server says that a node is our session's."""
         return path in self._requests.ask(send_get_ephemerals, self._client,
@@ -139,7 +166,7 @@ class Ephemerals:
                       count: int) -> list[str] | None:
         """Return `count` siblings of the nodes at `paths`, chosen at random.
 
-        They are `MAX_WITNESSES` at most. None: there are not so many.
+        They are `MAX_WITNESSES` at most. None: there are fewer than `count`.
         """
         own = set(paths)
         parent = split(next(iter(own)))[0]
@@ -154,6 +181,7 @@ class Ephemerals:
         """Make all changes in one transaction, or none.
 
         Raises Conflict if another client was faster: read the nodes again.
+        Raises Misplaced if the changes were made, but at another path.
         Raises ZooKeeper's error for other failures, with the path in its
         text. The text of a NoAuthError names the permission, too.
         """
@@ -197,6 +225,8 @@ def _check_results(results: list[Any],
             raise NoAuthError(f'{path} ({PERMISSIONS[operation]})')
         if isinstance(result, Exception):
             raise type(result)(path)
+        if operation == 'create' and result != path:
+            raise Misplaced(result)
 
 
 class GetEphemerals:

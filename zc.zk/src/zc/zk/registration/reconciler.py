@@ -1,34 +1,32 @@
 """Compare a registration's nodes with what it wants, and act on that.
 
 It is level-triggered: `Reconciler.reconcile` reads the nodes and makes the
-changes that they need, whatever event has led to the call.
+changes that they need, whatever event has led to the call. What it has
+written it reads back: the protocol has no checksums, and a faulty network may
+have changed it.
 """
 import logging
-import threading
-from collections.abc import Callable
+from collections.abc import Collection
 from collections.abc import Iterable
-from concurrent.futures import Future
-from concurrent.futures import InvalidStateError
 
 from kazoo.client import KazooClient
+from kazoo.exceptions import BadArgumentsError
 from kazoo.exceptions import ConnectionLoss
 from kazoo.exceptions import KazooException
 from kazoo.exceptions import NodeExistsError
 from kazoo.exceptions import SessionExpiredError
 from kazoo.exceptions import ThrottledOpError
 from kazoo.protocol.states import ZnodeStat
-from kazoo.security import ACL
-from kazoo.security import Permissions
 from zc.zk.connection.session import forget_session
-from zc.zk.paths import join
-from zc.zk.paths import split
 from zc.zk.printable import printable
 from zc.zk.registration.ephemerals import HIDDEN
 from zc.zk.registration.ephemerals import Conflict
 from zc.zk.registration.ephemerals import Ephemerals
+from zc.zk.registration.ephemerals import Misplaced
 from zc.zk.registration.ephemerals import NodeChange
 from zc.zk.registration.ephemerals import Stats
 from zc.zk.registration.ephemerals import is_ephemeral
+from zc.zk.registration.record import Record
 
 logger = logging.getLogger('zc.zk.registration')
 
@@ -39,117 +37,19 @@ TRANSIENT = (ConnectionLoss, SessionExpiredError, ThrottledOpError)
 MAX_CONFLICTS = 5
 
 
-class Record:
-    """The wanted and the last seen state of a registration's nodes.
-
-    Any thread may read it, set `wanted`, and call `change`, `note_data`,
-    `leave` and `stay`.
-    Everything else is changed by the registrar's thread only.
-
-    `path` is the parent's path as given, `real_path` the same with links
-    followed. `names` are the names of the nodes, which all get `data`.
-    """
-
-    def __init__(self, path: str, real_path: str, names: Iterable[str],
-                 data: bytes, acl: list[ACL]) -> None:
-        self.path = path
-        self.acl = acl
-        #: The wanted data of each node, by name.
-        self.data = dict.fromkeys(names, data)
-        self.move(real_path)
-        #: Whether the nodes are to exist.
-        self.wanted = True
-        #: How many nodes of others must be left for ours to be removed.
-        self.others = 0
-        #: The number of the wanted data: each `change` adds 1.
-        self.serial = 1
-        #: `serial` last written to the nodes; 0 never, -1 unknown, because
-        #: the answer was lost.
-        self.written = 0
-        #: Whether the nodes have not been ours yet.
-        self.is_new = True
-        #: The session whose nodes we last saw or made; None: there are none.
-        self.session: int | None = None
-        #: Whether the nodes have been ours since the last removal.
-        self.was_registered = False
-        #: Nodes of other sessions at our paths: path to session.
-        self.displaced_by: dict[str, int] = {}
-        #: How many times nodes have been created again.
-        self.reregistered = 0
-        #: What last went wrong, None for nothing.
-        self.last_error: str | None = None
-        #: How many attempts in a row have failed.
-        self.failures = 0
-        #: The failure that was last logged, and its time.monotonic().
-        self.reported = ('', 0.0)
-        #: Futures of callers that wait for the next attempt.
-        self.waiting: list[Future[bool]] = []
-        self._lock = threading.Lock()
-
-    def move(self, real_path: str) -> None:
-        """Place the nodes below the node at `real_path`."""
-        self.paths = tuple(join(real_path, name) for name in self.data)
-
-    def change(self, change: Callable[[bytes], bytes]) -> None:
-        """Replace the data of each node by what `change` returns for it."""
-        with self._lock:
-            self.data = {name: change(data)
-                         for name, data in self.data.items()}
-            self.serial += 1
-
-    def leave(self, others: int = 0) -> None:
-        """Have the nodes removed, if `others` nodes of others are left."""
-        with self._lock:
-            self.others = others
-            self.wanted = False
-
-    def stay(self) -> None:
-        """Have the nodes kept after a `leave` that set a condition."""
-        with self._lock:
-            if self.others:
-                self.others = 0
-                self.wanted = True
-
-    def note_data(self, path: str, data: bytes) -> None:
-        """Take over data that the node at `path` already has."""
-        with self._lock:
-            self.data = self.data | {split(path)[1]: data}
-
-    @property
-    def is_writable(self) -> bool:
-        """Whether the ACL lets anyone, and so us, set the data."""
-        return any(acl.perms & Permissions.WRITE for acl in self.acl)
-
-    def settle(self, done: bool = False,
-               error: Exception | None = None) -> None:
-        """Give the waiting callers a result or an exception."""
-        waiting, self.waiting = self.waiting, []
-        for future in waiting:
-            settle(future, done, error)
-
-
-def settle(future: Future[bool], done: bool = False,
-           error: Exception | None = None) -> None:
-    """Give a future its result or exception, unless it has one already."""
-    try:
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(done)
-    except InvalidStateError:
-        pass
-
-
 class Reconciler:
     """Make nodes what their records want.
 
     `sessions` are the ids of all sessions that the client has had: a node of
-    such a session is ours, and may be replaced.
+    such a session is ours, and may be replaced. `records` are the records of
+    all registrations of the client.
     """
 
-    def __init__(self, client: KazooClient, nodes: Ephemerals) -> None:
+    def __init__(self, client: KazooClient, nodes: Ephemerals,
+                 records: Collection[Record]) -> None:
         self._client = client
         self._nodes = nodes
+        self._records = records
         self.sessions: set[int] = set()
         # Pairs of our session's id and another's that are known to differ.
         self._compared: set[tuple[int, int]] = set()
@@ -167,6 +67,8 @@ class Reconciler:
                 break
             self.sessions.add(client_id[0])
             try:
+                while record.misplaced:
+                    self._remove_misplaced(record, client_id[0])
                 if record.wanted:
                     return self._ensure(record, client_id[0])
                 return self._remove(record)
@@ -184,12 +86,15 @@ class Reconciler:
             if witnesses is None:
                 record.stay()
                 return False
-            # They exist when our nodes go, whoever leaves at the same time:
-            # ZooKeeper makes one transaction after the other.
+            # They exist when our nodes go, even if other servers leave at the
+            # same time: ZooKeeper makes one transaction after the other.
             changes += [NodeChange(path, is_witness=True)
                         for path in witnesses]
         self._nodes.commit(changes, record.acl)
+        if ours and any(self._nodes.fetch_stats(ours, watch=False).values()):
+            raise Conflict('nodes that were removed exist')
         record.session = None
+        record.unread, record.spoiled = {}, set()
         record.was_registered = False
         record.displaced_by = {}
         return True
@@ -210,11 +115,7 @@ class Reconciler:
             # node that is ours afterwards has this serial, or that of an
             # earlier transaction whose answer was lost as well.
             record.written = serial if before in (0, serial) else -1
-        try:
-            self._nodes.commit(changes, record.acl)
-        except Conflict:
-            record.written = before
-            raise
+        self._commit(record, changes, stats, before)
         for path, owner in stale.items():
             logger.warning('%s: replaced the node of %s', printable(path),
                            owner)
@@ -224,7 +125,68 @@ class Reconciler:
         record.is_new = False
         record.was_registered = True
         record.written = serial
+        self._read_back(record)
         return not foreign
+
+    def _commit(self, record: Record, changes: list[NodeChange], stats: Stats,
+                written: int) -> None:
+        """Make changes, and note in `record` what they should have made.
+
+        `written` is the record's `written` if they are not made.
+        """
+        unread = record.unread
+        record.unread = unread | {
+            change.path: (change.data, _version(change, stats))
+            for change in changes if change.data is not None}
+        try:
+            self._nodes.commit(changes, record.acl)
+        except Conflict:
+            record.written, record.unread = written, unread
+            raise
+        except Misplaced as misplaced:
+            record.misplaced.add(misplaced.path)
+            raise Conflict(misplaced.path) from None
+        record.spoiled = set()
+
+    def _remove_misplaced(self, record: Record, session: int) -> None:
+        """Remove a node that was created at another path, if it is ours.
+
+        The path may be wrong in the answer alone.
+        """
+        path = next(iter(record.misplaced))
+        if not any(path in each.paths for each in self._records):
+            try:
+                found = self._nodes.fetch_data([path])[path]
+            except (BadArgumentsError, ValueError):
+                found = None  # this is no path
+            if (found and found[1].ephemeralOwner == session
+                    and found[0] in record.data.values()):
+                self._nodes.commit(
+                    [NodeChange(path, delete=found[1].version)], record.acl)
+                logger.warning('%s: removed the node %s, which was created '
+                               'in its place',
+                               printable(', '.join(record.paths)),
+                               printable(path))
+        record.misplaced.discard(path)
+
+    def _read_back(self, record: Record) -> None:
+        """Compare what was written with what the server has.
+
+        Raises Conflict if a node of ours differs, and no other client has
+        changed it later.
+        """
+        for path, found in self._nodes.fetch_data(record.unread).items():
+            written, version = record.unread[path]
+            if found is None or found[1].version > version:
+                continue
+            data, stat = found
+            if (data == written and not is_ephemeral(stat)
+                    or data != written
+                    and stat.ephemeralOwner in self.sessions):
+                record.spoiled.add(path)
+        record.unread = {}
+        if record.spoiled:
+            raise Conflict(', '.join(record.spoiled))
 
     def _classify(self, record: Record, stats: Stats, session: int
                   ) -> tuple[dict[str, str], dict[str, int]]:
@@ -236,6 +198,9 @@ class Reconciler:
         """
         stale, foreign = {}, {}
         for path, stat in stats.items():
+            if stat is not None and path in record.spoiled:
+                stale[path] = 'this process, which was not as it was written'
+                continue
             if stat is None or stat.ephemeralOwner == session:
                 continue
             self._compare(path, stat, session)
@@ -287,6 +252,12 @@ class Reconciler:
                     '%s. It is left to them. Do two servers advertise the '
                     'same address?', record.last_error)
         record.displaced_by = foreign
+
+
+def _version(change: NodeChange, stats: Stats) -> int:
+    """Return the version of a node after a change."""
+    stat = stats[change.path]
+    return stat.version + 1 if stat is not None and change.exists else 0
 
 
 def _changes(record: Record, stats: Stats, stale: Iterable[str],

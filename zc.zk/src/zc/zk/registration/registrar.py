@@ -31,8 +31,8 @@ from zc.zk.registration.marks import remove_marks
 from zc.zk.registration.marks import send_marks
 from zc.zk.registration.reconciler import TRANSIENT
 from zc.zk.registration.reconciler import Reconciler
-from zc.zk.registration.reconciler import Record
-from zc.zk.registration.reconciler import settle
+from zc.zk.registration.record import Record
+from zc.zk.registration.record import settle
 from zc.zk.taskthread import TaskThread
 
 logger = logging.getLogger('zc.zk.registration')
@@ -43,6 +43,9 @@ MAX_RETRY_DELAY_S = 2.0
 #: The part of the session time-out after which the nodes are read again.
 #: kazoo sends a heartbeat after a third without a request.
 CHECK_PART = 1 / 4
+
+#: The longest time after which the nodes are read again.
+MAX_CHECK_INTERVAL_S = 2.0
 
 #: The longest time for `Registrar.withdraw` to wait for ZooKeeper.
 WITHDRAW_TIMEOUT_S = 1.0
@@ -61,11 +64,13 @@ class Registrar:
         self._client = client
         self._requests = requests
         self._session_timeout = session_timeout
+        self._check_interval_s = min(session_timeout * CHECK_PART,
+                                     MAX_CHECK_INTERVAL_S)
         self._resolve = resolve
         self._tasks = TaskThread('zc.zk registrations')
-        self.reconciler = Reconciler(client, Ephemerals(
-            client, requests, self._node_changed))
         self._records: list[Record] = []  # changed by the thread only
+        self.reconciler = Reconciler(client, Ephemerals(
+            client, requests, self._node_changed), self._records)
         self._unsettled: set[Future[bool]] = set()
         self._disconnected_since: float | None = None
         self._is_checking = False
@@ -203,7 +208,7 @@ class Registrar:
     # Called in the registrar's thread:
 
     def _check(self) -> None:
-        self._tasks.put(self._check, self._session_timeout * CHECK_PART)
+        self._tasks.put(self._check, self._check_interval_s)
         if self._client.state == KazooState.CONNECTED:
             for record in list(self._records):
                 if not record.failures:  # else an attempt comes soon
@@ -224,7 +229,7 @@ class Registrar:
             self._records.append(record)
         if not self._is_checking:
             self._is_checking = True
-            self._tasks.put(self._check, self._session_timeout * CHECK_PART)
+            self._tasks.put(self._check, self._check_interval_s)
         if future is not None:
             record.waiting.append(future)
         if self._client.state != KazooState.CONNECTED:

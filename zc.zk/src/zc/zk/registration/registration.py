@@ -22,7 +22,7 @@ from typing import Any
 
 from zc.zk.encoding import decode
 from zc.zk.encoding import encode
-from zc.zk.registration.reconciler import Record
+from zc.zk.registration.record import Record
 from zc.zk.registration.registrar import Registrar
 
 #: The time for which changes wait for ZooKeeper by default.

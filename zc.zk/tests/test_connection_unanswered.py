@@ -1,0 +1,228 @@
+"""Requests without an answer: lost ones, and a server that is slow."""
+import logging
+import time
+
+import pytest
+import zc.zk
+from kazoo.exceptions import ConnectionDropped
+from zc.zk.connection import unanswered
+from zc.zk.connection.unanswered import DOUBT_S
+from zc.zk.connection.unanswered import ORDER_S
+from zc.zk.connection.unanswered import SecondSession
+from zc.zk.connection.unanswered import Unanswered
+from zc.zk.encoding import decode
+from zc.zk.testing.waiting import wait_for
+from zc_zk_support.latency import Latency
+
+
+class Server:
+    """A server as `Unanswered` sees it, and a clock."""
+
+    def __init__(self, monkeypatch):
+        self.now = 100.
+        self.is_in_order = False
+        self.bytes_unsent = 0
+        self.begun = 0
+        monkeypatch.setattr(unanswered.time, 'monotonic', lambda: self.now)
+        monkeypatch.setattr(unanswered, 'SecondSession', self.begin)
+        self.unanswered = Unanswered(None, lambda: self.bytes_unsent)
+
+    def begin(self, connect):
+        """Begin a second session, which is answered at once, or never."""
+        self.begun += 1
+        server = self
+
+        class Second:
+            ends_at = server.now + 2.
+            answered_at = None if server.is_in_order else server.now
+
+            def start(self):
+                pass
+
+            abandon = start
+
+        return Second()
+
+    def wait(self, limit_s):
+        """Let time pass until the connection is given up; return how much."""
+        began = self.now
+        while self.now < began + limit_s:
+            try:
+                look_s = self.unanswered.look()
+            except ConnectionDropped:
+                self.unanswered.clear()
+                break
+            assert look_s is None or look_s > 0
+            self.now += .05
+        return self.now - began
+
+
+@pytest.fixture
+def server(monkeypatch):
+    return Server(monkeypatch)
+
+
+def lose(server, kind='Create', limit_s=60.):
+    """Send a request that is never answered."""
+    server.unanswered.begin(limit_s)
+    server.unanswered.add(kind)
+    return server.wait(100.)
+
+
+def test_nothing_is_sent(server):
+    assert server.unanswered.look() is None
+    assert server.wait(10.) >= 10.
+    assert server.begun == 0
+
+
+def test_a_request_is_lost(server):
+    assert lose(server) == pytest.approx(DOUBT_S + ORDER_S, abs=.2)
+
+
+def test_the_server_is_slow(server):
+    """Wait for the heartbeat while the server answers nobody."""
+    server.is_in_order = True
+    assert lose(server, limit_s=6.) == pytest.approx(6., abs=.1)
+    assert server.begun == 3
+
+
+def test_a_ping_has_half_the_time_at_first(server):
+    server.is_in_order = True
+    assert lose(server, 'Ping', 6.) == pytest.approx(3., abs=.1)
+    assert lose(server, 'Ping', 6.) == pytest.approx(6., abs=.1)
+
+
+def test_a_type_of_request_that_always_takes_long_gets_more_time(server):
+    """Wait longer for it: its answers need not be in the order of others."""
+    waits = [lose(server) for _ in range(5)]
+    assert waits == sorted(waits)
+    assert waits[2] < DOUBT_S + .5
+    assert waits[3] == pytest.approx(2 * DOUBT_S + ORDER_S, abs=.2)
+    assert waits[4] == pytest.approx(4 * DOUBT_S + ORDER_S, abs=.2)
+    assert lose(server, 'Exists') < DOUBT_S + .5
+    server.unanswered.add('Create')
+    server.now += 5.
+    server.unanswered.settle()  # too late to change anything
+    assert lose(server) > waits[4]
+    server.unanswered.add('Create')
+    server.unanswered.settle()
+    assert lose(server) < DOUBT_S + .5
+
+
+def test_answers_and_parts_of_answers_are_signs_of_life(server):
+    server.unanswered.add('Create')
+    server.unanswered.add('Exists')
+    server.wait(1.)
+    server.unanswered.hear()
+    server.wait(1.)
+    server.unanswered.settle()
+    assert server.wait(10.) == pytest.approx(DOUBT_S + ORDER_S, abs=.2)
+
+
+def test_a_request_that_is_still_being_sent_waits(server):
+    server.unanswered.add('Create')
+    for server.bytes_unsent in range(10, 0, -1):
+        server.wait(1.)
+    assert server.wait(10.) < 2 * DOUBT_S + 1
+
+
+def test_too_many_threads_for_a_second_session(server, monkeypatch):
+    def start(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.undo()
+    monkeypatch.setattr(SecondSession, 'start', start)
+    monkeypatch.setattr(unanswered, 'DOUBT_S', 0.)
+    requests = Unanswered(None, lambda: 0)
+    requests.add('Create')
+    assert requests.look() > 0
+
+
+# On servers
+
+
+def test_a_second_session_leaves_nothing(zookeeper_server):
+    host, port = zookeeper_server.address
+    with zc.zk.ZooKeeper(zookeeper_server.connection_string) as zk:
+        connect = zk.client.handler.create_second_connection
+        for _ in range(3):
+            session = SecondSession(connect)
+            session.start()
+            session.join()
+            assert session.answered_at
+        SecondSession(connect).run()
+        abandoned = SecondSession(connect)
+        abandoned.abandon()
+        abandoned.run()
+        assert abandoned.answered_at is None
+        wait_for(lambda: count_connections(zk) == 1)
+
+
+def count_connections(zk):
+    stat = zk.client.command(b'srvr')
+    return int(stat.split('Connections: ')[1].split()[0]) - 1  # our own
+
+
+class Watched:
+    """A registration, and the states of its client's connection."""
+
+    def __init__(self, where, session_timeout_s):
+        self.zk = zc.zk.ZooKeeper(where, session_timeout_s)
+        self.registration = self.zk.register('/', '192.0.2.7:8080', a=1, b=1)
+        self.states = []
+        self.zk.client.add_listener(self.states.append)
+        self.node = '/192.0.2.7:8080'
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.zk.close()
+
+    def data(self, client):
+        return decode(client.get(self.node)[0])
+
+    def owner(self, client):
+        stat = client.exists(self.node)
+        return stat and stat.ephemeralOwner
+
+
+@pytest.mark.clock
+def test_a_server_that_stands_still_for_a_moment(zookeeper_server, caplog):
+    """Keep the connection while it stands still for 5 s."""
+    where = zookeeper_server.connection_string
+    with Watched(where, 20.) as watched:
+        before = watched.zk.client.exists(watched.node)
+        zookeeper_server.pause()
+        began = time.monotonic()
+        wait_for(lambda: time.monotonic() > began + 5.)
+        zookeeper_server.resume()
+        assert watched.zk.client.exists(watched.node) == before
+        watched.registration.update(b=2)
+        wait_for(lambda: watched.data(watched.zk.client)['b'] == 2)
+        assert watched.states == []
+        # The second sessions that were begun meanwhile are ended.
+        wait_for(lambda: count_connections(watched.zk) == 1)
+    assert not [record for record in caplog.records
+                if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.clock
+@pytest.mark.parametrize('session_timeout_s', [4., 10.])
+def test_each_answer_takes_longer_than_is_doubtful(zookeeper, client,
+                                                   session_timeout_s):
+    witness = client()
+    with Latency(zookeeper.connection_string) as proxy:
+        with Watched(proxy.connection_string, session_timeout_s) as watched:
+            proxy.delay_s = 2.5
+            witness.delete(watched.node)
+            wait_for(lambda: watched.owner(witness), 60)
+            watched.registration.update(b=2)
+            wait_for(lambda: watched.data(witness)['b'] == 2, 60)
+            began = time.monotonic()
+            wait_for(lambda: time.monotonic() > began + 10)
+            assert watched.owner(witness)
+            assert watched.states.count('SUSPENDED') <= (
+                0 if session_timeout_s > 5 else 2)
+            assert 'LOST' not in watched.states
+            proxy.delay_s = 0
