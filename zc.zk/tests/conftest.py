@@ -76,6 +76,24 @@ def record():
 
 
 @pytest.fixture
+def where(zookeeper):
+    """Return the connection string, for commands."""
+    return zookeeper.connection_string
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Return a function that writes a file and returns its path."""
+    def make(text, name='tree.txt', mode=0o644):
+        path = tmp_path / name
+        path.write_text(text, encoding='utf-8')
+        path.chmod(mode)
+        return str(path)
+
+    return make
+
+
+@pytest.fixture
 def silent():
     """The address of a server that accepts connections and never answers."""
     with socket.create_server(('127.0.0.1', 0)) as server:

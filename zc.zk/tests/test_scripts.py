@@ -21,35 +21,8 @@ from zc.zk.scripts import import_
 from zc.zk.scripts import set_property
 from zc.zk.scripts import validate
 from zc.zk.testing.waiting import wait_for
+from zc_zk_support.commands import TREE
 from zc_zk_support.frames import Frames
-
-TREE = """\
-/cms : z4m cms
-  threads = 3
-  /providers
-/lb : ipvs
-  /pools
-    address = '1.2.3.4:80'
-    providers -> /cms/providers
-"""
-
-
-@pytest.fixture
-def where(zookeeper):
-    """Return the connection string."""
-    return zookeeper.connection_string
-
-
-@pytest.fixture
-def file(tmp_path):
-    """Return a function that writes a file and returns its path."""
-    def make(text, name='tree.txt', mode=0o644):
-        path = tmp_path / name
-        path.write_text(text, encoding='utf-8')
-        path.chmod(mode)
-        return str(path)
-
-    return make
 
 
 @pytest.fixture

@@ -15,18 +15,6 @@ TREE = '/a\n  x = 1\n  /b\n'
 
 
 @pytest.fixture
-def file(tmp_path):
-    """Return a function that writes a file and returns its path."""
-    def make(text, name='tree', mode=0o644):
-        path = tmp_path / name
-        path.write_text(text)
-        path.chmod(mode)
-        return str(path)
-
-    return make
-
-
-@pytest.fixture
 def where(tls_port, zookeeper):
     """Return the connection string of the TLS server."""
     return f'localhost:{tls_port}{zookeeper.chroot}'

@@ -4,6 +4,17 @@ import io
 import sys
 from unittest import mock
 
+#: A tree for the commands to import.
+TREE = """\
+/cms : z4m cms
+  threads = 3
+  /providers
+/lb : ipvs
+  /pools
+    address = '1.2.3.4:80'
+    providers -> /cms/providers
+"""
+
 
 def run_command(script, *args, status=None, stdin=None):
     """Return what a command writes: its errors if it ends with status 2.

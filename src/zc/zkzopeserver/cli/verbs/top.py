@@ -11,7 +11,7 @@ from typing import Any
 
 from zc.zk.live.text import duration
 from zc.zk.printable import printable
-from zc.zk.scripts.command import seconds
+from zc.zk.scripts.command import positive_seconds
 
 from zc.zkzopeserver import monitor
 from zc.zkzopeserver.cli.instance import Instance
@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `top`."""
     parser.add_argument('--once', action='store_true',
                         help='show one table, and end')
-    parser.add_argument('--interval', metavar='SECONDS', type=seconds,
+    parser.add_argument('--interval', metavar='SECONDS', type=positive_seconds,
                         default=INTERVAL_S,
                         help=f'between two tables (default: {INTERVAL_S:g})')
 

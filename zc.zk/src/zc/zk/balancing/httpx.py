@@ -137,6 +137,22 @@ class _Transports:
             request.url.copy_with(host=server.host, port=server.port),
             headers=headers, stream=request.stream, extensions=extensions)
 
+    def _again(self, attempts: Attempts, lease: Lease,
+               error: BaseException) -> Lease:
+        """End a failed attempt, and return the next server's lease.
+
+        Raises `error` if there is none, or if that is no failure of a
+        transport, as when the task is cancelled.
+        """
+        self._over(lease.server)
+        if not isinstance(error, httpx.TransportError):
+            lease.done(error)
+            raise error
+        following = attempts.again(lease, error, failure_of(error))
+        if following is None:
+            raise error
+        return following
+
     def _name(self, request: httpx.Request) -> str:
         if self._host is None:
             return request.url.host
@@ -162,28 +178,21 @@ class Transport(_Transports, httpx.BaseTransport):
             transport.close()
         attempts = self._attempts(request)
         try:
-            lease: Lease | None = attempts.first()
+            lease = attempts.first()
         except NoServers as error:
             raise NoServersError(str(error), request) from error
-        while lease is not None:
+        while True:
             server = lease.server
             inner = self._take(server)
             try:
                 response = inner.handle_request(
                     self._request(request, server, attempts))
-            except httpx.TransportError as error:
-                failed = error
-                self._over(server)
-            except BaseException as error:
-                self._over(server)
-                lease.done(error)
-                raise
-            else:
-                response.stream = _Stream(self, response.stream, lease)
-                response.extensions['server'] = server
-                return response
-            lease = attempts.again(lease, failed, failure_of(failed))
-        raise failed
+            except BaseException as error:  # noqa: BLE001 (or raised)
+                lease = self._again(attempts, lease, error)
+                continue
+            response.stream = _Stream(self, response.stream, lease)
+            response.extensions['server'] = server
+            return response
 
     def close(self) -> None:
         """Close all connections."""
@@ -208,27 +217,19 @@ class AsyncTransport(_Transports, httpx.AsyncBaseTransport):
         for transport in self._idle():
             await transport.aclose()
         attempts = self._attempts(request)
-        lease: Lease | None = await self._first(attempts, request)
-        while lease is not None:
+        lease = await self._first(attempts, request)
+        while True:
             server = lease.server
             inner = self._take(server)
             try:
                 response = await inner.handle_async_request(
                     self._request(request, server, attempts))
-            except httpx.TransportError as error:
-                failed = error
-                self._over(server)
-            except BaseException as error:
-                # Also when the task is cancelled.
-                self._over(server)
-                lease.done(error)
-                raise
-            else:
-                response.stream = _AsyncStream(self, response.stream, lease)
-                response.extensions['server'] = server
-                return response
-            lease = attempts.again(lease, failed, failure_of(failed))
-        raise failed
+            except BaseException as error:  # noqa: BLE001 (or raised)
+                lease = self._again(attempts, lease, error)
+                continue
+            response.stream = _AsyncStream(self, response.stream, lease)
+            response.extensions['server'] = server
+            return response
 
     async def _first(self, attempts: Attempts,
                      request: httpx.Request) -> Lease:

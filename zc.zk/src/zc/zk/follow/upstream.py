@@ -6,12 +6,9 @@ values. They can stand in any of the formats as they are.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from dataclasses import field
-from typing import Any
 
-from zc.zk.addresses import format_addr
+from zc.zk.servers.server import Server
 
 #: The greatest weight: that of HAProxy, which has the smallest range.
 MAX_WEIGHT = 256
@@ -19,25 +16,14 @@ MAX_WEIGHT = 256
 _is_name = re.compile('[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}').fullmatch
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(Server):
     """A server to send requests to.
 
-    `name` is the name of its node. `host` is an IP address in its canonical
-    form, never a host name: nginx refuses its whole configuration for a name
-    that does not resolve, Envoy refuses all names, and HAProxy never resolves
-    those of servers that are added at run time.
+    `host` is an IP address in its canonical form, never a host name: nginx
+    refuses its whole configuration for a name that does not resolve, Envoy
+    refuses all names, and HAProxy never resolves the names of servers that
+    are added at run time.
     """
-
-    name: str
-    host: str
-    port: int
-    properties: Mapping[str, Any] = field(default_factory=dict, hash=False)
-
-    @property
-    def address(self) -> str:
-        """``HOST:PORT``, with an IPv6 address in brackets."""
-        return format_addr(self.host, self.port)
 
     @property
     def identifier(self) -> str:

@@ -124,7 +124,8 @@ def add_connection(parser: argparse.ArgumentParser) -> None:
         '--key', metavar='FILE',
         help='PEM file with the key of the client certificate')
     group.add_argument(
-        '--session-timeout', metavar='SECONDS', type=seconds, default=10.0,
+        '--session-timeout', metavar='SECONDS', type=positive_seconds,
+        default=10.0,
         help='session timeout, in seconds (default: 10)')
 
 
@@ -256,14 +257,23 @@ def _log() -> None:
 
 
 def seconds(text: str) -> float:
-    """Return a number of seconds, up to a day; a type for argparse."""
+    """Return a number of seconds, from 0 to a day; a type for argparse."""
     try:
         number = float(text)
     except ValueError:
-        number = 0.0
-    if not 0 < number <= 86400:
+        number = -1.0
+    if not 0 <= number <= 86400:
         raise argparse.ArgumentTypeError(
             f'{text!r} is not a number of seconds up to 86400')
+    return number
+
+
+def positive_seconds(text: str) -> float:
+    """Return a number of seconds above 0, up to a day."""
+    number = seconds(text)
+    if not number:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a number of seconds above 0')
     return number
 
 

@@ -44,6 +44,7 @@ from zc.zk.scripts.command import make_parser
 from zc.zk.scripts.command import node_path
 from zc.zk.scripts.command import open_connection
 from zc.zk.scripts.command import run
+from zc.zk.scripts.command import seconds
 from zc.zk.scripts.files import write_stdout
 from zc.zk.tree.literals import LiteralError
 from zc.zk.tree.literals import read_literal
@@ -103,22 +104,22 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--reload', metavar='COMMAND',
         help='run when the file has changed (default: nginx -s reload;'
              ' systemctl reload haproxy; nothing)')
-    add('--interval', metavar='SECONDS', type=_seconds, default=.5,
+    add('--interval', metavar='SECONDS', type=seconds, default=.5,
         help='between two reloads, on average (0.5); two may follow each other'
              ' at once')
-    add('--splay', metavar='SECONDS', type=_seconds, default=0.0,
-        help='wait up to so long, by chance, before a reload (0)')
-    add('--hold', metavar='SECONDS', type=_seconds, default=300.0,
+    add('--splay', metavar='SECONDS', type=seconds, default=0.0,
+        help='the longest pause before a reload, of random length (0)')
+    add('--hold', metavar='SECONDS', type=seconds, default=300.0,
         help='put back servers that vanished together and still accept (300;'
              ' 0: never)')
-    add('--hold-after', metavar='SECONDS', type=_seconds, default=3.0,
+    add('--hold-after', metavar='SECONDS', type=seconds, default=3.0,
         help='how long after they vanished (3); more than their'
              ' deregister_wait')
     add('--allow-empty', action='store_true',
         help='the list may become empty')
     add('--where', metavar='NAME=LITERAL', type=_condition, action='append',
         default=[], help='only servers with this property; can be repeated')
-    add('--resolve', metavar='SECONDS', type=_seconds, default=30.0,
+    add('--resolve', metavar='SECONDS', type=seconds, default=30.0,
         help='between two questions for the address of a host name (30)')
     add('--options', metavar='TEXT', default='',
         help='added to each server or service; each format has its words')
@@ -285,17 +286,6 @@ def _named_path(text: str) -> tuple[str, str]:
         return check_name(name), path
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= 86400:
-        raise argparse.ArgumentTypeError(
-            f'{text!r} is not a number of seconds up to 86400')
-    return seconds
 
 
 def _condition(text: str) -> tuple[str, object]:

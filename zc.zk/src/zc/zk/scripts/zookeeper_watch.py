@@ -18,8 +18,8 @@ from zc.zk.scripts.command import add_connection
 from zc.zk.scripts.command import connected
 from zc.zk.scripts.command import make_parser
 from zc.zk.scripts.command import node_path
+from zc.zk.scripts.command import positive_seconds
 from zc.zk.scripts.command import run
-from zc.zk.scripts.command import seconds
 from zc.zk.scripts.files import flush_stdout
 from zc.zk.scripts.files import write_stdout
 
@@ -50,13 +50,13 @@ def main(args: Sequence[str] | None = None) -> int | None:
         '--until', metavar='EXPRESSION', type=_condition,
         help="end as soon as this is true, as '3 servers'; see below")
     parser.add_argument(
-        '--timeout', metavar='SECONDS', type=seconds,
+        '--timeout', metavar='SECONDS', type=positive_seconds,
         help='with --until, end with status 1 after this time')
     parser.add_argument(
         '-q', '--quiet', action='store_true',
         help='write nothing, for the exit status alone')
     parser.add_argument(
-        '--interval', metavar='SECONDS', type=seconds, default=0.2,
+        '--interval', metavar='SECONDS', type=positive_seconds, default=0.2,
         help='the time between two looks (default: 0.2)')
     parser.add_argument(
         '--show-secrets', action='store_true',

@@ -31,21 +31,14 @@ def get_data(
     database: Database, client: Requester, reader: jute.Reader,
 ) -> bytes:
     """Reply with the data and the Stat."""
-    path = reader.string()
-    node = _readable(database, client, path)
-    if reader.boolean():
-        database.watches.add(watches.DATA, path, client)
-    return data_of(node)
+    return data_of(_read(database, client, reader, watches.DATA))
 
 
 def get_children(
     database: Database, client: Requester, reader: jute.Reader,
 ) -> bytes:
     """Reply with the names of the children."""
-    path = reader.string()
-    node = _readable(database, client, path)
-    if reader.boolean():
-        database.watches.add(watches.CHILD, path, client)
+    node = _read(database, client, reader, watches.CHILD)
     return jute.strings(node.children or ())
 
 
@@ -53,10 +46,7 @@ def get_children2(
     database: Database, client: Requester, reader: jute.Reader,
 ) -> bytes:
     """Reply with the names of the children, and the Stat."""
-    path = reader.string()
-    node = _readable(database, client, path)
-    if reader.boolean():
-        database.watches.add(watches.CHILD, path, client)
+    node = _read(database, client, reader, watches.CHILD)
     return jute.strings(node.children or ()) + node.stat()
 
 
@@ -115,6 +105,17 @@ def who_am_i(
 def data_of(node: Znode) -> bytes:
     """Return the data and the Stat as the body of a reply."""
     return jute.buffer(node.data) + node.stat()
+
+
+def _read(
+    database: Database, client: Requester, reader: jute.Reader, kind: str,
+) -> Znode:
+    """Return the node that a request names; set the watch it asks for."""
+    path = reader.string()
+    node = _readable(database, client, path)
+    if reader.boolean():
+        database.watches.add(kind, path, client)
+    return node
 
 
 def _readable(
