@@ -110,7 +110,7 @@ class Bench:
                   f' {len(traffic.failures)} failed', flush=True)
 
     def wait_rolled(self, process: processes.Process, rolls: int) -> None:
-        """Until so many rolling restarts were done."""
+        """Wait until the process has done `rolls` rolling restarts."""
         wait_for(lambda: process.output.count('rolling restart done') == rolls,
                  TIMEOUT_S, lambda: f'roll {rolls} to be done; it says:\n'
                  + process.output, interval=0.1)

@@ -82,10 +82,10 @@ def is_protected(status: os.stat_result) -> bool:
 
 
 def make(path: str, mode: int, owner: tuple[int, int]) -> bool:
-    """Make a directory for an owner (uid, gid); return whether it is made.
+    """Make a directory for an owner (uid, gid); return whether it was made.
 
-    It is not made where others than root may write, and not without its
-    parent.
+    It is not made if its parent is missing, or if other users than root may
+    write to that.
     """
     parent, name = os.path.split(os.path.abspath(path))
     try:
@@ -111,12 +111,11 @@ def make(path: str, mode: int, owner: tuple[int, int]) -> bool:
 
 
 def changeable(path: str, user: str) -> str:
-    """Return what on the way to a path a user could change; '' for nothing.
+    """Return the first part of a path that a user could change; '' for none.
 
-    That is the first directory, link or file that belongs to the user, or to
-    which the user may write.  In a sticky directory (``/tmp``) only the
-    user's own files count.  root could change everything, and is no other
-    user: ''.
+    It is the path of a directory, link or file that belongs to the user, or
+    to which the user may write.  In a sticky directory (``/tmp``) only the
+    user's own files count.  '' for root, who could change everything.
     """
     entry = pwd.getpwnam(user)
     if not entry.pw_uid:
@@ -141,7 +140,7 @@ def changeable(path: str, user: str) -> str:
 def _way(path: str, links: int = MOST_LINKS) -> Iterator[str]:
     """Yield the path and all directories above it, the uppermost first.
 
-    The way to what a symbolic link on it names follows that link.
+    After a symbolic link comes the way to its target.
     """
     place = '/'
     yield place
@@ -157,7 +156,8 @@ def _way(path: str, links: int = MOST_LINKS) -> Iterator[str]:
 def _has_list(path: str) -> bool:
     """Return whether a file has an access control list (acl(5)).
 
-    With a list, the bits of the group are the most that any entry may.
+    With a list, the bits of the group are its mask: the most that any entry
+    of the list allows.
     """
     try:
         return 'system.posix_acl_access' in os.listxattr(path)

@@ -68,8 +68,8 @@ def is_flocked(fd: int) -> bool:
 def is_strangers(fd: int) -> bool:
     """Return whether a user who may only read the file has a BSD lock on it.
 
-    To lock it takes no more.  Then no server has it locked, as a server's lock
-    excludes all others.  False where the system does not list locks.
+    flock(2) needs no right to write.  A server's lock excludes all others, so
+    no server has the file then.  False where the system does not list locks.
     """
     trusted = {0, os.fstat(fd).st_uid, os.geteuid()}
     return any(uid is not None and uid not in trusted
@@ -79,8 +79,8 @@ def is_strangers(fd: int) -> bool:
 def flock_holders(fd: int) -> list[int]:
     """Return the pids of the processes with a BSD lock on the file.
 
-    As far as proc(5) lists them in ``locks``: that leaves out processes of
-    other PID namespaces.
+    They are read from ``/proc/locks`` (proc(5)), which leaves out processes
+    of other PID namespaces.
     """
     status = os.fstat(fd)
     wanted = (f'{os.major(status.st_dev):02x}:'
@@ -99,7 +99,8 @@ def flock_holders(fd: int) -> list[int]:
 def real_user(pid: int) -> int | None:
     """Return the real user id of a process; None when it is not known.
 
-    The owner of its folder in ``/proc`` may be root without it being root's.
+    The owner of its folder in ``/proc`` does not tell: that is root for a
+    process that cannot be dumped, too (proc(5)).
     """
     with contextlib.suppress(OSError), open(
             f'/proc/{pid}/status', encoding='utf-8',
@@ -112,12 +113,11 @@ def real_user(pid: int) -> int | None:
 
 def record_holder(fd: int, start: int = 0,
                   length: int = 0) -> int | None:
-    """Return what F_GETLK tells of the record lock; None without one.
+    """Return the pid that F_GETLK tells of the record lock; None: no lock.
 
-    It looks at `length` bytes from `start` on, 0 for the whole rest.
-
-    It is the holder's pid as this process sees it; 0 for a process in a PID
-    namespace that this process does not see; 0 or less for one of another
+    `length` bytes from `start` on are asked for, 0 for all up to the end. The
+    pid is the holder's as this process sees it. It is 0 for a process in a PID
+    namespace that this process does not see, and 0 or less for one of another
     host.
     """
     # A write lock alone is in the way of a read lock, and only a process

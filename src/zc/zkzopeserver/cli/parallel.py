@@ -1,7 +1,7 @@
-"""Call a function for many things at once, and for so long and no longer.
+"""Call a function for many items at once, within a limited time.
 
-What is looked up or connected to may be named by others (names of nodes in
-ZooKeeper), and be made to take its time, in any number.
+The items are names and addresses from nodes in ZooKeeper. A writer in the tree
+can make them many, and make each lookup or connect slow.
 """
 from __future__ import annotations
 

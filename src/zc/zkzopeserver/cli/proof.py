@@ -67,10 +67,10 @@ def manager(path: str, told: zdaemon.Manager) -> zdaemon.Manager:
 
 
 def candidates(number: int) -> Iterator[int]:
-    """Yield the pids of the processes that have a number for a pid.
+    """Yield the pids of the processes whose own pid is `number`.
 
-    First the one that has it in our namespace, then those that have it in a
-    namespace of their own.
+    The process that has it in our PID namespace comes first. Processes of
+    containers follow, which have it in a namespace of their own.
     """
     if inner_pid(number) == number:
         yield number
@@ -97,7 +97,7 @@ def inner_pid(pid: int) -> int | None:
 def is_elsewhere(pid: int) -> bool:
     """Return whether a process is in a PID namespace inside of ours.
 
-    Every user may know, unlike `namespace`.
+    Every user may ask that; `namespace` needs the right to trace the process.
     """
     return inner_pid(pid) not in (None, pid)
 
@@ -118,8 +118,8 @@ def listens_at(pid: int, path: str) -> bool:
 def workers(pid: int) -> list[psutil.Process]:
     """Return the live workers of a parent, oldest first.
 
-    Only those that are proved to be (see `is_worker`): the child processes of
-    a container's first process may be of any program.
+    A child process without the proof of `is_worker` is left out: the first
+    process of a container has children of any program.
     """
     found = [processes.identify(child) for child in processes.children(pid)]
     return [each for each in found
@@ -149,10 +149,11 @@ def is_worker(pid: int, parent: int) -> bool:
 
 
 def namespace(pid: int) -> tuple[int, int] | None:
-    """Return what tells the PID namespace of a process from others.
+    """Return device and inode of the PID namespace of a process.
 
-    None where there are no namespaces.  OSError when this process is not
-    allowed to know, or there is no process.
+    They identify it (namespaces(7)).  None where there are no namespaces.
+    Raises OSError when this process may not trace that one, or there is no
+    such process.
     """
     if not os.path.exists('/proc/self/ns/pid'):
         return None

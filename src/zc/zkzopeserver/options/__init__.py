@@ -146,8 +146,8 @@ TABLE: tuple[Option, ...] = (
            'with several `workers`: requests after which a worker is replaced'
            ' by a new one, which is registered first; 0: never'),
     Option('max_requests_jitter', number(0, 10 ** 12), 0,
-           'up to so many requests more, drawn by each worker, so that they'
-           ' are not all used up at the same time'),
+           'a random number of further requests, from 0 to this, drawn by each'
+           ' worker: so not all are used up at the same time'),
     Option('max_memory', size, None,
            'with several `workers`: memory (RSS) of a worker beyond which it'
            ' is replaced likewise; looked at every 5 seconds', unit='bytes'),

@@ -28,7 +28,7 @@ class Latency:
         self._least = self._most = 0
 
     def add(self, seconds: float, count: int) -> None:
-        """Note that `count` requests were answered after so many seconds."""
+        """Note that `count` requests were answered after `seconds`."""
         milliseconds = int(seconds * 1000)
         if not self._count or milliseconds < self._least:
             self._least = milliseconds

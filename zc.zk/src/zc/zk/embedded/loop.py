@@ -20,8 +20,8 @@ logger = logging.getLogger('zc.zk.embedded')
 
 #: The most connections to accept before the loop serves the others again.
 ACCEPT_AT_ONCE = 100
-#: The time that a connection has for its handshake, and for its close: so many
-#: ticks, and so many seconds at most.
+#: The time that a connection has for its handshake, and for its close: the
+#: shorter of the two.
 HANDSHAKE_TICKS = 50
 HANDSHAKE_S = 10.0
 #: The ticks between two searches for empty containers: with the default

@@ -45,7 +45,7 @@ class Wakeup:
             os.write(self._writer, b'x')
 
     def wait(self, seconds: float) -> None:
-        """Return after so many seconds, or when woken."""
+        """Return after `seconds`, or as soon as `wake` is called."""
         if select.select([self._reader], [], [], max(seconds, 0))[0]:
             with contextlib.suppress(BlockingIOError):
                 os.read(self._reader, 2 ** 16)

@@ -52,7 +52,8 @@ WINDOW_S = 30.0
 #: The time between two questions to a server.
 ASK_INTERVAL_S = 1.0
 
-#: A held server that is silent so many times in a row is given up.
+#: The number of questions in a row without an answer after which a held server
+#: is given up.
 MAX_SILENCES = 3
 
 #: The fewest servers that vanish together, and the share that they are.

@@ -166,10 +166,9 @@ class WatchDispatcher:
         return self._requests.send(request, *args)
 
     def loss_after(self, losses: int) -> float | None:
-        """Return when the connection was lost after so many losses.
+        """Return when the connection was lost next after `losses` losses.
 
-        The time is that of the first loss that came after them, in seconds
-        since the epoch; None if there was none.
+        The time is in seconds since the epoch; None: it was not lost again.
         """
         missed = min(self.losses - losses, len(self._loss_times))
         return self._loss_times[-missed] if missed > 0 else None

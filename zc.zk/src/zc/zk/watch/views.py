@@ -175,7 +175,7 @@ class NodeView:
             self._set_data(data)
 
     def _note_reading(self, losses: int) -> None:
-        """Note that the node has been read, after so many losses."""
+        """Note that the node was read when `losses` sessions were lost."""
         self._losses = losses
         self._outdated_since = None if self.watch else time.time()
 
