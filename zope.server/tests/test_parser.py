@@ -8,7 +8,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from zope.server import request
 from zope.server.chunked import ChunkedParser
+from zope.server.errors import HTTPError
 from zope.server.parser import END
+from zope.server.parser import HeadChecker
 from zope.server.settings import Settings
 from zope_server_support.corpus import CASES
 from zope_server_support.second_opinion import by_h11
@@ -168,6 +170,15 @@ def test_fields_that_could_be_split_in_two_ways_are_refused(
         field: bytes) -> None:
     head = b'POST / HTTP/1.1\r\nHost: a\r\nA: b\r\n' + field + END
     assert by_receiver([head]).refusal == 400
+
+
+@pytest.mark.parametrize('line', ['X: a\nY: b', 'X: a\r', '\nX: a'])
+def test_lines_with_an_ending_in_them_are_refused(line: str) -> None:
+    # Whatever llhttp says of the head.
+    head = b'GET / HTTP/1.1\r\nX: a\r\n\r\n'
+    HeadChecker().check(head, ['GET / HTTP/1.1', 'X: a'])
+    with pytest.raises(HTTPError):
+        HeadChecker().check(head, ['GET / HTTP/1.1', line])
 
 
 def test_a_split_that_differs_is_found(

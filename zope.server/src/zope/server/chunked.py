@@ -127,7 +127,7 @@ class ChunkedParser:
 
     def _check_trailers(self, trailers: bytes) -> None:
         lines = trailers.decode('latin-1').split('\r\n')
-        HeadChecker().check(PRELUDE + trailers, len(lines))
+        HeadChecker().check(PRELUDE + trailers, lines)
         for line in lines[:-2]:
             name = line.partition(':')[0]
             if not is_token(name) or name.lower() in FORBIDDEN_TRAILERS:

@@ -114,7 +114,7 @@ def read_request(head: bytes, checker: HeadChecker, base: dict[str, Any],
     if len(line) > settings.max_request_line:
         raise HTTPError(414, 'The request line is too long.')
     checker.check(head if method in METHODS
-                  else as_known(method, target, head), len(lines) + 1)
+                  else as_known(method, target, head), lines)
     if len(lines) - 1 > settings.max_request_fields:
         raise HTTPError(431, 'There are too many header fields.')
     environ = base.copy()
@@ -307,7 +307,9 @@ def set_framing(request: Request, settings: Settings) -> None:
 
 def set_persistence(request: Request) -> None:
     """Set whether the connection is kept (RFC 9112, 9.3)."""
-    found = tokens(request.environ['HTTP_CONNECTION'].lower())
+    value = request.environ['HTTP_CONNECTION'].lower()
+    # Most often it is one of these two, and nothing else.
+    found = [value] if value in ('keep-alive', 'close') else tokens(value)
     if 'close' in found:
         request.keep_alive = False
     elif 'keep-alive' in found:
