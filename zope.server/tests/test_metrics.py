@@ -139,6 +139,37 @@ def test_a_client_that_went_before_it_had_all() -> None:
         until(lambda: server.measures().cut == 1)
 
 
+def test_a_client_that_went_before_its_request_was_over() -> None:
+    """What is kept is dropped while the application's thread is still busy."""
+    closing, passes = threading.Event(), threading.Event()
+
+    class Body:
+        """A body, which takes a while to close."""
+
+        def __iter__(self) -> Iterator[bytes]:
+            return iter([b'x' * 15_000_000])
+
+        def close(self) -> None:
+            closing.set()
+            passes.wait(60)
+
+    def slow(environ: dict[str, Any], start_response: Any) -> Body:
+        start_response('200 OK', [])
+        return Body()
+
+    with serving(slow, measure=True) as server:
+        with Client(server.address) as client:
+            client.send(b'GET / HTTP/1.1\r\nHost: x\r\n\r\n')
+            assert closing.wait(60)
+            reset(client)
+        [connection] = server.engine.loop.connections.values()
+        until(lambda: connection.output.is_broken)
+        passes.set()
+        measures = counted(server, 1)
+        assert measures.requests == {('GET', 200): 1}
+        assert measures.cut == 1
+
+
 def test_a_client_that_reads_too_slowly() -> None:
     with serving(application, measure=True, send_timeout=0.1,
                  minimum_rate=2 ** 30) as server:

@@ -25,13 +25,23 @@ serve = Connection.serve
 
 
 class MeasuredBuffer(SendBuffer):
-    """A send buffer that counts clients that read too slowly."""
+    """A send buffer that counts clients that read too slowly.
 
-    __slots__ = ('_meter',)
+    `has_lost` says that something was kept when the client went.
+    """
+
+    __slots__ = ('_meter', 'has_lost')
 
     def __init__(self, connection: Connection, meter: Meter) -> None:
         super().__init__(connection.sock, connection.shared.settings)
         self._meter = meter
+        self.has_lost = False
+
+    def _break(self) -> None:
+        # In this order: another thread may look at both meanwhile.
+        if self.pending:
+            self.has_lost = True
+        super()._break()
 
     def is_stalled(self, now: float) -> bool:
         """Return whether the client reads too slowly; it is cut then."""
@@ -43,6 +53,8 @@ class MeasuredBuffer(SendBuffer):
 
 class MeasuredConnection(Connection):
     """A connection that counts what happens on it."""
+
+    output: MeasuredBuffer
 
     __slots__ = ('_own', '_started', '_is_unsent')
 
@@ -77,7 +89,7 @@ class MeasuredConnection(Connection):
         tally = self._own.tally
         began = task.began
         try:
-            cell = tally.cells[task.method, task.code]
+            cell = tally.cells[task.method][task.code]
         except KeyError:
             cell = tally.cell(task.method, task.code)
         seconds = monotonic() - began
@@ -88,7 +100,9 @@ class MeasuredConnection(Connection):
             cell.quick += 1
         else:
             tally.add_slow(cell, seconds, started - began)
-        if task.store is not None or task.is_cut or self.output.pending:
+        output = self.output
+        if (task.store is not None or task.is_cut or output.pending
+                or output.has_lost):
             self._add_unusual(tally, task)
 
     def _serve_rest(self, task: Task | None) -> None:
@@ -104,9 +118,12 @@ class MeasuredConnection(Connection):
     def _add_unusual(self, tally: Tally, task: Task) -> None:
         if task.store is not None:
             tally.received += task.store.size
-        if task.is_cut:
+        output = self.output
+        # In this order: another thread may drop what is kept meanwhile.
+        is_unsent = bool(output.pending)
+        if task.is_cut or output.has_lost:
             self._add_cut(tally, task)
-        elif self.output.pending:
+        elif is_unsent:
             self._is_unsent = True
 
     def _add_cut(self, tally: Tally, task: Task) -> None:
@@ -143,7 +160,7 @@ class MeasuredConnection(Connection):
     def _next(self) -> bool:
         if self._is_unsent:
             self._is_unsent = False
-            if self.output.is_broken:
+            if self.output.has_lost:
                 self._own.tally.cut += 1
         return super()._next()
 

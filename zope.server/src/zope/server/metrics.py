@@ -86,7 +86,9 @@ class Cell:
 class Tally:
     """The counts of one thread.
 
-    `cells` has what is counted by method and status code.  Quick requests are
+    `cells` has what is counted, by method and then by status code.  Methods
+    are those of METHODS and OTHER, so that only the inner dicts grow.  Quick
+    requests are
     in neither `duration` nor `queue`, the counts by bucket.  Requests with
     the code 0 are not in `cut`, though they are.
     """
@@ -95,7 +97,8 @@ class Tally:
                  'accepted', 'slow')
 
     def __init__(self) -> None:
-        self.cells: dict[tuple[str, int], Cell] = {}
+        self.cells: dict[str, dict[int, Cell]] = {
+            method: {} for method in (*METHODS, OTHER)}
         self.refused: Counter[int] = Counter()
         self.duration = [0] * (len(BUCKETS_S) + 1)
         self.queue = [0] * (len(BUCKETS_S) + 1)
@@ -103,8 +106,14 @@ class Tally:
 
     def cell(self, method: str, code: int) -> Cell:
         """Return the cell of a method, which is OTHER if it is unknown."""
-        key = method if method in METHODS else OTHER, code
-        return self.cells.setdefault(key, Cell())
+        cells = self.cells[method if method in METHODS else OTHER]
+        return cells.setdefault(code, Cell())
+
+    def list_cells(self) -> list[tuple[str, int, Cell]]:
+        """Return (method, code, cell) of all cells; from any thread."""
+        return [(method, code, cell)
+                for method, cells in self.cells.items()
+                for code, cell in list(cells.items())]
 
     def add_slow(self, cell: Cell, seconds: float, waited: float) -> None:
         """Count a request in its buckets."""
@@ -147,11 +156,11 @@ class Meter:
         requests: Counter[tuple[str, int]] = Counter()
         cells, quick = [], 0
         for tally in tallies:
-            for key, cell in list(tally.cells.items()):
+            for method, code, cell in tally.list_cells():
                 # Once: its thread goes on, and sums are to be equal.
                 found = cell.quick
                 quick += found
-                requests[key] += found + cell.others
+                requests[method, code] += found + cell.others
                 cells.append(cell)
         return Measures(
             requests=dict(requests),
