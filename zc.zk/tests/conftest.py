@@ -11,6 +11,7 @@ from zc.zk.testing.ports import free_port
 from zc_zk_support.registrations import PATH
 from zc_zk_support.tls import Terminator
 from zc_zk_support.tls import make_certificate
+from zc_zk_support.wire import Wire
 
 
 @pytest.fixture(scope='session')
@@ -73,6 +74,21 @@ def registrar(zookeeper, client):
 def record():
     """The record of a registration at NODE."""
     return Record(PATH, PATH, ['192.0.2.7:8080'], b'{}', READ_ACL_UNSAFE)
+
+
+@pytest.fixture
+def kazoo(zookeeper, client):
+    """A kazoo client of the test's own."""
+    return client()
+
+
+@pytest.fixture
+def raw(zookeeper):
+    """A session without a client; its `root` is the test's chroot."""
+    with Wire(zookeeper.hosts) as connection:
+        connection.start()
+        connection.root = zookeeper.chroot
+        yield connection
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Requests without an answer: lost ones, and a server that is slow."""
 import logging
 import time
+from contextlib import ExitStack
 
 import pytest
 import zc.zk
@@ -166,12 +167,12 @@ def count_connections(zk):
 class Watched:
     """A registration, and the states of its client's connection."""
 
-    def __init__(self, where, session_timeout_s):
+    def __init__(self, where, session_timeout_s, address='192.0.2.7:8080'):
         self.zk = zc.zk.ZooKeeper(where, session_timeout_s)
-        self.registration = self.zk.register('/', '192.0.2.7:8080', a=1, b=1)
+        self.registration = self.zk.register('/', address, a=1, b=1)
         self.states = []
         self.zk.client.add_listener(self.states.append)
-        self.node = '/192.0.2.7:8080'
+        self.node = f'/{address}'
 
     def __enter__(self):
         return self
@@ -205,6 +206,31 @@ def test_a_server_that_stands_still_for_a_moment(zookeeper_server, caplog):
         wait_for(lambda: count_connections(watched.zk) == 1)
     assert not [record for record in caplog.records
                 if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.clock
+def test_a_leader_that_stands_still_for_a_moment(ensemble, client):
+    """Lose nothing, while the others elect another one."""
+    with ExitStack() as stack:
+        everybody = [
+            stack.enter_context(Watched(ensemble.connection_string, 10.,
+                                        f'192.0.2.7:{port}'))
+            for port in range(8080, 8086)]
+        owners = [each.owner(each.zk.client) for each in everybody]
+        leader = ensemble.pause_leader()
+        began = time.monotonic()
+        wait_for(lambda: time.monotonic() > began + 5.)
+        leader.resume()
+        witness = client()
+        for each, owner in zip(everybody, owners, strict=True):
+            wait_for(lambda each=each: each.zk.client.connected)
+            each.registration.update(b=2)
+            wait_for(lambda each=each: each.data(witness)['b'] == 2)
+            assert each.owner(witness) == owner
+            # Those of the leader: until it is given up, and once more if it
+            # is the first to be asked again.
+            assert each.states.count('SUSPENDED') <= 3
+            assert 'LOST' not in each.states
 
 
 @pytest.mark.clock

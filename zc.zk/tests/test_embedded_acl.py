@@ -9,20 +9,6 @@ from kazoo.security import make_acl
 from kazoo.security import make_digest_acl
 from zc_zk_support import versions
 from zc_zk_support import wire
-from zc_zk_support.wire import Wire
-
-
-@pytest.fixture
-def kazoo(zookeeper, client):
-    return client()
-
-
-@pytest.fixture
-def raw(zookeeper):
-    with Wire(zookeeper.hosts) as connection:
-        connection.start()
-        connection.root = zookeeper.chroot
-        yield connection
 
 
 def test_each_permission_is_asked_for(kazoo, client):

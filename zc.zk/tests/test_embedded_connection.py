@@ -17,14 +17,6 @@ MAX_FRAME = 0xfffff
 CLIENTS = {'embedded': 1000, 'apache': 100}
 
 
-@pytest.fixture
-def raw(zookeeper):
-    with Wire(zookeeper.hosts) as connection:
-        connection.start()
-        connection.root = zookeeper.chroot
-        yield connection
-
-
 def is_serving(zookeeper):
     with Wire(zookeeper.hosts) as connection:
         connection.start()

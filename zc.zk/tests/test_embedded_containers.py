@@ -15,14 +15,6 @@ CONTAINER, TTL, TTL_SEQUENTIAL = 4, 5, 6
 DELETED, CHILDREN = 2, 4
 
 
-@pytest.fixture
-def raw(zookeeper):
-    with Wire(zookeeper.hosts) as connection:
-        connection.start()
-        connection.root = zookeeper.chroot
-        yield connection
-
-
 def make_container(raw, path):
     reply = raw.request(wire.CREATE_CONTAINER,
                         wire.creation(path, b'x', flags=CONTAINER))

@@ -9,20 +9,6 @@ from kazoo.exceptions import NoNodeError
 from kazoo.exceptions import NotEmptyError
 from kazoo.security import OPEN_ACL_UNSAFE
 from zc_zk_support import wire
-from zc_zk_support.wire import Wire
-
-
-@pytest.fixture
-def kazoo(zookeeper, client):
-    return client()
-
-
-@pytest.fixture
-def raw(zookeeper):
-    with Wire(zookeeper.hosts) as connection:
-        connection.start()
-        connection.root = zookeeper.chroot
-        yield connection
 
 
 def test_sequence_numbers_count_creates_also_of_deleted_children(kazoo):

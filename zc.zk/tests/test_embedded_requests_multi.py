@@ -1,26 +1,11 @@
 """Test several operations in one request: multi and multiRead."""
 import struct
 
-import pytest
 from kazoo.exceptions import BadVersionError
 from kazoo.exceptions import RolledBackError
 from kazoo.exceptions import RuntimeInconsistency
 from zc_zk_support import versions
 from zc_zk_support import wire
-from zc_zk_support.wire import Wire
-
-
-@pytest.fixture
-def kazoo(zookeeper, client):
-    return client()
-
-
-@pytest.fixture
-def raw(zookeeper):
-    with Wire(zookeeper.hosts) as connection:
-        connection.start()
-        connection.root = zookeeper.chroot
-        yield connection
 
 
 def test_a_multi_does_everything(kazoo):

@@ -13,14 +13,6 @@ PERSISTENT, RECURSIVE = 0, 1
 
 
 @pytest.fixture
-def raw(zookeeper):
-    with Wire(zookeeper.hosts) as connection:
-        connection.start()
-        connection.root = zookeeper.chroot
-        yield connection
-
-
-@pytest.fixture
 def other(zookeeper):
     with Wire(zookeeper.hosts) as connection:
         yield connection.start()
