@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import psutil
+from http_subjects import UWSGI
 from http_subjects import WAIT
 from http_subjects import running
 
@@ -93,7 +94,10 @@ def cpu_seconds(process: psutil.Process) -> float:
 
 def measure(name: str, cell: Cell, seconds: int) -> Figures:
     """Start a server, run wrk against it, and return the figures."""
-    with running(name, cell.threads) as (port, process):
+    # uWSGI's threads serve a connection each, until it ends.
+    threads = (max(cell.threads, cell.connections) if name == UWSGI
+               else cell.threads)
+    with running(name, threads) as (port, process):
         return load(port, process, cell, seconds)
 
 

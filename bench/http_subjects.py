@@ -1,7 +1,9 @@
 """The servers that the benchmarks compare, each a process of its own.
 
 ``http_subjects.py NAME PORT THREADS`` serves and never returns.  Servers that
-are not installed are left out: waitress, gunicorn, cheroot, granian.
+are not installed are left out: waitress, gunicorn, cheroot, granian, fastwsgi,
+and uWSGI, of which there has to be the program (PyPI's pyuwsgi has it).  So is
+the compiled form of zope.server, which ``.ci/compiled --build`` makes.
 
 zope.server 5 has the import name of zope.server 6.  It is run with the Python
 that the environment variable ZOPE_SERVER_5 names, of a virtual environment
@@ -14,6 +16,7 @@ import contextlib
 import importlib.util
 import os
 import select
+import shutil
 import socket
 import subprocess
 import sys
@@ -27,6 +30,10 @@ import psutil
 
 PATH = '/fooservice/providers'
 ZOPE_SERVER_5 = 'zope.server 5'
+COMPILED = 'compiled'
+# Where .ci/compiled has put it.
+COMPILED_FOLDER = Path(__file__).parents[1] / '.venv-compiled' / 'server'
+UWSGI = 'uwsgi'
 BODIES = {'/hello': b'Hello, world.\n', '/large': b'x' * 100_000}
 # A request for this path waits, as for a database.
 WAIT, WAIT_S = '/wait', 0.005
@@ -145,18 +152,41 @@ def serve_gunicorn(port: int, threads: int) -> None:
         'http_subjects:application'])
 
 
-def serve_granian(port: int, threads: int) -> None:
-    """Serve with granian, in a worker process."""
+def serve_granian(port: int, threads: int, mode: str = 'mt') -> None:
+    """Serve with granian, in a worker process; its runtime is `mode`."""
     from granian import Granian
+    from granian.constants import RuntimeModes
     Granian('http_subjects:application', address='127.0.0.1', port=port,
             interface='wsgi', workers=1, blocking_threads=threads,
-            log_enabled=False,
+            runtime_mode=RuntimeModes(mode), log_enabled=False,
             working_dir=Path(__file__).parent).serve()
 
 
+def serve_granian_st(port: int, threads: int) -> None:
+    """Serve with granian's runtime of a single thread."""
+    serve_granian(port, threads, 'st')
+
+
+def serve_fastwsgi(port: int, threads: int) -> None:
+    """Serve with fastwsgi, which has one thread, whatever is asked for."""
+    import fastwsgi
+    fastwsgi.run(application, host='127.0.0.1', port=port, loglevel=0)
+
+
+def serve_uwsgi(port: int, threads: int) -> None:
+    """Serve with uWSGI, in a process with threads."""
+    os.execvp('uwsgi', [
+        'uwsgi', '--http11-socket', f'127.0.0.1:{port}', '--enable-threads',
+        '--threads', str(threads), '--listen', '1024', '--disable-logging',
+        '--pythonpath', str(Path(__file__).parent),
+        '--module', 'http_subjects:application'])
+
+
 SERVERS = {ZOPE_SERVER_5: serve_zope_5, 'zc.zkzopeserver': serve_ours,
-           'waitress': serve_waitress, 'gunicorn': serve_gunicorn,
-           'cheroot': serve_cheroot, 'granian': serve_granian}
+           COMPILED: serve_ours, 'waitress': serve_waitress,
+           'gunicorn': serve_gunicorn, 'cheroot': serve_cheroot,
+           'granian': serve_granian, 'granian st': serve_granian_st,
+           'fastwsgi': serve_fastwsgi, UWSGI: serve_uwsgi}
 PARTS = {'epoll': serve_epoll, 'registered': serve_registered,
          'logged': serve_logged, 'measured': serve_measured}
 
@@ -166,10 +196,19 @@ def installed() -> list[str]:
 
     The first is what the rest is compared with.
     """
-    return [name for name in SERVERS
-            if name == 'zc.zkzopeserver'
-            or (name == ZOPE_SERVER_5 and 'ZOPE_SERVER_5' in os.environ)
-            or (name != ZOPE_SERVER_5 and importlib.util.find_spec(name))]
+    return list(filter(is_installed, SERVERS))
+
+
+def is_installed(name: str) -> bool:
+    """Return whether a server can be run."""
+    if name == ZOPE_SERVER_5:
+        return 'ZOPE_SERVER_5' in os.environ
+    if name == COMPILED:
+        return COMPILED_FOLDER.exists()
+    if name == UWSGI:
+        return shutil.which('uwsgi') is not None
+    return name == 'zc.zkzopeserver' or (
+        importlib.util.find_spec(name.partition(' ')[0]) is not None)
 
 
 @contextlib.contextmanager
@@ -185,12 +224,13 @@ def running(name: str, threads: int, environment: Mapping[str, str] = {},
     with socket.create_server(('127.0.0.1', 0)) as free:
         port = free.getsockname()[1]
     # Another interpreter has a path of its own.
+    first = [str(COMPILED_FOLDER)] if name == COMPILED else []
     path = {} if python != sys.executable else {
-        'PYTHONPATH': os.pathsep.join(filter(None, sys.path))}
+        'PYTHONPATH': os.pathsep.join(filter(None, [*first, *sys.path]))}
     process = subprocess.Popen(
         [python, script, name, str(port), str(threads)],
         env={**os.environ, 'PYTHONWARNINGS': 'ignore', **environment, **path},
-        stderr=subprocess.DEVNULL)
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 20
         while True:
