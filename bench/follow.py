@@ -44,7 +44,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import follow_scale
-from follow_faults import AFTER_S
 from follow_faults import FAULTS
 from follow_faults import Row
 from follow_faults import rows
@@ -174,7 +173,7 @@ def fault(row: Row, names: Sequence[str], verbose: bool) -> list[list]:
             time.sleep(1)
             since = FAULTS[row.fault](site, fronts, row.seconds)
             site.wait_registered()
-            time.sleep(AFTER_S)
+            time.sleep(row.after_s)
             ended = time.time()
         ports = set(site.ports.values())
         for front, traffic in zip(fronts, clients, strict=True):

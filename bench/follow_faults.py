@@ -16,11 +16,15 @@ from follow_site import PATH
 from follow_site import Front
 from follow_site import Site
 
-#: 2.5 session timeouts of the servers.
-CUT_S = 10.
+#: The time for which servers are cut off after they have vanished. Together
+#: with the session timeout of 4 s, that is 3 session timeouts.
+CUT_S = 8.
 
-#: The time for which a site is looked at after the last event.
-AFTER_S = 6.
+#: In the log of a follower that has brought a list.
+BROUGHT = 'INFO cms: '
+
+#: The longest time between two servers that can reach ZooKeeper again.
+HEAL_GAP_S = .3
 
 
 def partition(site: Site, fronts: Sequence[Front], gap: float) -> float:
@@ -38,9 +42,7 @@ def killed(site: Site, fronts: Sequence[Front], seconds: float) -> float:
     for front in fronts:
         front.follower.kill()
     time.sleep(seconds)
-    for front in fronts:
-        front.start_follower()
-    since = time.time()
+    since = _start_followers(fronts)
     time.sleep(CUT_S)
     _heal(site, 0)
     return since
@@ -52,9 +54,7 @@ def forgotten(site: Site, fronts: Sequence[Front], seconds: float) -> float:
         front.follower.kill()
     _cut(site, 0, 1)
     time.sleep(seconds)
-    for front in fronts:
-        front.start_follower()
-    since = time.time()
+    since = _start_followers(fronts)
     time.sleep(CUT_S)
     _heal(site, 0)
     return since
@@ -104,6 +104,16 @@ def trim(site: Site, fronts: Sequence[Front], seconds: float) -> float:
     return time.time()
 
 
+def _start_followers(fronts: Sequence[Front]) -> float:
+    """Return the time at which all have brought their first list."""
+    counts = [front.follower.log().count(BROUGHT) for front in fronts]
+    for front in fronts:
+        front.start_follower()
+    for front, count in zip(fronts, counts, strict=True):
+        front.follower.wait_for_log(BROUGHT, count + 1)
+    return time.time()
+
+
 def _cut(site: Site, gap: float, left: int = 0) -> float:
     for number in sorted(site.ports)[left:]:
         site.networks[number].stall()
@@ -116,7 +126,7 @@ def _heal(site: Site, gap: float) -> None:
     for number in site.ports:
         site.networks[number].heal()
         site.networks[number].reset()
-        time.sleep(gap)
+        time.sleep(min(gap, HEAL_GAP_S))
     site.wait_registered()
 
 
@@ -134,6 +144,11 @@ class Row:
     servers: int
     seconds: float
     zookeeper: str
+
+    @property
+    def after_s(self) -> float:
+        """The time for which the site is looked at after the last event."""
+        return 3. if self.fault in ('partition', 'killed', 'forgotten') else 6.
 
     def __str__(self) -> str:
         return (f'{self.fault:9} {self.seconds:4g} s {self.servers:3} servers '

@@ -1,9 +1,10 @@
 """Caddy's admin API: the upstreams of a ``reverse_proxy`` with an ``@id``.
 
 Source: caddyserver.com/docs/api. The handler in Caddy's JSON configuration has
-``"@id": NAME``; its member ``upstreams`` is what is read and replaced. Caddy
-resets kept connections of clients when its configuration changes: a few
-requests fail at each change, unless clients repeat them.
+``"@id": NAME``; its member ``upstreams`` is what is read and replaced. Each
+change starts the whole configuration anew, by whichever path, and idle
+connections of clients are closed (caddyserver/caddy#3143): a few requests that
+are on their way are lost, unless clients repeat them.
 """
 from __future__ import annotations
 
