@@ -1,4 +1,5 @@
 """Spoil ZooKeeper's frames: the node is back once the proxy is honest."""
+import itertools
 import logging
 import struct
 import threading
@@ -229,7 +230,32 @@ SPOILS = st.one_of(
 )
 
 
-MULTI, SET_DATA, EXISTS = 14, 5, 3
+BAD_FOR_LONG = {
+    'all requests': [corruption.cut(6)],
+    'each second request': [corruption.cut(6), bytes],
+    'each third request': [corruption.flip(70, 200), bytes, bytes],
+}
+
+
+@pytest.mark.clock
+@pytest.mark.parametrize('session_timeout_s', [4., 10.])
+@pytest.mark.parametrize('bad', BAD_FOR_LONG)
+def test_a_network_that_is_bad_for_long(make_scene, bad, session_timeout_s):
+    scene = make_scene(session_timeout_s)
+    ways = itertools.cycle(BAD_FOR_LONG[bad])
+    scene.proxy.arm(TO_SERVER, lambda frame: next(ways)(frame), count=10 ** 6)
+    began = time.monotonic()
+    while time.monotonic() < began + 12:
+        scene.delete()
+        wait_for(lambda: scene.witness.exists(NODE)
+                 or time.monotonic() > began + 12)
+    scene.proxy.disarm()
+    wait_for(scene.is_right, 20, scene.describe)
+    assert time.monotonic() - scene.proxy.honest_since < ALLOWED_S
+    assert_works(scene)
+
+
+MULTI, EXISTS = 14, 3
 
 TO_THE_SERVER = {
     'node at another path': (

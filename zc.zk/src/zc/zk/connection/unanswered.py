@@ -79,7 +79,7 @@ class Unanswered:
         self._heartbeat_s = heartbeat_s
 
     def clear(self) -> None:
-        """Forget all requests: the connection has ended."""
+        """Forget all requests, as the connection has ended."""
         self._sent.clear()
         self._move(None)
         self._heartbeat_s = 0.0
