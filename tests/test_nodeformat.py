@@ -45,6 +45,71 @@ def test_serverset(zookeeper, tree):
                 'metrics': data['metrics'], 'monitor': data['monitor']}
 
 
+# What others read, by their sources; the tests of Prometheus run it itself.
+
+def synapse_backend(name, data, endpoint=None):
+    """Return what synapse makes of a node: (name, host, port, id).
+
+    By airbnb/synapse, lib/synapse/service_watcher/zookeeper/zookeeper.rb:
+    `nerve_decode` or, with an endpoint, `serverset_decode`;
+    `parse_base64_encoded_prefix` and `parse_numeric_id_suffix`.
+    """
+    # What follows would be read in place of the data.
+    assert not name.startswith('base64_')
+    if endpoint == 'serviceEndpoint':
+        found = data['serviceEndpoint'] | {'name': data.get('shard')}
+    elif endpoint is not None:
+        found = data['additionalEndpoints'][endpoint] | {
+            'name': data.get('shard')}
+    else:
+        found = data
+    last = name.split('_')[-1]
+    # These take part in its choice of backends, and in HAProxy's lines.
+    assert not found.keys() & {'labels', 'haproxy_server_options', 'weight'}
+    return (found['name'], found['host'], found['port'],
+            int(last) if last.isdigit() else None)
+
+
+def test_synapse_reads_nerve(zookeeper, tree):
+    name, data = registered(zookeeper, tree, node_format='nerve')
+    host, port = name.split(':')
+    assert synapse_backend(name, data) == (
+        socket.gethostname(), host, int(port), None)
+
+
+def test_synapse_reads_serversets(zookeeper, tree):
+    name, data = registered(zookeeper, tree, node_format='serverset',
+                            metrics='127.0.0.1:0')
+    host, port = name.split(':')
+    assert synapse_backend(name, data, 'serviceEndpoint') == (
+        None, host, int(port), None)
+    assert synapse_backend(name, data, 'metrics')[2] == int(
+        data['metrics'].rpartition(':')[2])
+
+
+def finagle_endpoints(data):
+    """Return {name: (host, port)} as Finagle parses an entry.
+
+    By twitter/finagle, finagle-serversets, serverset2/Entry.scala: endpoints
+    without a text as host and an integer as port are dropped.
+    """
+    found = {None: data['serviceEndpoint'], **data['additionalEndpoints']}
+    return {name: (endpoint['host'], endpoint['port'])
+            for name, endpoint in found.items()
+            if type(endpoint.get('host')) is str
+            and type(endpoint.get('port')) is int}
+
+
+def test_finagle_parses_serversets(zookeeper, tree):
+    name, data = registered(zookeeper, tree, node_format='serverset',
+                            metrics='127.0.0.1:0')
+    found = {each: f'{host}:{port}' for each, (host, port) in
+             finagle_endpoints(data).items()}
+    assert found == {None: name, 'metrics': data['metrics']}
+    assert data['status'] in ('DEAD', 'STARTING', 'ALIVE', 'STOPPING',
+                              'STOPPED', 'WARNING', 'UNKNOWN')
+
+
 @pytest.mark.parametrize('address, monitor, metrics, expected', [
     (('::1', 80), None, None, {'host': '::1', 'port': 80}),
     (('www.example.com', 80), '/run/m.sock', ('', 9101),

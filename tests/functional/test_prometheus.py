@@ -12,11 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from zc.zk.testing.clients import start_client
+from zc.zk.testing.clients import stop_client
+from zc.zk.testing.development import Embedded
 from zc.zk.testing.waiting import wait_for
 from zkzopeserver_support import processes
 from zkzopeserver_support import prometheus
 from zkzopeserver_support.running import PATH
 from zkzopeserver_support.running import get
+from zkzopeserver_support.scraping import exchange
 from zkzopeserver_support.scraping import scrape
 
 ECHO = 'call:zkzopeserver_support.echo:make_echo'
@@ -80,6 +84,13 @@ def test_a_roll_of_four_workers(zookeeper, tree, tmp_path):
         wait_for(lambda: set(found.query(
             'zkzopeserver_registration_state{state="registered"} == 1'))
             >= after, LONG_S)
+        ups = found.ups()
+        assert set(ups) == before | after
+        for address in before:
+            # It is stopped at the end, and its target may be there still.
+            assert '00' not in ups[address].rstrip('0'), ups
+        for address in after:
+            assert '00' not in ups[address], ups
         assert server.stopped() == 0
 
 
@@ -130,12 +141,14 @@ def test_the_alerts_do_as_their_tests_say():
     promtool('test', 'rules', str(DOC / 'alerts_test.yml'))
 
 
-def expressions() -> list[str]:
-    """Return the queries of the dashboard, with values for its variables."""
-    board = json.loads((DOC / 'dashboard.json').read_text())
+PANELS = json.loads((DOC / 'dashboard.json').read_text())['panels']
+
+
+def expressions(panels: list[dict]) -> list[str]:
+    """Return the queries of panels, with values for their variables."""
     return [target['expr'].replace('$__rate_interval', '1m')
             .replace('$job', '.+').replace('$instance', '.+')
-            for panel in board['panels'] for target in panel['targets']]
+            for panel in panels for target in panel['targets']]
 
 
 def test_the_queries_of_the_dashboard_are_right(tmp_path):
@@ -143,8 +156,72 @@ def test_the_queries_of_the_dashboard_are_right(tmp_path):
     # JSON is YAML.
     file.write_text(json.dumps({'groups': [{'name': 'dashboard', 'rules': [
         {'record': f'query:{number}', 'expr': text}
-        for number, text in enumerate(expressions())]}]}))
+        for number, text in enumerate(expressions(PANELS))]}]}))
     promtool('check', 'rules', str(file))
+
+
+@pytest.fixture(scope='module')
+def busy(tmp_path_factory):
+    """A Prometheus that scrapes a server, which has all kinds of requests."""
+    prometheus.tool('prometheus')
+    folder = tmp_path_factory.mktemp('busy')
+    with Embedded(tmp_path_factory.mktemp('embedded')) as embedded:
+        client = start_client(embedded.connection_string)
+        client.ensure_path(PATH)
+        ini = processes.write_ini(
+            folder, embedded.connection_string, ECHO, metrics='127.0.0.1:0')
+        with processes.started(ini) as server:
+            [(name, data)] = processes.registered(client, server).items()
+            with prometheus.running(
+                    folder, '  static_configs:\n'
+                    f'  - targets: ["{data["metrics"]}"]') as found:
+                yield found, name
+            assert server.stopped() == 0
+        stop_client(client)
+
+
+# What values make sense, by the unit of a panel.
+SENSIBLE = {
+    'short': lambda value: 0 <= value <= 2000,
+    'reqps': lambda value: 0 <= value < 10_000,
+    # One processor at least, and some more.
+    'percentunit': lambda value: 0 <= value < 16,
+    's': lambda value: 0 <= value < 600,
+    'Bps': lambda value: 0 < value < 2 ** 30,
+    'bytes': lambda value: 2 ** 22 < value < 2 ** 32,
+}
+
+
+@pytest.mark.parametrize('panel', PANELS, ids=lambda panel: panel['title'])
+def test_each_panel_has_something_to_show(busy, panel):
+    found, name = busy
+    is_sensible = SENSIBLE[panel['fieldConfig']['defaults']['unit']]
+    for text in expressions([panel]):
+        def has_values() -> bool:
+            # Rates want requests between two scrapes.
+            assert get(name)[0] == 200
+            exchange(name, b'POST / HTTP/1.1\r\nHost: x\r\n'
+                     b'Content-Length: 5\r\nConnection: close\r\n\r\nhello')
+            exchange(name, b'no request\r\n\r\n')
+            values = found.values(text)  # noqa: B023
+            # NaN is a rate of nothing, yet.
+            return bool(values) and all(map(is_sensible, values))
+        wait_for(has_values, LONG_S,
+                 lambda: f'{text}: {found.values(text)}')  # noqa: B023
+
+
+@pytest.mark.parametrize('title, expected', [
+    ('Servers registered', 1), ('Not registered', 0), ('Down', 0),
+    ('Threads busy', 0), ('Errors', 0)])
+def test_the_figures_at_the_top_are_true(busy, title, expected):
+    found, name = busy
+    [panel] = [each for each in PANELS if each['title'] == title]
+    [text] = expressions([panel])
+
+    def is_true() -> bool:
+        assert get(name)[0] == 200
+        return found.values(text) == [expected]
+    wait_for(is_true, LONG_S, lambda: f'{text}: {found.values(text)}')
 
 
 def test_dashboard_and_alerts_ask_for_what_there_is(
@@ -158,7 +235,7 @@ def test_dashboard_and_alerts_ask_for_what_there_is(
         assert server.stopped() == 0
     asked = set(re.findall(
         r'\b(?:zkzopeserver|process)_\w+',
-        ' '.join([*expressions(), (DOC / 'alerts.yml').read_text()])))
+        ' '.join([*expressions(PANELS), (DOC / 'alerts.yml').read_text()])))
     assert asked <= there
     # Each of ours that is no detail of a histogram is in one of them.
     ours = {name for name in there if name.startswith('zkzopeserver_')

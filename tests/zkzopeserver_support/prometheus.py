@@ -72,12 +72,24 @@ class Prometheus:
         return {target['discoveredLabels']['__address__']: target['health']
                 for target in self._ask('/api/v1/targets')['activeTargets']}
 
+    def _result(self, text: str) -> Any:
+        return self._ask('/api/v1/query?' + urllib.parse.urlencode(
+            {'query': text}))['result']
+
     def query(self, text: str) -> dict[str, float]:
         """Return the values of a query by instance."""
-        found = self._ask('/api/v1/query?'
-                          + urllib.parse.urlencode({'query': text}))
         return {each['metric'].get('instance', ''): float(each['value'][1])
-                for each in found['result']}
+                for each in self._result(text)}
+
+    def values(self, text: str) -> list[float]:
+        """Return the values of a query, of whatever labels."""
+        return [float(each['value'][1]) for each in self._result(text)]
+
+    def ups(self) -> dict[str, str]:
+        """Return all scrapes by instance: a 1 for each that had an answer."""
+        return {each['metric']['instance']: ''.join(
+            value for _, value in each['values'])
+            for each in self._result('up[1h]')}
 
 
 @contextlib.contextmanager
