@@ -1,5 +1,6 @@
 """Requests without an answer: lost ones, and a server that is slow."""
 import logging
+import socket
 import time
 from contextlib import ExitStack
 
@@ -157,6 +158,30 @@ def test_a_second_session_leaves_nothing(zookeeper_server):
         abandoned.run()
         assert abandoned.answered_at is None
         wait_for(lambda: count_connections(zk) == 1)
+
+
+def test_a_second_session_over_tls(certificate, tls_port, zookeeper):
+    cert, key = certificate
+    with zc.zk.ZooKeeper(f'localhost:{tls_port}{zookeeper.chroot}', ca=cert,
+                         cert=cert, key=key) as zk:
+        session = SecondSession(zk.client.handler.create_second_connection)
+        session.run()
+        assert session.answered_at
+        assert zk.exists('/')
+
+
+def test_a_second_session_at_a_server_that_is_silent(silent):
+    host, port = silent.split(':')
+    session = SecondSession(
+        lambda timeout: socket.create_connection((host, int(port)), timeout))
+    session.start()
+    assert session.is_alive()
+    assert session.answered_at is None
+    wait_for(lambda: session._connection)
+    session.abandon()
+    session.join(unanswered.SECOND_SESSION_S)
+    assert not session.is_alive()
+    assert session.answered_at is None
 
 
 def count_connections(zk):
