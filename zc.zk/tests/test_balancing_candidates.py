@@ -186,8 +186,8 @@ def test_a_long_request_does_not_make_a_server_slow(three):
     assert '4' in counts(three, 300, 10.5)
 
 
-def test_times_of_our_own_do_not_count(three):
-    took(three, 10.0, {1: 0.0001, 2: 0.0001, 3: 0.0009}, 20)
+def test_times_of_busy_machines_do_not_count(three):
+    took(three, 10.0, {1: 0.0001, 2: 0.0001, 3: 0.014}, 20)
     assert '3' in counts(three, 300, 10.0)
 
 

@@ -39,9 +39,9 @@ TRIES = 4
 SLOW = 3.0
 MAX_EXTRA = 15.0
 
-#: Shorter times than this, in seconds, count as this: they tell more of our
-#: own process than of the server.
-SHORTEST_S = 0.001
+#: Shorter times than this, in seconds, count as this: they tell more of busy
+#: machines than of the server.
+SHORTEST_S = 0.005
 
 #: The share of the last time in the average, and how many times the average
 #: it counts at most: a single long request does not make a server slow.
