@@ -110,11 +110,11 @@ def measure_losses(service: Service, table: Table, count: int,
 def measure_slow(service: Service, table: Table, count: int,
                  threads: int) -> None:
     """Print the times with one slow server of three."""
-    with serving(service, 0.0, 0.05, 0.005, 0.005) as (slow, *_):
+    with serving(service, 0.0, 0.2, 0.02, 0.02) as (slow, *_):
         for name, make in CLIENTS.items():
             send = make(service.zk)
             Load(send, threads, 10 * threads).join()    # connections are made
-            done = Load(send, threads, count // 4).join()
+            done = Load(send, threads, count // 8).join()
             fast = [each for each in done if each.server != slow]
             ratio = p99(done) / p99(fast)
             figure = (f'{p99(done):.1f} ms, {ratio:.2f} of {p99(fast):.1f};'

@@ -17,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ('systemd,systemd-sysv,dbus,python3,python3-venv,logrotate,'
-            'init-system-helpers,procps,iproute2')
+            'init-system-helpers,procps,iproute2,haproxy,openssl')
 NSPAWN = ('systemd-nspawn', '--quiet', '--keep-unit', '--register=no',
           '--private-network')
 

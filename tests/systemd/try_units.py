@@ -18,6 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import try_follower
 from machine import Machine
 from machine import wait_for
 
@@ -27,7 +28,7 @@ SECRET = 'tr0ub4dor'
 
 BUILDOUT = """\
 [buildout]
-parts = web
+parts = web lb
 offline = true
 newest = false
 
@@ -57,7 +58,8 @@ tree =
     /shop
       /web
         /providers
-"""
+
+""" + try_follower.SECTION
 
 APPLICATION = """\
 import json
@@ -137,6 +139,7 @@ def install(machine: Machine) -> None:
     machine.write('/etc/systemd/system/zookeeper.service', ZOOKEEPER)
     for name, text in (('load', LOAD), ('nodes', NODES), ('fetch', FETCH)):
         machine.write(f'/srv/shop/{name}.py', text)
+    try_follower.install(machine)
     print(machine.inside(
         'sh', '-c', 'cd /srv/shop && .venv/bin/buildout 2>&1'), flush=True)
 
@@ -321,9 +324,11 @@ def main() -> int:
         try_stop(machine)
         try_watchdog(machine)
         try_logrotate(machine)
+        try_follower.try_all(machine, check)
     with machine.booted():
         wait_for(are_up(machine), 60, 'not registered')
         check('reboot', True, nodes(machine))
+        try_follower.try_reboot(machine, check)
         machine.run('systemctl', 'disable', 'zookeeper')
     with machine.booted():
         try_absence(machine)
