@@ -329,7 +329,8 @@ def main() -> int:
         wait_for(are_up(machine), 60, 'not registered')
         check('reboot', True, nodes(machine))
         try_follower.try_reboot(machine, check)
-        machine.run('systemctl', 'disable', 'zookeeper')
+        # The start of a follower waits for ZooKeeper, and the boot for it.
+        machine.run('systemctl', 'disable', 'zookeeper', try_follower.UNIT)
     with machine.booted():
         try_absence(machine)
     print(f'{len(failures)} failed {failures}')
