@@ -54,9 +54,7 @@ class MeasuredBuffer(SendBuffer):
 class MeasuredConnection(Connection):
     """A connection that counts what happens on it."""
 
-    output: MeasuredBuffer
-
-    __slots__ = ('_own', '_started', '_is_unsent')
+    __slots__ = ('_own', '_buffer', '_started', '_is_unsent')
 
     def __init__(self, shared: SharedState, scheduler: Scheduler,
                  sock: socket.socket, address: Any) -> None:
@@ -66,7 +64,9 @@ class MeasuredConnection(Connection):
             raise RuntimeError('the server has no meter')
         self._own = meter.own
         self._own.tally.accepted += 1
-        self.output = MeasuredBuffer(self, meter)
+        # `output` has the type that plain connections have.
+        self._buffer = MeasuredBuffer(self, meter)
+        self.output = self._buffer
         self._started = 0.0
         # The response that was counted is still kept to be sent.
         self._is_unsent = False
@@ -100,7 +100,7 @@ class MeasuredConnection(Connection):
             cell.quick += 1
         else:
             tally.add_slow(cell, seconds, started - began)
-        output = self.output
+        output = self._buffer
         if (task.store is not None or task.is_cut or output.pending
                 or output.has_lost):
             self._add_unusual(tally, task)
@@ -118,7 +118,7 @@ class MeasuredConnection(Connection):
     def _add_unusual(self, tally: Tally, task: Task) -> None:
         if task.store is not None:
             tally.received += task.store.size
-        output = self.output
+        output = self._buffer
         # In this order: another thread may drop what is kept meanwhile.
         is_unsent = bool(output.pending)
         if task.is_cut or output.has_lost:
@@ -160,7 +160,7 @@ class MeasuredConnection(Connection):
     def _next(self) -> bool:
         if self._is_unsent:
             self._is_unsent = False
-            if self.output.has_lost:
+            if self._buffer.has_lost:
                 self._own.tally.cut += 1
         return super()._next()
 
