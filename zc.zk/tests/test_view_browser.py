@@ -256,6 +256,13 @@ def test_health_is_a_picture(view, browser):
     assert browser.js("document.querySelector('#services svg')"
                       ".getAttribute('aria-label')") == (
         '2 of 4 threads busy, 3 requests in flight, 1 waiting')
+    # In words, too, and it stands out as requests wait.
+    assert browser.js("document.querySelector('#services .late').textContent"
+                      ) == '2/4 busy, 1 waiting'
+    # The last of the history is at its right end.
+    assert browser.js("document.querySelector('#services .history')"
+                      ".getAttribute('points').split(' ').at(-1)"
+                      ".split(',')[0]") == '144'
     assert browser.js("document.querySelector('#services .busy')"
                       ".getAttribute('width')") == '23'
     points = browser.js("document.querySelector('#services .history')"

@@ -9,8 +9,11 @@ const make = (name, text, kind) => {
   if (kind) made.className = kind;
   return made;
 };
-const time = ms => new Date(ms).toLocaleTimeString();
-const moment = ms => ms ? new Date(ms).toLocaleString() : '';
+// Swedish dates are those of ISO 8601: no reader takes a month for a day.
+const time = ms => new Date(ms).toLocaleTimeString('sv-SE');
+const moment = ms => ms ? new Date(ms).toLocaleString('sv-SE') : '';
+const brief = ms => moment(ms).slice(0, 10) === moment(Date.now()).slice(0, 10)
+  ? time(ms) : moment(ms);
 
 let root = null;
 let health = {};
@@ -267,6 +270,7 @@ function drawServicesNow() {
     if (rows.length < MOST) rows.push(drawService(node, servers));
   }
   byId('services').tBodies[0].replaceChildren(...rows);
+  byId('services-note').className = empty ? 'bad' : '';
   byId('services-note').textContent = count === 0 ? 'There are no services.' :
     `${count} services, ${empty} without servers` +
     (rows.length === MOST ? `; the first ${MOST} are shown` : '');
@@ -274,8 +278,8 @@ function drawServicesNow() {
 
 function drawService(node, servers) {
   const row = make('tr');
-  row.append(servers.length ? make('td', '● up', 'good')
-    : make('td', '▲ none', 'bad'));
+  row.append(servers.length ? make('td', '● up', 'good still')
+    : make('td', '▲ none', 'bad still'));
   const name = make('td');
   const path = node.path || '/';
   const link = make('a', node.name === 'providers' && node.parent
@@ -289,7 +293,9 @@ function drawService(node, servers) {
   else cell.append(make('span', 'none', 'bad'));
   const last = Math.max(changedAt.get(node.path) || 0,
     ...servers.map(each => each.born));
-  row.append(name, cell, make('td', moment(last), 'soft'));
+  const change = make('td', last ? brief(last) : '', 'soft still');
+  change.title = moment(last);
+  row.append(name, cell, change);
   return row;
 }
 
@@ -302,8 +308,17 @@ function drawServer(server) {
   const isWell = last.state === 'registered' || last.state === 'accepts';
   item.append(make('span', (isWell ? '' : '▲ ') + last.state,
     isWell ? 'soft' : 'bad'));
-  if (last.threads) item.append(picture(samples, last));
+  if (last.threads) item.append(picture(samples, last), figures(last));
   return item;
+}
+
+// What the picture's label says at more length.
+function figures(last) {
+  const busy = `${last.busy_threads || 0}/${last.threads} busy`;
+  const text = make('span', last.queued ? `${busy}, ${last.queued} waiting`
+    : busy, last.queued ? 'late' : 'soft');
+  text.setAttribute('aria-hidden', 'true');
+  return text;
 }
 
 // Busy threads now as a bar, and of the last minute as a line.
@@ -325,8 +340,11 @@ function picture(samples, last) {
     class: 'frame', x: .5, y: 2.5, width: 47, height: 11}));
   image.append(svg('rect', {
     class: 'busy', x: 1, y: 3, width: 46 * share(last), height: 10}));
+  image.append(svg('line', {
+    class: 'base', x1: 56, x2: 144, y1: 14.5, y2: 14.5}));
+  // The last is at the right, so that lines one below the other compare.
   const points = samples.map((each, at) =>
-    `${56 + at * 8},${14 - 12 * share(each)}`);
+    `${144 - (samples.length - 1 - at) * 8},${14 - 12 * share(each)}`);
   image.append(svg('polyline', {class: 'history', points: points.join(' ')}));
   const title = svg('title', {});
   title.textContent = image.getAttribute('aria-label');
