@@ -82,19 +82,22 @@ def measure_losses(service: Service, table: Table, count: int,
             ('SIGTERM, deregister_wait = 0', signal.SIGTERM, 0.0),
             ('SIGKILL', signal.SIGKILL, 1.0)):
         for name, make in CLIENTS.items():
-            ends: list[float] = []
+            # When each was about to end, and when it had ended.
+            ends: list[tuple[float, float]] = []
             with serving(service, wait, 0.002, 0.002, 0.002):
                 load = Load(make(service.zk), threads,
                             count if name in BALANCED else count // 4)
                 while load.is_running():
                     service.start(wait)
-                    ends.append(time.monotonic())
+                    start = time.monotonic()
                     service.end(number)
+                    ends.append((start, time.monotonic()))
                     time.sleep(0.3)
             failed = load.failed()
             lost = [each for each in failed if each.method != 'POST'
                     or number != signal.SIGKILL
-                    or not any(each.start <= end <= each.end for end in ends)]
+                    or not any(each.start <= over and each.end >= start
+                               for start, over in ends)]
             figure = (f'{len(failed)} failed of {len(load.done)},'
                       f' {len(ends)} servers ended')
             if name in BALANCED:
