@@ -12,6 +12,7 @@ import termios
 import time
 import urllib.request
 
+import psutil
 import pytest
 
 SCRIPT = '''\
@@ -142,3 +143,12 @@ def test_ctrl_c_stops_everything(demo):
     demo.press('\x03')
     demo.wait('all servers stopped, and their nodes are gone')
     assert demo.popen.wait(30) == 0
+
+
+def test_a_demo_that_is_killed_leaves_no_servers(demo):
+    pids = [int(demo.wait(r'pid = (\d+)')[1]) for _ in range(3)]
+    demo.wait('q  stop everything')
+    servers = [psutil.Process(pid) for pid in pids]
+    demo.popen.kill()
+    _, alive = psutil.wait_procs(servers, 60)
+    assert not alive

@@ -43,17 +43,38 @@ START_TIMEOUT_S = 30
 FOR_KEYS: tuple[str, ...] = ('workers=2', 'session_timeout=4000')
 
 
+# A process that outlives the demo reads pids of servers, one a line, which
+# come again once these have stopped.  A demo that was killed leaves some.
+GUARD = """\
+import os, signal, sys, time
+pids = set()
+for line in sys.stdin:
+    pids ^= {int(line)}
+for number in signal.SIGTERM, signal.SIGKILL:
+    for pid in list(pids):
+        try:
+            os.killpg(pid, number)
+        except ProcessLookupError:
+            pids.remove(pid)
+    time.sleep(5 if pids else 0)
+"""
+
+
 class DemoFailed(Exception):
     """Something was not as it should be; the text says what."""
 
 
 class DemoServer:
-    """A server of the demo: its process, and what that has written."""
+    """A server of the demo: its process, and what that has written.
+
+    `workers` is how many processes register.
+    """
 
     def __init__(self, name: str, popen: subprocess.Popen[bytes],
-                 output: IO[bytes]) -> None:
+                 output: IO[bytes], workers: int = 1) -> None:
         self.name = name
         self.popen = popen
+        self.workers = workers
         self._output = output
 
     @property
@@ -126,10 +147,11 @@ def run(scripts: Mapping[str, str], stays: bool) -> None:
         if stays:
             proxy = stack.enter_context(contextlib.closing(Proxy(where)))
             where, options = proxy.connection_string, FOR_KEYS
-        with servers(scripts, where, options) as processes:
+        guard = stack.enter_context(guarding())
+        with servers(scripts, where, guard, options) as processes:
             show(zk, processes)
             if proxy is not None:
-                play(zk, scripts, processes, proxy)
+                play(zk, scripts, processes, proxy, guard)
         check_gone(zk, processes)
     say('all servers stopped, and their nodes are gone')
 
@@ -145,7 +167,29 @@ def closing_client(connection_string: str) -> Iterator[zc.zk.ZooKeeper]:
 
 
 @contextlib.contextmanager
+def guarding() -> Iterator[Callable[[int], None]]:
+    """Yield a function that is told the pid of a server.
+
+    A first time when the server has started, and again when it has stopped.
+    The servers that are left are stopped if this process is killed.
+    """
+    with subprocess.Popen([sys.executable, '-c', GUARD], text=True,
+                          stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                          start_new_session=True) as popen:
+        pipe = popen.stdin
+        if pipe is None:
+            raise DemoFailed('there is no pipe')
+
+        def tell(pid: int) -> None:
+            # Without its guard the demo does as well.
+            with contextlib.suppress(OSError):
+                print(pid, file=pipe, flush=True)
+        yield tell
+
+
+@contextlib.contextmanager
 def servers(scripts: Mapping[str, str], connection_string: str,
+            guard: Callable[[int], None],
             options: Sequence[str] = ()) -> Iterator[list[DemoServer]]:
     """Run the start scripts; stop them at the end, as an operator does.
 
@@ -153,14 +197,15 @@ def servers(scripts: Mapping[str, str], connection_string: str,
     """
     with contextlib.ExitStack() as stack:
         yield [stack.enter_context(started(
-            name, script, connection_string,
+            name, script, connection_string, guard,
             options if name == 'web' else ()))
             for name, script in scripts.items()]
 
 
 @contextlib.contextmanager
 def started(name: str, script: str, connection_string: str,
-            options: Sequence[str] = ()) -> Iterator[DemoServer]:
+            guard: Callable[[int], None], options: Sequence[str] = ()
+            ) -> Iterator[DemoServer]:
     """Run one start script; keep its output for when it fails."""
     with tempfile.TemporaryFile() as output:
         try:
@@ -175,7 +220,9 @@ def started(name: str, script: str, connection_string: str,
         except OSError as error:
             raise DemoFailed(
                 f'cannot run {script}: {error.strerror}') from None
-        process = DemoServer(name, popen, output)
+        process = DemoServer(name, popen, output,
+                             2 if options == FOR_KEYS else 1)
+        guard(popen.pid)
         try:
             yield process
             if popen.returncode is not None:
@@ -187,20 +234,27 @@ def started(name: str, script: str, connection_string: str,
         finally:
             popen.kill()
             popen.wait()
+            guard(popen.pid)
 
 
 def show(zk: zc.zk.ZooKeeper, processes: Sequence[DemoServer]) -> None:
     """Fetch a page from each server, by its address found in ZooKeeper."""
     for process in processes:
         path = f'/demo/{process.name}/providers'
-        wait_for(functools.partial(zk.get_children, path), process,
-                 f'{process.name} did not register at {path}')
-        address = zk.get_children(path)[0]
-        say(f'{process.name} is at {address}; it says: {fetch(address)}')
+        wait_for(functools.partial(has_nodes, zk, path, process.workers),
+                 process, f'{process.name} did not register at {path}')
+        addresses = zk.get_children(path)
+        say(f'{process.name} is at {" and ".join(addresses)}; it says:'
+            f' {fetch(addresses[0])}')
     say('the tree, with the live nodes:')
     print()
     zk.print_tree('/demo')
     print(flush=True)
+
+
+def has_nodes(zk: zc.zk.ZooKeeper, path: str, count: int) -> bool:
+    """Return whether so many servers are registered at a path."""
+    return len(zk.get_children(path)) >= count
 
 
 def wait_for(condition: Callable[[], object], process: DemoServer,
@@ -245,7 +299,8 @@ And press a key here:
 
 
 def play(zk: zc.zk.ZooKeeper, scripts: Mapping[str, str],
-         processes: Sequence[DemoServer], proxy: Proxy) -> None:
+         processes: Sequence[DemoServer], proxy: Proxy,
+         guard: Callable[[int], None]) -> None:
     """Do what the user's keys say until `q` or Ctrl-C.
 
     Tell of each server that ends meanwhile.
@@ -258,7 +313,8 @@ def play(zk: zc.zk.ZooKeeper, scripts: Mapping[str, str],
         url = stack.enter_context(demokeys.viewed(zk, '/demo'))
         keys = stack.enter_context(contextlib.closing(demokeys.Keys(
             zk, '/demo/web/providers', web.popen.pid, proxy,
-            lambda: one_more(scripts['web'], proxy.connection_string), say)))
+            lambda: one_more(scripts['web'], proxy.connection_string, guard),
+            say)))
         look_further(url, '{}:{}'.format(*proxy.target), demokeys.HELP)
         key = stack.enter_context(demokeys.single_keys())
         pressed = ''
@@ -272,10 +328,11 @@ def play(zk: zc.zk.ZooKeeper, scripts: Mapping[str, str],
                 print(demokeys.HELP, flush=True)
 
 
-def one_more(script: str, connection_string: str) -> Callable[[], None]:
+def one_more(script: str, connection_string: str,
+             guard: Callable[[int], None]) -> Callable[[], None]:
     """Start one more server of a script; return what stops it."""
     stack = contextlib.ExitStack()
-    stack.enter_context(started('web', script, connection_string))
+    stack.enter_context(started('web', script, connection_string, guard))
     return stack.close
 
 

@@ -143,6 +143,8 @@ class Keys:
         with self._client.counting() as told:
             action()
             self._say(told())
+        # Between what two keys have done.
+        print(flush=True)
         return True
 
     def kill(self) -> None:
