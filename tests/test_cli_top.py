@@ -36,6 +36,19 @@ def test_columns_stand_below_each_other():
     assert all(line[end - 1] == '3' for line in lines[2:])
 
 
+@pytest.mark.parametrize('width, missing', [
+    (200, set()), (79, {'PID', 'UPTIME'}), (20, {'PID', 'UPTIME',
+                                                 'CONNECTIONS'})])
+def test_a_narrow_terminal_has_fewer_columns(width, missing):
+    _, head, line = top.table('web', {'127.0.0.1:41231': STATUS},
+                              top.Rates(), width=width)
+    assert {name for name in top.HEAD if name not in head} == missing
+    assert width == 20 or max(len(head), len(line)) <= width
+    # A row and its head have the same columns.
+    assert ('4711' in line) == ('PID' in head)
+    assert ('1 h 2 min' in line) == ('UPTIME' in head)
+
+
 def test_rates():
     rates = top.Rates()
     assert rates.rate(7, 100, 10.0) is None

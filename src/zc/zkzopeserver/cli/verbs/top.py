@@ -43,6 +43,9 @@ HOME, ERASE_BELOW, ERASE_RIGHT = '\x1b[H', '\x1b[J', '\x1b[K'
 
 HEAD = ('ADDRESS', 'PID', 'STATE', 'REQ/S', 'IN FLIGHT', 'WAITING', 'BUSY',
         'CONNECTIONS', 'UPTIME')
+# A terminal that is too narrow has the table without these, one after the
+# other, rather than each line without its end.
+DISPENSABLE = 'PID', 'UPTIME', 'CONNECTIONS'
 
 # What is shown of a worker that does not answer.
 UNKNOWN = '-'
@@ -79,9 +82,10 @@ def run(instance: Instance, arguments: argparse.Namespace) -> int:
                     raise
                 trouble = printable(error)
             answers = {name: ask(address) for name, address in targets}
-            lines = list(table(instance.name, answers, rates, trouble))
+            width, height = shutil.get_terminal_size()
+            lines = list(table(instance.name, answers, rates, trouble,
+                               width - 1 if is_terminal else None))
             if is_terminal:
-                width, height = shutil.get_terminal_size()
                 print(HOME + ''.join(
                     line[:width - 1] + ERASE_RIGHT + '\n'
                     for line in lines[:height - 1]) + ERASE_BELOW, end='',
@@ -124,21 +128,30 @@ class Rates:
 
 
 def table(name: str, answers: dict[str, Answer], rates: Rates,
-          trouble: str = '') -> Iterator[str]:
-    """Yield the lines of a table."""
+          trouble: str = '', width: int | None = None) -> Iterator[str]:
+    """Yield the lines of a table.
+
+    DISPENSABLE columns are left out as far as `width` has no room for them.
+    """
     now = time.monotonic()
     yield (f'{name}: {len(answers)} worker{"s" * (len(answers) != 1)},'
            f' {time.strftime("%H:%M:%S")}'
            + (f'; ZooKeeper: {trouble}' if trouble else ''))
     rows = [HEAD, *(row(address, answer, rates, now)
                     for address, answer in sorted(answers.items()))]
-    widths = [max(len(cells[column]) for cells in rows)
-              for column in range(len(HEAD))]
+    widths = {head: max(len(cells[column]) for cells in rows)
+              for column, head in enumerate(HEAD)}
+    for head in DISPENSABLE:
+        if width is None or sum(widths.values()) + 2 * len(
+                widths) - 2 <= width:
+            break
+        del widths[head]
     for cells in rows:
         yield '  '.join(
-            cell.rjust(width) if 3 <= column <= 7 else cell.ljust(width)
-            for column, (cell, width) in enumerate(
-                zip(cells, widths, strict=True))).rstrip()
+            cell.rjust(widths[head]) if 3 <= column <= 7
+            else cell.ljust(widths[head])
+            for column, (cell, head) in enumerate(
+                zip(cells, HEAD, strict=True)) if head in widths).rstrip()
 
 
 def row(address: str, answer: Answer, rates: Rates,
