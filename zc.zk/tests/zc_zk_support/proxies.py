@@ -116,10 +116,15 @@ class Proxy:
         wait_for(self.is_up, message=self.log)
 
     def is_up(self) -> bool:
+        """Whether it answers, no matter what.
+
+        A connection says nothing: nginx's check of a configuration, which the
+        follower runs, listens on the port of the proxy for a moment.
+        """
         assert self.process is not None
         assert self.process.poll() is None, self.log()
-        with contextlib.suppress(OSError), socket.create_connection(
-                ('127.0.0.1', self.port), 1):
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            self.get()
             return True
         return False
 
