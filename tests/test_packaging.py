@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+from fnmatch import fnmatch
 from importlib import metadata
 from pathlib import Path
 
@@ -42,6 +44,24 @@ def test_every_distribution_is_typed_and_says_where_it_runs(
     assert versions == ['3.10', '3.11', '3.12', '3.13', '3.14']
     [marker] = (ROOT / name).parent.glob('src/*/*/py.typed')
     assert marker.read_bytes() == b''
+
+
+# What of the root an sdist does without.
+CHECKOUT_ONLY = '.coveragerc', '.gitignore', 'MANIFEST.in'
+
+
+@pytest.mark.skipif(not (ROOT / '.git').exists(), reason='not in a checkout')
+def test_nothing_in_the_root_is_unknown() -> None:
+    """What a measurement leaves there was committed once."""
+    tracked = subprocess.run(
+        ['git', '-c', f'safe.directory={ROOT}', 'ls-files', '-z'], cwd=ROOT,
+        check=True, stdout=subprocess.PIPE, text=True).stdout
+    found = {path.partition('/')[0] for path in tracked.split('\0') if path}
+    known = [word for line in re.findall(
+        '^(?:include|graft) (.*)', read('MANIFEST.in'), re.MULTILINE)
+        for word in line.split()]
+    assert [name for name in sorted(found) if name not in CHECKOUT_ONLY
+            and not any(fnmatch(name, each) for each in known)] == []
 
 
 def test_a_server_needs_seven_distributions() -> None:
