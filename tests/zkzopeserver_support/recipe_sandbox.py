@@ -113,6 +113,8 @@ import os
 import sys
 sys.path[:0] = {path!r}
 import zc.buildout.buildout
+import zc.recipe.egg
+import zc.zkzopeserver.recipe
 for line in sys.stdin:
     directory, output, arguments = json.loads(line)
     if not (child := os.fork()):
