@@ -34,12 +34,17 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # So does nohup with SIGHUP.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-# No example has a time limit: a busy machine would exceed it.  The profile is
-# loaded here as pytest reads this file whichever tests are run.
-hypothesis.settings.register_profile(
-    'no times', deadline=None,
-    suppress_health_check=[hypothesis.HealthCheck.too_slow])
-hypothesis.settings.load_profile('no times')
+# How many examples hypothesis tries for a test.  Tests that want more or fewer
+# multiply this number.  The profile is loaded here as pytest reads this file
+# whichever tests are run.
+EXAMPLES = {'quick': 40, 'deep': 1000}
+for _name, _count in EXAMPLES.items():
+    # No example has a time limit: a busy machine would exceed it.
+    hypothesis.settings.register_profile(
+        _name, max_examples=_count, deadline=None,
+        suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile(
+    os.environ.get('HYPOTHESIS_PROFILE', 'quick'))
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -4,7 +4,6 @@ import re
 
 import pytest
 from hypothesis import given
-from hypothesis import settings
 from hypothesis import strategies as st
 from zc.zk.follow.formats import FORMATS
 from zc.zk.follow.formats.format import json_text
@@ -114,7 +113,6 @@ properties = st.dictionaries(
 @pytest.mark.parametrize('format', FORMATS)
 @given(good=st.dictionaries(good, properties, max_size=5),
        bad=st.dictionaries(names, properties, max_size=5))
-@settings(max_examples=150, deadline=None)
 def test_a_file_has_exactly_the_good_servers(format, good, bad):
     servers, refused = make_servers([*good.items(), *bad.items()])
     targets = [Target(server.name, server.host, server.port,

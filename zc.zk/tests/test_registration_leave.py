@@ -157,7 +157,7 @@ def server(tree, name, keep):
             yield
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(st.integers(1, 20), st.integers(0, 21), st.data())
 def test_any_order_of_steps_leaves_enough(servers, keep, data):
     tree = Tree(map(str, range(servers)))

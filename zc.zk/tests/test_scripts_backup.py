@@ -30,8 +30,10 @@ CREDENTIAL = 'user:secret'
 OURS = 'digest:' + make_digest_acl_credential('user', 'secret')
 OTHER = 'digest:' + make_digest_acl_credential('other', 'one')
 
-MANY = settings(max_examples=40, deadline=None, suppress_health_check=[
-    HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+MANY = settings(
+    max_examples=settings.default.max_examples // 2,
+    suppress_health_check=[HealthCheck.function_scoped_fixture,
+                           HealthCheck.too_slow])
 
 
 @pytest.fixture

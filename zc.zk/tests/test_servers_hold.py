@@ -487,5 +487,5 @@ class AnySequence(RuleBasedStateMachine):
 
 
 AnySequence.TestCase.settings = settings(
-    max_examples=200, stateful_step_count=40, deadline=None)
+    max_examples=2 * settings.default.max_examples, stateful_step_count=40)
 TestAnySequence = AnySequence.TestCase

@@ -309,8 +309,9 @@ def test_what_an_interrupt_finds_being_sent_may_have_been_made(
     sent[-1].get(10)
 
 
-@settings(max_examples=15, suppress_health_check=[
-    HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=settings.default.max_examples // 3,
+          suppress_health_check=[HealthCheck.function_scoped_fixture,
+                                 HealthCheck.too_slow])
 @given(trees.nodes())
 def test_any_tree_comes_back(connection, tree):
     for node in below(tree):
@@ -320,8 +321,9 @@ def test_any_tree_comes_back(connection, tree):
     assert text_of(connection) == wanted
 
 
-@settings(max_examples=30, suppress_health_check=[
-    HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=settings.default.max_examples // 2,
+          suppress_health_check=[HealthCheck.function_scoped_fixture,
+                                 HealthCheck.too_slow])
 @given(trees.data())
 def test_any_data_comes_back(connection, data):
     """An import of an export exports the same text and the same data."""

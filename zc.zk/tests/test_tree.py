@@ -297,7 +297,7 @@ def test_hostile_values(value):
         parse_tree('/a\n  b = ' + value)
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(trees.nodes())
 def test_round_trip(tree):
     text = format_tree(tree)
@@ -306,7 +306,7 @@ def test_round_trip(tree):
     assert trees.comparable(again) == trees.comparable(tree)
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(trees.data())
 def test_any_data_comes_back(data):
     before = decode(data)
@@ -318,7 +318,7 @@ def test_any_data_comes_back(data):
     assert repr(decode(encode(after))) == repr(after)
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(st.text())
 def test_any_text_is_a_tree_or_a_tree_error(text):
     try:
@@ -328,7 +328,7 @@ def test_any_text_is_a_tree_or_a_tree_error(text):
     assert same(format_tree(tree)) == format_tree(tree)
 
 
-@settings(max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 @given(st.text('ab \t/:=->#\'"[]\\\n10{},uL', max_size=60))
 def test_text_of_the_format_s_own_characters(text):
     try:

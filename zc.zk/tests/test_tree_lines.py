@@ -39,7 +39,7 @@ def outcome(text):
         return error.problems
 
 
-@settings(max_examples=2000)
+@settings(max_examples=20 * settings.default.max_examples)
 @given(st.lists(any_lines(), max_size=20).map('\n'.join))
 def test_the_fast_way_gives_the_same_result(text):
     short = outcome(text)

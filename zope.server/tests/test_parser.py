@@ -80,14 +80,14 @@ def cut(data: bytes, places: list[int]) -> list[bytes]:
         [0, *edges], [*edges, len(data)], strict=True)]
 
 
-@settings(max_examples=600)
+@settings(max_examples=6 * settings.default.max_examples)
 @given(streams(), st.lists(st.integers(0, 1000), max_size=5))
 @example(b'GET / HTTP/1.1\r\nHost: a\r\n\r\n' * 2, [3])
 def test_h11_agrees(data: bytes, places: list[int]) -> None:
     assert disagreement(data, cut(data, places)) == ''
 
 
-@settings(max_examples=200)
+@settings(max_examples=2 * settings.default.max_examples)
 @given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=3))
 def test_any_bytes(data: bytes, places: list[int]) -> None:
     assert disagreement(data, cut(data, places)) == ''
@@ -147,7 +147,7 @@ def heads(draw: st.DrawFn) -> bytes:
     return b''.join([draw(LINES), b'Host: a.example\r\n', *fields, b'\r\n'])
 
 
-@settings(max_examples=2000)
+@settings(max_examples=20 * settings.default.max_examples)
 @given(heads())
 @example(b'GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n')
 @example(b'GET / HTTP/1.1\r\nHost: a\r\nX: a\rY: b\r\n\r\n')
@@ -199,7 +199,7 @@ TRAILERS = st.sampled_from([b'', b'0: 0\r\n', b'a: b\r\n0a: b\r\n'])
 LAST_SIZES = st.sampled_from([b'0', b'000', b'0;a', b'0;a="0"'])
 
 
-@settings(max_examples=600)
+@settings(max_examples=6 * settings.default.max_examples)
 @given(st.lists(ENDINGS, max_size=4), LAST_SIZES, TRAILERS, ENDINGS,
        st.lists(st.integers(0, 200), max_size=6))
 @example([b'\r\n\r\n' * 9 + b'\n0\r\n\r\n'], b'0', b'', b'\r\n\r\n', [])

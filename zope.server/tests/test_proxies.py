@@ -462,7 +462,7 @@ def test_no_client_can_hide_behind_what_it_sends(
 
 
 @given(st.lists(NOISE, max_size=3).map(', '.join), st.integers(0, 3))
-@settings(max_examples=300)
+@settings(max_examples=3 * settings.default.max_examples)
 def test_nothing_but_a_refusal_is_raised(value: str, count: int) -> None:
     for names, keys in {'forwarded': ['HTTP_FORWARDED'], ALL: [
             'HTTP_X_FORWARDED_FOR', 'HTTP_X_FORWARDED_PROTO',

@@ -115,7 +115,7 @@ def test_a_malformed_header_is_refused(data: bytes) -> None:
 
 
 @given(st.binary(max_size=300), st.integers(0, 300), st.binary(max_size=4))
-@settings(max_examples=500)
+@settings(max_examples=5 * settings.default.max_examples)
 @example(b'', 0, b'')
 def test_nothing_but_a_refusal_comes_of_other_bytes(
         data: bytes, place: int, patch: bytes) -> None:

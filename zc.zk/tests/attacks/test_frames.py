@@ -384,7 +384,7 @@ def test_any_frame_cut_grown_or_flipped(make_scene, direction,
                                         session_timeout_s):
     scene = make_scene(session_timeout_s)
 
-    @settings(max_examples=25, deadline=None, database=None,
+    @settings(max_examples=settings.default.max_examples // 2, database=None,
               suppress_health_check=list(HealthCheck))
     @given(st.sampled_from(list(EVENTS)), SPOILS, st.integers(0, 5),
            st.integers(1, 2))
