@@ -82,6 +82,34 @@ def test_a_stale_one_is_taken_over(tmp_path):
     assert not path.exists()
 
 
+# As HOLD, of an application that has forked; the fork ends with its stdin.
+FORK = """
+import os, sys, time
+from zc.zkzopeserver.cli import pidfile
+with pidfile.held(sys.argv[1], 'web.ini') as had:
+    if os.fork():
+        print(had, flush=True)
+        time.sleep(600)
+    sys.stdin.read()
+    os._exit(0)
+"""
+
+
+def test_a_fork_that_is_left_does_not_keep_it(tmp_path, monkeypatch):
+    path = str(tmp_path / 'web.pid')
+    monkeypatch.setattr(sys.modules[__name__], 'HOLD', FORK)
+    with holder(path) as process:
+        assert process.had
+        process.kill()
+        process.wait()
+        # The fork has the BSD lock until its stdin ends.
+        assert pidfile.read(path) == pidfile.PidFile(process.pid, False)
+        with pidfile.held(path, 'web.ini') as had:
+            assert had
+            assert pidfile.read(path) == pidfile.PidFile(os.getpid(), True)
+        assert not os.path.exists(path)
+
+
 def test_one_that_was_removed_meanwhile_is_left_alone(tmp_path):
     path = tmp_path / 'web.pid'
     with pidfile.held(str(path), 'web.ini'):

@@ -107,20 +107,35 @@ def _locked(path: str) -> int | None:
                 with contextlib.suppress(PermissionError):
                     os.fchmod(fd, MODE & ~_umask())
                 return fd
-            if not is_taken and not locks.is_locked(fd) and _is_at(fd, path):
-                # Processes that may only read the file bar the way.  In a new
-                # one nobody is before us.
+            is_over = time.monotonic() > deadline
+            must_go = not is_taken and _is_at(fd, path) and (
+                not locks.is_locked(fd) or is_over and _is_left(fd, path))
+            if must_go:
+                # Processes that may only read the file, or that the server has
+                # left, bar the way.  In a new one nobody is before us.
                 os.unlink(path)
         except OSError:
             os.close(fd)
             raise
         os.close(fd)
         # When it was taken, its owner has removed the file in between.
-        if not is_taken:
-            if time.monotonic() > deadline:
+        if not is_taken and not must_go:
+            if is_over:
                 return None
             time.sleep(RETRY_S)
     return None
+
+
+def _is_left(fd: int, path: str) -> bool:
+    """Return whether a server that is gone has left its BSD lock to a child.
+
+    An application may have forked it: a fork has the descriptor, and with it
+    the lock, until it ends.
+    """
+    try:
+        return locks.holder(fd, path, _recorded(os.pread(fd, 20, 0))) is None
+    except NotProvenError:
+        return False
 
 
 def _open(path: str, flags: int) -> int:
@@ -183,12 +198,16 @@ def read(path: str) -> PidFile | None:
 
 
 def _read(file: BinaryIO, path: str) -> PidFile | None:
-    text = file.read(20).strip()
-    recorded = int(text) if text.isdigit() else 0
+    recorded = _recorded(file.read(20))
     pid = locks.holder(file.fileno(), path, recorded)
     if pid is not None:
         return PidFile(pid, True)
     return PidFile(recorded, False) if recorded else None
+
+
+def _recorded(text: bytes) -> int:
+    text = text.strip()
+    return int(text) if text.isdigit() else 0
 
 
 def clear(path: str) -> None:
