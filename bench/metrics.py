@@ -67,7 +67,9 @@ def running() -> Iterator[tuple[tuple[str, int], str]]:
         zk.client.ensure_path(PATH)
         process = subprocess.Popen(
             [sys.executable, __file__, '--serve'],
-            env={**os.environ, 'ZOOKEEPER': server.connection_string})
+            # bin/py has a path of its own.
+            env={**os.environ, 'ZOOKEEPER': server.connection_string,
+                 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))})
         try:
             while not zk.get_children(PATH):
                 time.sleep(0.05)

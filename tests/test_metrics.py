@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import prometheus_client
 import prometheus_client.parser
+import psutil
 import pytest
 from kazoo.client import KazooClient
 from zc.zk.testing.waiting import wait_for
@@ -133,6 +134,33 @@ def test_our_own_figures_of_the_process():
     assert kinds
     assert set(kinds) == {line for line in theirs.splitlines()
                           if line.startswith('# TYPE process_')}
+
+
+def test_figures_of_the_process_are_those_of_psutil():
+    process = psutil.Process()
+    with contextlib.ExitStack() as stack:
+        before = metrics.open_descriptors()
+        for _ in range(10):
+            stack.enter_context(contextlib.closing(socket.socket()))
+        assert metrics.open_descriptors() == before + 10
+        # Where psutil counts them, it has one more open to do so.
+        assert process.num_fds() - metrics.open_descriptors() in (0, 1)
+    found, memory = metrics.memory_bytes(), process.memory_info()
+    for ours, theirs in zip(found, (memory.rss, memory.vms), strict=True):
+        assert abs(ours - theirs) < 2 ** 22
+    assert metrics.start_time(process.pid) == process.create_time()
+
+
+def test_figures_of_the_process_where_there_is_no_proc(monkeypatch):
+    def fail(*arguments):
+        raise FileNotFoundError
+
+    process = psutil.Process()
+    expected = process.memory_info().rss, process.num_fds()
+    monkeypatch.setattr(metrics.os, 'open', fail)
+    monkeypatch.setattr(metrics.os, 'stat', fail)
+    assert abs(metrics.memory_bytes()[0] - expected[0]) < 2 ** 22
+    assert metrics.open_descriptors() == expected[1]
 
 
 def test_labels_cannot_be_broken_out_of():
