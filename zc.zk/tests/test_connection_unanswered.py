@@ -128,6 +128,19 @@ def test_a_request_that_is_still_being_sent_waits(server):
     assert server.wait(10.) < 2 * DOUBT_S + 1
 
 
+def test_nothing_arrives_and_more_is_sent(server):
+    """Give up a connection that is cut, though heartbeats enter its queue."""
+    server.is_in_order = True
+    server.unanswered.begin(6.)
+    server.unanswered.add('Exists')
+    waited_s = 0.
+    while waited_s < 20. and server.unanswered.since is not None:
+        server.bytes_unsent += 12
+        server.unanswered.add('Ping')
+        waited_s += server.wait(1.)
+    assert waited_s == pytest.approx(6., abs=.2)
+
+
 def test_too_many_threads_for_a_second_session(server, monkeypatch):
     def start(self):
         raise RuntimeError("can't start new thread")

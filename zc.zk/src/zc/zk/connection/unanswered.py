@@ -67,6 +67,8 @@ class Unanswered:
         self._sent: deque[tuple[str, float]] = deque()
         self._second: SecondSession | None = None
         self._last_unsent = 0
+        # When more of the requests was last seen to arrive at the server.
+        self._arrived_at = 0.0
         # How often in a row requests of a type were lost.
         self._losses: dict[str, int] = {}
 
@@ -107,6 +109,9 @@ class Unanswered:
     def _move(self, since: float | None) -> None:
         self.since = since
         self._last_unsent = 0
+        self._abandon_second()
+
+    def _abandon_second(self) -> None:
         if self._second is not None:
             self._second.abandon()
             self._second = None
@@ -130,10 +135,14 @@ class Unanswered:
             raise ConnectionDropped(f'{kind} was not answered within '
                                     f'{waited_s:.1f} s')
         doubt_s = DOUBT_S * 2 ** max(0, losses - FREE_LOSSES)
-        if waited_s < doubt_s:
-            return min(doubt_s, limit_s) - waited_s
+        doubtful_s = now - max(self.since, self._arrived_at)
+        if doubtful_s < doubt_s:
+            return min(doubt_s - doubtful_s, limit_s - waited_s)
         if self._is_being_sent():
-            self.since = now
+            # It delays the doubt alone, not the heartbeat: in a network that
+            # is cut, too, the number of bytes changes with each request.
+            self._arrived_at = now
+            self._abandon_second()
         elif self._is_lost(now):
             self._losses[kind] = losses + 1
             raise ConnectionDropped(f'{kind} was not answered within '
@@ -142,7 +151,10 @@ class Unanswered:
         return LOOK_INTERVAL_S
 
     def _is_being_sent(self) -> bool:
-        """Return whether the server has received more since the last look."""
+        """Return whether the server may have received more since last time.
+
+        It has not if as many bytes are unsent as at the last look.
+        """
         last, self._last_unsent = self._last_unsent, self._unsent()
         return bool(self._last_unsent) and self._last_unsent != last
 
