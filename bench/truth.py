@@ -3,9 +3,10 @@
 Usage: python bench/truth.py [FAULT ...] [--tries 5] [--session-timeout 10]
            [--table] [--list]
 
-Four workers of one parent (or one server) register in a real ensemble of three
-Apache ZooKeepers. Each try starts them anew and does one fault. A line for
-each fault, with the medians of its tries, and with the sums of the requests:
+Four workers of one parent (or a single server beside two others) register in a
+real ensemble of three Apache ZooKeepers. Each try starts them anew and does one
+fault. A line for each fault, with the medians of its tries, and with the sums
+of the requests:
 
 lie      seconds for which a node stood in ZooKeeper whose server did not
          answer; where there are several such nodes, that of the longest
@@ -79,7 +80,8 @@ def measure(name: str, ensemble: Ensemble, timeout_s: float) -> Found:
         servers.start(fault.workers)
         if fault.others:
             servers.start_others()
-        observer = Observer(client, fault.workers)
+        observer = Observer(
+            client, fault.workers + min(fault.others, fault.others_after))
         stack.callback(observer.close)
         observer.wait_well(fault.workers + fault.others)
         clients = Clients(observer)

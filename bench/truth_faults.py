@@ -71,7 +71,7 @@ class Servers:
         self.process = self.stack.enter_context(processes.started(self.ini))
 
     def start_others(self) -> None:
-        """Start another service of the same application."""
+        """Start more servers of the same application."""
         self.others = self.stack.enter_context(processes.started(
             self.write(self.folder / 'others', OTHERS)))
 
@@ -237,8 +237,8 @@ def others_start(servers: Servers) -> None:
 class Fault:
     """A fault, and what it is done to.
 
-    `text` says what it is, for people. There are `others` workers of another
-    service before, and `others_after` in the end. `options` are those of the
+    `text` says what it is, for people. There are `others` servers with another
+    parent before, and `others_after` in the end. `options` are those of the
     server section. With `is_cut` the servers reach ZooKeeper through proxies.
     """
 
@@ -256,10 +256,11 @@ FAULTS = {
         'a worker killed (SIGKILL, out of memory)', worker_killed),
     'worker-crashed': Fault('a worker crashed (SIGSEGV)', worker_crashed),
     'single-killed': Fault(
-        'a single server killed, up after 1 s', single_killed, 1),
+        'a single server beside two others killed, up after 1 s',
+        single_killed, 1, others=OTHERS, others_after=OTHERS),
     'single-killed-stop-post': Fault(
         'the same, ``forget`` at once (ExecStopPost)',
-        single_killed_stop_post, 1),
+        single_killed_stop_post, 1, others=OTHERS, others_after=OTHERS),
     'container-killed': Fault(
         'parent and workers killed, up after 1 s', container_killed),
     'hang': Fault(

@@ -50,6 +50,16 @@ def ready(tree, process, count=2):
     return {name: data['pid'] for name, data in nodes.items()}
 
 
+def replaced(tree, process, name):
+    """Wait until another worker has taken the place of one, of two.
+
+    The parent has to know it: one that goes on before keeps its place.
+    """
+    wait_for(lambda: len(names(tree)) == 2 and name not in names(tree),
+             30, lambda: process.output)
+    wait_for(lambda: process.output.count(' is registered (') == 3)
+
+
 def hang(names, each=2):
     """Send requests that hang: a thread's, and others that wait."""
     return [processes.asking(name, '/hang') for name in names
@@ -69,8 +79,7 @@ def test_a_worker_that_hangs_is_replaced_and_finishes(tree, write, gates):
         nodes = ready(tree, process)
         hung, sound = sorted(nodes)
         asked = hang([hung])
-        wait_for(lambda: len(names(tree)) == 2 and hung not in names(tree),
-                 30, lambda: process.output)
+        replaced(tree, process, hung)
         assert sound in names(tree)
         # It is kept, as it may go on.
         assert is_alive(nodes[hung])
@@ -88,8 +97,7 @@ def test_a_worker_that_stands_still_is_replaced(tree, write):
         nodes = ready(tree, process)
         name, other = sorted(nodes)
         os.kill(nodes[name], signal.SIGSTOP)
-        wait_for(lambda: len(names(tree)) == 2 and name not in names(tree),
-                 30, lambda: process.output)
+        replaced(tree, process, name)
         assert other in names(tree)
         now = names(tree)
         os.kill(nodes[name], signal.SIGCONT)
