@@ -253,7 +253,7 @@ def show(zk: zc.zk.ZooKeeper, processes: Sequence[DemoServer]) -> None:
 
 
 def has_nodes(zk: zc.zk.ZooKeeper, path: str, count: int) -> bool:
-    """Return whether so many servers are registered at a path."""
+    """Return whether `count` servers are registered at a path."""
     return len(zk.get_children(path)) >= count
 
 

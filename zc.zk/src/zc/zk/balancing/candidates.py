@@ -33,9 +33,9 @@ MAX_WEIGHT = 256
 #: looked for one by one.
 TRIES = 4
 
-#: A server is slow when its requests take so many times as long as those of
-#: the middle one of all servers. It then counts as if it had as many further
-#: requests under way as its times are longer, up to the most.
+#: A server is slow when its requests take more than `SLOW` times as long as
+#: those of the middle one of all servers. If they take N times as long, it
+#: counts as if it had N - 1 further requests under way, `MAX_EXTRA` at most.
 SLOW = 3.0
 MAX_EXTRA = 15.0
 
@@ -57,7 +57,8 @@ LEFT_A_SECOND = 0.9
 REVIEW_S = 0.1
 REVIEW_EACH_S = 0.0001
 
-#: Up to so many servers the first request of each is a reason to look.
+#: With this number of servers or fewer, the first request of each is a reason
+#: to look.
 MAX_EAGER = 100
 
 
