@@ -3,9 +3,9 @@
 Usage: python bench/truth.py [FAULT ...] [--tries 5] [--session-timeout 10]
            [--table] [--list]
 
-Four workers of one parent (or a single server beside two others) register in a
-real ensemble of three Apache ZooKeepers. Each try starts them anew and does one
-fault. A line for each fault, with the medians of its tries, and with the sums
+Four workers of one parent (or a single server beside two others) register in
+a real ensemble of three Apache ZooKeepers. Each try starts them anew and does
+one fault. A line for each fault, with the medians of its tries, and with the sums
 of the requests:
 
 lie      seconds for which a node stood in ZooKeeper whose server did not

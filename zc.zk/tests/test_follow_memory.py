@@ -62,6 +62,19 @@ def test_it_is_written_when_it_differs_and_touched_else(path):
         'x': [3., 0.]}
 
 
+def test_each_that_is_remembered_is_a_server(path):
+    """Of two names for one address one is left out, wherever it stands."""
+    canonical, other = (Server(name, '::1', 80) for name in (
+        '[::1]:80', '[0::1]:80'))
+    MemoryFile(path, 300).keep({PATH: Remembered(
+        Memory(PATH, frozenset([canonical.name, 'x:0']), 7,
+               {other.name: (1., 0.), 'y:0': (1., None)}),
+        {each.name: each for each in (canonical, other)})})
+    found = MemoryFile(path, 300).get(PATH)
+    assert found.servers == {canonical.name: canonical}
+    assert found.memory == Memory(PATH, frozenset([canonical.name]), 7, {})
+
+
 def test_what_is_too_old_is_not_believed(path):
     MemoryFile(path, 300).keep({PATH: known(1)})
     now = time.time()

@@ -98,9 +98,8 @@ class MemoryFile:
                     or not 0 <= time.time() - lived_at < longest):
                 return {}
             age = max(time.time() - data['at'], 0.0)
-            return {path: Remembered(_memory(found), make_servers(
-                found['servers'].items())[0], age)
-                for path, found in data['services'].items()}
+            return {path: _remembered(found, age)
+                    for path, found in data['services'].items()}
         except FileNotFoundError:
             pass
         except (OSError, ValueError, LookupError, TypeError,
@@ -112,9 +111,12 @@ class MemoryFile:
         return {}
 
 
-def _memory(found: Mapping[str, Any]) -> Memory:
-    return Memory(
-        str(found['place']), frozenset(map(str, found['present'])),
+def _remembered(found: Mapping[str, Any], age: float) -> Remembered:
+    servers, _ = make_servers(found['servers'].items())
+    # Of two names for one address `make_servers` leaves one out.
+    return Remembered(Memory(
+        str(found['place']), frozenset(servers.keys() & found['present']),
         int(found['count']),
-        {str(name): (float(gone), None if held is None else float(held))
-         for name, (gone, held) in found['vanished'].items()})
+        {name: (float(gone), None if held is None else float(held))
+         for name, (gone, held) in found['vanished'].items()
+         if name in servers}), servers, age)
