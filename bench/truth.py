@@ -5,8 +5,8 @@ Usage: python bench/truth.py [FAULT ...] [--tries 5] [--session-timeout 10]
 
 Four workers of one parent (or a single server beside two others) register in
 a real ensemble of three Apache ZooKeepers. Each try starts them anew and does
-one fault. A line for each fault, with the medians of its tries, and with the sums
-of the requests:
+one fault. A line for each fault, with the medians of its tries, and with the
+sums of the requests:
 
 lie      seconds for which a node stood in ZooKeeper whose server did not
          answer; where there are several such nodes, that of the longest
