@@ -235,6 +235,20 @@ def test_a_client_has_a_limited_time(listener, monkeypatch):
         assert client.recv(1) == b''
 
 
+def test_a_client_that_sends_too_much_is_dropped_when_it_goes():
+    made = metrics.MetricsServer(('127.0.0.1', 0), lambda: 'up 1\n')
+    try:
+        with socket.create_connection(made.address, 10) as client:
+            client.sendall(b'GET /metrics HTTP/1.1\r\n\r\n'.ljust(
+                metrics.HEAD_BYTES * 3 // 2, b'x'))
+            assert client.makefile('rb').read().endswith(b'up 1\n')
+        began = time.monotonic()
+        wait_for(lambda: not made._clients)
+        assert time.monotonic() - began < metrics.TIMEOUT_S / 2
+    finally:
+        made.close()
+
+
 def test_a_large_text_for_a_client_that_reads_late():
     text = 'a_name 1\n' * 2_000_000
     made = metrics.MetricsServer(('127.0.0.1', 0), lambda: text)

@@ -364,12 +364,13 @@ class MetricsServer:
         try:
             is_over = client.go_on()
         except BlockingIOError:
-            self._watch(client)
-            return
+            is_over = False
         except OSError:
             is_over = True
         if is_over:
             self._drop(client)
+        else:
+            self._watch(client)
 
     def _watch(self, client: Client) -> None:
         events = (selectors.EVENT_WRITE if client.rest
