@@ -17,6 +17,9 @@ from zc.zkzopeserver.workers.protocol import WorkerOptions
 # Only the parent talks to systemd.
 NOT_INHERITED = 'NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID'
 
+# Seconds of silence after which another one is started, which takes a while.
+OVERDUE_S = 1.5
+
 
 class Worker:
     """A process that serves, from its start to its end.
@@ -40,8 +43,9 @@ class Worker:
         self.is_serving = False
         #: When its serving loop was last heard, None before the first time.
         self.beat_at: float | None = None
-        #: Whether it was not heard for so long that it may be silent.
+        #: Whether it was not heard for `overdue_s`, and may be silent.
         self.is_overdue = False
+        self.overdue_s = OVERDUE_S
         #: Whether it was not heard for so long that its session is ended.
         self.is_silent = False
         #: ``hung``, ``unhealthy`` or '': what it says of itself.

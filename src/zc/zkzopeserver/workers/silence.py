@@ -23,9 +23,6 @@ BEAT_S = 0.5
 # A worker that was not heard for this time is silent.
 SILENT_S = 2.0
 
-# After this time another one is started, which takes a while.
-OVERDUE_S = 1.5
-
 # A parent that did not look for this time did not run.
 GAP_S = 1.5
 
@@ -44,7 +41,7 @@ class SilenceWatch:
             silence_s = worker.silence_s(now)
             if silence_s is None:
                 continue
-            worker.is_overdue = silence_s >= OVERDUE_S
+            worker.is_overdue = silence_s >= worker.overdue_s
             if worker.is_silent and silence_s < SILENT_S:
                 worker.is_silent = False
                 logger.warning('%s is heard again', worker)
@@ -77,5 +74,5 @@ class SilenceWatch:
         for worker in self._pool.watched:
             yield self._looked_at + BEAT_S
             if worker.beat_at is not None:
-                yield worker.beat_at + OVERDUE_S
+                yield worker.beat_at + worker.overdue_s
                 yield worker.beat_at + SILENT_S

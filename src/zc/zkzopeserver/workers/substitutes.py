@@ -21,6 +21,9 @@ logger = logging.getLogger('zc.zkzopeserver.workers')
 # The part of the workers that may be replaced at a time: one of this number.
 ONE_OF = 4
 
+# The longest time of silence after which a worker gets a substitute.
+MAX_OVERDUE_S = 60.0
+
 
 class Substitutes:
     """Watches a pool for workers that answer nobody, and for their return."""
@@ -50,6 +53,8 @@ class Substitutes:
                         ' place', worker)
             self._pool.stop(worker, now)
         else:
-            # It is needed; the one that starts is not.
+            # It is needed; the one that starts is not.  Where each start keeps
+            # others from running, the next one has to come later.
             worker.substituted_at = None
+            worker.overdue_s = min(worker.overdue_s * 2, MAX_OVERDUE_S)
             logger.info('%s goes on, and keeps its place', worker)

@@ -1,0 +1,105 @@
+"""Which workers get substitutes, and when."""
+from types import SimpleNamespace
+
+import pytest
+
+from zc.zkzopeserver.workers.process import OVERDUE_S
+from zc.zkzopeserver.workers.silence import SilenceWatch
+from zc.zkzopeserver.workers.substitutes import MAX_OVERDUE_S
+from zc.zkzopeserver.workers.substitutes import Substitutes
+
+
+class FakeWorker:
+    """A worker whose beats the test sends."""
+
+    def __init__(self):
+        self.beat_at = 0.0
+        self.overdue_s = OVERDUE_S
+        self.is_overdue = False
+        self.is_silent = False
+        self.session = None
+        self.substituted_at = None
+
+    is_stuck = property(lambda self: self.is_overdue)
+
+    def silence_s(self, now):
+        return now - self.beat_at
+
+
+class FakePool:
+    """A pool in which no substitute ever comes."""
+
+    target = 2
+
+    def __init__(self):
+        self.watched = [FakeWorker(), FakeWorker()]
+        self.registered = self.watched
+
+    @property
+    def substituted(self):
+        return [worker for worker in self.watched
+                if worker.substituted_at is not None]
+
+
+@pytest.fixture
+def pool():
+    return FakePool()
+
+
+def silent_for(pool, seconds):
+    """Have the first worker be silent, and go on; return when it was replaced.
+
+    That is the time of its silence; None for not at all.
+    """
+    watch, substitutes = SilenceWatch(pool), Substitutes(pool)
+    first, second = pool.watched
+    first.beat_at, replaced_at = 0.0, None
+    for step in range(int(seconds * 10) + 1):
+        second.beat_at = now = step / 10
+        watch.look(now)
+        substitutes.step(now)
+        if first.substituted_at is not None and replaced_at is None:
+            replaced_at = first.substituted_at
+    first.beat_at = now
+    watch.look(now)
+    substitutes.step(now)
+    assert first.substituted_at is None
+    return replaced_at
+
+
+def test_who_goes_on_too_early_is_given_more_time(pool):
+    assert silent_for(pool, 1.4) is None
+    assert silent_for(pool, 2.5) == OVERDUE_S
+    assert silent_for(pool, 2.5) is None
+    assert silent_for(pool, 4) == OVERDUE_S * 2
+    assert pool.watched[1].overdue_s == OVERDUE_S
+
+
+def test_the_time_has_an_end(pool):
+    for _ in range(10):
+        silent_for(pool, MAX_OVERDUE_S + 1)
+    assert silent_for(pool, MAX_OVERDUE_S + 1) == MAX_OVERDUE_S
+
+
+def test_a_quarter_is_replaced_at_a_time(pool):
+    substitutes = Substitutes(pool)
+    for worker in pool.watched:
+        worker.is_overdue = True
+    substitutes.step(1.0)
+    assert [worker.substituted_at for worker in pool.watched] == [1.0, None]
+    pool.target = 8
+    pool.watched = pool.watched[:2] + [FakeWorker() for _ in range(6)]
+    for worker in pool.watched:
+        worker.is_overdue = True
+    substitutes.step(2.0)
+    assert len(pool.substituted) == 2
+
+
+def test_who_is_not_needed_is_stopped(pool):
+    stopped = []
+    pool.stop = lambda worker, now: stopped.append(worker)
+    first, second = pool.watched
+    first.substituted_at = 1.0
+    pool.registered = [first, second, SimpleNamespace(substituted_at=None)]
+    Substitutes(pool).step(2.0)
+    assert stopped == [first]
