@@ -241,10 +241,6 @@ BAD_FOR_LONG = {
 @pytest.mark.parametrize('session_timeout_s', [4., 10.])
 @pytest.mark.parametrize('bad', BAD_FOR_LONG)
 def test_a_network_that_is_bad_for_long(make_scene, bad, session_timeout_s):
-    """Come back in the time of a heartbeat at the latest.
-
-    A type of request that was lost again and again is waited for that long.
-    """
     scene = make_scene(session_timeout_s)
     ways = itertools.cycle(BAD_FOR_LONG[bad])
     scene.proxy.arm(TO_SERVER, lambda frame: next(ways)(frame), count=10 ** 6)
@@ -255,8 +251,7 @@ def test_a_network_that_is_bad_for_long(make_scene, bad, session_timeout_s):
                  or time.monotonic() > began + 12)
     scene.proxy.disarm()
     wait_for(scene.is_right, 20, scene.describe)
-    took_s = time.monotonic() - scene.proxy.honest_since
-    assert took_s < session_timeout_s * 2 / 3 + ALLOWED_S
+    assert time.monotonic() - scene.proxy.honest_since < ALLOWED_S
     assert_works(scene)
 
 

@@ -37,9 +37,10 @@ ORDER_S = 0.2
 #: The interval at which a doubtful connection is looked at.
 LOOK_INTERVAL_S = 0.1
 
-#: The number of losses in a row of one type of request that do not count.
-#: After each further one, requests of this type wait twice as long.
-FREE_LOSSES = 2
+#: The number of losses in a row of one type of request that do not count: half
+#: a minute of them.  After each further one, requests of this type wait twice
+#: as long, in case that a server takes so long for them and for nothing else.
+FREE_LOSSES = 20
 
 _INT = struct.Struct('i')
 _SESSION_TIMEOUT_MS = 4000
