@@ -98,8 +98,7 @@ def test_a_ping_has_half_the_time_at_first(server):
 def test_a_type_of_request_that_always_takes_long_gets_more_time(server):
     """Wait longer for it: its answers need not be in the order of others."""
     waits = [lose(server) for _ in range(FREE_LOSSES + 3)]
-    assert waits == sorted(waits)
-    assert waits[-3] < DOUBT_S + .5
+    assert max(waits[:-2]) < DOUBT_S + .5
     assert waits[-2] == pytest.approx(2 * DOUBT_S + ORDER_S, abs=.2)
     assert waits[-1] == pytest.approx(4 * DOUBT_S + ORDER_S, abs=.2)
     assert lose(server, 'Exists') < DOUBT_S + .5
@@ -110,6 +109,11 @@ def test_a_type_of_request_that_always_takes_long_gets_more_time(server):
     server.unanswered.add('Create')
     server.unanswered.settle()
     assert lose(server) < DOUBT_S + .5
+
+
+def test_the_wait_does_not_grow_without_end(server):
+    for _ in range(2000):
+        assert lose(server, limit_s=6.) <= 6.1
 
 
 def test_answers_and_parts_of_answers_are_signs_of_life(server):

@@ -135,7 +135,8 @@ class Unanswered:
             self._losses[kind] = losses + 1
             raise ConnectionDropped(f'{kind} was not answered within '
                                     f'{waited_s:.1f} s')
-        doubt_s = DOUBT_S * 2 ** max(0, losses - FREE_LOSSES)
+        # The heartbeat's limit is long below the last power.
+        doubt_s = DOUBT_S * 2 ** min(max(0, losses - FREE_LOSSES), 10)
         doubtful_s = now - max(self.since, self._arrived_at)
         if doubtful_s < doubt_s:
             return min(doubt_s - doubtful_s, limit_s - waited_s)
