@@ -27,6 +27,7 @@ from zkzopeserver_support.scraping import scrape
 from zope.server.form import form
 
 from zc.zkzopeserver import metrics
+from zc.zkzopeserver import metricsserver
 
 PROMTOOL = shutil.which('promtool')
 needs_promtool = pytest.mark.skipif(
@@ -175,7 +176,7 @@ def test_labels_cannot_be_broken_out_of():
 @pytest.fixture
 def listener():
     """A listener whose text is short."""
-    made = metrics.MetricsServer(('127.0.0.1', 0), lambda: 'up 1\n')
+    made = metricsserver.MetricsServer(('127.0.0.1', 0), lambda: 'up 1\n')
     yield '{}:{}'.format(*made.address)
     made.close()
     made.close()
@@ -219,8 +220,8 @@ def test_clients_that_say_nothing_keep_nobody_out(listener):
     with contextlib.ExitStack() as stack:
         silent = [stack.enter_context(
             socket.create_connection((host, int(port)), 10))
-            for _ in range(3 * metrics.MAX_CLIENTS)]
-        for _ in range(2 * metrics.MAX_CLIENTS):
+            for _ in range(3 * metricsserver.MAX_CLIENTS)]
+        for _ in range(2 * metricsserver.MAX_CLIENTS):
             assert exchange(
                 listener, b'GET /metrics HTTP/1.1\r\n\r\n').endswith(b'up 1\n')
         # The first have made room.
@@ -228,7 +229,7 @@ def test_clients_that_say_nothing_keep_nobody_out(listener):
 
 
 def test_a_client_has_a_limited_time(listener, monkeypatch):
-    monkeypatch.setattr(metrics, 'TIMEOUT_S', 0.2)
+    monkeypatch.setattr(metricsserver, 'TIMEOUT_S', 0.2)
     host, port = listener.split(':')
     with socket.create_connection((host, int(port)), 10) as client:
         client.sendall(b'GET /metr')
@@ -236,22 +237,22 @@ def test_a_client_has_a_limited_time(listener, monkeypatch):
 
 
 def test_a_client_that_sends_too_much_is_dropped_when_it_goes():
-    made = metrics.MetricsServer(('127.0.0.1', 0), lambda: 'up 1\n')
+    made = metricsserver.MetricsServer(('127.0.0.1', 0), lambda: 'up 1\n')
     try:
         with socket.create_connection(made.address, 10) as client:
             client.sendall(b'GET /metrics HTTP/1.1\r\n\r\n'.ljust(
-                metrics.HEAD_BYTES * 3 // 2, b'x'))
+                metricsserver.HEAD_BYTES * 3 // 2, b'x'))
             assert client.makefile('rb').read().endswith(b'up 1\n')
         began = time.monotonic()
         wait_for(lambda: not made._clients)
-        assert time.monotonic() - began < metrics.TIMEOUT_S / 2
+        assert time.monotonic() - began < metricsserver.TIMEOUT_S / 2
     finally:
         made.close()
 
 
 def test_a_large_text_for_a_client_that_reads_late():
     text = 'a_name 1\n' * 2_000_000
-    made = metrics.MetricsServer(('127.0.0.1', 0), lambda: text)
+    made = metricsserver.MetricsServer(('127.0.0.1', 0), lambda: text)
     try:
         with socket.create_connection(made.address, 10) as client:
             client.sendall(b'GET /metrics HTTP/1.1\r\n\r\n')
@@ -266,7 +267,7 @@ def test_a_large_text_for_a_client_that_reads_late():
 
 
 def test_a_text_that_fails_is_an_answer(caplog):
-    made = metrics.MetricsServer(('127.0.0.1', 0), lambda: 1 // 0)
+    made = metricsserver.MetricsServer(('127.0.0.1', 0), lambda: 1 // 0)
     try:
         for _ in range(2):
             answer = exchange('{}:{}'.format(*made.address),
@@ -279,10 +280,10 @@ def test_a_text_that_fails_is_an_answer(caplog):
 
 def test_an_address_in_use(listener):
     host, port = listener.split(':')
-    with pytest.raises(metrics.ListenError, match=re.escape(
+    with pytest.raises(metricsserver.ListenError, match=re.escape(
             f"option 'metrics': cannot listen on {listener}: Address already"
             " in use")):
-        metrics.MetricsServer((host, int(port)), str)
+        metricsserver.MetricsServer((host, int(port)), str)
 
 
 def test_metrics_while_all_threads_are_busy(embedded, embedded_tree):

@@ -39,7 +39,7 @@ from zc.zkzopeserver.sessionkeys import SessionKey
 from zc.zkzopeserver.switching import quick_switches
 
 if TYPE_CHECKING:
-    from zc.zkzopeserver.metrics import MetricsServer
+    from zc.zkzopeserver.metricsserver import MetricsServer
 
 logger = logging.getLogger('zc.zkzopeserver.service')
 
@@ -143,11 +143,10 @@ class Service:
             offer_servers()
         if self.options.metrics is not None:
             # Imported here: most servers do without.
-            from zc.zkzopeserver import metrics
-            parts.metrics = metrics.MetricsServer(
-                self.options.metrics, partial(
-                    metrics.render, parts.server, registration,
-                    self.options))
+            from zc.zkzopeserver.metrics import render
+            from zc.zkzopeserver.metricsserver import MetricsServer
+            parts.metrics = MetricsServer(self.options.metrics, partial(
+                render, parts.server, registration, self.options))
         hooks.starting(self)
         parts.server.start()
         logger.info('serving on %s', format_address(parts.server.address))

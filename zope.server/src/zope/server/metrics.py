@@ -88,9 +88,8 @@ class Tally:
 
     `cells` has what is counted, by method and then by status code.  Methods
     are those of METHODS and OTHER, so that only the inner dicts grow.  Quick
-    requests are
-    in neither `duration` nor `queue`, the counts by bucket.  Requests with
-    the code 0 are not in `cut`, though they are.
+    requests are in neither `duration` nor `queue`, the counts by bucket.
+    Requests with the code 0 are not in `cut`, though they are.
     """
 
     __slots__ = ('cells', 'refused', 'duration', 'queue', 'received', 'cut',
