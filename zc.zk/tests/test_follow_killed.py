@@ -212,8 +212,9 @@ def check_full(zookeeper, zk, output, tmp_path, make_full):
         wait_for(lambda: len(ports(output.read_text())) == 301,
                  message=follower.log)
         follower.wait_for_log('cms.json: written')
-        assert set(os.listdir(output.parent / '.cms.json.follow')) <= {
-            'lock', 'memory'}
+        # The memory is written after the file.
+        wait_for(lambda: set(os.listdir(
+            output.parent / '.cms.json.follow')) <= {'lock', 'memory'})
         assert follower.stop() == 0
         assert 'Traceback' not in follower.log()
     finally:

@@ -27,6 +27,9 @@ NODE = PATH + '/192.0.2.7:8080'
 
 #: The time in which the node has to be back.
 ALLOWED_S = 3.0
+#: To doubt a connection, to begin a second session and end it, to connect, to
+#: begin a session, and to write, each between two busy processes.
+TURNS = 6
 
 
 class Scene:
@@ -169,13 +172,18 @@ def test_one_bad_frame(scene, found):
     event, spoil, skip = FOUND[found]
     took_s = scene.spoil(event, TO_CLIENT, spoil, skip)
     assert scene.proxy.spoiled
-    assert took_s < ALLOWED_S + scene_stood_still(scene)
+    assert is_in_time(scene, took_s)
     assert_works(scene)
 
 
-def scene_stood_still(scene):
-    """Return the seconds that the machine needs now for the simplest case."""
-    return scene.spoil('update', TO_CLIENT, bytes)
+def is_in_time(scene, took_s):
+    """Return whether it took no longer than it may, on a machine at rest.
+
+    What a machine needs now for the simplest case is some hundredths of a
+    second at rest. The others have at least TURNS times as much to do.
+    """
+    return took_s < ALLOWED_S or took_s < ALLOWED_S + TURNS * max(
+        scene.spoil('update', TO_CLIENT, bytes) for _ in range(3))
 
 
 def assert_works(scene):
@@ -251,7 +259,7 @@ def test_a_network_that_is_bad_for_long(make_scene, bad, session_timeout_s):
                  or time.monotonic() > began + 12)
     scene.proxy.disarm()
     wait_for(scene.is_right, 20, scene.describe)
-    assert time.monotonic() - scene.proxy.honest_since < ALLOWED_S
+    assert is_in_time(scene, time.monotonic() - scene.proxy.honest_since)
     assert_works(scene)
 
 
@@ -289,7 +297,7 @@ def test_a_changed_request_that_the_server_obeys(make_scene, change,
     event, type_, spoil = TO_THE_SERVER[change]
     took_s = scene.spoil(event, TO_SERVER, spoil, type_=type_)
     assert scene.proxy.spoiled[0] != spoil(scene.proxy.spoiled[0])
-    assert took_s < ALLOWED_S
+    assert is_in_time(scene, took_s)
     assert_works(scene)
 
 
@@ -338,7 +346,7 @@ def test_each_request_that_the_server_waits_for(make_scene, way,
         scene.delete()
         wait_for(scene.is_right, 40, scene.describe)
         took_s = time.monotonic() - scene.proxy.honest_since
-        assert took_s < ALLOWED_S, name
+        assert is_in_time(scene, took_s), name
 
 
 @pytest.mark.clock
@@ -348,7 +356,8 @@ def test_the_first_requests_of_a_connection_are_cut(make_scene, skip,
                                                     session_timeout_s):
     """Connect, auth, and what follows."""
     scene = make_scene(session_timeout_s)
-    assert scene.spoil('reset', TO_SERVER, corruption.cut(6), skip) < ALLOWED_S
+    took_s = scene.spoil('reset', TO_SERVER, corruption.cut(6), skip)
+    assert is_in_time(scene, took_s)
     assert_works(scene)
 
 
@@ -390,7 +399,7 @@ def test_any_frame_cut_grown_or_flipped(make_scene, direction,
            st.integers(1, 2))
     def spoil(event, spoil, skip, count):
         took_s = scene.spoil(event, direction, spoil, skip, count)
-        assert took_s < ALLOWED_S
+        assert is_in_time(scene, took_s)
 
     spoil()
     assert_works(scene)

@@ -84,10 +84,15 @@ class MemoryFile:
                                in known.servers.items()}}
             for path, known in services.items()}})
         new = self._path.with_name(self._path.name + '.new')
-        # Not synced to disk: after a loss of power there is no memory.
-        with open(new, 'w', encoding='utf-8') as file:
-            file.write(text)
-        os.replace(new, self._path)
+        try:
+            # Not synced to disk: after a loss of power there is no memory.
+            with open(new, 'w', encoding='utf-8') as file:
+                file.write(text)
+            os.replace(new, self._path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                new.unlink()
+            raise
 
     def _read(self, longest: float) -> dict[str, Remembered]:
         try:
