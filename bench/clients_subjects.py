@@ -257,5 +257,5 @@ class Load:
         return self.join()
 
     def failed(self) -> list[Request]:
-        """Return those that failed."""
+        """Return the requests that failed."""
         return [each for each in self.done if not each.server]

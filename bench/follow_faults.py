@@ -42,10 +42,7 @@ def killed(site: Site, fronts: Sequence[Front], seconds: float) -> float:
     for front in fronts:
         front.follower.kill()
     time.sleep(seconds)
-    since = _start_followers(fronts)
-    time.sleep(CUT_S)
-    _heal(site, 0)
-    return since
+    return _start_in_partition(site, fronts)
 
 
 def forgotten(site: Site, fronts: Sequence[Front], seconds: float) -> float:
@@ -54,6 +51,11 @@ def forgotten(site: Site, fronts: Sequence[Front], seconds: float) -> float:
         front.follower.kill()
     _cut(site, 0, 1)
     time.sleep(seconds)
+    return _start_in_partition(site, fronts)
+
+
+def _start_in_partition(site: Site, fronts: Sequence[Front]) -> float:
+    """Start the followers, then heal; return when they had their lists."""
     since = _start_followers(fronts)
     time.sleep(CUT_S)
     _heal(site, 0)
@@ -80,7 +82,7 @@ def restart(site: Site, fronts: Sequence[Front], seconds: float) -> float:
 
 
 def away(site: Site, fronts: Sequence[Front], seconds: float) -> float:
-    """Stop ZooKeeper for so many seconds."""
+    """Stop ZooKeeper, and start it after `seconds`."""
     site.zookeeper.stop()
     time.sleep(seconds)
     site.zookeeper.start()
@@ -88,7 +90,7 @@ def away(site: Site, fronts: Sequence[Front], seconds: float) -> float:
 
 
 def pause(site: Site, fronts: Sequence[Front], seconds: float) -> float:
-    """Stop ZooKeeper by SIGSTOP, for so many seconds."""
+    """Stop ZooKeeper by SIGSTOP, and have it go on after `seconds`."""
     site.zookeeper.pause()
     time.sleep(seconds)
     site.zookeeper.resume()

@@ -113,7 +113,7 @@ class Site:
         self._answer('expired')
 
     def wait_nodes(self, count: int) -> None:
-        """Until ZooKeeper has so many servers."""
+        """Wait until ZooKeeper has `count` servers."""
         def has() -> bool:
             # Also while it is away, and its answers are errors.
             with contextlib.suppress(KazooException):

@@ -20,10 +20,10 @@ from zc.zk.testing.ensemble import Ensemble
 from zc.zk.testing.proxy import Proxy
 from zc.zk.testing.waiting import wait_for
 from zkzopeserver_support import processes
+from zkzopeserver_support.moody import MOODY
 
 from zc.zkzopeserver.sessionkeys import SessionKey
 
-MOODY = 'call:zkzopeserver_support.moody:make_moody'
 WORKERS = 4
 OTHERS = 2
 

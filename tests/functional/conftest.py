@@ -15,6 +15,14 @@ def web(zookeeper, tmp_path, tree):
         yield made
 
 
+@pytest.fixture
+def gates(tmp_path):
+    """The folder whose files make the moody application hang or sick."""
+    folder = tmp_path / 'gates'
+    folder.mkdir()
+    return folder
+
+
 @pytest.fixture(scope='module')
 def embedded():
     """An embedded ZooKeeper for the tests that are about processes."""

@@ -9,20 +9,11 @@ import time
 import pytest
 from zc.zk.testing.waiting import wait_for
 from zkzopeserver_support import processes
+from zkzopeserver_support.moody import MOODY
 from zkzopeserver_support.program import Systemd
 from zkzopeserver_support.running import PATH
 
 from zc.zkzopeserver import monitor
-
-MOODY = 'call:zkzopeserver_support.moody:make_moody'
-
-
-@pytest.fixture
-def gates(tmp_path):
-    """The folder whose files make the application hang or sick."""
-    folder = tmp_path / 'gates'
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture

@@ -12,19 +12,11 @@ import psutil
 import pytest
 from zc.zk.testing.waiting import wait_for
 from zkzopeserver_support import processes
+from zkzopeserver_support.moody import MOODY
 from zkzopeserver_support.program import is_alive
 from zkzopeserver_support.running import PATH
 
-MOODY = 'call:zkzopeserver_support.moody:make_moody'
 BROKEN = 'call:zkzopeserver_support.running:make_broken'
-
-
-@pytest.fixture
-def gates(tmp_path):
-    """The folder whose file ``go`` ends the requests that hang."""
-    folder = tmp_path / 'gates'
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from typing import Any
 
 from zc.zk.testing.waiting import wait_for
 
+# What the ini of a server says of it, without the folder.
+MOODY = 'call:zkzopeserver_support.moody:make_moody'
 # Seconds that /slow takes: less than any time after which a server hangs.
 SLOW_S = 0.2
 

@@ -54,7 +54,7 @@ class Simulation:
             self.now += STEP_S
 
     def restart(self, seconds):
-        """The consumer ends, and is started again so many seconds later."""
+        """End the consumer, and start it again after `seconds`."""
         hold = Hold(self.hold.longest, self.hold.after)
         memory = self.hold.memory(self.now)
         for _ in range(round(seconds / STEP_S)):

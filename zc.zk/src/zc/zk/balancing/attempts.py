@@ -71,8 +71,8 @@ class Attempts:
     def connect_s(self) -> float | None:
         """The seconds for the next connect; None without limit.
 
-        They are a share of those that are left, so that there is time for
-        another server when one does not answer.
+        The time that is left for the request is shared among the servers that
+        may still be tried: when one does not answer, another one has a share.
         """
         left = min(MAX_TRIES, self._balancer.count) - self.tries
         rest_s = self.rest_s

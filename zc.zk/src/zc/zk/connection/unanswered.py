@@ -39,7 +39,7 @@ LOOK_INTERVAL_S = 0.1
 
 #: The number of losses in a row of one type of request that do not count: half
 #: a minute of them.  After each further one, requests of this type wait twice
-#: as long, in case that a server takes so long for them and for nothing else.
+#: as long: maybe the server takes long for this type, and not for others.
 FREE_LOSSES = 20
 
 _INT = struct.Struct('i')
