@@ -3,10 +3,13 @@ import struct
 
 import pytest
 from kazoo.exceptions import NoNodeError
+from kazoo.exceptions import SessionExpiredError
 from kazoo.exceptions import ZookeeperError
 from zc.zk.connection import frames
+from zc.zk.connection.frames import MAX_OTHER_SESSIONS
 from zc.zk.connection.frames import FrameReader
 from zc.zk.connection.frames import MalformedFrame
+from zc.zk.connection.frames import SessionAnswers
 from zc.zk.connection.frames import SessionRequest
 
 
@@ -63,9 +66,9 @@ def test_a_frame_that_trickles(monkeypatch):
     assert now[0] < 112.
 
 
-def answer(timeout=4000, password=bytes(16), rest=b'\0'):
+def answer(timeout=4000, password=bytes(16), rest=b'\0', session=7):
     length = -1 if password is None else len(password)
-    return struct.pack('!iiqi', 0, timeout, 7, length) + (
+    return struct.pack('!iiqi', 0, timeout, session, length) + (
         password or b'') + rest
 
 
@@ -82,16 +85,82 @@ def test_answers_to_connect(rest):
 @pytest.mark.parametrize('frame', [
     b'', b'abc', answer(password=None), answer(password=b''),
     answer(password=bytes(15)), answer(rest=b'\0\0'), answer(rest=b'\1'),
-    answer()[:30]])
+    answer()[:30], answer(0), answer(-5), answer(session=0)])
 def test_no_answers_to_connect(frame):
     with pytest.raises(MalformedFrame):
         REQUEST.read_answer(frame)
 
 
 @pytest.mark.parametrize('said, taken', [
-    (4000, 4000), (8000, 8000), (2 ** 31 - 1, 10_000), (0, 0), (-5, -5)])
+    (4000, 4000), (8000, 8000), (2 ** 31 - 1, 10_000)])
 def test_heartbeats_do_not_come_too_late(said, taken):
     assert REQUEST.read_answer(answer(said)).time_out == taken
+
+
+def test_no_session_any_more():
+    assert REQUEST.read_answer(answer(0, session=0)).time_out == 0
+
+
+class Asked:
+    """A request for a session, and the answers so far."""
+
+    def __init__(self, session=0, password=bytes(16)):
+        self.answers = SessionAnswers()
+        self.request = REQUEST._replace(session_id=session, passwd=password)
+
+    def check(self, **changes):
+        """Return whether an answer is taken."""
+        got = self.request.read_answer(answer(**changes))
+        try:
+            self.answers.check(self.request, got)
+        except MalformedFrame:
+            return False
+        return True
+
+
+def test_the_session_that_was_asked_for():
+    asked = Asked(7)
+    assert asked.check()
+    assert not asked.check(session=8)
+    assert not asked.check(password=b'x' * 16)
+    assert asked.check()
+
+
+def test_another_session_each_time():
+    """Begin a new one where a server knows no sessions of before."""
+    asked = Asked(7)
+    for _ in range(2):
+        for number in range(1, MAX_OTHER_SESSIONS):
+            assert not asked.check(session=7 + number)
+        with pytest.raises(SessionExpiredError):
+            asked.check(session=8)
+    assert not asked.check(session=8)
+    assert asked.check(session=0, timeout=0)
+    assert not asked.check(session=8)
+
+
+def test_a_new_session_may_be_any():
+    asked = Asked()
+    assert asked.check(session=7)
+    assert asked.check(session=8, password=b'x' * 16)
+
+
+def test_a_time_out_that_differs_is_refused_once():
+    asked = Asked()
+    assert asked.check(timeout=5000)
+    assert not asked.check(timeout=400)
+    assert asked.check(timeout=5000)
+    assert not asked.check(timeout=400)
+    assert asked.check(timeout=400)  # the server's limits have changed
+    assert not asked.check(timeout=5000)
+
+
+def test_time_outs_that_differ_each_time():
+    asked = Asked()
+    assert asked.check(timeout=5000)
+    assert not asked.check(timeout=400)
+    assert not asked.check(timeout=800)
+    assert asked.check(timeout=800)
 
 
 def test_passwords_are_not_shown():

@@ -57,12 +57,13 @@ def test_stale_node_of_a_killed_former_self(zookeeper, client, connect,
 
 
 def interfere(monkeypatch, steps):
-    """Call one of the functions after each read of the nodes."""
+    """Call one of the functions after each first read of the nodes."""
     fetch_stats = Ephemerals.fetch_stats
 
-    def fetch_stats_and_interfere(*args):
-        stats = fetch_stats(*args)
-        next(steps, int)()
+    def fetch_stats_and_interfere(*args, watch=True):
+        stats = fetch_stats(*args, watch)
+        if watch:
+            next(steps, int)()
         return stats
 
     monkeypatch.setattr(Ephemerals, 'fetch_stats', fetch_stats_and_interfere)

@@ -15,7 +15,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from kazoo.exceptions import KazooException
 from kazoo.exceptions import NoNodeError
+from zc.zk.connection.session import forget_session
 from zc.zk.encoding import decode
+from zc.zk.registration.ephemerals import GetEphemerals
 from zc.zk.testing.waiting import wait_for
 from zc_zk_support import corruption
 from zc_zk_support.corruption import TO_CLIENT
@@ -54,14 +56,15 @@ class Scene:
                 and self.witness.get_children(PATH) == NODE.split('/')[2:]
                 and self.registration.state == 'registered')
 
-    def spoil(self, event, direction, spoil, skip=0, count=1, type_=None):
+    def spoil(self, event, direction, spoil, skip=0, count=1, type_=None,
+              length=None):
         """Spoil frames that follow an event, and wait for the node.
 
         Return how many seconds it took from when the proxy was honest. The
         node is deleted at that moment: a connection without an answer, or a
         watch that was never set, would not show otherwise.
         """
-        self.proxy.arm(direction, spoil, skip, count, type_)
+        self.proxy.arm(direction, spoil, skip, count, type_, length)
         EVENTS[event](self)
         until = time.monotonic() + .5
         wait_for(lambda: not self.proxy.is_armed or time.monotonic() > until)
@@ -90,6 +93,7 @@ class Scene:
 
 EVENTS = {
     'delete': Scene.delete,
+    'expire': lambda scene: forget_session(scene.zk.client),
     'reset': lambda scene: scene.proxy.reset(),
     'update': Scene.update,
 }
@@ -117,19 +121,24 @@ def scene(make_scene):
     return make_scene(4.)
 
 
+#: Types of requests.
+MULTI, EXISTS, GET_EPHEMERALS = 14, 3, 103
+
 #: Offsets in a frame with its length: of a reply's and an event's header, and
 #: of the first field behind it.
 XID, ZXID, CODE, BODY = 4, 8, 16, 20
+#: Offsets in a Stat: see ZooKeeper's zookeeper.jute.
+VERSION, OWNER, STAT_BYTES = 32, 44, 68
+#: The length of an answer to Connect.
+CONNECTED_BYTES = 41
 
 FOUND = {
     # The ways in which kazoo's thread has died.
     'password of length -1': (
         'reset', corruption.overwrite(20, struct.pack('!i', -1)), 0),
     'session read-only': ('reset', corruption.overwrite(40, b'\x01'), 0),
-    'session timeout of days': (
-        'reset', corruption.overwrite(8, struct.pack('!i', 2 ** 30)), 0),
-    'session id of another': (
-        'reset', corruption.overwrite(12, struct.pack('!q', 2 ** 40)), 0),
+    'credentials accepted by a later transaction': (
+        'reset', corruption.overwrite(ZXID, struct.pack('!q', 2 ** 62)), 1),
     'frame of 3 bytes': ('delete', corruption.shorten(3), 1),
     'empty frame': ('delete', corruption.shorten(0), 1),
     'unknown error code': (
@@ -163,6 +172,37 @@ FOUND = {
     'later transaction': (
         'delete', corruption.overwrite(ZXID, struct.pack('!q', 2 ** 62)), 1),
     'no answer': ('delete', lambda frame: b'', 1),
+    # The answer to exists, once the node has been created again: what it says
+    # decides about the node.
+    'no node': (
+        'update', corruption.overwrite(CODE, struct.pack('!i', -101)), 0),
+    'node of another session': (
+        'update', corruption.overwrite(BODY + OWNER, b'\1'), 0),
+    'node of no session': (
+        'update', corruption.overwrite(BODY + OWNER, bytes(8)), 0),
+    'container': (
+        'update', corruption.overwrite(
+            BODY + OWNER, struct.pack('!q', -1 << 63)), 0),
+    'node of another version': (
+        'update', corruption.overwrite(
+            BODY + VERSION, struct.pack('!i', 2 ** 30)), 0),
+    'node of another transaction': (
+        'update', corruption.overwrite(BODY, struct.pack('!q', 2 ** 40)), 0),
+}
+
+#: What an answer to Connect may say of a session, one that exists or a new
+#: one: offset and bytes.
+SESSION = {
+    'timeout of days': (8, struct.pack('!i', 2 ** 30)),
+    'timeout of 1 ms': (8, struct.pack('!i', 1)),
+    'timeout of 100 ms': (8, struct.pack('!i', 100)),
+    'no timeout': (8, bytes(4)),
+    'negative timeout': (8, struct.pack('!i', -4000)),
+    'another id': (12, struct.pack('!q', 2 ** 40)),
+    'no id': (12, bytes(8)),
+    'another password': (24, b'0123456789abcdef'),
+    'no session': (8, bytes(12)),
+    'another protocol': (4, b'\1'),
 }
 
 
@@ -174,6 +214,90 @@ def test_one_bad_frame(scene, found):
     assert scene.proxy.spoiled
     assert is_in_time(scene, took_s)
     assert_works(scene)
+
+
+@pytest.mark.clock
+@pytest.mark.parametrize('event', ['reset', 'expire'])
+@pytest.mark.parametrize('count', [1, 2])
+@pytest.mark.parametrize('what', SESSION)
+def test_a_wrong_session(scene, what, count, event):
+    spoil = corruption.overwrite(*SESSION[what])
+    took_s = scene.spoil(event, TO_CLIENT, spoil, 0, count,
+                         length=CONNECTED_BYTES)
+    assert scene.proxy.spoiled
+    assert is_in_time(scene, took_s)
+    assert_works(scene)
+
+
+@pytest.mark.clock
+def test_wrong_ids_and_a_deletion(scene):
+    """The node of the true session is deleted while it is asked about."""
+    for _ in range(4):
+        took_s = scene.spoil('reset', TO_CLIENT,
+                             corruption.flip(359, 359, 117), 0, 2)
+        assert is_in_time(scene, took_s)
+    assert_works(scene)
+
+
+@pytest.mark.clock
+@pytest.mark.parametrize('is_deleted', [False, True])
+def test_a_wrong_id_and_a_wrong_owner(scene, is_deleted, caplog):
+    """Ask again whose the node is, if the answer was about another one.
+
+    One that is deleted while it is asked about is nobody's.
+    """
+    def ask_amiss(frame):
+        if is_deleted:
+            scene.delete()
+            return frame
+        return frame.replace(b':8080', b':8081')
+
+    scene.registration.withdraw()
+    session = scene.zk.client.client_id[0]
+    scene.proxy.arm(TO_CLIENT, corruption.flip(117), length=CONNECTED_BYTES)
+    forget_session(scene.zk.client)
+    wait_for(lambda: scene.zk.client.client_id
+             and scene.zk.client.client_id[0] != session)
+    wrong = scene.zk.client.client_id[0]
+    scene.proxy.arm(TO_SERVER, ask_amiss, type_=GET_EPHEMERALS)
+    began = time.monotonic()
+    assert scene.registration.restore(20)
+    wait_for(scene.is_right, 20, scene.describe)
+    assert scene.proxy.spoiled
+    assert scene.zk.client.client_id[0] != wrong
+    assert is_in_time(scene, time.monotonic() - began)
+    assert len(caplog.messages) <= 8, caplog.messages
+    assert_works(scene)
+
+
+def test_a_wrong_id_at_an_old_server(make_scene, monkeypatch):
+    """ZooKeeper before 3.6 does not tell whose nodes are ours."""
+    monkeypatch.setattr(GetEphemerals, 'type', 999)
+    scene = make_scene(4.)
+    for _ in range(2):
+        took_s = scene.spoil('expire', TO_CLIENT, corruption.flip(117),
+                             length=CONNECTED_BYTES)
+        assert scene.proxy.spoiled
+        assert is_in_time(scene, took_s)
+    assert_works(scene)
+
+
+def test_a_withdrawal_when_the_id_of_the_session_is_wrong(scene):
+    scene.proxy.arm(TO_CLIENT, corruption.flip(117), length=CONNECTED_BYTES)
+    forget_session(scene.zk.client)
+    assert scene.registration.withdraw(20)
+    assert not scene.witness.exists(NODE)
+    scene.registration.restore(20)
+    wait_for(scene.is_right)
+    assert_works(scene)
+
+
+@pytest.mark.parametrize('owner', [bytes(8), b'\1', bytes(range(8))])
+def test_a_withdrawal_when_the_owner_of_the_node_is_wrong(scene, owner):
+    scene.proxy.arm(TO_CLIENT, corruption.overwrite(BODY + OWNER, owner),
+                    length=BODY + STAT_BYTES)
+    assert scene.registration.withdraw(20)
+    assert not scene.witness.exists(NODE)
 
 
 def is_in_time(scene, took_s):
@@ -262,8 +386,6 @@ def test_a_network_that_is_bad_for_long(make_scene, bad, session_timeout_s):
     assert is_in_time(scene, time.monotonic() - scene.proxy.honest_since)
     assert_works(scene)
 
-
-MULTI, EXISTS = 14, 3
 
 TO_THE_SERVER = {
     'node at another path': (

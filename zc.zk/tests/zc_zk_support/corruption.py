@@ -30,18 +30,21 @@ class Corruption(Frames):
         self._skip = self._count = 0
         self._direction = ''
         self._type: int | None = None
+        self._length: int | None = None
         self._spoil: Spoil = bytes
 
     def arm(self, direction: str, spoil: Spoil, skip: int = 0,
-            count: int = 1, type_: int | None = None) -> None:
+            count: int = 1, type_: int | None = None,
+            length: int | None = None) -> None:
         """Spoil `count` frames in a direction, after the next `skip`.
 
-        With `type_`, only requests of this type are meant.
+        With `type_`, only requests of this type are meant; with `length`,
+        only frames of this length, with the four bytes that tell it.
         """
         with self._lock:
             self.spoiled = []
             self._direction, self._spoil = direction, spoil
-            self._type = type_
+            self._type, self._length = type_, length
             self._skip, self._count = skip, count
 
     def disarm(self) -> None:
@@ -73,7 +76,8 @@ class Corruption(Frames):
         with self._lock:
             if direction != self._direction or not self._count:
                 return frame
-            if self._type not in (None, _type(frame)):
+            if (self._type not in (None, _type(frame))
+                    or self._length not in (None, len(frame))):
                 return frame
             if self._skip:
                 self._skip -= 1

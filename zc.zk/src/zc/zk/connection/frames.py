@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from kazoo.exceptions import EXCEPTIONS
 from kazoo.exceptions import ConnectionDropped
+from kazoo.exceptions import SessionExpiredError
 from kazoo.exceptions import ZookeeperError
 from kazoo.protocol.serialization import Connect
 from kazoo.protocol.serialization import int_struct
@@ -33,6 +34,10 @@ PASSWORD_BYTES = 16
 #: The longest time between two heartbeats, for a server that has negotiated
 #: a longer session time-out than was asked for, in milliseconds.
 MAX_UNASKED_TIMEOUT_MS = 10_000
+
+#: The number of answers in a row about a session that was not asked for, after
+#: which a new one is begun.
+MAX_OTHER_SESSIONS = 3
 
 #: The codes of ZooKeeper's errors are above this number: see KeeperException
 #: in ZooKeeper's source.
@@ -78,10 +83,55 @@ class SessionRequest(Connect):
         if answer.read_only and not self.read_only:
             raise MalformedFrame('a read-only session, which was not asked '
                                  'for')
+        if (answer.time_out > 0) != (answer.session_id != 0):
+            # A session that has ended is answered with 0 for both.
+            raise MalformedFrame(
+                f'the session {answer.session_id} with a time-out of '
+                f'{answer.time_out} ms')
         # With a time-out that is too long, heartbeats would come too late.
         limit = max(self.time_out, MAX_UNASKED_TIMEOUT_MS)
         return answer._replace(passwd=SessionPassword(password),
                                time_out=min(answer.time_out, limit))
+
+
+class SessionAnswers:
+    """Compare the answers to Connect with what is known already.
+
+    A server answers with the session that was asked for, or with none. All
+    servers of an ensemble negotiate the same time-out. An answer that differs
+    is refused, as it may have been changed on its way, but not for ever.
+    """
+
+    def __init__(self) -> None:
+        # The number of answers in a row about another session.
+        self._others = 0
+        # Time-outs that are taken: the last one, and one that was refused.
+        self._timeouts_ms: tuple[int, ...] = ()
+
+    def check(self, request: SessionRequest, answer: SessionRequest) -> None:
+        """Raise MalformedFrame for an answer that differs.
+
+        Raises SessionExpiredError after `MAX_OTHER_SESSIONS` answers about
+        other sessions than the one that was asked for.
+        """
+        if answer.time_out <= 0:
+            self._others = 0
+            return
+        if request.session_id and (
+                (answer.session_id, answer.passwd)
+                != (request.session_id, request.passwd)):
+            self._others += 1
+            if self._others == MAX_OTHER_SESSIONS:
+                self._others = 0
+                raise SessionExpiredError()
+            raise MalformedFrame('a session that was not asked for')
+        self._others = 0
+        if self._timeouts_ms and answer.time_out not in self._timeouts_ms:
+            self._timeouts_ms = self._timeouts_ms[0], answer.time_out
+            raise MalformedFrame(
+                f'a session time-out of {answer.time_out} ms, and '
+                f'{self._timeouts_ms[0]} ms before')
+        self._timeouts_ms = answer.time_out,
 
 
 class FrameReader:

@@ -43,6 +43,7 @@ from kazoo.retry import KazooRetry
 from kazoo.retry import RetryFailedError
 from zc.zk.connection.frames import FrameReader
 from zc.zk.connection.frames import MalformedFrame
+from zc.zk.connection.frames import SessionAnswers
 from zc.zk.connection.frames import SessionRequest
 from zc.zk.connection.frames import answered_error
 from zc.zk.connection.unanswered import Unanswered
@@ -61,6 +62,9 @@ MAX_UNANSWERED = 2
 #: The pause after a failure of the thread's outermost loop, in seconds.
 FAILURE_PAUSE_S = 1.0
 
+#: In place of a request: have the client begin a new session.
+FORGET_SESSION = object()
+
 
 class ConnectionLoop(ConnectionHandler):
     """Connect, send requests and read answers, until the client stops.
@@ -74,6 +78,7 @@ class ConnectionLoop(ConnectionHandler):
         super().__init__(*args, **options)
         self.is_distrusted = False
         self._frames = FrameReader(self._receive)
+        self._answers = SessionAnswers()
         self._has_connected = False
         self._was_unexpected = False
         # The number of connections in a row that got no session.
@@ -201,6 +206,7 @@ class ConnectionLoop(ConnectionHandler):
         answer = request.read_answer(self._frames.read(timeout))
         self._unanswered.settle()
         self._sessionless = 0
+        self._answers.check(request, answer)
         return answer, None
 
     def _submit(self, request: Any, timeout: float, xid: Any = None) -> None:
@@ -356,6 +362,10 @@ class ConnectionLoop(ConnectionHandler):
     def _send_request(self, read_timeout: float,
                       connect_timeout: float) -> None:
         """Send the next request; fail one that has no representation."""
+        queue = self.client._queue
+        if queue and queue[0][0] is FORGET_SESSION:
+            self._was_unexpected = True
+            raise SessionExpiredError()
         try:
             super()._send_request(read_timeout, connect_timeout)
         except (*EXPECTED, OSError):

@@ -7,6 +7,7 @@ from typing import Any
 from kazoo.client import KazooClient
 from kazoo.protocol.connection import _SESSION_EXPIRED
 from zc.zk.connection.frames import SessionPassword
+from zc.zk.connection.loop import FORGET_SESSION
 from zc.zk.connection.loop import ConnectionLoop
 from zc.zk.errors import UsedAfterFork
 
@@ -71,5 +72,11 @@ class SessionClient(KazooClient):
 
 
 def forget_session(client: KazooClient) -> None:
-    """Have a client begin a new session, as if the old one had expired."""
-    client._call(_SESSION_EXPIRED, client.handler.async_result())
+    """Have a client begin a new session, as if the old one had expired.
+
+    The server keeps the old one until its time-out. A `SessionClient` that
+    does so again and again pauses in between.
+    """
+    is_ours = isinstance(client, SessionClient)
+    client._call(FORGET_SESSION if is_ours else _SESSION_EXPIRED,
+                 client.handler.async_result())

@@ -17,6 +17,7 @@ from kazoo.exceptions import NodeExistsError
 from kazoo.exceptions import SessionExpiredError
 from kazoo.exceptions import ThrottledOpError
 from kazoo.protocol.states import ZnodeStat
+from zc.zk.connection.logs import RateLimitedLogger
 from zc.zk.connection.session import forget_session
 from zc.zk.printable import printable
 from zc.zk.registration.ephemerals import HIDDEN
@@ -51,8 +52,10 @@ class Reconciler:
         self._nodes = nodes
         self._records = records
         self.sessions: set[int] = set()
-        # Pairs of our session's id and another's that are known to differ.
-        self._compared: set[tuple[int, int]] = set()
+        # Pairs of our session's id and another's of which a server could not
+        # tell whether they differ.
+        self._untold: set[tuple[int, int]] = set()
+        self._quiet_logger = RateLimitedLogger(logger)
 
     def reconcile(self, record: Record) -> bool:
         """Create, replace, update or delete nodes as the record wants.
@@ -71,13 +74,16 @@ class Reconciler:
                     self._remove_misplaced(record, client_id[0])
                 if record.wanted:
                     return self._ensure(record, client_id[0])
-                return self._remove(record)
+                return self._remove(record, client_id[0])
             except Conflict as conflict:
                 logger.debug('%s changed meanwhile', conflict)
         raise ConnectionLoss('the nodes or the connection keep changing')
 
-    def _remove(self, record: Record) -> bool:
+    def _remove(self, record: Record, session: int) -> bool:
         stats = self._nodes.fetch_stats(record.paths, watch=False)
+        for path, stat in stats.items():
+            if stat and stat.ephemeralOwner not in self.sessions:
+                self._compare(path, stat, session)
         ours = [path for path, stat in stats.items()
                 if stat and stat.ephemeralOwner in self.sessions]
         changes = [NodeChange(path, delete=-1) for path in ours]
@@ -125,7 +131,7 @@ class Reconciler:
         record.is_new = False
         record.was_registered = True
         record.written = serial
-        self._read_back(record)
+        self._read_back(record, session)
         return not foreign
 
     def _commit(self, record: Record, changes: list[NodeChange], stats: Stats,
@@ -169,11 +175,12 @@ class Reconciler:
                                printable(path))
         record.misplaced.discard(path)
 
-    def _read_back(self, record: Record) -> None:
+    def _read_back(self, record: Record, session: int) -> None:
         """Compare what was written with what the server has.
 
         Raises Conflict if a node of ours differs, and no other client has
-        changed it later.
+        changed it later. Begins a new session if a node that was created in
+        this one has another owner.
         """
         for path, found in self._nodes.fetch_data(record.unread).items():
             written, version = record.unread[path]
@@ -184,6 +191,9 @@ class Reconciler:
                     or data != written
                     and stat.ephemeralOwner in self.sessions):
                 record.spoiled.add(path)
+            elif (data == written and version == 0
+                  and stat.ephemeralOwner != session):
+                self._compare(path, stat, session, is_made=True)
         record.unread = {}
         if record.spoiled:
             raise Conflict(', '.join(record.spoiled))
@@ -212,26 +222,39 @@ class Reconciler:
                 foreign[path] = stat.ephemeralOwner
         return stale, foreign
 
-    def _compare(self, path: str, stat: ZnodeStat, session: int) -> None:
-        """Begin a new session if the id of ours was received wrongly.
+    def _compare(self, path: str, stat: ZnodeStat, session: int,
+                 is_made: bool = False) -> None:
+        """Doubt that the node at `path` belongs to another session than ours.
 
-        Then the owner of the node at `path` has an id that is not ours, but
-        the server lists the node among those of our session.
+        If the server lists it among the nodes of our session, the id of ours,
+        `session`, was received wrongly: begin a new one. `is_made` is whether
+        this session has just created the node, which suffices where the
+        server cannot tell.
+
+        Raises Conflict if the node or the session is another one by now, or
+        an answer was wrong.
         """
         pair = session, stat.ephemeralOwner
-        if (not is_ephemeral(stat) or stat.ephemeralOwner == HIDDEN
-                or pair in self._compared):
+        if pair in self._untold and not is_made:
             return
-        self._compared.add(pair)
+        is_ours = is_ephemeral(stat) and stat.ephemeralOwner != HIDDEN
         try:
-            is_ours = self._nodes.is_ours(path)
+            is_ours = is_ours and self._nodes.is_ours(path)
         except TRANSIENT:
-            self._compared.discard(pair)
             raise
-        except KazooException:
-            return  # ZooKeeper before 3.6 does not know
+        except KazooException:  # ZooKeeper before 3.6 cannot tell
+            self._untold.add(pair)
+            is_ours = is_made
+        again = self._nodes.fetch_stats([path], watch=False)[path]
+        client_id = self._client.client_id
+        if (again is None or again.ephemeralOwner != stat.ephemeralOwner
+                or client_id is None or client_id[0] != session
+                or is_made and not is_ours):
+            raise Conflict(path)
         if is_ours:
             self.sessions.add(stat.ephemeralOwner)
+            self._quiet_logger.warning('The id of our session was received '
+                                       'wrongly; beginning a new session')
             forget_session(self._client)
             raise SessionExpiredError('our session has another id')
 
