@@ -1,6 +1,7 @@
 """Requests without an answer: lost ones, and a server that is slow."""
 import logging
 import socket
+import ssl
 import time
 from contextlib import ExitStack
 
@@ -8,14 +9,17 @@ import pytest
 import zc.zk
 from kazoo.exceptions import ConnectionDropped
 from zc.zk.connection import unanswered
+from zc.zk.connection.tls import make_context
 from zc.zk.connection.unanswered import DOUBT_S
 from zc.zk.connection.unanswered import FREE_LOSSES
+from zc.zk.connection.unanswered import FREE_SECOND_SESSIONS
 from zc.zk.connection.unanswered import ORDER_S
 from zc.zk.connection.unanswered import SecondSession
 from zc.zk.connection.unanswered import Unanswered
 from zc.zk.encoding import decode
 from zc.zk.testing.waiting import wait_for
 from zc_zk_support.latency import Latency
+from zc_zk_support.tls import Terminator
 
 
 class Server:
@@ -87,6 +91,28 @@ def test_the_server_is_slow(server):
     server.is_in_order = True
     assert lose(server, limit_s=6.) == pytest.approx(6., abs=.1)
     assert server.begun == 3
+
+
+@pytest.mark.parametrize('limit_s', [4., 600.])
+def test_a_server_that_answers_nothing_for_ten_minutes(server, limit_s):
+    """Begin few second sessions, however often the client connects."""
+    server.is_in_order = True
+    waited_s = 0.
+    while waited_s < 600.:
+        waited_s += lose(server, 'SessionRequest', limit_s)
+    assert server.begun <= FREE_SECOND_SESSIONS + 8
+    # An answer ends the pause.
+    server.unanswered.add('SessionRequest')
+    server.unanswered.settle()
+    before, server.is_in_order = server.begun, False
+    assert lose(server) == pytest.approx(DOUBT_S + ORDER_S, abs=.2)
+    assert server.begun == before + 1
+
+
+def test_second_sessions_that_are_answered_are_not_in_vain(server):
+    for count in range(1, 2 * FREE_SECOND_SESSIONS):
+        assert lose(server, f'type {count}') < DOUBT_S + .5
+        assert server.begun == count
 
 
 def test_a_ping_has_half_the_time_at_first(server):
@@ -200,6 +226,25 @@ def test_a_second_session_at_a_server_that_is_silent(silent):
     session.join(unanswered.SECOND_SESSION_S)
     assert not session.is_alive()
     assert session.answered_at is None
+
+
+def test_a_second_session_over_tls_is_given_up(certificate, silent):
+    """Another thread does that at the moment at which it begins to read."""
+    class Slow(ssl.SSLSocket):
+        def read(self, *args):
+            session.abandon()
+            return super().read(*args)
+
+    cert, key = certificate
+    host, port = silent.split(':')
+    context = make_context(cert, cert, key)
+    context.sslsocket_class = Slow
+    with Terminator((host, int(port)), cert, key) as proxy:
+        session = SecondSession(lambda timeout: context.wrap_socket(
+            socket.create_connection(('127.0.0.1', proxy.port), timeout),
+            server_hostname='localhost'))
+        session.run()
+        assert session.answered_at is None
 
 
 def count_connections(zk):

@@ -209,10 +209,17 @@ class BoundedHandler(SequentialThreadingHandler):
         self._aborted = True
         connection = self._socket
         if connection is not None:
-            try:
-                connection.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # closed already
+            shut_down(connection)
+
+
+def shut_down(connection: socket.socket) -> None:
+    """End a connection that another thread uses, if it is not closed yet.
+
+    An SSLSocket's own `shutdown` takes its TLS state away, so that a `recv`
+    of the other thread raises ValueError, and no OSError.
+    """
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
 
 def _wait(poll: select.poll, timeout: float | None,

@@ -23,12 +23,20 @@ from contextlib import suppress
 
 from kazoo.exceptions import ConnectionDropped
 from zc.zk.connection import packets
+from zc.zk.connection.sockets import shut_down
 
 #: The time for which a request waits before a second session is begun.
 DOUBT_S = 1.5
 
 #: The time for a second session to be answered; after that, another begins.
 SECOND_SESSION_S = 2.0
+
+#: The number of second sessions in a row that begin without a pause, though
+#: the server answers nothing: 20 seconds of them. After each further one, the
+#: pause is twice as long: a server that is about to join its ensemble allows
+#: each host as many connections as ``maxClientCnxns`` says (ZooKeeper
+#: Administrator's Guide), and counts those that were given up.
+FREE_SECOND_SESSIONS = 10
 
 #: The time that the answer to a request may come after that to the second
 #: session: they are sent by two threads of the server.
@@ -67,6 +75,10 @@ class Unanswered:
         # Type and time of each request, in the order of the answers.
         self._sent: deque[tuple[str, float]] = deque()
         self._second: SecondSession | None = None
+        # How many second sessions were begun since the last answer, and when
+        # the next one may.
+        self._begun = 0
+        self._next_second_at = 0.0
         self._last_unsent = 0
         # When more of the requests was last seen to arrive at the server.
         self._arrived_at = 0.0
@@ -85,6 +97,8 @@ class Unanswered:
         """Forget all requests, as the connection has ended."""
         self._sent.clear()
         self._move(None)
+        if self._begun <= FREE_SECOND_SESSIONS:
+            self._next_second_at = 0.0
         self._heartbeat_s = 0.0
 
     def add(self, kind: str) -> None:
@@ -103,6 +117,7 @@ class Unanswered:
         """Note that the oldest request was answered."""
         kind, sent = self._sent.popleft()
         now = time.monotonic()
+        self._begun, self._next_second_at = 0, now
         if self._losses and now - sent < DOUBT_S:
             self._losses.pop(kind, None)
         self._move(now if self._sent else None)
@@ -163,13 +178,17 @@ class Unanswered:
     def _is_lost(self, now: float) -> bool:
         second = self._second
         if second is not None and second.answered_at is not None:
+            self._begun = 0  # they are answered
             return now - second.answered_at > ORDER_S
-        if second is None or second.ends_at < now:
-            if second is not None:
-                second.abandon()
-            self._second = SecondSession(self._connect)
-            with suppress(RuntimeError):  # there are too many threads
-                self._second.start()
+        if now < self._next_second_at:
+            return False
+        self._abandon_second()
+        self._begun += 1
+        vain = min(max(0, self._begun - FREE_SECOND_SESSIONS), 10)
+        self._next_second_at = now + SECOND_SESSION_S * 2 ** vain
+        self._second = SecondSession(self._connect)
+        with suppress(RuntimeError):  # there are too many threads
+            self._second.start()
         return False
 
 
@@ -208,8 +227,7 @@ class SecondSession(threading.Thread):
         """Have the thread end soon."""
         self._is_abandoned = True
         if self._connection is not None:
-            with suppress(OSError):
-                self._connection.shutdown(socket.SHUT_RDWR)
+            shut_down(self._connection)
 
 
 def count_unsent(connection: socket.socket) -> int:
