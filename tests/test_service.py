@@ -1,5 +1,6 @@
 """A service whose stop comes while it is being registered."""
 import contextlib
+import os
 import sys
 import threading
 import time
@@ -14,33 +15,45 @@ from zope_server_support.applications import hello
 
 from zc.zkzopeserver import options
 from zc.zkzopeserver.service import Service
+from zc.zkzopeserver.sessionfile import SessionFile
 from zc.zkzopeserver.switching import QUICK_SWITCH_S
 from zc.zkzopeserver.switching import quick_switches
 
 
-def make_service(zookeeper, **settings):
+def make_service(zookeeper, session_file=None, **settings):
     """Return a service, not started."""
     return Service(options.parse({
         'zookeeper': zookeeper.connection_string, 'path': PATH,
-        'host': '127.0.0.1', **settings}, ''), hello)
+        'host': '127.0.0.1', **settings}, ''), hello,
+        session_file=session_file)
+
+
+@pytest.fixture
+def session_file(tmp_path):
+    """The session file of a service."""
+    return SessionFile(str(tmp_path / 'web.session'))
 
 
 def test_clients_that_saw_the_node_are_served_before_its_answer_is_here(
-        zookeeper, tree, monkeypatch, caplog):
+        zookeeper, tree, monkeypatch, caplog, session_file):
     caplog.set_level('INFO', 'zc.zkzopeserver.registration')
-    heard, register = threading.Event(), zc.zk.ZooKeeper.register
+    answered, heard = threading.Event(), threading.Event()
+    register = zc.zk.ZooKeeper.register
 
     def slow(*arguments, **properties):
         try:
             return register(*arguments, **properties)
         finally:
+            answered.set()
             heard.wait(30)
 
     monkeypatch.setattr(zc.zk.ZooKeeper, 'register', slow)
     monkeypatch.setattr('zc.zkzopeserver.service.ANNOUNCER_S', 0.01)
-    service = make_service(zookeeper, deregister_wait='60')
+    service = make_service(zookeeper, session_file, deregister_wait='60')
     service.start()
-    address, = wait_for(lambda: tree.get_children(PATH))
+    assert answered.wait(30)
+    address, = tree.get_children(PATH)
+    assert os.path.exists(session_file.path)
     stop = threading.Thread(target=service.stop)
     stop.start()
     try:
@@ -52,10 +65,12 @@ def test_clients_that_saw_the_node_are_served_before_its_answer_is_here(
         service.force_exit()
         stop.join()
     wait_for(lambda: f'withdrew {PATH}/{address}' in caplog.text)
+    # The session has ended, and needs no other process to end it.
+    assert not os.path.exists(session_file.path)
 
 
 def test_clients_that_saw_the_node_are_served_when_its_answer_is_lost(
-        zookeeper, tree, monkeypatch):
+        zookeeper, tree, monkeypatch, session_file):
     """The stop closes the session, and so ends the call that registers."""
     register = zc.zk.ZooKeeper.register
 
@@ -65,9 +80,10 @@ def test_clients_that_saw_the_node_are_served_when_its_answer_is_lost(
         raise ConnectionClosedError
 
     monkeypatch.setattr(zc.zk.ZooKeeper, 'register', lost)
-    service = make_service(zookeeper, deregister_wait='60')
+    service = make_service(zookeeper, session_file, deregister_wait='60')
     service.start()
     address, = wait_for(lambda: tree.get_children(PATH))
+    assert os.path.exists(session_file.path)
     stop = threading.Thread(target=service.stop)
     stop.start()
     try:
@@ -77,6 +93,7 @@ def test_clients_that_saw_the_node_are_served_when_its_answer_is_lost(
     finally:
         service.force_exit()
         stop.join()
+    assert not os.path.exists(session_file.path)
 
 
 def test_a_server_that_was_never_registered_stops_at_once(

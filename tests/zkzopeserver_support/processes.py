@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
+from kazoo.exceptions import NoNodeError
 from zc.zk.testing.waiting import wait_for
 
 from zc.zkzopeserver import locks
@@ -124,12 +125,16 @@ def registered(client, process: Process | None = None,
         assert process is None or process.popen.poll() is None, (
             f'ended with {process.popen.returncode}:\n{process.output}')
         names = client.get_children(path)
-        return len(names) == count and names
+        if len(names) != count:
+            return None
+        try:
+            return {name: json.loads(client.get(f'{path}/{name}')[0])
+                    for name in names}
+        except NoNodeError:
+            return None  # another one has come in its place
 
-    names = wait_for(look, 30, lambda: f'{count} nodes'
-                     + (f'; it says:\n{process.output}' if process else ''))
-    return {name: json.loads(client.get(f'{path}/{name}')[0])
-            for name in names}
+    return wait_for(look, 30, lambda: f'{count} nodes'
+                    + (f'; it says:\n{process.output}' if process else ''))
 
 
 def gone(client, path: str = PATH,

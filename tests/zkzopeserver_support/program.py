@@ -54,6 +54,14 @@ class Program:
         new.write_text(json.dumps(plan))
         new.rename(self.folder / 'plan')
 
+    def use_up(self, workers: list[int]) -> None:
+        """Have workers say that they have served 9 requests, and are used up.
+
+        `workers` are their ids.
+        """
+        for pid in workers:
+            os.kill(pid, signal.SIGUSR2)
+
     def release(self) -> None:
         """Let slow workers end."""
         (self.folder / 'release').touch()

@@ -113,8 +113,6 @@ class StandIn:
         while not self.parent_is_gone.is_set():
             if not self.hangs:
                 self.link.beat()
-                if 'used' in self.plan:
-                    self.link.used(self.plan['used'])
                 if not has_beaten:
                     has_beaten = True
                     self.tell('beating')

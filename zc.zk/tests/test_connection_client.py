@@ -152,6 +152,21 @@ def test_close_is_quick_when_the_server_hangs(zookeeper_server):
     started = time.monotonic()
     zk.close()
     assert time.monotonic() - started < 8
+    assert not zk.has_ended_session
+
+
+def test_close_tells_whether_the_session_has_ended(zookeeper):
+    zk = zc.zk.ZooKeeper(zookeeper.connection_string)
+    assert not zk.has_ended_session
+    zk.close()
+    assert zk.has_ended_session
+
+
+def test_the_session_of_a_client_of_others_goes_on(zookeeper, client):
+    zk = zc.zk.ZooKeeper(client())
+    zk.close()
+    assert not zk.has_ended_session
+    assert zk.client.connected
 
 
 def test_close_ends_requests_that_wait(zookeeper_server, monkeypatch):

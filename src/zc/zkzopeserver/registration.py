@@ -137,7 +137,7 @@ class ServiceRegistration:
             self._zk = zk
             closed = self._closed
         if closed:
-            zk.close()
+            self.close()
         return zk
 
     def _follow_sessions(self, zk: zc.zk.ZooKeeper) -> None:
@@ -320,7 +320,8 @@ class ServiceRegistration:
             zk = self._zk
         if zk is not None:
             zk.close()
-            if not self._may_remain:
+            # A stop in the middle of `register` knows of no node to remove.
+            if zk.has_ended_session or not self._may_remain:
                 self._on_session(None)
 
 

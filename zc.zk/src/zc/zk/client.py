@@ -127,6 +127,15 @@ class ZooKeeper(Nodes):
             self._registrar.join()
             self._dispatcher.join(CALLBACK_TIMEOUT_S)
 
+    @property
+    def has_ended_session(self) -> bool:
+        """Whether a server has confirmed that `close` has ended the session.
+
+        False before, and for the session of a KazooClient that was passed in.
+        """
+        return (self._own_client is not None
+                and self._own_client.has_ended_session)
+
     def is_alive(self) -> bool:
         """Return whether the threads run that keep session and nodes.
 

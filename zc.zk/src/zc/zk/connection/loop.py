@@ -71,12 +71,14 @@ class ConnectionLoop(ConnectionHandler):
 
     kazoo's thread runs `zk_loop`, and that calls all methods with an
     underscore. `is_distrusted` is whether the last connection has ended with
-    something unexpected.
+    something unexpected. `has_ended_session` is whether a server has answered
+    that the client's session has ended, as `stop` asks for.
     """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.is_distrusted = False
+        self.has_ended_session = False
         self._frames = FrameReader(self._receive)
         self._answers = SessionAnswers()
         self._has_connected = False
@@ -327,6 +329,7 @@ class ConnectionLoop(ConnectionHandler):
             if not header.err or outcome is None:
                 self._keep_watcher(request)
         if request.type == Close.type:
+            self.has_ended_session = not header.err
             return CLOSE_RESPONSE
         return None
 

@@ -47,6 +47,11 @@ class SessionClient(KazooClient):
         return not self.is_forked and all(
             thread is not None and thread.is_alive() for thread in threads)
 
+    @property
+    def has_ended_session(self) -> bool:
+        """Whether a server has confirmed that `stop` has ended the session."""
+        return self._connection.has_ended_session
+
     def _call(self, request: Any, async_object: Any) -> Any:
         """Send a request: all of kazoo's methods come here."""
         if self.is_forked:
