@@ -3,6 +3,9 @@
 ``bin/coverage`` takes the arguments of ``bin/test``.  It measures lines and
 branches, in the tests' processes and in the Python processes that they start.
 ``coverage html`` shows more: the data is in ``.coverage``.
+
+coverage.py itself measures the processes that run tests.  Those that tests
+start are recorded by `zkzopeserver_support.recorder`, which starts sooner.
 """
 from __future__ import annotations
 
@@ -17,8 +20,10 @@ from pathlib import Path
 
 import coverage
 import coverage.exceptions
+import coverage.tracer
 import pytest
 
+from zkzopeserver_support import recorder
 from zkzopeserver_support.sources import ROOT
 from zkzopeserver_support.sources import SOURCES
 from zkzopeserver_support.sources import modules
@@ -26,24 +31,38 @@ from zkzopeserver_support.sources import modules
 CONFIGURATION = ROOT / '.coveragerc'
 DATA = ROOT / '.coverage'
 GOAL = 95  # percent
+
+# coverage.py's own: the processes that run tests start it when they have it.
 VARIABLE = 'COVERAGE_PROCESS_START'
 
-# site runs this line when a Python starts; generated scripts, which have
-# their eggs from nowhere else, are measured as well.
-HOOK = ('import os, sys; exec("if \'COVERAGE_PROCESS_START\' in os.environ:'
-        ' sys.path.append({path!r}); import coverage;'
-        ' coverage.process_startup()")\n')
+# For those processes: the value that `recorder.VARIABLE` has in tests.
+RECORDS = 'COVERAGE_RECORDS_OF_TESTS'
+
+# site runs this line when a Python starts, twice where a folder is twice on
+# the path; generated scripts, which have their eggs from nowhere else, are
+# measured as well.  coverage.py has a line of its own for its own variable.
+HOOK = ('import os, sys; exec("if {variable!r} in os.environ'
+        ' and {module!r} not in sys.modules:'
+        ' sys.path.insert(0, {folder!r}); import {module};'
+        ' del sys.path[0]; {module}.start({package!r}, {sources!r})")\n')
+
+# Fixtures whose servers are killed after the tests, and then leave no data.
+KILLED = 'zookeeper', 'zookeeper_server', 'embedded'
 
 
 def main() -> int:
     """Run the tests with the given arguments; return the exit status."""
     with tempfile.TemporaryDirectory(prefix='coverage-') as folder, hook():
         environ = {**os.environ, 'COVERAGE_FILE': f'{folder}/{DATA.name}',
-                   VARIABLE: str(CONFIGURATION)}
+                   VARIABLE: str(CONFIGURATION),
+                   RECORDS: os.path.join(folder, 'records')}
+        os.mkdir(environ[RECORDS])
         status = subprocess.call(
             [sys.executable, str(ROOT / 'bin' / 'test'), '-p', __spec__.name,
              *sys.argv[1:]], env=environ)
         measured = coverage.Coverage(str(DATA), config_file=str(CONFIGURATION))
+        children = coverage.CoverageData(f'{folder}/{DATA.name}.children')
+        children.add_arcs(recorder.read(environ[RECORDS]))
         measured.combine([folder])
         measured.save()
     # The figures are printed after failed tests, too.
@@ -53,25 +72,40 @@ def main() -> int:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
-    """Measure only one of the two times that a test with ZooKeeper runs.
+    """Record the processes of a test, but only once of one with ZooKeeper.
 
     On Apache ZooKeeper its processes run the same lines of ours as on the
-    embedded server, and coverage.py takes longer to start than they need.
+    embedded server.
     """
     call = getattr(item, 'callspec', None)
-    if call is None or 'apache' not in (call.params.get('zookeeper'),
-                                        call.params.get('zookeeper_server')):
-        return (yield)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(VARIABLE)
+        if call is None or 'apache' not in (
+                call.params.get('zookeeper'),
+                call.params.get('zookeeper_server')):
+            patch.setenv(recorder.VARIABLE, os.environ[RECORDS])
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef) -> Iterator[object]:
+    """Do not slow servers down that leave no data."""
+    with pytest.MonkeyPatch.context() as patch:
+        if fixturedef.argname in KILLED:
+            patch.delenv(recorder.VARIABLE, raising=False)
         return (yield)
 
 
 @contextlib.contextmanager
 def hook() -> Iterator[None]:
-    """Have each Python process of this environment start coverage.py."""
-    path = Path(sysconfig.get_path('purelib')) / 'zz-coverage.pth'
-    path.write_text(HOOK.format(path=str(Path(coverage.__file__).parents[1])))
+    """Have each Python process of this environment begin to record."""
+    path = Path(sysconfig.get_path('purelib')) / 'zz-recorder.pth'
+    module = Path(recorder.__file__)
+    path.write_text(HOOK.format(
+        variable=recorder.VARIABLE, module=module.stem,
+        folder=str(module.parent),
+        package=str(Path(coverage.__file__).parent),
+        sources=tuple(f'{each}{os.sep}' for each in SOURCES.values())))
     try:
         yield
     finally:

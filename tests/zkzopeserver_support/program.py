@@ -22,8 +22,8 @@ LIMITS = {'workers': 2, 'ready_timeout': 60, 'graceful_timeout': 0.2,
           'deregister_wait': 0}
 
 # Tests start many of these processes, and the import of site takes long.
-# With coverage.py it is needed, as it starts that.
-NO_SITE = [] if 'COVERAGE_PROCESS_START' in os.environ else ['-S']
+# Where they are recorded it is needed, as it begins that.
+NO_SITE = [] if 'COVERAGE_RECORDS_OF_TESTS' in os.environ else ['-S']
 
 
 class Program:
