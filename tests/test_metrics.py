@@ -153,13 +153,15 @@ def test_figures_of_the_process_are_those_of_psutil():
 
 
 def test_figures_of_the_process_where_there_is_no_proc(monkeypatch):
-    def fail(*arguments):
+    def fail(path):
         raise FileNotFoundError
 
+    # No process has this number, proc(5).
+    assert metrics.memory_file(2 ** 22 + 1) is None
     process = psutil.Process()
     expected = process.memory_info().rss, process.num_fds()
-    monkeypatch.setattr(metrics.os, 'open', fail)
-    monkeypatch.setattr(metrics.os, 'stat', fail)
+    monkeypatch.setattr(metrics, 'memory_file', lambda pid: None)
+    monkeypatch.setattr(metrics.lockedcalls, 'size_of', fail)
     assert abs(metrics.memory_bytes()[0] - expected[0]) < 2 ** 22
     assert metrics.open_descriptors() == expected[1]
 

@@ -157,7 +157,7 @@ GOOD = [
     ('keep_registered', ' 50 % ', (50, True)),
     ('health', '/up?x=1', '/up?x=1'), ('hung_after', '0', 0.0),
     ('deregister_wait', '0', 0.0),
-    ('graceful_timeout', '2.5', 2.5),
+    ('graceful_timeout', '2.5', 2.5), ('switch_interval', '0.002', 0.002),
     ('max_request_body_size', '1 GiB', 2 ** 30),
     ('max_request_body_size', '64K', 65536),
     ('max_request_header_size', '65536', 65536),

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+import sys
 import threading
 
 import pytest
@@ -15,6 +16,7 @@ from zkzopeserver_support.running import application
 from zkzopeserver_support.running import get
 from zkzopeserver_support.running import running
 from zope.server.options import section_name
+from zope.server.switching import PYTHON_S
 
 import zc.zkzopeserver
 from zc.zkzopeserver import signals
@@ -40,6 +42,21 @@ def test_the_main_job(zookeeper, tree):
         stat = tree.exists(f'{PATH}/{address}')
         assert stat.ephemeralOwner
     assert nodes(tree) == {}
+
+
+@pytest.mark.parametrize('options, interval_s', [
+    ({}, 0.002), ({'switch_interval': '0.001'}, 0.001),
+    ({'switch_interval': '0'}, PYTHON_S)])
+def test_threads_take_turns_more_often_while_it_serves(
+        embedded, embedded_tree, options, interval_s):
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(PYTHON_S)
+    try:
+        with running(embedded, **options):
+            assert sys.getswitchinterval() == pytest.approx(interval_s)
+        assert sys.getswitchinterval() == pytest.approx(PYTHON_S)
+    finally:
+        sys.setswitchinterval(before)
 
 
 def test_the_entry_point_is_what_paste_finds(zookeeper, tree, tmp_path):

@@ -1,7 +1,5 @@
 """A service whose stop comes while it is being registered."""
-import contextlib
 import os
-import sys
 import threading
 import time
 
@@ -16,8 +14,6 @@ from zope_server_support.applications import hello
 from zc.zkzopeserver import options
 from zc.zkzopeserver.service import Service
 from zc.zkzopeserver.sessionfile import SessionFile
-from zc.zkzopeserver.switching import QUICK_SWITCH_S
-from zc.zkzopeserver.switching import quick_switches
 
 
 def make_service(zookeeper, session_file=None, **settings):
@@ -105,12 +101,3 @@ def test_a_server_that_was_never_registered_stops_at_once(
     began = time.monotonic()
     service.stop()
     assert time.monotonic() - began < 30
-
-
-def test_services_of_one_process_that_stop_at_once_switch_back():
-    usual = sys.getswitchinterval()
-    with contextlib.ExitStack() as stack:
-        for _ in range(8):
-            stack.enter_context(quick_switches())
-            assert sys.getswitchinterval() == pytest.approx(QUICK_SWITCH_S)
-    assert sys.getswitchinterval() == pytest.approx(usual)

@@ -114,6 +114,16 @@ def test_a_signal_ends_a_launcher_with_status_0(
         assert process.end() == (0, 'returned\n')
 
 
+@pytest.mark.parametrize('more, interval_s', [
+    ('', 0.002), ('switch_interval = 0.01\n', 0.01)])
+def test_threads_take_turns_as_often_as_the_ini_says(
+        ini: Path, more: str, interval_s: float) -> None:
+    code = LAUNCHER.replace("environ['SERVER_SOFTWARE']",
+                            'str(sys.getswitchinterval())')
+    with launched(ini, more, code) as process:
+        assert float(ask(process.address()).body) == pytest.approx(interval_s)
+
+
 def test_requests_in_flight_are_finished(ini: Path) -> None:
     with launched(ini) as process, Client(process.address()) as client:
         client.send(b'GET /wait HTTP/1.1\r\nHost: a\r\n\r\n')

@@ -58,7 +58,8 @@ def test_the_arguments_of_a_server_have_the_defaults_of_their_rows() -> None:
                 for name, parameter in arguments.items()
                 if name not in ('application', 'measure', 'settings')}
     assert defaults == {name: row.default for name, row in LISTENING.items()
-                        if name != 'graceful_timeout'}
+                        if name not in ('graceful_timeout',
+                                            'switch_interval')}
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -22,6 +22,7 @@ from zope.server.metrics import BUCKETS_S
 from zope.server.metrics import Measures
 from zope.server.metrics import Times
 
+from zc.zkzopeserver import lockedcalls
 from zc.zkzopeserver.options import Options
 from zc.zkzopeserver.registration import ServiceRegistration
 
@@ -192,30 +193,39 @@ def add_process(page: Page) -> None:
              start_time(os.getpid()))
 
 
-# Each call of the system lets threads that compute go first, and reading a
-# folder is one for each of its entries.  So psutil's ways take too many.
+# Calls of the system let threads that compute go first, and reading a folder
+# is one for each of its entries.  So psutil's ways take too long.
 
 def memory_bytes() -> tuple[int, int]:
     """Return the resident and the virtual memory of this process."""
-    try:
-        fd = os.open('/proc/self/statm', os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+    fd = memory_file(os.getpid())
+    if fd is None:
         import psutil
         found = psutil.Process().memory_info()
         return found.rss, found.vms
-    try:
-        # In pages, proc(5).
-        virtual, resident = map(int, os.read(fd, 256).split()[:2])
-    finally:
-        os.close(fd)
+    # In pages, proc(5).
+    virtual, resident = map(
+        int, lockedcalls.read_start(fd, 256).split()[:2])
     return resident * resource.getpagesize(), virtual * resource.getpagesize()
+
+
+@functools.cache
+def memory_file(pid: int) -> int | None:
+    """Return a descriptor of Linux' figures of memory; None without these.
+
+    It stays open: opening and closing would give Python's lock away.
+    """
+    try:
+        return os.open(f'/proc/{pid}/statm', os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
 
 
 def open_descriptors() -> int:
     """Return how many file descriptors this process has open."""
     try:
         # Linux tells it from 6.2 on, 0 before.
-        count = os.stat('/proc/self/fd').st_size
+        count = lockedcalls.size_of('/proc/self/fd')
     except OSError:
         count = 0
     if count:

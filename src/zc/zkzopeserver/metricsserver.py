@@ -2,7 +2,9 @@
 
 It has a thread of its own, so that it answers when all threads of the
 application are busy, and a port of its own, so that each worker is a target
-and nothing is public that is meant for operators.
+and nothing is public that is meant for operators.  From its wake-up to the
+answer that thread keeps Python's lock (`zc.zkzopeserver.lockedcalls`), so that
+it waits for threads that compute once, and not at each call of the system.
 """
 from __future__ import annotations
 
@@ -17,8 +19,8 @@ from collections.abc import Callable
 from zope.server import ServerError
 from zope.server.server import listen
 
+from zc.zkzopeserver import lockedcalls
 from zc.zkzopeserver.errors import ListenError
-from zc.zkzopeserver.switching import quick_switches
 
 logger = logging.getLogger('zc.zkzopeserver.metrics')
 
@@ -88,27 +90,24 @@ class MetricsServer:
         if wait is not None:
             wait = max(0.0, wait - time.monotonic())
         found = self._selector.select(wait)
-        # An answer takes a dozen calls of the system.
-        with quick_switches():
-            for key, _ in found:
-                if key.data is not None:
-                    self._serve(key.data)
-                elif key.fileobj is self._sock:
-                    self._accept()
+        for key, _ in found:
+            if key.data is not None:
+                self._serve(key.data)
+            elif key.fileobj is self._sock:
+                self._accept()
         now = time.monotonic()
         for client in [each for each in self._clients if each.ends_at <= now]:
             self._drop(client)
 
     def _accept(self) -> None:
         try:
-            sock, _ = self._sock.accept()
+            sock = lockedcalls.accept(self._sock)
         except BlockingIOError:
             return
         except OSError:
             # The client is gone, or there is no descriptor, accept(2).
             time.sleep(PAUSE_S)
             return
-        sock.setblocking(False)
         if len(self._clients) == MAX_CLIENTS:
             self._drop(self._clients[0])
         client = Client(sock, self._text)
@@ -153,7 +152,7 @@ class Client:
         self.sock = sock
         self.ends_at = time.monotonic() + TIMEOUT_S
         # What is still to be sent.
-        self.rest = memoryview(b'')
+        self.rest = b''
         self._text = text
         self._head = b''
         self._is_answered = False
@@ -165,20 +164,20 @@ class Client:
         is gone.
         """
         while not self._is_answered:
-            data = self.sock.recv(HEAD_BYTES)
+            data = lockedcalls.receive(self.sock, HEAD_BYTES)
             if not data:
                 return True
             self._head += data
             answer = self._answer()
             if answer is not None:
-                self.rest, self._is_answered = memoryview(answer), True
+                self.rest, self._is_answered = answer, True
         while self.rest:
-            self.rest = self.rest[self.sock.send(self.rest):]
+            self.rest = self.rest[lockedcalls.send(self.sock, self.rest):]
             if not self.rest:
-                self.sock.shutdown(socket.SHUT_WR)
+                lockedcalls.end(self.sock)
         # Data that is unread would have the kernel reset the connection, and
         # the client lose the answer.
-        return not self.sock.recv(HEAD_BYTES)
+        return not lockedcalls.receive(self.sock, HEAD_BYTES)
 
     def _answer(self) -> bytes | None:
         """Return the answer; None while the head is not complete."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from zope.server.options import section_name
+from zope.server.switching import switch_interval
 
 from zc.zkzopeserver import options as option_table
 from zc.zkzopeserver import signals
@@ -63,7 +64,8 @@ def run(application: Any, global_conf: Mapping[str, str] | None = None, /,
     with session_file(application, options) as file:
         service = make_service(options, load(application), file)
         try:
-            with signals.stopping(service):
+            with (switch_interval(options.switch_interval),
+                  signals.stopping(service)):
                 service.run()
         finally:
             event_for_testing.clear()

@@ -20,6 +20,7 @@ from typing import Any
 from zope.server import Server
 from zope.server import ServerError
 from zope.server.settings import ROWS
+from zope.server.switching import quick_switches
 from zope.server.values import format_address
 
 from zc.zkzopeserver import logconfig
@@ -36,7 +37,6 @@ from zc.zkzopeserver.registration import ServiceRegistration
 from zc.zkzopeserver.registration import offer_servers
 from zc.zkzopeserver.sessionfile import SessionFile
 from zc.zkzopeserver.sessionkeys import SessionKey
-from zc.zkzopeserver.switching import quick_switches
 
 if TYPE_CHECKING:
     from zc.zkzopeserver.metricsserver import MetricsServer

@@ -60,6 +60,7 @@ TABLE: tuple[Option, ...] = (
            'ZooKeeper session timeout: a server whose machine has failed stays'
            ' registered for this time', unit='ms'),
     ROWS['threads'],
+    LISTENING['switch_interval'],
     Option('monitor_server', monitor_address, None,
            'address of the monitor server: HOST:PORT, the host may be empty,'
            ' or the path of a unix socket'),
@@ -220,6 +221,7 @@ class Options:
     port: int
     session_timeout: int
     threads: int
+    switch_interval: float
     monitor_server: tuple[str, int] | str | None
     monitor_control: str
     metrics: tuple[str, int] | None

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from collections.abc import Mapping
 from typing import Any
 
+from zope.server import switching
 from zope.server.options import SettingsError
 from zope.server.options import parse_texts
 from zope.server.options import section_name
@@ -73,12 +74,14 @@ class StopRequest:
 
 def serve(application: Callable, *,
           graceful_timeout: float = LISTENING['graceful_timeout'].default,
+          switch_interval: float = LISTENING['switch_interval'].default,
           **arguments: Any) -> None:
     """Serve `application` until SIGTERM or SIGINT, and drain.
 
     `arguments` are those of `Server`.  The drain ends after
     `graceful_timeout` seconds.  A second signal ends it, and the requests in
-    flight, at once: then raise SystemExit with status 1.
+    flight, at once: then raise SystemExit with status 1.  Meanwhile threads
+    take turns every `switch_interval` seconds (`zope.server.switching`).
     """
     server, request = Server(application, **arguments), StopRequest()
 
@@ -86,7 +89,8 @@ def serve(application: Callable, *,
         server.start()
         logger.info('serving on %s', format_address(server.address))
 
-    serve_until(request, server, start, graceful_timeout)
+    with switching.switch_interval(switch_interval):
+        serve_until(request, server, start, graceful_timeout)
     if request.is_repeated:
         raise SystemExit(1)
 

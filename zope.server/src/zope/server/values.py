@@ -128,6 +128,20 @@ def seconds(low: float, high: float) -> Callable[[str], float]:
     return parse
 
 
+def turns(value: str) -> float:
+    """Return the seconds between two turns of threads; 0 for Python's own.
+
+    With less than 0.0001 threads would do little but take turns.
+    """
+    try:
+        found = seconds(0, 1)(value)
+    except InvalidValue:
+        found = -1.0
+    if found and found < 0.0001:
+        raise InvalidValue('seconds from 0.0001 to 1, or 0')
+    return found
+
+
 SIZE_UNITS = {'': 1, 'B': 1, 'K': 2 ** 10, 'M': 2 ** 20, 'G': 2 ** 30,
               'T': 2 ** 40}
 
