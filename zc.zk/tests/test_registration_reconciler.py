@@ -225,6 +225,9 @@ class Nodes:
         return {path: (self.data[path], stat)
                 for path, stat in self.fetch_stats(paths).items() if stat}
 
+    def fetch_ours(self, path):
+        return set(self.data)
+
     def commit(self, changes, acl):
         (self.plan.pop(0) if self.plan else self.apply)(list(changes))
 
@@ -241,8 +244,9 @@ def nodes():
 
 @pytest.fixture
 def reconciler(nodes):
-    return Reconciler(types.SimpleNamespace(client_id=(SESSION, b'')), nodes,
-                      [])
+    return Reconciler(types.SimpleNamespace(client_id=(SESSION, b''),
+                                            last_zxid=0),
+                      nodes, [])
 
 
 @pytest.mark.parametrize('acl', [OPEN_ACL_UNSAFE, READ_ACL_UNSAFE])

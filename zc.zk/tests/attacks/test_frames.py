@@ -76,9 +76,11 @@ class Scene:
         return took_s
 
     def describe(self):
+        nodes = {name: self.witness.get(f'{PATH}/{name}')
+                 for name in self.witness.get_children(PATH)}
         return (f'{self.registration}, {self.registration.last_error},'
-                f' {self.witness.exists(NODE)}, {self.zk.client.client_id},'
-                f' spoiled: {self.proxy.spoiled}')
+                f' {self.registration.properties}, {nodes},'
+                f' {self.zk.client.client_id}, spoiled: {self.proxy.spoiled}')
 
     def delete(self):
         """Delete the node: an event, reads, a transaction, an event."""
@@ -390,6 +392,24 @@ def test_a_network_that_is_bad_for_long(make_scene, bad, session_timeout_s):
 TO_THE_SERVER = {
     'node at another path': (
         'delete', MULTI, corruption.replace(b':8080', b':8081')),
+    'node at another path, without an answer': (
+        'delete', MULTI, lambda frame: corruption.overwrite(XID, b'\1')(
+            frame.replace(b':8080', b':8081'))),
+    'node at another path, with other data': (
+        'delete', MULTI, lambda frame: frame.replace(b':8080', b':8081')
+        .replace(b'"a":1', b'"a":3')),
+    'node at another path, with other data, without an answer': (
+        'delete', MULTI, lambda frame: corruption.overwrite(XID, b'\1')(
+            frame.replace(b':8080', b':8081').replace(b'"a":1', b'"a":3'))),
+    'sequential node, without an answer': (
+        'delete', MULTI, lambda frame: corruption.overwrite(XID, b'\1')(
+            frame[:-10] + b'\3' + frame[-9:])),
+    'node that is not ephemeral, without an answer': (
+        'delete', MULTI, lambda frame: corruption.overwrite(XID, b'\1')(
+            frame[:-10] + b'\0' + frame[-9:])),
+    'other data, without an answer': (
+        'update', MULTI, lambda frame: corruption.overwrite(XID, b'\1')(
+            frame.replace(b'"a":1', b'"a":3'))),
     'node in a folder that is not there': (
         'delete', MULTI, corruption.replace(b'/providers', b'/qroviders')),
     'node that is not ephemeral': (
@@ -419,6 +439,17 @@ def test_a_changed_request_that_the_server_obeys(make_scene, change,
     event, type_, spoil = TO_THE_SERVER[change]
     took_s = scene.spoil(event, TO_SERVER, spoil, type_=type_)
     assert scene.proxy.spoiled[0] != spoil(scene.proxy.spoiled[0])
+    assert is_in_time(scene, took_s)
+    assert_works(scene)
+
+
+@pytest.mark.clock
+@pytest.mark.parametrize('count', [2, 3])
+def test_another_path_in_requests_in_a_row(scene, count):
+    """Find the node at the wrong path, whatever happens to one question."""
+    took_s = scene.spoil('delete', TO_SERVER,
+                         corruption.replace(b':8080', b':8081'), 1, count)
+    assert len(scene.proxy.spoiled) == count
     assert is_in_time(scene, took_s)
     assert_works(scene)
 

@@ -19,6 +19,8 @@ from kazoo.exceptions import NodeExistsError
 from kazoo.exceptions import NoNodeError
 from kazoo.exceptions import RolledBackError
 from kazoo.exceptions import RuntimeInconsistency
+from kazoo.exceptions import SessionExpiredError
+from kazoo.exceptions import ThrottledOpError
 from kazoo.interfaces import IAsyncResult
 from kazoo.protocol.serialization import int_struct
 from kazoo.protocol.serialization import read_string
@@ -41,6 +43,9 @@ CONTAINER = -1 << 63
 
 #: `ephemeralOwner`, made up, of another session's node that we may not read.
 HIDDEN = -1
+
+#: Errors that end with a new connection, or with the overload of a server.
+TRANSIENT = (ConnectionLoss, SessionExpiredError, ThrottledOpError)
 
 #: The most nodes that are checked in one transaction, whose size is limited
 #: (jute.maxbuffer in ZooKeeper's Administrator's Guide).
@@ -148,6 +153,19 @@ class Ephemerals:
         """Return whether the server says that a node is our session's."""
         return path in self._requests.ask(send_get_ephemerals, self._client,
                                           path)
+
+    def fetch_ours(self, path: str) -> set[str]:
+        """Return the paths of our session's nodes below a path.
+
+        They are none where the server cannot tell, as before ZooKeeper 3.6.
+        """
+        try:
+            return set(self._requests.ask(send_get_ephemerals, self._client,
+                                          join(path, '')))
+        except TRANSIENT:
+            raise
+        except KazooException:
+            return set()
 
     def describe_owner(self, path: str, stat: ZnodeStat) -> str:
         """Return the owner of a node as text, for messages."""

@@ -10,29 +10,26 @@ from collections.abc import Collection
 from collections.abc import Iterable
 
 from kazoo.client import KazooClient
-from kazoo.exceptions import BadArgumentsError
 from kazoo.exceptions import ConnectionLoss
 from kazoo.exceptions import KazooException
 from kazoo.exceptions import NodeExistsError
 from kazoo.exceptions import SessionExpiredError
-from kazoo.exceptions import ThrottledOpError
 from kazoo.protocol.states import ZnodeStat
 from zc.zk.connection.logs import RateLimitedLogger
 from zc.zk.connection.session import forget_session
 from zc.zk.printable import printable
 from zc.zk.registration.ephemerals import HIDDEN
+from zc.zk.registration.ephemerals import TRANSIENT
 from zc.zk.registration.ephemerals import Conflict
 from zc.zk.registration.ephemerals import Ephemerals
 from zc.zk.registration.ephemerals import Misplaced
 from zc.zk.registration.ephemerals import NodeChange
 from zc.zk.registration.ephemerals import Stats
 from zc.zk.registration.ephemerals import is_ephemeral
+from zc.zk.registration.misplaced import remove_misplaced
 from zc.zk.registration.record import Record
 
 logger = logging.getLogger('zc.zk.registration')
-
-#: Errors that end with a new connection, or with the overload of a server.
-TRANSIENT = (ConnectionLoss, SessionExpiredError, ThrottledOpError)
 
 #: The number of attempts in a row when other clients change the nodes, too.
 MAX_CONFLICTS = 5
@@ -70,8 +67,9 @@ class Reconciler:
                 break
             self.sessions.add(client_id[0])
             try:
-                while record.misplaced:
-                    self._remove_misplaced(record, client_id[0])
+                if record.doubtful:
+                    remove_misplaced(record, self._nodes, self._records,
+                                     client_id[0])
                 if record.wanted:
                     return self._ensure(record, client_id[0])
                 return self._remove(record, client_id[0])
@@ -144,36 +142,22 @@ class Reconciler:
         record.unread = unread | {
             change.path: (change.data, _version(change, stats))
             for change in changes if change.data is not None}
+        created = {change.data for change in changes
+                   if change.data is not None and not change.exists}
+        zxid = self._client.last_zxid
         try:
             self._nodes.commit(changes, record.acl)
         except Conflict:
             record.written, record.unread = written, unread
             raise
         except Misplaced as misplaced:
+            record.doubt(created, zxid)
             record.misplaced.add(misplaced.path)
             raise Conflict(misplaced.path) from None
+        except KazooException:
+            record.doubt(created, zxid)
+            raise
         record.spoiled = set()
-
-    def _remove_misplaced(self, record: Record, session: int) -> None:
-        """Remove a node that was created at another path, if it is ours.
-
-        The path may be wrong in the answer alone.
-        """
-        path = next(iter(record.misplaced))
-        if not any(path in each.paths for each in self._records):
-            try:
-                found = self._nodes.fetch_data([path])[path]
-            except (BadArgumentsError, ValueError):
-                found = None  # this is no path
-            if (found and found[1].ephemeralOwner == session
-                    and found[0] in record.data.values()):
-                self._nodes.commit(
-                    [NodeChange(path, delete=found[1].version)], record.acl)
-                logger.warning('%s: removed the node %s, which was created '
-                               'in its place',
-                               printable(', '.join(record.paths)),
-                               printable(path))
-        record.misplaced.discard(path)
 
     def _read_back(self, record: Record, session: int) -> None:
         """Compare what was written with what the server has.

@@ -44,6 +44,10 @@ class Record:
         self.spoiled: set[str] = set()
         #: Where nodes were created by mistake, as the server says.
         self.misplaced: set[str] = set()
+        #: The data of nodes that were created, no answer tells surely where,
+        #: and the last transaction before that.
+        self.doubtful: set[bytes] = set()
+        self.doubtful_since = 0
         #: Whether the nodes have not been ours yet.
         self.is_new = True
         #: The session whose nodes we last saw or made; None: there are none.
@@ -87,6 +91,12 @@ class Record:
             if self.others:
                 self.others = 0
                 self.wanted = True
+
+    def doubt(self, data: set[bytes], zxid: int) -> None:
+        """Note that nodes may have been created elsewhere, after `zxid`."""
+        if not self.doubtful:
+            self.doubtful_since = zxid
+        self.doubtful |= data
 
     def note_data(self, path: str, data: bytes) -> None:
         """Take over data that the node at `path` already has."""

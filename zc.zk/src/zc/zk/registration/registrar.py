@@ -26,10 +26,10 @@ from kazoo.protocol.states import WatchedEvent
 from zc.zk.connection.logs import REPORT_INTERVAL_S
 from zc.zk.connection.requests import Requests
 from zc.zk.printable import printable
+from zc.zk.registration.ephemerals import TRANSIENT
 from zc.zk.registration.ephemerals import Ephemerals
 from zc.zk.registration.marks import remove_marks
 from zc.zk.registration.marks import send_marks
-from zc.zk.registration.reconciler import TRANSIENT
 from zc.zk.registration.reconciler import Reconciler
 from zc.zk.registration.record import Record
 from zc.zk.registration.record import settle

@@ -1,0 +1,64 @@
+"""Nodes that a faulty network has put at other paths than were asked for.
+
+They belong to our session, and would stay for as long as it lives. The answer
+tells the path of such a node, unless the answer is lost, too: then the server
+is asked for all nodes of our session (getEphemerals). The data may be wrong as
+well, so that a node that is as new, at a path like ours, is ours whatever its
+data.
+"""
+import logging
+import operator
+from collections.abc import Collection
+from collections.abc import Iterable
+
+from kazoo.exceptions import BadArgumentsError
+from zc.zk.paths import split
+from zc.zk.printable import printable
+from zc.zk.registration.ephemerals import Ephemerals
+from zc.zk.registration.ephemerals import NodeChange
+from zc.zk.registration.record import Record
+
+logger = logging.getLogger('zc.zk.registration')
+
+#: The number of characters in which the path of a misplaced node may differ.
+MAX_WRONG_CHARACTERS = 3
+
+#: The number of digits that ZooKeeper adds to the path of a sequential node.
+SEQUENCE_LENGTH = 10
+
+
+def remove_misplaced(record: Record, nodes: Ephemerals,
+                     records: Collection[Record], session: int) -> None:
+    """Remove nodes of our session that were created in place of a record's.
+
+    The nodes of `records`, all those of the client, stay.
+    """
+    others = record.misplaced | nodes.fetch_ours(split(record.paths[0])[0])
+    own = {path for each in (record, *records) for path in each.paths}
+    for path in others - own:
+        try:
+            found = nodes.fetch_data([path])[path]
+        except (BadArgumentsError, ValueError):
+            continue  # the answer told what is no path
+        if found is None or found[1].ephemeralOwner != session:
+            continue
+        data, stat = found
+        if (data in record.doubtful or stat.czxid > record.doubtful_since
+                and is_like(path, record.paths)):
+            nodes.commit([NodeChange(path, delete=stat.version)], record.acl)
+            logger.warning('%s: removed the node %s, which was created in its'
+                           ' place', printable(', '.join(record.paths)),
+                           printable(path))
+    record.misplaced, record.doubtful = set(), set()
+
+
+def is_like(path: str, paths: Iterable[str]) -> bool:
+    """Return whether a path may be one of `paths`, changed on its way.
+
+    `MAX_WRONG_CHARACTERS` are wrong at most. The number that ZooKeeper adds
+    to the path of a sequential node does not count.
+    """
+    return any(
+        len(path) - len(other) in (0, SEQUENCE_LENGTH)
+        and sum(map(operator.ne, path, other)) <= MAX_WRONG_CHARACTERS
+        for other in paths)
