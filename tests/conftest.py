@@ -50,9 +50,12 @@ def short_path() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='session')
 def store(tmp_path_factory):
-    """Distributions for the buildouts of a module's tests."""
+    """Distributions for buildouts, which tests leave as they are.
+
+    Its process takes a second of CPU time to start.
+    """
     # Imported here: most tests do without the recipe.
     from zkzopeserver_support.recipe_sandbox import Store
     with contextlib.closing(Store(tmp_path_factory.mktemp('store'))) as made:

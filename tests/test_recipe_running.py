@@ -14,7 +14,6 @@ import pytest
 from zc.zk import ZooKeeper
 from zc.zk.testing.waiting import wait_for
 from zkzopeserver_support.recipe_sandbox import Sandbox
-from zkzopeserver_support.recipe_sandbox import Store
 
 USER = getpass.getuser()
 
@@ -61,11 +60,9 @@ extra-paths =
 
 
 @pytest.fixture
-def sandbox(short_path):
+def sandbox(short_path, store):
     (short_path / 'b').mkdir()
-    store = Store(short_path / 'store')
-    yield Sandbox(short_path / 'b', store)
-    store.close()
+    return Sandbox(short_path / 'b', store)
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ import subprocess
 
 import pytest
 from zkzopeserver_support.recipe_sandbox import Sandbox
-from zkzopeserver_support.recipe_sandbox import Store
 
 from zc.zkzopeserver.recipe import section
 
@@ -92,12 +91,10 @@ def umask():
 
 
 @pytest.fixture
-def sandbox(tmp_path, umask):
+def sandbox(tmp_path, umask, store):
     before = os.umask(umask)
-    store = Store(tmp_path / 'store')
     (tmp_path / 'b').mkdir()
     yield Sandbox(tmp_path / 'b', store)
-    store.close()
     os.umask(before)
 
 

@@ -177,22 +177,23 @@ def trap():
     thread.join()
 
 
-@pytest.mark.parametrize('name', [
-    '127.0.0.1:0{port}', 'localhost:{port}', '127.0.0.2:{port}',
-    '127.0.0.1:{port} ', '0:{port}', '127.1:{port}'])
 @pytest.mark.parametrize('what', ['trap', 'http', 'socket'])
 def test_only_the_monitor_of_our_process_gets_a_command(
-        embedded, embedded_tree, short_path, name, what):
-    """The names sort before the server's own, and have its pid."""
+        embedded, embedded_tree, short_path, what):
+    """Others have names that mean its address, and its pid."""
     ini = write_ini(short_path, embedded.connection_string,
                     monitor_server='127.0.0.1:0')
     with script(ini) as web, trap() as (address, heard):
         web('start')
         own, = embedded_tree.get_children(PATH)
         port = own.rpartition(':')[2]
-        put(embedded_tree, PATH + '/' + name.format(port=port), pid=web.pid,
-            monitor={'trap': address, 'http': f'127.0.0.1:{port}',
-                     'socket': '/run/evil.sock'}[what])
+        for host in ('127.0.0.1:0', 'localhost:', '127.0.0.2:', '0:',
+                     '127.1:', '::1:', '[::1]:'):
+            put(embedded_tree, f'{PATH}/{host}{port}', pid=web.pid,
+                monitor={'trap': address, 'http': f'127.0.0.1:{port}',
+                         'socket': '/run/evil.sock'}[what])
+        put(embedded_tree, f'{PATH}/127.0.0.1:{port} ', pid=web.pid,
+            monitor=address)
         assert web('monitor', 'drain') == 'stopping\n'
         wait_for(lambda: own not in embedded_tree.get_children(PATH))
         assert heard == []

@@ -1,9 +1,9 @@
 """Run real buildouts for the tests of the recipe, offline, a process each.
 
-A `Store` is prepared once for a test module.  It has links to the
-distributions that this process runs with, metadata of this project, and an
-application to serve.  A `Sandbox` is a buildout directory that finds its
-distributions in a store.
+A `Store` is prepared once for many tests.  It has links to the distributions
+that this process runs with, metadata of this project, and an application to
+serve.  A `Sandbox` is a buildout directory that finds its distributions in a
+store.
 """
 from __future__ import annotations
 
@@ -116,9 +116,10 @@ import zc.buildout.buildout
 import zc.recipe.egg
 import zc.zkzopeserver.recipe
 for line in sys.stdin:
-    directory, output, arguments = json.loads(line)
+    directory, umask, output, arguments = json.loads(line)
     if not (child := os.fork()):
         os.chdir(directory)
+        os.umask(umask)
         with open(output, 'wb') as file:
             os.dup2(file.fileno(), 1)
             os.dup2(file.fileno(), 2)
@@ -168,15 +169,18 @@ class Store:
         source = Path(zc.zkzopeserver.recipe.__file__).parents[3]
         (self.develop_eggs / 'source.pth').write_text(f'{source}\n')
         self._output = root / 'output.txt'
-        self._runs = self._start({})
+        # Both are for the process that runs buildout, which starts with the
+        # first run.
+        self._variables: Mapping[str, str] = {}
+        self._runs: subprocess.Popen[str] | None = None
 
     def again(self, **variables: str) -> Store:
         """Return a store of the same distributions, with other variables."""
         other = copy.copy(self)
-        other._runs = self._start(variables)
+        other._variables, other._runs = variables, None
         return other
 
-    def _start(self, variables: Mapping[str, str]) -> subprocess.Popen[str]:
+    def _start(self) -> subprocess.Popen[str]:
         path = [str(self.develop_eggs),
                 *(path for path in sys.path if path and os.path.isdir(path))]
         return subprocess.Popen(
@@ -184,20 +188,25 @@ class Store:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             env={**os.environ, 'HOME': str(self.home), 'LC_ALL': 'C.UTF-8',
                  'http_proxy': NOWHERE, 'https_proxy': NOWHERE,
-                 **variables})
+                 **self._variables})
 
     def run(self, directory: Path, *arguments: str) -> Run:
-        """Run buildout in the directory."""
+        """Run buildout in the directory, with the umask of this process."""
+        if self._runs is None:
+            self._runs = self._start()
         assert self._runs.stdin and self._runs.stdout
-        print(json.dumps([str(directory), str(self._output), arguments]),
-              file=self._runs.stdin, flush=True)
+        umask = os.umask(0o077)
+        os.umask(umask)
+        print(json.dumps([str(directory), umask, str(self._output),
+                          arguments]), file=self._runs.stdin, flush=True)
         status = int(self._runs.stdout.readline())
         return Run(status, self._output.read_text(encoding='utf-8'))
 
     def close(self) -> None:
         """End the process that runs buildouts."""
-        with self._runs:
-            pass
+        if self._runs is not None:
+            with self._runs:
+                pass
 
     def _link_installed(self) -> None:
         """Link the directories of this process's distributions."""

@@ -28,6 +28,7 @@ from zc.zk.balancing.attempts import Attempts
 from zc.zk.balancing.attempts import Failure
 from zc.zk.balancing.urllib3 import Timeouts
 from zc.zk.testing.waiting import wait_for
+from zc_zk_support.httpserver import Starter
 from zc_zk_support.httpserver import http_servers
 from zc_zk_support.httpserver import trusting
 
@@ -189,11 +190,18 @@ def embedded():
         yield zk
 
 
+@pytest.fixture(scope='module')
+def starter():
+    """The process that starts servers."""
+    with contextlib.closing(Starter()) as made:
+        yield made
+
+
 @pytest.fixture
-def service(embedded, tmp_path):
+def service(embedded, starter, tmp_path):
     """Three servers."""
     embedded.import_tree('/service\n  /providers\n', trim=False)
-    with http_servers(tmp_path, 3) as servers:
+    with http_servers(starter, tmp_path, 3) as servers:
         made = Service(embedded, servers, tmp_path / 'fault')
         yield made
         made.close()
@@ -598,7 +606,7 @@ def test_64_threads(service, kind):
     failures = []
 
     def run():
-        for number in range(20):
+        for number in range(8):
             try:
                 client('GET' if number % 2 else 'POST', '/',
                        None if number % 2 else b'x')
@@ -655,7 +663,7 @@ def test_servers_are_killed_under_load(service, kind):
         for _ in range(30):
             client('GET')
         each.kill()
-    for _ in range(100):
+    for _ in range(30):
         client('GET')
     stop.set()
     for thread in threads:
@@ -664,10 +672,10 @@ def test_servers_are_killed_under_load(service, kind):
     assert len(failures) <= 2   # the POSTs in flight at the two kills
 
 
-def test_tls(embedded, tmp_path, certificate, kind):
+def test_tls(embedded, starter, tmp_path, certificate, kind):
     """The certificate is for the service's name, not for the address."""
     embedded.import_tree('/service\n  /providers\n', trim=False)
-    with http_servers(tmp_path, 1, *map(str, certificate)) as servers:
+    with http_servers(starter, tmp_path, 1, *map(str, certificate)) as servers:
         service = Service(embedded, servers, tmp_path / 'fault')
         try:
             client = service.client(kind, 'localhost', str(certificate[0]))

@@ -2,18 +2,23 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
+import json
 import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
-# Answers with its pid, the Host field, the method and the body; breaks the
-# connection before the answer at /break, waits at /slow.
+# Starts a server, a fork of its own, for each line that it reads, as imports
+# take most of the time of a start.  The line is JSON: the arguments.  Prints
+# the pid and the port.  For a number it ends the server with that pid, and
+# prints the number.
+#
+# A server answers with its pid, the Host field, the method and the body;
+# breaks the connection before the answer at /break, waits at /slow.
 PROGRAM = '''
-import http.server, os, ssl, sys, time
+import http.server, json, os, signal, ssl, sys, time
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = 'HTTP/1.1'
@@ -26,8 +31,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 body += self.rfile.read(size)
                 self.rfile.readline()
             self.rfile.readline()
-        if self.path == '/break' and os.path.exists(sys.argv[1]):
-            os.unlink(sys.argv[1])
+        if self.path == '/break' and os.path.exists(self.server.fault):
+            os.unlink(self.server.fault)
             self.connection.close()
             self.close_connection = True
             return
@@ -56,14 +61,57 @@ class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-server = Server(('127.0.0.1', 0), Handler)
-if sys.argv[2:]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*sys.argv[2:])
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-print(server.server_address[1], flush=True)
-server.serve_forever()
+def serve(fault, *tls):
+    server = Server(('127.0.0.1', 0), Handler)
+    server.fault = fault
+    if tls:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*tls)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    print(os.getpid(), server.server_address[1], flush=True)
+    server.serve_forever()
+
+running = set()
+
+def end(pid):
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    running.discard(pid)
+
+for line in sys.stdin:
+    words = json.loads(line)
+    if isinstance(words, int):
+        end(words)
+        print(words, flush=True)
+    elif (pid := os.fork()):
+        running.add(pid)
+    else:
+        sys.stdin.close()
+        serve(*words)
+for pid in list(running):
+    end(pid)
 '''
+
+
+class Starter:
+    """The process that starts servers; `close` ends it and all of them."""
+
+    def __init__(self) -> None:
+        # Without site, which takes as long as these imports.
+        self._popen = subprocess.Popen(
+            [sys.executable, '-I', '-S', '-c', PROGRAM], text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    def ask(self, words: Sequence[str] | int) -> str:
+        """Send a line of words, or a pid; return the answer."""
+        assert self._popen.stdin and self._popen.stdout
+        print(json.dumps(words), file=self._popen.stdin, flush=True)
+        return self._popen.stdout.readline().strip()
+
+    def close(self) -> None:
+        """End all servers and the process."""
+        with self._popen:
+            pass
 
 
 class HTTPServer:
@@ -73,33 +121,31 @@ class HTTPServer:
     an answer, and deletes it.
     """
 
-    def __init__(self, fault: Path, *tls: str) -> None:
+    def __init__(self, starter: Starter, fault: Path, *tls: str) -> None:
         self.fault = fault
-        self._popen = subprocess.Popen(
-            [sys.executable, '-c', PROGRAM, str(fault), *tls],
-            stdout=subprocess.PIPE, text=True)
-        assert self._popen.stdout is not None
-        self.address = '127.0.0.1:' + self._popen.stdout.readline().strip()
-        self.pid = self._popen.pid
+        self._starter = starter
+        self._is_running = True
+        pid, port = starter.ask([str(fault), *tls]).split()
+        self.address = f'127.0.0.1:{port}'
+        self.pid = int(pid)
 
     def kill(self) -> None:
         """End it by SIGKILL."""
-        os.kill(self.pid, signal.SIGKILL)
-        self._popen.wait()
+        assert self._starter.ask(self.pid) == str(self.pid)
+        self._is_running = False
 
     def close(self) -> None:
         """End it, if it still runs."""
-        with contextlib.suppress(ProcessLookupError):
-            self._popen.kill()
-        self._popen.wait()
-        self._popen.stdout.close()
+        if self._is_running:
+            self.kill()
 
 
 @contextlib.contextmanager
-def http_servers(folder: Path, count: int,
+def http_servers(starter: Starter, folder: Path, count: int,
                  *tls: str) -> Iterator[list[HTTPServer]]:
     """Yield running servers; `tls` are a certificate and its key."""
-    made = [HTTPServer(folder / 'fault', *tls) for _ in range(count)]
+    made = [HTTPServer(starter, folder / 'fault', *tls)
+            for _ in range(count)]
     try:
         yield made
     finally:
