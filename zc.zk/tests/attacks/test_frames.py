@@ -355,6 +355,22 @@ def test_a_bad_frame_is_logged_once_and_connections_back_off(scene, caplog):
     wait_for(scene.is_right)
 
 
+def test_ids_that_are_always_wrong(scene, caplog):
+    """Begin new sessions with pauses; the node exists, and logs are few."""
+    scene.proxy.arm(TO_CLIENT, corruption.flip(117), count=10 ** 6,
+                    length=CONNECTED_BYTES)
+    began = time.monotonic()
+    forget_session(scene.zk.client)
+    wait_for(lambda: not scene.witness.exists(NODE)
+             or len(scene.proxy.spoiled) == 6)
+    assert scene.witness.exists(NODE)
+    assert time.monotonic() - began > .2
+    assert len(caplog.messages) <= 5, caplog.messages
+    scene.proxy.disarm()
+    wait_for(scene.is_right)
+    assert_works(scene)
+
+
 SPOILS = st.one_of(
     st.integers(0, 300).map(corruption.cut),
     st.integers(0, 300).map(corruption.shorten),

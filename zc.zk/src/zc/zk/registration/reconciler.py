@@ -31,6 +31,9 @@ from zc.zk.registration.record import Record
 
 logger = logging.getLogger('zc.zk.registration')
 
+#: Whose a node is that this process has created.
+OURS = 'this process'
+
 #: The number of attempts in a row when other clients change the nodes, too.
 MAX_CONFLICTS = 5
 
@@ -120,11 +123,13 @@ class Reconciler:
             # earlier transaction whose answer was lost as well.
             record.written = serial if before in (0, serial) else -1
         self._commit(record, changes, stats, before)
+        # A faulty network may have this happen again and again.
+        is_repeated = any(text.startswith(OURS) for text in stale.values())
+        log = self._quiet_logger if is_repeated else logger
         for path, owner in stale.items():
-            logger.warning('%s: replaced the node of %s', printable(path),
-                           owner)
+            log.warning(f'{printable(path)}: replaced the node of {owner}')
         if record.session != session and len(foreign) < len(stats):
-            _log_created(record, missing, is_deleted)
+            _log_created(record, missing, is_deleted, log)
         record.session = session
         record.is_new = False
         record.was_registered = True
@@ -193,12 +198,16 @@ class Reconciler:
         stale, foreign = {}, {}
         for path, stat in stats.items():
             if stat is not None and path in record.spoiled:
-                stale[path] = 'this process, which was not as it was written'
+                stale[path] = OURS + ', which was not as it was written'
                 continue
             if stat is None or stat.ephemeralOwner == session:
                 continue
             self._compare(path, stat, session)
-            if self._is_stale(record, stat):
+            if stat.ephemeralOwner in self.sessions:
+                stale[path] = OURS + ', of an earlier session'
+            elif record.is_new and is_ephemeral(stat):
+                # A node that we may not read counts as ephemeral: most nodes
+                # that have an address as their name are.
                 stale[path] = self._nodes.describe_owner(path, stat)
             elif record.is_new:
                 raise NodeExistsError(f'{path} exists and is not ephemeral')
@@ -242,12 +251,6 @@ class Reconciler:
             forget_session(self._client)
             raise SessionExpiredError('our session has another id')
 
-    def _is_stale(self, record: Record, stat: ZnodeStat) -> bool:
-        # A node that we may not read counts as ephemeral: most nodes that
-        # have an address as their name are.
-        return stat.ephemeralOwner in self.sessions or (
-            record.is_new and is_ephemeral(stat))
-
     def _note_displaced(self, record: Record, foreign: dict[str, int],
                         stats: Stats) -> None:
         for path, owner in foreign.items():
@@ -284,15 +287,15 @@ def _changes(record: Record, stats: Stats, stale: Iterable[str],
     return changes
 
 
-def _log_created(record: Record, missing: list[str],
-                 is_deleted: bool) -> None:
+def _log_created(record: Record, missing: list[str], is_deleted: bool,
+                 log: logging.Logger | logging.LoggerAdapter) -> None:
     names = printable(', '.join(record.paths))
     if not record.was_registered:
-        logger.info('Registered %s', names)
+        log.info(f'Registered {names}')
         return
     record.reregistered += 1
     if is_deleted:
-        logger.warning('%s was deleted by somebody; registered again',
-                       printable(', '.join(missing)))
+        log.warning(f'{printable(", ".join(missing))} was deleted by somebody;'
+                    ' registered again')
     else:
-        logger.warning('Registered again: %s', names)
+        log.warning(f'Registered again: {names}')
