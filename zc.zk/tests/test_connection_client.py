@@ -14,6 +14,7 @@ from zc.zk.connection.client import check_connection_string
 from zc.zk.connection.client import connect
 from zc.zk.connection.client import make_client
 from zc.zk.connection.requests import Requests
+from zc.zk.connection.session import forget_session
 from zc.zk.errors import FailedConnect
 from zc.zk.testing.waiting import wait_for
 from zc_zk_support.connecting import SECRET
@@ -46,6 +47,16 @@ def test_a_kazoo_client_is_used_and_left_open(zookeeper, client):
         assert zk.client is kazoo
         assert zk.exists('/')
     assert kazoo.connected
+
+
+@pytest.mark.parametrize('is_ours', [False, True])
+def test_a_session_is_forgotten(zookeeper, client, connect, is_ours):
+    """kazoo's own thread would end at a request of ours."""
+    kazoo = connect().client if is_ours else client()
+    before = kazoo.client_id[0]
+    forget_session(kazoo)
+    wait_for(lambda: kazoo.client_id and kazoo.client_id[0] != before)
+    assert kazoo.exists('/')
 
 
 def test_a_client_of_the_caller_has_its_own_credentials(zookeeper, client):
