@@ -110,7 +110,9 @@ def test_the_parent_ends_a_session_over_tls(
             os.kill(dead, signal.SIGKILL)
             wait_for(lambda: len(live(tree)) == 2 and dead not in live(tree),
                      GONE_S, lambda: process.output)
-            assert f'ended the session of worker {dead}' in process.output
+            # The parent hears of it a moment after ZooKeeper.
+            wait_for(lambda: f'ended the session of worker {dead}'
+                     in process.output)
             assert other in live(tree)
             assert process.stopped() == 0
 
@@ -123,8 +125,8 @@ def test_a_successor_ends_the_session_of_a_killed_server(tree, write):
         assert tree.get_children(PATH) == list(old)
         with processes.started(ini) as second:
             wait_for(lambda: live(tree) == {second.pid}, GONE_S)
-            assert f'of pid {first.pid}, which has died, is ended' in (
-                second.output)
+            wait_for(lambda: f'of pid {first.pid}, which has died, is ended'
+                     in second.output)
             assert second.stopped() == 0
 
 

@@ -1,4 +1,5 @@
 """The verb `start`, and what it has started."""
+import contextlib
 import os
 import signal
 import socket
@@ -6,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from kazoo.exceptions import NoNodeError
 from zc.zk.testing.waiting import wait_for
 from zkzopeserver_support.processes import START
 from zkzopeserver_support.processes import started
@@ -136,7 +138,8 @@ def test_a_stale_socket_and_a_stale_pid_file(local, embedded):
     assert 'web: up, pid' in web('start')
     assert web.pid != pid
     web('stop')
-    embedded.zk.delete(f'{PATH}/{left}')
+    with contextlib.suppress(NoNodeError):
+        embedded.zk.delete(f'{PATH}/{left}')
 
 
 def test_ctrl_c_ends_the_waiting_and_not_the_server(local, embedded):

@@ -133,7 +133,7 @@ def registered(client, process: Process | None = None,
         except NoNodeError:
             return None  # another one has come in its place
 
-    return wait_for(look, 30, lambda: f'{count} nodes'
+    return wait_for(look, 90, lambda: f'{count} nodes'
                     + (f'; it says:\n{process.output}' if process else ''))
 
 
@@ -209,7 +209,7 @@ class Script:
             [sys.executable, *self.command, *arguments,
              *(word for each in self.options for word in ('-o', each))],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, env=self.environ, timeout=60,
+            stderr=subprocess.STDOUT, env=self.environ, timeout=150,
             cwd=cwd, text=True, errors='replace')
         said = (f'{arguments} ended with {done.returncode}, not {status}:\n'
                 f'{done.stdout}\n{self.log()}')

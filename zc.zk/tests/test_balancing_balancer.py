@@ -261,7 +261,9 @@ def test_hostile_names_are_never_chosen(zookeeper, zk):
     assert set(balancer.servers.refused) == set(HOSTILE)
 
 
-def test_ten_thousand_servers(zookeeper, zk):
+def test_ten_thousand_servers(zookeeper, connect):
+    # A session that outlives the time that a busy machine takes for this.
+    zk = connect(30.)
     here = [f'10.0.{number // 250}.{number % 250 + 1}:80'
             for number in range(10_000)]
     zk.import_tree('/many\n  /providers\n' + ''.join(
@@ -278,7 +280,7 @@ def test_ten_thousand_servers(zookeeper, zk):
         candidates.failed(candidates._by_name[name], later)
     assert balancer.try_lease() is not None
     zk.import_tree('/many\n  /providers\n    /10.9.9.9:80\n', trim=True)
-    wait_for(lambda: names(balancer, 20) == {'10.9.9.9:80'}, 30, 'the loss')
+    wait_for(lambda: names(balancer, 20) == {'10.9.9.9:80'}, 120, 'the loss')
 
 
 def test_a_request_may_end_where_the_lock_is_held(zookeeper, zk):

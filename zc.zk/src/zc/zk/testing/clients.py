@@ -16,6 +16,10 @@ from kazoo.interfaces import IAsyncResult
 RECONNECT_QUICKLY = {
     'max_tries': -1, 'delay': .02, 'backoff': 1.5, 'max_delay': .5}
 
+#: The session timeout of what fixtures do by themselves, in seconds: on a busy
+#: machine it may take long to delete the nodes of a test.
+FIXTURE_TIMEOUT_S = 30.
+
 
 class Servers(Protocol):
     """One server, or an ensemble."""
@@ -104,7 +108,7 @@ def own_chroot(servers: Servers) -> Iterator[Chroot]:
 
 def _with_client(servers: Servers,
                  function: Callable[[KazooClient], object]) -> None:
-    client = start_client(servers.hosts)
+    client = start_client(servers.hosts, timeout=FIXTURE_TIMEOUT_S)
     try:
         function(client)
     finally:
