@@ -10,6 +10,7 @@ import subprocess
 import sys
 import termios
 import threading
+from pathlib import Path
 
 import psutil
 import pytest
@@ -439,10 +440,17 @@ def test_an_interrupted_import_says_how_far_it_went(where, file, run):
 
 
 def wait_until_idle(child):
-    """Wait until a process sleeps: kazoo swallows a signal while it sends."""
+    """Wait until a process sleeps: kazoo swallows a signal while it sends.
+
+    A thread that waits for a processor is not asleep.
+    """
     seen = []
 
     def is_idle():
+        states = {path.read_text().rpartition(') ')[2][0] for path in
+                  Path(f'/proc/{child.pid}/task').glob('*/stat')}
+        if states != {'S'}:
+            seen.clear()
         seen.append(psutil.Process(child.pid).cpu_times()[:2])
         return len(seen) > 10 and len(set(seen[-10:])) == 1
 

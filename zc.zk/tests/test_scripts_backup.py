@@ -40,7 +40,7 @@ MANY = settings(
 @pytest.fixture
 def connection(zookeeper, client):
     """Return a client that may do anything in the trees of the tests."""
-    return client(auth_data=[('digest', CREDENTIAL)])
+    return client(auth_data=[('digest', CREDENTIAL)], timeout=30.)
 
 
 @pytest.fixture
