@@ -98,7 +98,7 @@ def test_stop_waits_long_when_the_ini_does_not_tell(
     with started(web.ini) as process:
         address, *_ = registered(embedded.zk, process, count=int(workers))
         thread, results = asking(address)
-        wait_for(lambda: get(address)[0] == 200, 10)
+        wait_for(lambda: get(address, timeout=30)[0] == 200)
         text = web.ini.read_text()
         web.ini.unlink()
         if change:
