@@ -122,8 +122,8 @@ def go(browser, path):
 
 
 def test_services_come_first(view, browser):
-    assert services(browser) == [['▲ none', '/api', 'none'],
-                                 ['▲ none', '/cms', 'none']]
+    assert services(browser) == [['▲ none', '/api', ''],
+                                 ['▲ none', '/cms', '']]
     first = view.zk.register('/cms/providers', '127.0.0.1:8080')
     browser.wait("document.querySelector('#services').innerText"
                  ".includes('127.0.0.1:8080')")
@@ -131,7 +131,7 @@ def test_services_come_first(view, browser):
     browser.js("document.querySelector('#failing').click()")
     browser.wait("document.querySelectorAll('#services tbody tr')"
                  '.length == 1')
-    assert services(browser) == [['▲ none', '/api', 'none']]
+    assert services(browser) == [['▲ none', '/api', '']]
     first.withdraw()
     browser.wait("document.querySelectorAll('#services tbody tr')"
                  '.length == 2')
@@ -187,7 +187,14 @@ def test_find(view, browser):
                  ".includes('/cms')")
     assert browser.js("document.querySelector('#found-note').innerText"
                       ) == '1 nodes'
+    assert browser.js("document.querySelector('#found').innerText") == (
+        "/cms  title = 'The CMS <b>bold</b>'")
     assert browser.js("document.querySelector('#tree-part').hidden")
+    browser.js("document.querySelector('#find').value = ''")
+    browser.type('Web')
+    # A type without the name, which stands there already.
+    browser.wait("document.querySelector('#found').innerText"
+                 " == '/cms : web service'")
     browser.js("document.querySelector('#find').value = ''")
     browser.type('PROVIDERS')
     browser.wait("document.querySelectorAll('#found li').length == 3")
@@ -219,6 +226,11 @@ def test_many_children(view, browser):
         '800 more: show 200 of them')
     browser.js("document.querySelector('#tree button').click()")
     browser.wait(f'{shown} == 400')
+    for count in 600, 800:
+        browser.js("document.querySelector('#tree button').click()")
+        browser.wait(f'{shown} == {count}')
+    assert browser.js("document.querySelector('#tree button').innerText") == (
+        '200 more: show them')
     go(browser, '/many/n0999')
     browser.wait("document.querySelector('.shown')?.innerText == '/n0999'")
 
@@ -313,14 +325,57 @@ def test_all_of_it_by_the_keyboard(view, browser):
                       ).startswith('/cms')
 
 
-@pytest.mark.parametrize('width', [1200, 400])
-def test_no_page_is_wider_than_its_window(view, browser, width):
+@pytest.mark.parametrize('width', [1200, 700, 400, 320])
+def test_nothing_is_wider_than_the_window(view, browser, width):
     view.zk.client.create('/wide', json.dumps(
         {'x': 'y' * 500}).encode())
+    names = ('127.0.0.1:8080', '[2001:db8:85a3::8a2e:370:7334]:41231',
+             'web-frontend-17.rack-a7.north.example.com:41231')
+    for name in names:
+        view.zk.register('/cms/providers', name)
+    view.answers = {f'/cms/providers/{name}': [
+        {'at': 1, 'state': 'registered', 'threads': 16, 'busy_threads': 16,
+         'queued': 123}] for name in names}
     browser.look(width)
+    browser.wait("document.querySelectorAll('#services svg').length == 3")
     go(browser, '/wide')
     browser.wait("document.querySelector('.shown')")
+    # Within the margins, but the heads that narrow pages do not show.
+    assert browser.js(
+        '[...document.body.querySelectorAll("*")].filter(each =>'
+        ' !each.closest("thead") && each.getBoundingClientRect().right >'
+        ' document.documentElement.clientWidth - 15)'
+        '.map(each => each.outerHTML)') == []
     assert browser.js('document.documentElement.scrollWidth') <= width
+
+
+def test_the_figures_of_servers_stand_in_columns(view, browser):
+    names = '127.0.0.1:8080', '127.0.0.1:80'
+    for name in names:
+        view.zk.register('/cms/providers', name)
+    states = 'registered', 'suspended'
+    view.answers = {f'/cms/providers/{name}': [
+        {'at': 1, 'state': state, 'threads': 4, 'busy_threads': 1}]
+        for name, state in zip(names, states, strict=True)}
+    browser.wait("document.querySelectorAll('#services svg').length == 2")
+    for selector in 'svg', '.servers li > :nth-child(2)':
+        left = browser.js(
+            f"[...document.querySelectorAll('#services {selector}')].map("
+            'each => each.getBoundingClientRect().left)')
+        assert left[0] == left[1]
+
+
+def test_links_to_the_parts_of_the_page(view, browser):
+    view.zk.import_tree(''.join(
+        f'/s{number}\n  /providers\n' for number in range(60)), trim=False)
+    browser.wait("document.querySelectorAll('#services tbody tr')"
+                 '.length == 62')
+    assert browser.js('scrollY') == 0
+    browser.js("document.querySelector('nav a[href=\"#tree-title\"]').click()")
+    browser.wait('scrollY')
+    # It is no link to a node.
+    assert 'there is no' not in browser.js(
+        "document.querySelector('#state').textContent")
 
 
 @pytest.fixture(scope='module')

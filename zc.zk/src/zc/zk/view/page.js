@@ -192,8 +192,9 @@ function fillDetails(node, details) {
   for (const child of children.slice(0, node.shown)) list.append(draw(child));
   details.append(list);
   if (children.length > node.shown) {
-    const more = make('button',
-      `${children.length - node.shown} more: show ${MOST} of them`);
+    const rest = children.length - node.shown;
+    const more = make('button', `${rest} more: show ` +
+      (rest > MOST ? `${MOST} of them` : 'them'));
     more.type = 'button';
     more.addEventListener('click', () => {
       node.shown += MOST;
@@ -290,7 +291,6 @@ function drawService(node, servers) {
   for (const server of servers.slice(0, MOST)) list.append(drawServer(server));
   const cell = make('td');
   if (servers.length) cell.append(list);
-  else cell.append(make('span', 'none', 'bad'));
   const last = Math.max(changedAt.get(node.path) || 0,
     ...servers.map(each => each.born));
   const change = make('td', last ? brief(last) : '', 'soft still');
@@ -369,7 +369,9 @@ function search() {
       : node.lines.find(each => each.toLowerCase().includes(wanted));
     if (line !== undefined) {
       count += 1;
-      if (found.length < MOST) found.push([path, line]);
+      // The name stands there already: of the first line, the type is left.
+      if (found.length < MOST) found.push([path, line === node.lines[0]
+        ? line.slice(node.name.length + 1) : line && `  ${line}`]);
     }
     todo.push(...sorted(node).reverse());
   }
@@ -378,7 +380,7 @@ function search() {
   byId('found').replaceChildren(...found.map(([path, line]) => {
     const item = make('li'), link = make('a', path);
     link.href = '#' + encodeURI(path);
-    item.append(link, line ? `  ${line}` : '');
+    item.append(link, line);
     return item;
   }));
 }
@@ -430,7 +432,7 @@ receive('tree', data => {
   drawTree();
   drawServices();
   byId('state').textContent = `as of ${time(Date.now())}`;
-  if (location.hash.length > 1) show(decodeURI(location.hash.slice(1)));
+  showLinked();
 });
 receive('events', data => {
   apply(data);
@@ -466,8 +468,17 @@ byId('file').addEventListener('change', event => {
   if (event.target.files.length) compare(event.target.files[0]);
   event.target.value = '';
 });
-addEventListener('hashchange', () =>
-  show(decodeURI(location.hash.slice(1))));
+// The permanent link of a node is its path; other links are of this page.
+function showLinked() {
+  const path = decodeURI(location.hash.slice(1));
+  if (path.startsWith('/')) show(path);
+}
+
+addEventListener('hashchange', showLinked);
+// The addresses of an ensemble may go on in the next line.
+const title = document.querySelector('h1');
+title.replaceChildren(...title.textContent.split(/(?<=,)/).flatMap(
+  part => [part, make('wbr')]));
 for (const name of ['dragover', 'drop'])
   addEventListener(name, event => {
     event.preventDefault();
