@@ -1,11 +1,17 @@
 """``zookeeper_watch``, as a process and as a function."""
+import fcntl
 import json
 import os
+import pty
+import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 
 import pytest
+from zc.zk.live import text
 from zc.zk.scripts.zookeeper_watch import main
 from zc.zk.testing.waiting import wait_for
 
@@ -159,3 +165,44 @@ def test_an_outage_is_told_once(zookeeper_server, connect, tmp_path):
     finally:
         running.popen.kill()
         running.popen.wait()
+
+
+@pytest.mark.parametrize('columns', [80, 40])
+def test_a_terminal_has_lines_that_fit(zookeeper, connect, columns):
+    zk = connect()
+    zk.import_tree('/service\n  /providers\n')
+    ours, theirs = pty.openpty()
+    # The size as of tty_ioctl(4): rows, columns, and two that are unused.
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ,
+                struct.pack('4H', 24, columns, 0, 0))
+    environ = {name: value for name, value in os.environ.items()
+               if name != 'COLUMNS'}
+    process = subprocess.Popen(
+        [sys.executable, '-c', CODE, zookeeper.connection_string, '/service'],
+        stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs, env={
+            **environ, 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))})
+    os.close(theirs)
+    said = bytearray()
+
+    def read(words):
+        if select.select([ours], [], [], 1)[0]:
+            said.extend(os.read(ours, 65536))
+        return words in said
+
+    try:
+        wait_for(lambda: read(b'below'), 30, said.decode)
+        zk.register('/service/providers', '192.0.2.7:41231',
+                    monitor='127.0.0.1:9000')
+        wait_for(lambda: read(b'pid = '), 30, said.decode)
+        zk.client.set('/service', json.dumps(
+            {'note': 'x' * 1000 + '!'}).encode())
+        wait_for(lambda: read(b"!'"), 30, said.decode)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(ours)
+    lines = said.decode().splitlines()
+    assert max(map(len, lines)) <= columns
+    # A name stays with its value.
+    assert any("monitor = '127.0.0.1:9000'," in line for line in lines)
+    assert sum('xxx' in line for line in lines) <= text.FITTED_LINES

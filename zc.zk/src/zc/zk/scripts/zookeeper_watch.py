@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
+import sys
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -129,7 +131,7 @@ class Watch:
             if self._options.json:
                 self._print(json.dumps(text.as_json(event, now, self._show)))
             else:
-                self._print(text.line(event, now, self._show))
+                self._print_text(text.line(event, now, self._show))
 
     def _tell_connection(self) -> None:
         since = [tree.stale_since for tree in self._trees
@@ -150,7 +152,16 @@ class Watch:
             self._print(json.dumps({'time': text.utc(now), 'kind': kind,
                                     **where, **fields}))
         else:
-            self._print(text.note(f'{path}: {told}' if path else told, now))
+            self._print_text(
+                text.note(f'{path}: {told}' if path else told, now))
+
+    def _print_text(self, line: str) -> None:
+        """Print a line for people; fitted, where that is a terminal."""
+        if sys.stdout is not None and sys.stdout.isatty():
+            # At each line: it may have another size now.
+            line = '\n'.join(text.fitted(
+                line, shutil.get_terminal_size().columns))
+        self._print(line)
 
     def _print(self, line: str) -> None:
         if not self._options.quiet:
