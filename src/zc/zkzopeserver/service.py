@@ -47,6 +47,9 @@ logger = logging.getLogger('zc.zkzopeserver.service')
 # went to sleep, or while it was handling another, and so did not wake it.
 LOOK_S = 0.25
 
+# How soon a stop that waits notices that it is not to wait, in seconds.
+FORCED_LOOK_S = 0.02
+
 # Seconds that a stop waits for the announcer to notice.
 ANNOUNCER_S = 1.0
 
@@ -100,7 +103,6 @@ class Service:
         self._is_forced = False
         # Whether an operator has taken the server out of ZooKeeper.
         self._is_deregistered = False
-        self._forced: queue.SimpleQueue[None] = queue.SimpleQueue()
         # What the thread that runs the service waits for: a request to stop
         # (None), or the exception that ended the announcer.
         self._messages: queue.SimpleQueue[BaseException | None] = (
@@ -305,7 +307,6 @@ class Service:
     def force_exit(self) -> None:
         """Ask for a stop that does not wait; safe in signal handlers."""
         self._is_forced = True
-        self._forced.put(None)
         self.request_stop()
 
     def stop(self) -> None:
@@ -344,8 +345,12 @@ class Service:
     def _linger(self) -> None:
         """Go on serving clients that do not know that the node is gone."""
         if self.parts.registration.may_be_known:
-            with contextlib.suppress(queue.Empty):
-                self._forced.get(timeout=self.options.deregister_wait)
+            # A SimpleQueue could tell of a `force_exit`, but in Python 3.10
+            # its `get` waits for ever if its timeout ends too early.
+            ends = time.monotonic() + self.options.deregister_wait
+            while not self._is_forced and (
+                    left_s := ends - time.monotonic()) > 0:
+                time.sleep(min(left_s, FORCED_LOOK_S))
 
     def _drain(self) -> None:
         cut = self.parts.server.drain(self.options.graceful_timeout,

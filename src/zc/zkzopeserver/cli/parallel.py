@@ -29,8 +29,10 @@ def concurrently(function: Callable[[Item], Result], items: Iterable[Item],
     todo = list(enumerate(items))
     waiting = iter(list(todo))
     lock = threading.Lock()
-    done: queue.SimpleQueue[tuple[int, Result | None, Exception | None]] = (
-        queue.SimpleQueue())
+    # No SimpleQueue: in Python 3.10 its `get` waits for ever if its timeout,
+    # which may be 0 here, ends too early.
+    done: queue.Queue[tuple[int, Result | None, Exception | None]] = (
+        queue.Queue())
     is_over = threading.Event()
 
     def work() -> None:

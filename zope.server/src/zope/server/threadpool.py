@@ -291,4 +291,10 @@ class ThreadPool:
             self._wakes.get(timeout=timeout)
         except Empty:
             return False
+        # All at once, as one look follows.  In Python 3.10, `get` waits for
+        # ever if its timeout ends while it takes the queue's lock, which only
+        # a `get` that finds nothing leaves taken.
+        with contextlib.suppress(Empty):
+            while True:
+                self._wakes.get_nowait()
         return True
