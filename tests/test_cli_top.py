@@ -37,8 +37,9 @@ def test_columns_stand_below_each_other():
 
 
 @pytest.mark.parametrize('width, missing', [
-    (200, set()), (79, {'PID', 'UPTIME'}), (20, {'PID', 'UPTIME',
-                                                 'CONNECTIONS'})])
+    (200, set()), (79, {'PID', 'UPTIME'}),
+    (40, {'PID', 'UPTIME', 'CONNECTIONS', 'IN FLIGHT', 'WAITING'}),
+    (20, {'PID', 'UPTIME', 'CONNECTIONS', 'IN FLIGHT', 'WAITING', 'REQ/S'})])
 def test_a_narrow_terminal_has_fewer_columns(width, missing):
     _, head, line = top.table('web', {'127.0.0.1:41231': STATUS},
                               top.Rates(), width=width)
@@ -47,6 +48,30 @@ def test_a_narrow_terminal_has_fewer_columns(width, missing):
     # A row and its head have the same columns.
     assert ('4711' in line) == ('PID' in head)
     assert ('1 h 2 min' in line) == ('UPTIME' in head)
+
+
+def test_a_narrow_terminal_has_short_addresses():
+    long = 'web-frontend-17.rack-a7.north.example.com:41231'
+    answers = {long: STATUS, '10.0.0.1:80': 'no answer at all: refused'}
+
+    def lines(width):
+        return list(top.table('web', answers, top.Rates(), width=width))[1:]
+
+    assert long in lines(120)[2]
+    head, refused, other = lines(79)
+    assert 'WAITING' in head and len(head) <= 79
+    assert other.startswith('web-front') and '...' in other
+    # The reason does not make a column wide.
+    assert refused.endswith('  no answer at all: refused')
+    assert lines(39)[2] == 'web-front...com:41231  registered   2/4'
+
+
+def test_a_terminal_says_what_it_has_no_room_for():
+    lines = ['head', *map(str, range(9)), 'x' * 100]
+    assert top.fitted(lines, 10, 11) == [*lines[:-1], 'xxxxxxx...']
+    assert top.fitted(lines, 79, 5) == [
+        'head', '0', '1', '2', '7 more have no room here']
+    assert top.fitted(lines, 79, 1) == ['head']
 
 
 def test_rates():

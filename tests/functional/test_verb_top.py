@@ -1,9 +1,15 @@
 """The verb `top`, on running workers, and on a terminal."""
+import contextlib
+import fcntl
 import os
 import pty
+import re
+import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 
 from zc.zk.testing.waiting import wait_for
 from zkzopeserver_support.processes import START
@@ -27,31 +33,64 @@ def test_workers_are_shown(web, tree, tmp_path):
     assert web('top', '--once', status=1) == 'web: not running\n'
 
 
-def test_a_terminal_has_one_table_that_is_renewed(web, tree):
-    web('start')
-    address, = registered(tree)
+@contextlib.contextmanager
+def terminal(web, interval, columns):
+    """Run `top` on a terminal; yield its process, descriptor and output."""
     ours, theirs = pty.openpty()
+    resize(ours, columns)
     process = subprocess.Popen(
         [sys.executable, '-c', START, str(web.ini), 'top', '--interval',
-         '0.1'], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
-        env={**os.environ, 'PYTHONPATH': os.pathsep.join(
-            filter(None, sys.path))})
+         interval], stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
+        env={**{name: value for name, value in os.environ.items()
+                if name != 'COLUMNS'},
+             'PYTHONPATH': os.pathsep.join(filter(None, sys.path))})
     os.close(theirs)
     said = bytearray()
 
-    def read():
-        said.extend(os.read(ours, 65536))
-        return said.count(b'\x1b[H') >= 3
+    def read(condition):
+        """Read until a condition is true."""
+        def step():
+            if select.select([ours], [], [], 0.1)[0]:
+                said.extend(os.read(ours, 65536))
+            return condition(bytes(said))
+        wait_for(step, 30, lambda: said.decode())
+        return bytes(said)
 
     try:
-        wait_for(read, 30, lambda: said.decode())
-        assert said.count(address.encode()) >= 2
-        process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        yield process, ours, read
     finally:
         process.kill()
         process.wait()
         os.close(ours)
+
+
+def resize(descriptor, columns):
+    """Set the size of a terminal, tty_ioctl(4): rows, columns, pixels."""
+    fcntl.ioctl(descriptor, termios.TIOCSWINSZ,
+                struct.pack('4H', 24, columns, 0, 0))
+
+
+def test_a_terminal_has_one_table_that_is_renewed(web, tree):
+    web('start')
+    address, = registered(tree)
+    with terminal(web, '0.1', 80) as (process, _, read):
+        said = read(lambda said: said.count(b'\x1b[H') >= 3)
+        assert said.count(address.encode()) >= 2
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 130
+    web('stop')
+
+
+def test_a_terminal_that_becomes_wider_has_more_at_once(web, tree):
+    web('start')
+    registered(tree)
+    with terminal(web, '3600', 40) as (_, ours, read):
+        said = read(lambda said: said.endswith(b'\x1b[J'))
+        lines = re.sub(r'\x1b\[.', '', said.decode()).splitlines()
+        assert max(map(len, lines)) < 40
+        assert re.search('(?m)^ADDRESS +STATE .*BUSY', '\n'.join(lines))
+        resize(ours, 120)
+        read(lambda said: b'UPTIME' in said)
     web('stop')
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from zc.zk.live.text import duration
+from zc.zk.live.text import shortened
 from zc.zk.printable import printable
 from zc.zk.scripts.command import positive_seconds
 
@@ -36,6 +37,8 @@ reached, or the path is not there."""
 
 INTERVAL_S = 2.0
 ANSWER_S = 2.0
+# How often the size of the terminal is looked at.
+LOOK_S = 0.1
 
 # Moves to the top of a terminal, and erases what is below the cursor, and to
 # the right of it (ECMA-48: CUP, ED, EL).
@@ -46,6 +49,12 @@ HEAD = ('ADDRESS', 'PID', 'STATE', 'REQ/S', 'IN FLIGHT', 'WAITING', 'BUSY',
 # A terminal that is too narrow has the table without these, one after the
 # other, rather than each line without its end.
 DISPENSABLE = 'PID', 'UPTIME', 'CONNECTIONS'
+# These, too, once addresses are short.
+DISPENSABLE_LAST = 'IN FLIGHT', 'WAITING', 'REQ/S'
+# The characters that a long address is shortened to: those of most, and fewer
+# only where nothing else can go.
+ADDRESS_IPV4 = len('255.255.255.255:65535')
+ADDRESS_LEAST = 12
 
 # What is shown of a worker that does not answer.
 UNKNOWN = '-'
@@ -87,14 +96,23 @@ def run(instance: Instance, arguments: argparse.Namespace) -> int:
                                width - 1 if is_terminal else None))
             if is_terminal:
                 print(HOME + ''.join(
-                    line[:width - 1] + ERASE_RIGHT + '\n'
-                    for line in lines[:height - 1]) + ERASE_BELOW, end='',
-                    flush=True, file=terminal)
+                    line + ERASE_RIGHT + '\n'
+                    for line in fitted(lines, width - 1, height - 1))
+                    + ERASE_BELOW, end='', flush=True, file=terminal)
             else:
                 print('\n'.join(lines), flush=True)
             if arguments.once:
                 return 0
-            time.sleep(arguments.interval)
+            pause(arguments.interval, (width, height) if is_terminal else None)
+
+
+def pause(seconds: float, size: tuple[int, int] | None) -> None:
+    """Wait; not longer than until the terminal has another size."""
+    ends_at = time.monotonic() + seconds
+    while (rest_s := ends_at - time.monotonic()) > 0:
+        if size not in (None, shutil.get_terminal_size()):
+            return
+        time.sleep(min(rest_s, LOOK_S) if size else rest_s)
 
 
 def ask(address: str | tuple[str, int]) -> Answer:
@@ -131,7 +149,7 @@ def table(name: str, answers: dict[str, Answer], rates: Rates,
           trouble: str = '', width: int | None = None) -> Iterator[str]:
     """Yield the lines of a table.
 
-    DISPENSABLE columns are left out as far as `width` has no room for them.
+    What `width` has no room for is left out, see `fit`.
     """
     now = time.monotonic()
     yield (f'{name}: {len(answers)} worker{"s" * (len(answers) != 1)},'
@@ -139,14 +157,17 @@ def table(name: str, answers: dict[str, Answer], rates: Rates,
            + (f'; ZooKeeper: {trouble}' if trouble else ''))
     rows = [HEAD, *(row(address, answer, rates, now)
                     for address, answer in sorted(answers.items()))]
-    widths = {head: max(len(cells[column]) for cells in rows)
+    # Why a worker does not answer may be long, and goes on to the right.
+    widths = {head: max(len(cells[column]) for cells in rows
+                        if column == 0 or len(cells) > 2)
               for column, head in enumerate(HEAD)}
-    for head in DISPENSABLE:
-        if width is None or sum(widths.values()) + 2 * len(
-                widths) - 2 <= width:
-            break
-        del widths[head]
+    if width is not None:
+        fit(widths, width)
     for cells in rows:
+        cells = shortened(cells[0], widths[HEAD[0]]), *cells[1:]
+        if len(cells) == 2:
+            yield f'{cells[0].ljust(widths[HEAD[0]])}  {cells[1]}'
+            continue
         yield '  '.join(
             cell.rjust(widths[head]) if 3 <= column <= 7
             else cell.ljust(widths[head])
@@ -154,12 +175,42 @@ def table(name: str, answers: dict[str, Answer], rates: Rates,
                 zip(cells, HEAD, strict=True)) if head in widths).rstrip()
 
 
+def fit(widths: dict[str, int], width: int) -> None:
+    """Make columns fit into `width`, as far as they can.
+
+    First DISPENSABLE go, then what an address has beyond one of IPv4, then
+    DISPENSABLE_LAST, and at last more of addresses.
+    """
+    def too_wide() -> int:
+        return sum(widths.values()) + 2 * len(widths) - 2 - width
+
+    address = HEAD[0]
+    for dispensable, least in ((DISPENSABLE, ADDRESS_IPV4),
+                               (DISPENSABLE_LAST, ADDRESS_LEAST)):
+        for head in dispensable:
+            if too_wide() > 0:
+                del widths[head]
+        widths[address] = min(widths[address], max(
+            least, widths[address] - max(0, too_wide())))
+
+
+def fitted(lines: list[str], width: int, height: int) -> list[str]:
+    """Return lines for a terminal; the last says how many have no room."""
+    left_out = len(lines) - height
+    if left_out > 0 and height > 1:
+        lines = lines[:height - 1] + [f'{left_out + 1} more have no room here']
+    return [line if len(line) <= width else f'{line[:max(0, width - 3)]}...'
+            for line in lines[:height]]
+
+
 def row(address: str, answer: Answer, rates: Rates,
         now: float) -> tuple[str, ...]:
-    """Return the cells of a worker."""
+    """Return the cells of a worker.
+
+    Of one that does not answer these are its address, and why.
+    """
     if isinstance(answer, str):
-        return (printable(address), UNKNOWN, answer,
-                *(UNKNOWN for _ in HEAD[3:]))
+        return printable(address), answer
     pid, requests = number(answer, 'pid'), number(answer, 'requests')
     rate = (None if pid is None or requests is None
             else rates.rate(pid, requests, now))
