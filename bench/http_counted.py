@@ -89,10 +89,11 @@ class Engine:
 
     def _turn(self) -> None:
         """Do what a leader of the pool does in a turn."""
-        began = self._loop.turn() + time.perf_counter()
+        began = self._loop.turn() + time.monotonic()
         for _ in range(len(self._loop.ready)):
-            self._threads._run_ready()
-            self._threads._note(time.perf_counter() - began)
+            ended = self._threads._run_ready()
+            self._threads._note(ended - began)
+            began = ended
 
 
 class Counter:

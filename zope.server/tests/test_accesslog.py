@@ -8,6 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+from zope.server import accesslog
+from zope.server.accesslog import BATCH_LINES
+from zope.server.accesslog import METHODS_CACHED
 from zope.server.accesslog import AccessLog
 from zope.server.accesslog import escaped
 from zope.server.accesslog import log_time
@@ -156,6 +159,8 @@ def test_what_the_application_changes_can_forge_nothing(
 @pytest.mark.parametrize('key, value', [
     ('REMOTE_ADDR', None),
     ('REMOTE_ADDR', ['1.2.3.4']),
+    ('REMOTE_ADDR', ('1.2.3.4', 'me')),
+    ('REMOTE_ADDR', ('1.2.3.4', 80, 0)),
     ('REQUEST_URI', None),
     ('REMOTE_USER', None),
     ('REMOTE_USER', 7),
@@ -195,28 +200,126 @@ def test_a_line_that_is_not_ascii_is_escaped_alone(path: Path) -> None:
     assert path.read_text() == 'a\n\\xe4\n'
 
 
+class Answer:
+    """An answered request, as the log reads it."""
+
+    def __init__(self, target: str = '/', sent: int = 5, method: str = 'GET',
+                 began: float | None = None, **environ: object) -> None:
+        self.environ = {'REMOTE_ADDR': '1.2.3.4', 'REQUEST_URI': target,
+                        **environ}
+        self.began = time.monotonic() if began is None else began
+        self.method = method
+        self.target = target
+        self.minor = 1
+        self.code = 200
+        self.sent = sent
+        self.peer = '5.6.7.8'
+
+
+def add(log: AccessLog, answer: Answer) -> None:
+    """Add the line of a request that is answered now."""
+    log.add(answer, time.monotonic())
+
+
 def test_a_line_that_comes_during_a_write_is_written_too(
         path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    class Late(int):
-        """A bound that lets the writer finish before it is looked at."""
+    class Late(Answer):
+        """Lets the log's thread finish before the line is there."""
 
-        def __gt__(self, count: int) -> bool:
-            # The last act of the writer is to tell how many.
+        @property
+        def peer(self) -> str:
+            # The last act of that thread is to tell how many.
             log.dropped += 1
             log.wake()
             until(lambda: 'lines were dropped' in caplog.text)
-            return int.__gt__(self, count)
+            return '5.6.7.8'
 
-    def asking(environ, start_response):
-        if environ['PATH_INFO'] == '/2':
-            log.max_lines = Late(log.max_lines)
-        return hello(environ, start_response)
+        @peer.setter
+        def peer(self, value: str) -> None:
+            pass
 
-    with serving(asking, access_log=str(path)) as server:
-        log = server.engine.shared.access_log
-        ask(server.address, b'/1')
-        ask(server.address, b'/2')
-        until(lambda: 'GET /2 ' in path.read_text())
+    log = AccessLog(str(path), shows_peer=True)
+    log.start()
+    add(log, Late('/2'))
+    until(lambda: 'GET /2 ' in path.read_text())
+    log.close()
+
+
+def test_lines_of_many_batches(path: Path) -> None:
+    log = AccessLog(str(path))
+    count = 3 * BATCH_LINES
+    now = time.time()
+    for number in range(count):
+        began = time.monotonic() - number % 3
+        add(log, Answer(f'/{number}', number, 'PUT' if number % 2 else 'GET',
+                       began))
+    log.close()
+    found = lines(path)
+    assert [line['request'] for line in found] == [
+        f'{"PUT" if number % 2 else "GET"} /{number} HTTP/1.1'
+        for number in range(count)]
+    assert [line['size'] for line in found] == [
+        str(number or '-') for number in range(count)]
+    for number, line in enumerate(found):
+        began = time.mktime(time.strptime(line['time'][:20],
+                                          '%d/%b/%Y:%H:%M:%S'))
+        assert now - number % 3 - 1 <= began <= time.time() - number % 3
+        assert 0 <= int(line['micros']) - number % 3 * 10**6 < 10**6
+
+
+@pytest.mark.parametrize('size, shown', [
+    (0, '-'), (1, '1'), (999, '999'), (1000, '1000'), (10**12, str(10**12))])
+@pytest.mark.parametrize('environ, client', [
+    ({}, '"-" "-"'),
+    ({'HTTP_USER_AGENT': 'a b'}, '"-" "a b"'),
+    ({'HTTP_REFERER': '/'}, '"/" "-"'),
+    ({'HTTP_REFERER': '/"', 'HTTP_USER_AGENT': 'a'}, r'"/\"" "a"'),
+    ({'HTTP_REFERER': '" "', 'HTTP_USER_AGENT': '\n'}, r'"\" \"" "\x0a"'),
+    ({'HTTP_USER_AGENT': ''}, '"-" ""'),
+    ({'HTTP_USER_AGENT': ['a']}, '"-" "-"'),
+])
+def test_lines_of_a_batch_that_differ(
+        path: Path, size: int, shown: str, environ: dict[str, object],
+        client: str) -> None:
+    log = AccessLog(str(path))
+    others = ({}, {'HTTP_USER_AGENT': 'b'})
+    for other in others:
+        add(log, Answer('/1', **other))
+        add(log, Answer('/2', size, **environ))
+        add(log, Answer('/"\\', 5, **other))
+    log.close()
+    found = [line.split('"', 1)[1].rpartition(' ')[0]
+             for line in path.read_text().splitlines()]
+    assert found == [
+        line for agent in ('-', 'b') for line in (
+            f'GET /1 HTTP/1.1" 200 5 "-" "{agent}"',
+            f'GET /2 HTTP/1.1" 200 {shown} {client}',
+            rf'GET /\"\\ HTTP/1.1" 200 5 "-" "{agent}"')]
+
+
+def test_the_peer_is_shown_with_each_line(path: Path) -> None:
+    log = AccessLog(str(path), shows_peer=True)
+    add(log, Answer())
+    add(log, Answer(REQUEST_URI='/\u00e4', REMOTE_USER='me'))
+    add(log, Answer(REMOTE_ADDR=None))
+    log.add_error('1.1.1.1', b'nonsense', 400, 7, '5.6.7.8')
+    log.close()
+    found = path.read_text().splitlines()
+    assert [re.sub(r'\[.*?\]|\d+ (?=5.6.7.8)', '', line)
+            for line in found] == [
+        '1.2.3.4 - -  "GET / HTTP/1.1" 200 5 "-" "-" 5.6.7.8',
+        r'1.2.3.4 - me  "GET /\xe4 HTTP/1.1" 200 5 "-" "-" 5.6.7.8',
+        '5.6.7.8 - -  "GET / HTTP/1.1" 200 5 "-" "-" 5.6.7.8',
+        '1.1.1.1 - -  "nonsense" 400 7 "-" "-" 5.6.7.8']
+
+
+def test_methods_beyond_those_that_are_kept(path: Path) -> None:
+    log = AccessLog(str(path))
+    methods = [f'M{number}' for number in range(2 * METHODS_CACHED)]
+    for method in methods:
+        add(log, Answer(method=method))
+    log.close()
+    assert [line['request'].split()[0] for line in lines(path)] == methods
 
 
 def test_rotation(path: Path, tmp_path: Path) -> None:
@@ -290,7 +393,9 @@ def test_what_the_disk_does_not_take_is_dropped_and_counted(
 
 
 def test_answers_to_a_disk_that_takes_nothing_are_bounded(
-        path: Path, caplog: pytest.LogCaptureFixture) -> None:
+        path: Path, caplog: pytest.LogCaptureFixture,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accesslog, 'BATCH_LINES', 0)
     with serving(hello, access_log=str(path)) as server:
         log = server.engine.shared.access_log
         # As if the thread that writes hung in write(2).
@@ -303,9 +408,11 @@ def test_answers_to_a_disk_that_takes_nothing_are_bounded(
             with Client(server.address) as client:
                 for _ in range(30):
                     client.get()
-            until(lambda: log.dropped == 20)
+            # The last one is still to be counted.
+            until(lambda: log.dropped == 19 and log.lines == 11)
     assert path.read_text().count('\n') == 11
-    assert '20 lines were dropped' in caplog.text
+    dropped = re.findall(r'(\d+) lines were dropped', caplog.text)
+    assert sum(map(int, dropped)) == 20
 
 
 def test_the_file_is_created_for_its_owner_to_decide(path: Path) -> None:

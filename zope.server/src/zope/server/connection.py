@@ -85,15 +85,17 @@ class Connection:
 
     `peer` is the address of the other end: the client's, or that of the last
     proxy before this server.  `grace` are the seconds that reading the
-    body of the current request may take, which do not count as work.
+    body of the current request may take, which do not count as work.  `ended`
+    is when `serve` was over, as of time.monotonic().
     """
 
     task_class: ClassVar[type[Task]] = Task
 
     __slots__ = ('shared', 'scheduler', 'sock', 'fd', 'peer', 'environ',
-                 'receiver', 'output', 'task', 'grace', 'state', 'is_busy',
-                 'is_watched', 'events', 'since', 'requests', 'skipped',
-                 'keep_alive', 'must_linger', 'must_reset', 'is_ending')
+                 'receiver', 'output', 'task', 'grace', 'ended', 'state',
+                 'is_busy', 'is_watched', 'events', 'since', 'requests',
+                 'skipped', 'keep_alive', 'must_linger', 'must_reset',
+                 'is_ending')
 
     def __init__(self, shared: SharedState, scheduler: Scheduler,
                  sock: socket.socket, address: Any) -> None:
@@ -111,6 +113,7 @@ class Connection:
         self.output = SendBuffer(sock, shared.settings)
         self.task: Task | None = None
         self.grace = 0.0
+        self.ended = 0.0
         self.state = RECEIVING
         self.is_busy = False
         self.is_watched = False
@@ -208,6 +211,7 @@ class Connection:
         elif self.state == ANSWERING and not task.run():
             self.state = SENDING_FILE
             self.grace = 0.0
+            self.ended = time.monotonic()
             task.is_running = False
             return
         task.finish()

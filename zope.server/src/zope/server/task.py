@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any
 
 from zope.server.errors import Disconnected
@@ -122,8 +123,11 @@ class Task(Writer):
                 logger.exception('%s: close() of the response failed', self)
         if self.store is not None:
             self.store.close()
-        if self.shared.access_log is not None:
-            self.shared.access_log.add(self)
+        ended = monotonic()
+        self.sink.ended = ended
+        access_log = self.shared.access_log
+        if access_log is not None:
+            access_log.add(self, ended)
         if self.trace is not None:
             self.trace.request_ends()
 

@@ -26,6 +26,7 @@ import time
 from collections import deque
 from queue import Empty
 from queue import SimpleQueue
+from time import monotonic
 from typing import Any
 from typing import Final
 
@@ -185,12 +186,12 @@ class ThreadPool:
         self._empty_queue()
         try:
             while not self._is_stopping and self._average < QUICK_S:
-                began = loop.turn() + time.perf_counter()
+                began = loop.turn() + monotonic()
                 for _ in range(len(loop.ready)):
-                    if not self._run_ready():
+                    ended = self._run_ready()
+                    if not ended:
                         self._note(LONG_S)
                         return
-                    ended = time.perf_counter()
                     self._note(ended - began)
                     began = ended
                     if not loop.ready:
@@ -212,8 +213,12 @@ class ThreadPool:
         except Empty:
             pass
 
-    def _run_ready(self) -> bool:
-        """Run the first that is ready; return whether to lead on."""
+    def _run_ready(self) -> float:
+        """Run the first that is ready, and return when its serving ended.
+
+        That is as of time.monotonic(), read once for each request: it takes
+        0.06 us.  Return 0 if another thread leads now.
+        """
         connection = self._loop.ready.popleft()
         self._releases += 1
         self._released.append(None)
@@ -225,17 +230,18 @@ class ThreadPool:
             connection.serve()
         except BaseException:  # noqa: BLE001 (threads go on)
             give_up(connection)
+            connection.ended = monotonic()
         try:
             self._released.pop()
         except IndexError:
             self._pass_on(connection)
-            return False
+            return 0.0
         try:
             if connection.proceed(is_leader=True):
                 self._loop.ready.append(connection)
         except BaseException:  # noqa: BLE001 (threads go on)
             give_up(connection)
-        return True
+        return connection.ended
 
     # The polling thread.
 
