@@ -257,6 +257,14 @@ def test_the_board_has_places_for_all_panels():
         board['panels'])
 
 
+def test_legends_have_what_grafanas_schema_requires():
+    legends = [panel['options']['legend'] for panel in PANELS
+               if panel['type'] == 'timeseries']
+    assert legends
+    assert all({'showLegend', 'calcs', 'displayMode', 'placement'} <= set(
+        legend) for legend in legends)
+
+
 def test_the_files_are_where_packages_have_them():
     assert sorted(os.listdir(DOC)) == ['alerts.yml', 'alerts_test.yml',
                                        'dashboard.json']
