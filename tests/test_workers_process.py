@@ -109,6 +109,26 @@ def test_its_troubles():
     assert ended(worker) == 0
 
 
+def told(words, is_done):
+    """Return whether a worker that says `words` is stuck in the end."""
+    worker = speaking(b'registered a:1\n' + words)
+    wait_for(lambda: worker.receive(time.monotonic()) or is_done(worker))
+    is_stuck = worker.is_stuck
+    assert ended(worker) == 0
+    return is_stuck
+
+
+def test_it_is_about_to_hang():
+    assert told(b'hanging 1\n', lambda worker: worker.is_about_to_hang)
+    # It is believed once, and again if it did hang.
+    assert not told(b'hanging 1\nhanging 0\nhanging 1\nbeat\n',
+                    lambda worker: worker.beat_at)
+    assert told(b'hanging 1\ntrouble hung\nhanging 0\ntrouble \nhanging 1\n'
+                b'beat\n', lambda worker: worker.beat_at)
+    assert told(b'hanging 1\nhanging 0\nhanging 1\ntrouble hung\nbeat\n',
+                lambda worker: worker.beat_at)
+
+
 def test_what_is_none_of_its_words():
     worker = speaking(b'\n\0\xff\xfe\nhello\nhello {"workers": -1}\n'
                       b'unregistered x\nregistered \x1b[2J\n')

@@ -24,16 +24,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger('zc.zkzopeserver.presence')
 
-# The shortest and the longest time between two looks, in seconds.
-SHORTEST_LOOK_S = 0.05
-LONGEST_LOOK_S = 0.5
-
-# Looks in the time of `hung_after`.
-LOOKS = 12
+# The time between two looks where nothing but health is looked at, in seconds.
+LOOK_S = 0.5
 
 # A server leaves after a time by chance, up to this many seconds, and tries
-# again at this interval.
-CHANCE_S = 0.3
+# again at this interval.  Chance spares ZooKeeper transactions that conflict;
+# that one server stays does not depend on it.
+CHANCE_S = 0.1
 RETRY_S = 1.0
 
 # Seconds between two counts of the servers, while all is well.
@@ -47,11 +44,14 @@ class Presence:
     """Decides whether a registered server stays in ZooKeeper.
 
     `on_trouble` is called with HUNG, UNHEALTHY or '' at each change.
+    `on_about_to_hang` is called with True when the server will hang if it goes
+    on like this, a little before it does, and with False when it goes on.
     """
 
     def __init__(self, options: Options, server: Server,
                  registration: ServiceRegistration,
-                 on_trouble: Callable[[str], None] = lambda trouble: None
+                 on_trouble: Callable[[str], None] = lambda trouble: None,
+                 on_about_to_hang: Callable[[bool], None] = lambda is_so: None
                  ) -> None:
         #: HUNG, UNHEALTHY or '' for none.
         self.trouble = ''
@@ -63,6 +63,8 @@ class Presence:
         self._server = server
         self._registration = registration
         self._on_trouble = on_trouble
+        self._on_about_to_hang = on_about_to_hang
+        self._is_about_to_hang = False
         self._hang = (HangWatch(server.activity, options.hung_after)
                       if options.hung_after else None)
         self._health: HealthCheck | None = None
@@ -91,15 +93,17 @@ class Presence:
                          name='zc.zkzopeserver.presence', daemon=True).start()
 
     def _run(self, stopping: threading.Event) -> None:
-        interval_s = LONGEST_LOOK_S
-        if self._hang is not None:
-            interval_s = min(max(self._options.hung_after / LOOKS,
-                                 SHORTEST_LOOK_S), LONGEST_LOOK_S)
-        while not stopping.wait(interval_s):
+        while not stopping.wait(self._next_look_s(time.monotonic())):
             try:
                 self.look(time.monotonic(), stopping)
             except Exception:
                 logger.exception('the next look may do better')
+
+    def _next_look_s(self, now: float) -> float:
+        look_s = LOOK_S if self._hang is None else self._hang.next_look_s(now)
+        if self.trouble and not self.is_out and self._leave_at > now:
+            return min(look_s, self._leave_at - now)
+        return look_s
 
     def hung_s(self, now: float) -> float:
         """Return for how many seconds the server is known to hang."""
@@ -111,8 +115,12 @@ class Presence:
         trouble = ''
         if self._health is not None and self._health.is_sick:
             trouble, self.detail = UNHEALTHY, self._health.describe()
-        if self._hang is not None and self._hang.look(now):
-            trouble, self.detail = HUNG, self._hang.describe()
+        if self._hang is not None:
+            if self._hang.look(now):
+                trouble, self.detail = HUNG, self._hang.describe()
+            if self._hang.is_about_to != self._is_about_to_hang:
+                self._is_about_to_hang = self._hang.is_about_to
+                self._on_about_to_hang(self._is_about_to_hang)
         if trouble != self.trouble:
             self._note(trouble, now)
         if stopping.is_set():

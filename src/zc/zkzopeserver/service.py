@@ -137,7 +137,8 @@ class Service:
         registration = ServiceRegistration(self.options, self._keep_session)
         server = self._listen()
         parts = self._made = Parts(server, registration, Presence(
-            self.options, server, registration, self._tell_trouble), hooks)
+            self.options, server, registration, self._tell_trouble,
+            self._tell_about_to_hang), hooks)
         if self.options.monitor_server is not None:
             parts.monitor = MonitorServer(
                 self.options.monitor_server,
@@ -246,7 +247,12 @@ class Service:
     def _tell_trouble(self, trouble: str) -> None:
         """Hear of a change of `presence.trouble`; for subclasses."""
 
+    def _tell_about_to_hang(self, is_so: bool) -> None:
+        """Hear whether the server is about to hang; for subclasses."""
+
     def _tell_registered(self) -> None:
+        if self._session_file is not None:
+            self._session_file.note_registered()
         self._on_registered()
         systemd.notify('READY=1')
 

@@ -50,6 +50,10 @@ class Worker:
         self.is_silent = False
         #: ``hung``, ``unhealthy`` or '': what it says of itself.
         self.trouble = ''
+        #: Whether it said that it will hang in a moment.
+        self.is_about_to_hang = False
+        #: Whether that was false once: then only a hang counts.
+        self.has_cried_wolf = False
         #: When it said that it hangs; None when it does not.
         self.hung_at: float | None = None
         #: Since when another one is to take its place, as it is stuck; None
@@ -108,7 +112,8 @@ class Worker:
     @property
     def is_stuck(self) -> bool:
         """Whether it answers nobody, or most likely does not."""
-        return self.is_overdue or self.hung_at is not None
+        return (self.is_overdue or self.hung_at is not None
+                or self.is_about_to_hang and not self.has_cried_wolf)
 
     @property
     def end_at(self) -> float | None:
@@ -165,6 +170,10 @@ class Worker:
         elif word == 'trouble':
             self.trouble = rest if rest.isalpha() else ''
             self.hung_at = now if rest == 'hung' else None
+        elif word == 'hanging':
+            self.has_cried_wolf |= (rest != '1' and self.is_about_to_hang
+                                    and self.hung_at is None)
+            self.is_about_to_hang = rest == '1'
         elif word == 'used' and rest.isdecimal():
             self.used_up = self.used_up or f'has served {rest} requests'
         elif word == 'session':

@@ -9,6 +9,7 @@ The worker says::
     registered 127.0.0.1:8080   its node is in ZooKeeper
     stopping                    it has begun to stop
     trouble hung                it hangs, or is unhealthy; nothing: it is well
+    hanging 1                   it will hang if it goes on like this; 0: not
     used 1017                   it has served as many requests as it is to
     beat                        its serving loop goes round
 
@@ -170,6 +171,10 @@ class Link:
     def trouble(self, trouble: str) -> None:
         """Tell the parent: ``hung``, ``unhealthy``, or '' for well."""
         send(self._sock, f'trouble {trouble}')
+
+    def about_to_hang(self, is_so: bool) -> None:
+        """Tell the parent whether this worker will hang in a moment."""
+        send(self._sock, f'hanging {is_so:d}')
 
     def used(self, requests: int) -> None:
         """Tell the parent that this worker has served its requests."""

@@ -111,6 +111,9 @@ class WorkerService(Service):
     def _tell_trouble(self, trouble: str) -> None:
         self._link.trouble(trouble)
 
+    def _tell_about_to_hang(self, is_so: bool) -> None:
+        self._link.about_to_hang(is_so)
+
     def _tell_serving(self) -> None:
         self._link.serving()
 
