@@ -1,7 +1,7 @@
 """How long ZooKeeper lies about servers after a fault, and what that costs.
 
 Usage: python bench/truth.py [FAULT ...] [--tries 5] [--session-timeout 10]
-           [--table] [--list]
+           [--each] [--table] [--list]
 
 Four workers of one parent (or a single server beside two others) register in
 a real ensemble of three Apache ZooKeepers. Each try starts them anew and does
@@ -12,16 +12,23 @@ lie      seconds for which a node stood in ZooKeeper whose server did not
          answer; where there are several such nodes, that of the longest
 missing  seconds for which fewer nodes than there should be stood in ZooKeeper,
          whether they answered or not
+unlisted seconds for which a server answered and was not in ZooKeeper: from its
+         first answer to its registration, and whenever it had lost its node;
+         that of the server with the longest time
 once     requests of clients that try once: how many failed, and of these how
          many were on the way when the fault came
 twice    requests of clients that try another server once more that failed
 empty    requests of all clients for which there was no node at all; they were
          sent to no server, and are not among the failed
 
-An observer asks each address that it sees in ZooKeeper, 30 to 50 times a
-second, and has the list by a watch. 20 clients send 100 requests a second,
-half of them with a second try. --table prints the lines as doc/operations.txt
-has them as well.
+An observer asks each address that it sees in ZooKeeper, or in the log of a
+server, 30 to 50 times a second, and has the list by a watch. 20 clients send
+100 requests a second, half of them with a second try. --each prints the times
+of each try, and the least of all tries as well. --table prints the lines as
+doc/operations.txt has them as well.
+
+PYTHONDONTWRITEBYTECODE is unset: with it the servers would have to compile
+their modules again at each start.
 """
 from __future__ import annotations
 
@@ -34,6 +41,7 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -51,7 +59,8 @@ from zc.zk.testing.clients import stop_client
 from zc.zk.testing.ensemble import Ensemble
 from zc.zk.testing.waiting import wait_for
 
-COLUMNS = 'lie', 'missing', 'failed, once', 'failed, twice', 'empty'
+COLUMNS = ('lie', 'missing', 'unlisted', 'failed, once', 'failed, twice',
+           'empty')
 
 
 class Found(NamedTuple):
@@ -59,6 +68,7 @@ class Found(NamedTuple):
 
     lie_s: float
     missing_s: float
+    unlisted_s: float
     hit_at: float
     requests: list[Request]
 
@@ -81,7 +91,8 @@ def measure(name: str, ensemble: Ensemble, timeout_s: float) -> Found:
         if fault.others:
             servers.start_others()
         observer = Observer(
-            client, fault.workers + min(fault.others, fault.others_after))
+            client, fault.workers + min(fault.others, fault.others_after),
+            servers.outputs)
         stack.callback(observer.close)
         observer.wait_well(fault.workers + fault.others)
         clients = Clients(observer)
@@ -90,8 +101,8 @@ def measure(name: str, ensemble: Ensemble, timeout_s: float) -> Found:
         fault.do(servers)
         observer.wait_well(fault.workers + fault.others_after)
         clients.close()
-        found = Found(observer.lie_s, observer.missing_s, servers.hit_at,
-                      clients.requests)
+        found = Found(observer.lie_s, observer.missing_s, observer.unlisted_s,
+                      servers.hit_at, clients.requests)
         servers.process.stopped()
         if fault.others_after:
             servers.others.stopped()
@@ -116,7 +127,17 @@ def summarize(tries: Iterable[Found]) -> list[str]:
     empty = sum(each.outcome == 'empty' for each, _ in requests)
     return [*(f'{statistics.median(each):.2f}' for each in (
         [found.lie_s for found in tries],
-        [found.missing_s for found in tries])), *counts, f'{empty:,}']
+        [found.missing_s for found in tries],
+        [found.unlisted_s for found in tries])), *counts, f'{empty:,}']
+
+
+def times(name: str, tries: Iterable[Found]) -> Iterator[str]:
+    """Return lines with the times of each try, and with the least of them."""
+    rows = [found[:3] for found in tries]
+    for words, row in [*(('', row) for row in rows),
+                       (', least', map(min, zip(*rows, strict=True)))]:
+        yield '  '.join([f'{name + words:>32}',
+                         *(f'{each:.2f}' for each in row)])
 
 
 def table(rows: list[list[str]]) -> str:
@@ -139,6 +160,7 @@ def main() -> int:
     parser.add_argument('--tries', type=int, default=5)
     parser.add_argument('--session-timeout', type=float, default=10.0,
                         metavar='SECONDS')
+    parser.add_argument('--each', action='store_true')
     parser.add_argument('--table', action='store_true')
     parser.add_argument('--list', action='store_true')
     arguments = parser.parse_args()
@@ -170,6 +192,8 @@ def main() -> int:
                 columns = summarize(tries)
                 rows.append([FAULTS[name].text, *columns])
                 print(f'{name:24}', *columns, sep='  ', flush=True)
+                if arguments.each:
+                    print(*times(name, tries), sep='\n', flush=True)
     if arguments.table:
         print(table(rows))
     return 0 if len(rows) == len(arguments.faults or FAULTS) else 1

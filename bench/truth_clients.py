@@ -1,14 +1,18 @@
 """What bench/truth.py sees of servers: their nodes, and their answers.
 
-An observer has the list of nodes by a watch, and asks each server in it, again
-and again. Clients take a server from the same list for each request.
+An observer has the list of nodes by a watch, and asks each server in it, and
+each that says in its log that it serves, again and again. Clients take a
+server from the list for each request.
 """
 from __future__ import annotations
 
 import http.client
 import random
+import re
 import threading
 import time
+from collections.abc import Callable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from kazoo.client import KazooClient
@@ -23,8 +27,13 @@ RATE = 100
 PROBE_S = 0.5
 CLIENT_S = 1.0
 
-# The pause between two questions to a server, in seconds.
+# The pause between two questions to a server, and between two looks at what
+# the servers have logged, in seconds.
 PAUSE_S = 0.02
+
+# What a server logs when it begins to serve, and when it is to leave.
+LOGGED = re.compile(r'^.*\.service (serving on) (\S+)$'
+                    r'|^.*\.registration (withdrew) (.+)$', re.MULTILINE)
 
 # All is well again when it has been for this time, and has to be within that.
 WELL_S = 1.5
@@ -44,19 +53,28 @@ def get(address: str, timeout: float) -> bool:
 
 
 class Observer:
-    """Sees the list, and asks each server in it.
+    """Sees the list, and asks each server, whether it is in the list or not.
 
     `expected` is how many servers there should be at least, as long as it is
-    observed.
+    observed. `outputs` returns what the servers have logged, a text for each
+    of their processes that were started, the first one first.
     """
 
-    def __init__(self, client: KazooClient, expected: int) -> None:
+    def __init__(self, client: KazooClient, expected: int,
+                 outputs: Callable[[], Iterable[str]]) -> None:
         self.names: set[str] = set()
+        self._outputs = outputs
         self._expected = expected
         self._answers: dict[str, bool] = {}
         # Since when a name is in the list, or is not.
         self._since: dict[str, float] = {}
         self._lies_s: dict[str, float] = {}
+        # For how long a server was not in the list though it answered: in the
+        # times that are over, and in the one that may not be over.
+        self._unlisted_s: dict[str, float] = {}
+        self._gap_s: dict[str, float] = {}
+        # Those that are to leave the list.
+        self._leaving: set[str] = set()
         self._missing_s = 0.0
         self._counts_from: float | None = None
         self._changed_at = time.monotonic()
@@ -64,6 +82,37 @@ class Observer:
         self._is_over = threading.Event()
         self._threads: dict[str, threading.Thread] = {}
         client.ChildrenWatch(PATH)(self._see)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        """Find servers by what they log, and notice when they are to leave."""
+        seen: list[int] = []
+        while not self._is_over.wait(PAUSE_S):
+            for number, text in enumerate(self._outputs()):
+                seen += [0] * (number + 1 - len(seen))
+                end = text.rfind('\n') + 1
+                for found in LOGGED.finditer(text, seen[number], end):
+                    if found[1]:
+                        self._leaving.discard(found[2])
+                        self._begin_to_ask(found[2])
+                    else:
+                        self._note_leaving(found[4].rpartition('/')[2])
+                seen[number] = end
+
+    def _note_leaving(self, name: str) -> None:
+        with self._lock:
+            self._leaving.add(name)
+            self._gap_s.pop(name, None)
+
+    def _begin_to_ask(self, name: str) -> None:
+        with self._lock:
+            if name in self._threads:
+                return
+            self._since.setdefault(name, time.monotonic())
+            self._threads[name] = threading.Thread(
+                target=self._ask, args=(name,), daemon=True)
+            self._threads[name].start()
 
     def _see(self, names: list[str]) -> bool:
         now = time.monotonic()
@@ -72,10 +121,8 @@ class Observer:
             for name in self.names.symmetric_difference(names):
                 self._since[name] = now
             self.names = set(names)
-        for name in self.names - set(self._threads):
-            self._threads[name] = threading.Thread(
-                target=self._ask, args=(name,), daemon=True)
-            self._threads[name].start()
+        for name in names:
+            self._begin_to_ask(name)
         return not self._is_over.is_set()
 
     def begin(self) -> None:
@@ -90,16 +137,33 @@ class Observer:
         self._changed_at = now
 
     def _ask(self, name: str) -> None:
-        last = time.monotonic()
+        last, was_good = time.monotonic(), False
         while not self._is_over.wait(PAUSE_S):
-            if name not in self.names:
+            if name not in self.names and name in self._leaving:
                 self._answers.pop(name, None)
                 continue
             self._answers[name] = is_good = get(name, PROBE_S)
             now = time.monotonic()
             if not is_good:
                 self._count_lie(name, last, now)
-            last = now
+            elif was_good:
+                self._count_unlisted(name, last, now)
+            last, was_good = now, is_good
+
+    def _count_unlisted(self, name: str, begin: float, end: float) -> None:
+        """Count the part of a time for which the name was not in the list."""
+        with self._lock:
+            if self._counts_from is None or name in self._leaving:
+                return
+            is_listed = name in self.names
+            if is_listed:
+                end = min(end, self._since[name])
+            else:
+                begin = max(begin, self._since[name])
+            begin = max(begin, self._counts_from)
+            gap_s = (self._gap_s.pop(name, 0.0) + max(end - begin, 0.0))
+            gaps = self._unlisted_s if is_listed else self._gap_s
+            gaps[name] = gaps.get(name, 0.0) + gap_s
 
     def _count_lie(self, name: str, begin: float, end: float) -> None:
         """Count the part of a time for which the name was in the list."""
@@ -118,6 +182,17 @@ class Observer:
     def lie_s(self) -> float:
         """For how long the node with the longest lie has lied."""
         return max(self._lies_s.values(), default=0.0)
+
+    @property
+    def unlisted_s(self) -> float:
+        """For how long the worst server answered and was not in the list.
+
+        Not counted is a server that is to leave, and still answers.
+        """
+        with self._lock:
+            return max((self._unlisted_s.get(name, 0.0)
+                        + self._gap_s.get(name, 0.0)
+                        for name in self._threads), default=0.0)
 
     @property
     def missing_s(self) -> float:
@@ -145,6 +220,7 @@ class Observer:
     def close(self) -> None:
         """End the threads."""
         self._is_over.set()
+        self._reader.join()
         for thread in self._threads.values():
             thread.join()
 

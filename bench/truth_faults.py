@@ -40,6 +40,7 @@ class Servers:
         self.options = options
         self.where = ensemble.connection_string
         self.proxies: list[Proxy] = []
+        self._started: list[processes.Process] = []
         self.gates = folder / 'gates'
         self.gates.mkdir()
         self.ini = folder / 'web.ini'
@@ -68,12 +69,20 @@ class Servers:
 
     def start_again(self) -> None:
         """Start another process of the same ini."""
-        self.process = self.stack.enter_context(processes.started(self.ini))
+        self.process = self._begin(self.ini)
+
+    def _begin(self, ini: Path) -> processes.Process:
+        self._started.append(
+            self.stack.enter_context(processes.started(ini)))
+        return self._started[-1]
+
+    def outputs(self) -> list[str]:
+        """Return what each process and its workers have written."""
+        return [process.output for process in self._started]
 
     def start_others(self) -> None:
         """Start more servers of the same application."""
-        self.others = self.stack.enter_context(processes.started(
-            self.write(self.folder / 'others', OTHERS)))
+        self.others = self._begin(self.write(self.folder / 'others', OTHERS))
 
     def workers(self) -> list[int]:
         """Return the pids of the workers that are registered."""
