@@ -8,6 +8,7 @@ import zc.zk
 from kazoo.client import KazooState
 from kazoo.exceptions import ConnectionClosedError
 from zc.zk.registration.reconciler import Reconciler
+from zc.zk.registration.registrar import check_interval_s
 from zc.zk.taskthread import TaskThread
 from zc.zk.testing.waiting import wait_for
 from zc_zk_support.registrations import ADDRESS
@@ -22,6 +23,24 @@ from zc_zk_support.registrations import session
 @pytest.fixture
 def zk(zookeeper, connect, patient):
     return connect()
+
+
+@pytest.mark.parametrize('timeout_s, interval_s', [
+    (0.4, 0.1), (1, 0.25), (6, 0.5), (12, 1), (60, 1)])
+def test_how_old_the_last_request_may_be(timeout_s, interval_s):
+    assert check_interval_s(timeout_s) == pytest.approx(interval_s)
+
+
+def test_an_idle_session_sends_requests(zookeeper, connect):
+    zk = connect()
+    zk.register(PATH, ADDRESS)
+    interval_s = check_interval_s(zk.client._session_timeout / 1000)
+    connection = zk.client._connection
+    # xids count requests, and not heartbeats.
+    for _ in range(3):
+        began, xid = time.monotonic(), connection._xid
+        wait_for(lambda xid=xid: connection._xid > xid, interval=.005)
+        assert time.monotonic() - began < interval_s + 8
 
 
 def test_session_expired(zookeeper, no_leaks, zk, client, caplog):

@@ -5,7 +5,9 @@ change of a node, or a request of the application. A failure is followed by
 another attempt, with back-off and without end.
 
 The nodes are also read at an interval, in case an event or a watch was lost.
-These requests take the place of heartbeats, and so cost next to nothing.
+These requests take the place of heartbeats. A session times out when its last
+request is old, not when the network is cut: the shorter the interval, the less
+of the session time-out is lost by then.
 """
 import logging
 import random
@@ -40,12 +42,15 @@ logger = logging.getLogger('zc.zk.registration')
 #: The longest pause between two attempts.
 MAX_RETRY_DELAY_S = 2.0
 
-#: The part of the session time-out after which the nodes are read again.
-#: kazoo sends a heartbeat after a third without a request.
-CHECK_PART = 1 / 4
+#: The part of the session time-out after which the nodes are read again, and
+#: the shortest and longest time. kazoo sends a heartbeat after a third without
+#: a request.
+CHECK_PART = 1 / 12
+MIN_CHECK_INTERVAL_S = 0.25
+MAX_CHECK_INTERVAL_S = 1.0
 
-#: The longest time after which the nodes are read again.
-MAX_CHECK_INTERVAL_S = 2.0
+#: The part that even a very short session time-out has for two of them.
+LARGEST_CHECK_PART = 1 / 4
 
 #: The longest time for `Registrar.withdraw` to wait for ZooKeeper.
 WITHDRAW_TIMEOUT_S = 1.0
@@ -64,8 +69,7 @@ class Registrar:
         self._client = client
         self._requests = requests
         self._session_timeout = session_timeout
-        self._check_interval_s = min(session_timeout * CHECK_PART,
-                                     MAX_CHECK_INTERVAL_S)
+        self._check_interval_s = check_interval_s(session_timeout)
         self._resolve = resolve
         self._tasks = TaskThread('zc.zk registrations')
         self._records: list[Record] = []  # changed by the thread only
@@ -274,6 +278,13 @@ class Registrar:
             record.move(self._resolve(record.path))
         except KazooException:
             pass  # there is no such node yet; the next attempt resolves again
+
+
+def check_interval_s(session_timeout: float) -> float:
+    """Return the time after which nodes are read again; both in seconds."""
+    interval_s = max(session_timeout * CHECK_PART, MIN_CHECK_INTERVAL_S)
+    return min(interval_s, session_timeout * LARGEST_CHECK_PART,
+               MAX_CHECK_INTERVAL_S)
 
 
 def _log_failure(record: Record, text: str) -> None:
