@@ -4,13 +4,17 @@ import re
 import socket
 import ssl
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+import psutil
 import pytest
 import zc.zk
 from kazoo.client import KazooClient
 from zc.zk.connection import tls
 from zc.zk.connection.sockets import BoundedHandler
+from zc.zk.connection.sockets import connect_again_and_again
 from zc.zk.testing.ports import free_port
 from zc.zk.testing.waiting import wait_for
 from zc_zk_support.connecting import fails
@@ -166,6 +170,69 @@ def test_a_server_that_hangs_up(said, session_timeout, least, most, told,
             thread.join()
     assert text.endswith(told)
     assert least <= told_seconds(text) < most
+
+
+@contextlib.contextmanager
+def deaf_server():
+    """Yield (address, hear): a server that drops what asks to connect.
+
+    Its queue is full; `hear` makes room. So the kernel does as a network that
+    is cut: it does not refuse, but answers nothing (listen(2)).
+    """
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(
+            ('127.0.0.1', 0), backlog=0))
+        address = server.getsockname()
+        with contextlib.suppress(TimeoutError):
+            while True:
+                stack.enter_context(socket.create_connection(address, 0.3))
+
+        def hear():
+            server.settimeout(0)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    stack.enter_context(server.accept()[0])
+
+        yield address, hear
+
+
+def asking(address):
+    """Return how many connections to an address are not answered yet."""
+    return sum(each.status == psutil.CONN_SYN_SENT and each.raddr == address
+               for each in psutil.Process().net_connections())
+
+
+def test_while_nobody_answers_others_are_begun_beside(no_leaks):
+    with deaf_server() as (address, hear), ThreadPoolExecutor(1) as pool:
+        connecting = pool.submit(connect_again_and_again, address, 60)
+        wait_for(lambda: asking(address) > 2, 30)
+        hear()
+        with connecting.result(60) as connection:
+            assert connection.getpeername() == address
+            assert connection.gettimeout() == 60
+            assert asking(address) == 0
+
+
+def test_nobody_answers_until_the_time_is_over(no_leaks):
+    with deaf_server() as (address, _):
+        for timeout in .2, 1:
+            began = time.monotonic()
+            with pytest.raises(TimeoutError):
+                connect_again_and_again(address, timeout)
+            assert time.monotonic() - began >= timeout
+
+
+def test_a_server_that_refuses(nobody, no_leaks):
+    host, _, port = nobody.partition(':')
+    with pytest.raises(ConnectionRefusedError):
+        connect_again_and_again((host, int(port)), 30)
+
+
+def test_an_ipv6_address(no_leaks):
+    with socket.create_server(('::1', 0), family=socket.AF_INET6) as server:
+        address = server.getsockname()[:2]
+        with connect_again_and_again(address, 30) as connection:
+            assert connection.getpeername()[:2] == address
 
 
 def test_our_handler_serves_a_plain_client(zookeeper):

@@ -5,7 +5,10 @@ handler gives up connecting sooner than kazoo's, can end a connection from
 another thread, and remembers why servers could not be reached.
 """
 import contextlib
+import errno
 import logging
+import os
+import random
 import select
 import socket
 import time
@@ -21,6 +24,10 @@ logger = logging.getLogger('zc.zk.connection')
 
 #: The longest time for one TCP connect, or for the TLS handshake after it.
 CONNECT_TIMEOUT_S = 3.0
+
+#: The time after which another connection is tried beside one that no server
+#: has answered, made up to a quarter longer or shorter at random.
+CONNECT_AGAIN_S = 0.5
 
 #: The first bytes of a TLS alert record, of TLS 1.0 to 1.3: content type 21
 #: and the major version (RFC 8446, section 5.1). A TLS server sends it in
@@ -131,7 +138,7 @@ class BoundedHandler(SequentialThreadingHandler):
 
     def _connect(self, address: tuple[str, int], hostname: str | None,
                  timeout: float, report: Report) -> socket.socket:
-        connection = socket.create_connection(address, timeout)
+        connection = connect_again_and_again(address, timeout)
         try:
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if self._wrap is None:
@@ -220,6 +227,47 @@ def shut_down(connection: socket.socket) -> None:
     """
     with contextlib.suppress(OSError):
         socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+
+def connect_again_and_again(address: tuple[str, int],
+                            timeout: float) -> socket.socket:
+    """Connect as socket.create_connection does, after a cut sooner.
+
+    TCP waits for a second, or longer, before it asks again (RFC 6298, section
+    2). It would do so after the end of a cut, too. So another connection is
+    begun every `CONNECT_AGAIN_S`, beside those that are not answered, and the
+    first that is answered is returned.
+
+    Raises OSError if a server refuses, and TimeoutError after `timeout`.
+    """
+    family, kind, protocol, _, where = socket.getaddrinfo(
+        *address, type=socket.SOCK_STREAM)[0]
+    begun: dict[int, socket.socket] = {}
+    poll = select.poll()
+    deadline = time.monotonic() + timeout
+    try:
+        while (left_s := deadline - time.monotonic()) > 0:
+            connection = socket.socket(family, kind, protocol)
+            begun[connection.fileno()] = connection
+            connection.setblocking(False)
+            code = connection.connect_ex(where)
+            if code not in (0, errno.EINPROGRESS):
+                raise OSError(code, os.strerror(code))
+            poll.register(connection, select.POLLOUT)
+            pause_s = CONNECT_AGAIN_S * random.uniform(.75, 1.25)
+            for descriptor, _ in poll.poll(min(pause_s, left_s) * 1000):
+                connection = begun[descriptor]
+                code = connection.getsockopt(socket.SOL_SOCKET,
+                                             socket.SO_ERROR)
+                if code:
+                    raise OSError(code, os.strerror(code))
+                del begun[descriptor]
+                connection.settimeout(timeout)
+                return connection
+        raise TimeoutError('timed out')
+    finally:
+        for connection in begun.values():
+            connection.close()
 
 
 def _wait(poll: select.poll, timeout: float | None,
