@@ -1,4 +1,4 @@
-"""kazoo is imported without OpenSSL, and finds it when it needs it."""
+"""kazoo is imported without OpenSSL and uuid, and finds them when needed."""
 import subprocess
 import sys
 
@@ -14,7 +14,11 @@ def run(code):
 
 
 @pytest.mark.parametrize('code', [
-    "assert not {'ssl', '_ssl', 'hashlib', '_hashlib'} & set(sys.modules)",
+    "assert not {'ssl', '_ssl', 'hashlib', '_hashlib', 'uuid'}"
+    ' & set(sys.modules)',
+    'import kazoo.client; lock = kazoo.client.KazooClient().Lock("/a");'
+    ' assert len(lock.prefix) > 32; import uuid;'
+    ' assert sys.modules["uuid"] is uuid',
     # What an `except` clause does after a plain connection has failed.
     "assert issubclass(used.ssl.SSLError, Exception);"
     " assert 'ssl' not in sys.modules",
