@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import zc.zk
+from kazoo.security import make_acl
 from zc.zk.testing.waiting import wait_for
 
 PROGRAM = """
@@ -93,6 +94,52 @@ def test_errors_name_servers_and_no_password(nobody, silent):
 def test_malformed_connection_strings():
     with pytest.raises(ValueError, match='is not a connection string'):
         zc.zk.end_session('host:port', 1, b'')
+
+
+def test_what_is_beside_the_nodes_of_a_session(zookeeper, client, program):
+    process, session, password = program
+    tree = client()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    path = f'{zookeeper.chroot}/127.0.0.1:8080'
+    other = f'{zookeeper.chroot}/192.0.2.1:80'
+    found = zc.zk.session_nodes(zookeeper.hosts, session, password)
+    assert found == ({path}, {path})
+    tree.create('/192.0.2.1:80', ephemeral=True)
+    found = zc.zk.session_nodes(zookeeper.hosts, session, password)
+    assert found.own == {path} and found.beside == {path, other}
+    # It lives on.
+    assert '127.0.0.1:8080' in tree.get_children('/')
+    assert zc.zk.end_session(zookeeper.hosts, session, password)
+    assert zc.zk.session_nodes(zookeeper.hosts, session,
+                               password) == (set(), set())
+
+
+def test_marks_are_no_nodes_of_a_session(zookeeper, client):
+    tree = client()
+    tree.create('/a/b', makepath=True)
+    with zc.zk.ZooKeeper(zookeeper.connection_string, 60) as zk:
+        zk.register('/a/b', '192.0.2.1:80').withdraw(mark=True)
+        zk.register('/a/b', '192.0.2.2:80')
+        path = f'{zookeeper.chroot}/a/b/192.0.2.2:80'
+        assert tree.get_children('/a') != ['b']
+        assert zc.zk.session_nodes(
+            zookeeper.hosts, *zk.client.client_id) == ({path}, {path})
+
+
+def test_parents_that_may_not_be_read(zookeeper, client):
+    tree = client()
+    with zc.zk.ZooKeeper(zookeeper.connection_string, 60) as zk:
+        tree.create('/a', acl=[make_acl('world', 'anyone', create=True)])
+        zk.client.create('/a/b', ephemeral=True)
+        assert zc.zk.session_nodes(zookeeper.hosts,
+                                   *zk.client.client_id) is None
+
+
+def test_nobody_tells_of_a_session(nobody, silent):
+    with pytest.raises(zc.zk.FailedConnect, match='no ZooKeeper answered at '):
+        zc.zk.session_nodes(f'{nobody},{silent}', 0x7b, b'x' * 16,
+                            timeout=0.2)
 
 
 def test_tls(zookeeper, client, program, tls_port, certificate):

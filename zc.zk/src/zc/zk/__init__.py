@@ -56,6 +56,7 @@ __all__ = [
     'parse_addr',
     'parse_server_addr',
     'parse_tree',
+    'session_nodes',
 ]
 
 #: The modules of names that are imported when they are first used: servers,
@@ -65,6 +66,7 @@ _LATE_NAMES = {
     'Change': 'zc.zk.sync.change',
     'TreeError': 'zc.zk.tree',
     'end_session': 'zc.zk.endsession',
+    'session_nodes': 'zc.zk.endsession',
     'parse_tree': 'zc.zk.tree',
 }
 

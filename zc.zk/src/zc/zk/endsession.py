@@ -6,6 +6,8 @@ connects as that session, and closes it (ConnectRequest and closeSession of
 ZooKeeper's jute protocol). No client is started, so that this takes one round
 trip to a server.
 
+In the same way it can ask before what would be left without that session.
+
 The password is a bearer secret: with the id it is all that one needs to act
 as the session. It is in no message of this module.
 """
@@ -15,11 +17,16 @@ import time
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
+from typing import NamedTuple
+from typing import TypeVar
 
 from kazoo.hosts import collect_hosts
 from zc.zk.connection import packets
 from zc.zk.connection.client import check_connection_string
 from zc.zk.errors import FailedConnect
+from zc.zk.paths import join
+from zc.zk.paths import split
+from zc.zk.registration.marks import PREFIX as MARK_PREFIX
 
 if TYPE_CHECKING:
     import ssl
@@ -35,6 +42,10 @@ _CLOSE_XID = 1
 
 #: Shakes hands for TLS; takes a socket and the server's name.
 _Wrap = Callable[[socket.socket, str], socket.socket]
+
+#: What is made of a connection, before a time.monotonic().
+_Found = TypeVar('_Found')
+_Talk = Callable[[socket.socket, float], _Found]
 
 
 def end_session(connection_string: str, session: int, password: bytes, *,
@@ -67,7 +78,8 @@ def end_session(connection_string: str, session: int, password: bytes, *,
         random.shuffle(servers)
         for server in servers:
             try:
-                is_known, is_closed = _ask(server, request, each_s, wrap)
+                is_known, is_closed = _ask(server, each_s, wrap, partial(
+                    _close, request))
             except OSError as error:
                 failures.append(f'{server[0]}:{server[1]}'
                                 f' ({error.strerror or error})')
@@ -84,6 +96,68 @@ def end_session(connection_string: str, session: int, password: bytes, *,
         time.sleep(PAUSE_S)
 
 
+class SessionNodes(NamedTuple):
+    """The paths of a session's ephemeral nodes, and of all beside them.
+
+    `own` are those of the session, without marks (see
+    `zc.zk.registration.marks`). `beside` are all children of their parents,
+    `own` included. They are as the server knows them, with any chroot. Both
+    are empty if there is no such session any more.
+    """
+
+    own: frozenset[str]
+    beside: frozenset[str]
+
+
+def session_nodes(connection_string: str, session: int, password: bytes, *,
+                  timeout: float = 1.0, ca: str | None = None,
+                  cert: str | None = None,
+                  key: str | None = None) -> SessionNodes | None:
+    """Return the nodes of a session of a process that has died.
+
+    The session lives on, and times out anew. The arguments are those of
+    `end_session`, and so are the errors; each server is asked once.
+
+    Returns None if it cannot be known: the server is older than 3.6, or does
+    not let the session read the parents.
+    """
+    check_connection_string(connection_string)
+    servers = list(collect_hosts(connection_string)[0])
+    wrap = _make_wrap(ca, cert, key)
+    talk = partial(_find_nodes,
+                   packets.connect(_SESSION_TIMEOUT_MS, session, password))
+    failures = []
+    random.shuffle(servers)
+    for server in servers:
+        try:
+            return _ask(server, timeout / len(servers), wrap, talk)
+        except OSError as error:
+            failures.append(f'{server[0]}:{server[1]}'
+                            f' ({error.strerror or error})')
+    raise FailedConnect('no ZooKeeper answered at ' + ', '.join(failures))
+
+
+def _find_nodes(request: bytes, connection: socket.socket,
+                deadline: float) -> SessionNodes | None:
+    connection.sendall(request)
+    if not packets.receive_connected(connection, deadline):
+        return SessionNodes(frozenset(), frozenset())
+    connection.sendall(packets.get_ephemerals(1))
+    paths = packets.receive_names(connection, deadline)
+    if paths is None:
+        return None
+    own = frozenset(path for path in paths
+                    if not split(path)[1].startswith(MARK_PREFIX))
+    beside: set[str] = set()
+    for parent in {split(path)[0] for path in own}:
+        connection.sendall(packets.get_children(2, parent))
+        names = packets.receive_names(connection, deadline)
+        if names is None:
+            return None
+        beside.update(join(parent, name) for name in names)
+    return SessionNodes(own, frozenset(beside))
+
+
 def _make_wrap(ca: str | None, cert: str | None,
                key: str | None) -> _Wrap | None:
     if not (ca or cert or key):
@@ -97,9 +171,9 @@ def _wrap(context: 'ssl.SSLContext', connection: socket.socket,
     return context.wrap_socket(connection, server_hostname=host)
 
 
-def _ask(server: tuple[str, int], request: bytes, timeout: float,
-         wrap: _Wrap | None) -> tuple[bool, bool]:
-    """Return whether the server knows the session, and has closed it.
+def _ask(server: tuple[str, int], timeout: float, wrap: _Wrap | None,
+         talk: _Talk[_Found]) -> _Found:
+    """Connect to a server, and return what `talk` returns.
 
     Raises OSError if it cannot be reached, or does not answer.
     """
@@ -109,13 +183,19 @@ def _ask(server: tuple[str, int], request: bytes, timeout: float,
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if wrap is not None:
             connection = wrap(connection, server[0])
-        connection.sendall(request)
-        is_known = packets.receive_connected(connection, deadline)
-        try:
-            is_closed = is_known and packets.receive_answer(
-                connection, deadline) == _CLOSE_XID
-        except OSError:
-            is_closed = False
-        return is_known, is_closed
+        return talk(connection, deadline)
     finally:
         connection.close()
+
+
+def _close(request: bytes, connection: socket.socket,
+           deadline: float) -> tuple[bool, bool]:
+    """Return whether the server knows the session, and has closed it."""
+    connection.sendall(request)
+    is_known = packets.receive_connected(connection, deadline)
+    try:
+        is_closed = is_known and packets.receive_answer(
+            connection, deadline) == _CLOSE_XID
+    except OSError:
+        is_closed = False
+    return is_known, is_closed

@@ -21,10 +21,15 @@ _CONNECTED = struct.Struct('>iiq')
 
 # RequestHeader: xid and type.
 _HEADER = struct.Struct('>ii')
-_SYNC, _CLOSE_SESSION = 9, -11
+_GET_CHILDREN, _SYNC, _GET_EPHEMERALS, _CLOSE_SESSION = 8, 9, 103, -11
 
-# An answer is far shorter.
+# ReplyHeader: xid, zxid and error code.
+_REPLY = struct.Struct('>iqi')
+
+# An answer without names is far shorter; ZooKeeper's own limit for one with
+# names is jute.maxbuffer, 1 MB by default.
 _FRAME_LIMIT_BYTES = 1 << 16
+_NAMES_LIMIT_BYTES = 1 << 24
 
 
 def connect(timeout_ms: int, session: int = 0,
@@ -40,6 +45,24 @@ def connect(timeout_ms: int, session: int = 0,
 def sync(xid: int) -> bytes:
     """Return the packet that waits for all changes made before it."""
     return _frame(_HEADER.pack(xid, _SYNC) + _LENGTH.pack(1) + b'/')
+
+
+def get_ephemerals(xid: int) -> bytes:
+    """Return the packet that asks for the paths of the session's nodes.
+
+    ZooKeeper answers it since 3.6.
+    """
+    return _frame(_HEADER.pack(xid, _GET_EPHEMERALS) + _string('/'))
+
+
+def get_children(xid: int, path: str) -> bytes:
+    """Return the packet that asks for the names of a node's children."""
+    return _frame(_HEADER.pack(xid, _GET_CHILDREN) + _string(path) + b'\0')
+
+
+def _string(text: str) -> bytes:
+    data = text.encode()
+    return _LENGTH.pack(len(data)) + data
 
 
 def close_session(xid: int) -> bytes:
@@ -74,13 +97,39 @@ def receive_answer(connection: socket.socket, deadline: float) -> int | None:
     return _LENGTH.unpack_from(answer)[0]
 
 
-def receive_frame(connection: socket.socket, deadline: float) -> bytes:
+def receive_names(connection: socket.socket,
+                  deadline: float) -> list[str] | None:
+    """Return the names, or paths, in the next answer.
+
+    None if the server refuses, or does not know the request. Raises OSError
+    if there is no such answer before `deadline`, a time.monotonic().
+    """
+    answer = receive_frame(connection, deadline, _NAMES_LIMIT_BYTES)
+    try:
+        _, _, code = _REPLY.unpack_from(answer)
+        if code:
+            return None
+        names, offset = [], _REPLY.size + _LENGTH.size
+        for _ in range(*_LENGTH.unpack_from(answer, _REPLY.size)):
+            begin = offset + _LENGTH.size
+            offset = begin + _LENGTH.unpack_from(answer, offset)[0]
+            if not begin <= offset <= len(answer):
+                raise ValueError('a name of another length')
+            names.append(answer[begin:offset].decode())
+    except (struct.error, ValueError):
+        raise ConnectionError('the answer is not that of a ZooKeeper'
+                              ) from None
+    return names
+
+
+def receive_frame(connection: socket.socket, deadline: float,
+                  limit_bytes: int = _FRAME_LIMIT_BYTES) -> bytes:
     """Return the next frame; b'' if the server closes the connection."""
     head = _receive(connection, _LENGTH.size, deadline)
     if len(head) < _LENGTH.size:
         return b''
     length, = _LENGTH.unpack(head)
-    if not 0 <= length <= _FRAME_LIMIT_BYTES:
+    if not 0 <= length <= limit_bytes:
         raise ConnectionError('the answer is not that of a ZooKeeper')
     return _receive(connection, length, deadline)
 
