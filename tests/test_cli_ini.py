@@ -1,9 +1,11 @@
 """The ini of a server: its options, and how its server is called."""
+import subprocess
 import sys
 
 import pytest
 
 from zc.zkzopeserver import options as option_table
+from zc.zkzopeserver import runner
 from zc.zkzopeserver import start
 from zc.zkzopeserver.cli.ini import Ini
 from zc.zkzopeserver.cli.instance import Instance
@@ -53,6 +55,31 @@ def write(tmp_path, monkeypatch):
         path.write_text(text)
         return str(path)
     return write
+
+
+def test_a_plain_section_is_served_as_pastedeploy_would(write, monkeypatch):
+    called = []
+    monkeypatch.setattr('zc.zkzopeserver.runner.run', lambda *args, **options:
+                        called.append((args, options)))
+    ini = Ini(Instance(write(), variables={'size': 'large'}))
+    ini.serve()
+    ((_, global_conf), options), = called
+    context = ini._context
+    assert context.object is runner.run
+    assert context.global_conf == global_conf
+    assert global_conf.keys() == {'colour', 'size', 'here', '__file__'}
+    assert context.local_conf == options
+
+
+@pytest.mark.parametrize('role', ['workers.supervisor', 'workers.service'])
+def test_a_server_does_without_what_it_does_not_need(role):
+    """importlib.metadata (email, zipfile) takes time, OpenSSL memory, too."""
+    code = ('import sys, zc.zkzopeserver.cli.verbs.fg;'
+            f' import zc.zkzopeserver.{role};'
+            ' sys.exit(any(name in sys.modules for name in'
+            ' ("email", "zipfile", "argparse", "_hashlib", "ssl")))')
+    subprocess.run([sys.executable, '-c', code], check=True,
+                   env={'PYTHONPATH': ':'.join(sys.path)})
 
 
 def test_the_options_of_a_plain_section(write):

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import socket
 import stat
 import struct
@@ -95,7 +94,7 @@ class Answers:
     """
 
     def __init__(self, pid_file: str) -> None:
-        self._path = base_of(pid_file) + INFIX + secrets.token_hex(4)
+        self._path = base_of(pid_file) + INFIX + os.urandom(4).hex()
         if not hasattr(socket, 'SO_PASSCRED'):
             raise OSError('no SO_PASSCRED here')
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

@@ -3,13 +3,16 @@ from __future__ import annotations
 
 import configparser
 import functools
-import importlib.metadata
 import os
 import traceback
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
+# isort: off
+from zc.zkzopeserver.cli import lateimport  # noqa: F401
 from paste.deploy import loadwsgi
+# isort: on
 
 from zc.zkzopeserver.cli import environment
 from zc.zkzopeserver.cli.instance import Instance
@@ -27,9 +30,12 @@ APPLICATIONS = ('app', 'application', 'composite', 'composit', 'pipeline',
                 'filter-app')
 COMPOSITES = 'paste.composite_factory', 'paste.composit_factory'
 
-# What PasteDeploy raises for an ini that is wrong or not there.
-WRONG = (OSError, LookupError, configparser.Error, UnicodeDecodeError,
-         importlib.metadata.PackageNotFoundError)
+
+def wrong() -> tuple[type[Exception], ...]:
+    """Return what PasteDeploy raises for an ini that is wrong or not there."""
+    from importlib.metadata import PackageNotFoundError
+    return (OSError, LookupError, configparser.Error, UnicodeDecodeError,
+            PackageNotFoundError)
 
 
 class Ini:
@@ -49,6 +55,8 @@ class Ini:
         self.variables = instance.variables
         self._uri = 'config:' + self.path
         self._server = instance.server
+        # The arguments of a server of ours whose section is plain.
+        self._plain_conf: dict[str, str] | None = None
         try:
             options = self._plain_options()
             self.is_ours = options is not None
@@ -56,7 +64,7 @@ class Ini:
                 options = self._context.local_conf
                 self.is_ours = (getattr(self._context.object, '__module__',
                                         '') == RUNNER)
-        except WRONG as error:
+        except wrong() as error:
             text = getattr(error, 'strerror', None) or str(error)
             raise ConfigurationError(
                 f'{path}: ' + ' '.join(text.split())) from None
@@ -97,6 +105,7 @@ class Ini:
         if options.pop('use', None) not in OURS or any(
                 name == 'require' or ' ' in name for name in options):
             return None
+        self._plain_conf = {**shared, **self.variables}
         return options
 
     @property
@@ -111,12 +120,18 @@ class Ini:
         application.  Only ours gets a `DeferredApplication` instead, with
         the file that keeps the keys of its sessions.
         """
+        deferred = DeferredApplication(self, session_file)
+        if self._plain_conf is not None:
+            # What the entry point names, without a look for that: it would
+            # take a part of the time until a parent starts its workers.
+            import_module(RUNNER).run(deferred, self._plain_conf,
+                                      **self.options)
+            return
         context = self._context
         if self.is_ours:
             # Not by PasteDeploy, which would rewrite a TypeError that comes
             # from loading the application.
-            context.object(DeferredApplication(self, session_file),
-                           context.global_conf, **self.options)
+            context.object(deferred, context.global_conf, **self.options)
             return
         application = self.application()
         context.local_conf = self.options

@@ -5,9 +5,9 @@ background.  It imports nothing of the other verbs.
 """
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
+from typing import TYPE_CHECKING
 from typing import Any
 
 from zc.zkzopeserver import logconfig
@@ -19,6 +19,9 @@ from zc.zkzopeserver.cli.ini import Ini
 from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.workers import protocol
+
+if TYPE_CHECKING:
+    import argparse
 
 DESCRIPTION = """\
 Serve the application, registered in ZooKeeper, in the foreground, until
@@ -49,7 +52,7 @@ def run(instance: Instance, arguments: Any = None) -> int:
         if has_parent(instance) or stack.enter_context(
                 pidfile.held(instance.pid_file, instance.ini)):
             session_file = stack.enter_context(sessionfile.serving(
-                instance.session_file, protocol.VARIABLE in os.environ))
+                instance.session_file))
         ini = Ini(instance)
         if instance.is_reloaded:
             from zc.zkzopeserver.cli import reloading
