@@ -6,11 +6,14 @@ import os
 import stat
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 import zc.zk
 from zc.zk.testing.waiting import wait_for
 
+from zc.zkzopeserver import sessionfile
 from zc.zkzopeserver.sessionfile import SessionFile
 from zc.zkzopeserver.sessionfile import forget
 from zc.zkzopeserver.sessionkeys import LIMIT_BYTES
@@ -117,7 +120,7 @@ def test_many_at_once(start, path, client):
 def test_a_server_forgets_in_the_background(start, path, zookeeper, client):
     kill(start())
     file, tree = SessionFile(str(path)), client()
-    file.forget_in_background()
+    file.succeed()
     # Meanwhile it keeps its own.
     with zc.zk.ZooKeeper(zookeeper.connection_string) as zk:
         zk.client.create('/mine', ephemeral=True)
@@ -127,6 +130,56 @@ def test_a_server_forgets_in_the_background(start, path, zookeeper, client):
         file.drop()
         file.close()
     assert not path.exists()
+
+
+def test_the_last_node_goes_when_a_successor_is_registered(
+        start, path, client, monkeypatch):
+    monkeypatch.setattr(sessionfile, 'HOLD_S', 600)
+    dead = start(), start()
+    for process in dead:
+        kill(process)
+    file, tree = SessionFile(str(path)), client()
+    file.succeed()
+    began = time.monotonic()
+    wait_for(lambda: time.monotonic() > began + 1)
+    assert len(tree.get_children('/')) == 2
+    file.note_registered()
+    wait_for(lambda: not tree.get_children('/'))
+    file.close()
+    assert not path.exists()
+
+
+def test_the_last_node_goes_after_a_while(start, path, client, monkeypatch):
+    monkeypatch.setattr(sessionfile, 'HOLD_S', 0.5)
+    kill(start())
+    file, tree = SessionFile(str(path)), client()
+    file.succeed()
+    wait_for(lambda: not tree.get_children('/'))
+    file.close()
+
+
+def test_a_node_beside_others_goes_at_once(start, path, client, monkeypatch):
+    monkeypatch.setattr(sessionfile, 'HOLD_S', 600)
+    dead, tree = start(), client()
+    tree.create('/other', ephemeral=True)
+    kill(dead)
+    file = SessionFile(str(path))
+    file.succeed()
+    wait_for(lambda: tree.get_children('/') == ['other'])
+    file.close()
+
+
+def test_a_server_that_stops_meanwhile_ends_nothing_later(
+        start, path, client, monkeypatch):
+    monkeypatch.setattr(sessionfile, 'HOLD_S', 600)
+    kill(start())
+    file, tree = SessionFile(str(path)), client()
+    file.succeed()
+    file.close()
+    wait_for(lambda: 'zc.zkzopeserver.forget' not in {
+        thread.name for thread in threading.enumerate()}, 30)
+    assert len(tree.get_children('/')) == 1
+    assert [key.pid for key in forget(str(path)).ended]
 
 
 def test_discard_leaves_others(start, path):

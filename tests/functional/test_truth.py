@@ -25,6 +25,8 @@ from zkzopeserver_support.program import is_alive
 from zkzopeserver_support.running import PATH
 from zkzopeserver_support.traffic import Traffic
 
+from zc.zkzopeserver.sessionfile import HOLD_S
+
 ECHO = 'call:zkzopeserver_support.echo:make_echo'
 BROKEN = 'call:zkzopeserver_support.running:make_broken'
 TIMEOUT_MS = 60_000
@@ -143,6 +145,56 @@ def test_a_new_parent_ends_the_sessions_of_all_that_were_killed(
                      GONE_S, lambda: second.output)
             processes.registered(tree, second, count=2)
             assert second.stopped() == 0
+
+
+def kill_all(process):
+    kill(process.pid, *(child.pid for child in
+                        psutil.Process(process.pid).children()))
+
+
+def test_the_list_is_not_empty_until_a_successor_is_there(tree, write):
+    ini = write(workers='2')
+    with processes.started(ini) as first:
+        processes.registered(tree, first, count=2)
+        kill_all(first)
+        old, seen = set(tree.get_children(PATH)), []
+        tree.ChildrenWatch(PATH)(seen.append)
+        began = time.monotonic()
+        with processes.started(ini) as second:
+            wait_for(lambda: len(seen[-1]) == 2 and not old & set(seen[-1]),
+                     GONE_S, lambda: second.output)
+            assert second.output.count('which has died, is ended') == 2
+            # On a machine that is very busy the start may take longer than
+            # the old ones stay.
+            if time.monotonic() < began + HOLD_S:
+                assert [] not in seen
+            assert second.stopped() == 0
+
+
+def test_nodes_of_the_dead_go_before_the_successor_is_there(tree, write):
+    """Where there are others, and in the end anyway."""
+    ini = write(workers='2')
+    with processes.started(ini) as first:
+        processes.registered(tree, first, count=2)
+        kill_all(first)
+        # No worker that is started from now on is ever registered.
+        write(BROKEN, workers='2', ready='/', ready_timeout='600')
+        other = f'{PATH}/192.0.2.1:80'
+        tree.create(other, ephemeral=True)
+        with processes.started(ini) as second:
+            wait_for(lambda: tree.get_children(PATH) == ['192.0.2.1:80'],
+                     GONE_S, lambda: second.output)
+            second.signal()
+            second.ended()
+        tree.delete(other)
+    with processes.started(write()) as third:
+        processes.registered(tree, third)
+        kill(third.pid)
+        write(BROKEN, ready='/', ready_timeout='600')
+        with processes.started(ini) as fourth:
+            processes.gone(tree, timeout=GONE_S)
+            fourth.signal()
+            fourth.ended()
 
 
 @pytest.mark.parametrize('verb, status', [

@@ -62,6 +62,10 @@ def run(application: Any, global_conf: Mapping[str, str] | None = None, /,
                 raise SystemExit(status)
             return
     with session_file(application, options) as file:
+        if file is not None and protocol.link() is None:
+            # Before the application is loaded, which may take long.  Of dead
+            # workers their parent takes care.
+            file.succeed()
         service = make_service(options, load(application), file)
         try:
             with (switch_interval(options.switch_interval),
@@ -96,8 +100,7 @@ def session_file(application: Any, options: option_table.Options
     else:
         # Imported here: most servers under a launcher have none.
         from zc.zkzopeserver import sessionfile
-        with sessionfile.serving(options.session_file,
-                                 protocol.link() is not None) as file:
+        with sessionfile.serving(options.session_file) as file:
             yield file
 
 

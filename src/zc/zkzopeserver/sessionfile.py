@@ -6,6 +6,10 @@ long as it lives (see `zc.zkzopeserver.slotfile`).  So a slot that has a key
 and no lock is of a process that has died and could not end its session.  Any
 process that finds one ends the session and empties the slot.
 
+The nodes of the dead are gone at once where clients find other servers beside
+them.  Where they would find an empty list, the nodes stay for a moment longer,
+until one of the successors is registered.
+
 Slots with a lock are of live processes.  A worker whose parent has died goes
 on for a while.  A new parent keeps it by a lock on the flag of its slot, and
 has it go by the flag.
@@ -17,6 +21,7 @@ import dataclasses
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 
 from zc.zkzopeserver.sessionkeys import LIMIT_BYTES
@@ -35,6 +40,10 @@ AT_ONCE = 16
 # sessions of dead processes while ZooKeeper does not answer.
 FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 30.0
+
+# The longest time, in seconds, for which the nodes of dead processes stay as
+# there are no others.
+HOLD_S = 3.0
 
 # The flag of a process that is to go.
 GO = b'g'
@@ -75,6 +84,8 @@ class SessionFile:
         self._adopted: list[int] = []
         self._has_complained = False
         self._closed = threading.Event()
+        # Set once clients find a successor of dead processes, or at the end.
+        self._succeeded = threading.Event()
 
     # The session of this process.
 
@@ -100,6 +111,7 @@ class SessionFile:
     def close(self) -> None:
         """Release what this process has; remove a file without keys."""
         self._closed.set()
+        self._succeeded.set()
         with self._lock:
             self._slot = None
             try:
@@ -144,16 +156,57 @@ class SessionFile:
                         done.ended.append(key)
         return done
 
-    def forget_in_background(self) -> None:
-        """Go on until the sessions of dead processes have ended, in a thread.
+    def succeed(self) -> None:
+        """Begin to end the sessions of dead processes, in a thread.
 
-        That ends with the process, or with `close`.
+        That begins at once if there are nodes beside theirs.  Else it begins
+        when `note_registered` is called, or after HOLD_S: for clients, an
+        empty list may be worse than one that is wrong.  It goes on until all
+        have ended, and ends with the process, or with `close`.
         """
         if os.path.lexists(self.path):
             threading.Thread(target=self._forget_all, daemon=True,
                              name='zc.zkzopeserver.forget').start()
 
+    def note_registered(self) -> None:
+        """Note that clients find a server of this process, or its workers."""
+        self._succeeded.set()
+
+    def _are_alone(self, until: float) -> bool:
+        """Return whether there may be no nodes but those of the dead.
+
+        Ask no longer than `until`, a time.monotonic(), and a moment.
+        """
+        own: set[str] = set()
+        beside: set[str] = set()
+        for key in self._dead():
+            if time.monotonic() > until:
+                return True
+            try:
+                found = key.others()
+            except Exception:  # noqa: BLE001 (to end it says what is wrong)
+                found = None
+            if found is None:
+                # Its nodes would be taken for those of others.
+                return True
+            own |= found[0]
+            beside |= found[1]
+        return not beside - own
+
+    def _dead(self) -> list[SessionKey]:
+        """Return the keys of processes that have died."""
+        with self._lock, contextlib.suppress(OSError):
+            if not self._closed.is_set():
+                return [key for slot in self._file.slots()
+                        if slot != self._slot and slot not in self._ending
+                        and self._file.holder(slot) is None
+                        and (key := self._read(slot)) is not None]
+        return []
+
     def _forget_all(self) -> None:
+        hold_until = time.monotonic() + HOLD_S
+        if self._dead() and self._are_alone(hold_until):
+            self._succeeded.wait(max(hold_until - time.monotonic(), 0))
         problems: list[str] = []
         pause_s = FIRST_PAUSE_S
         while True:
@@ -293,16 +346,9 @@ class SessionFile:
 
 
 @contextlib.contextmanager
-def serving(path: str, is_worker: bool) -> Iterator[SessionFile]:
-    """Yield the session file of a server of this process.
-
-    The sessions of processes that have died are ended meanwhile, but by a
-    worker: that is for its parent.
-    """
-    file = SessionFile(os.path.abspath(path))
-    with contextlib.closing(file):
-        if not is_worker:
-            file.forget_in_background()
+def serving(path: str) -> Iterator[SessionFile]:
+    """Yield the session file of a server of this process."""
+    with contextlib.closing(SessionFile(os.path.abspath(path))) as file:
         yield file
 
 

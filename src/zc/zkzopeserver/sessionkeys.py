@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Set
 
 # The longest text of a key, in bytes: a message between worker and parent,
 # and a slot of a file, have room for it.
@@ -84,6 +85,17 @@ class SessionKey:
         # starts them.
         import zc.zk
         return zc.zk.end_session(
+            self.zookeeper, self.session, self.password, ca=self.ca,
+            cert=self.cert, key=self.key)
+
+    def others(self) -> tuple[Set[str], Set[str]] | None:
+        """Return the nodes of the session, and all that are beside these.
+
+        Both are sets of paths; see `zc.zk.session_nodes`.  None when that
+        cannot be known.  Raise FailedConnect when no ZooKeeper answers.
+        """
+        import zc.zk
+        return zc.zk.session_nodes(
             self.zookeeper, self.session, self.password, ca=self.ca,
             cert=self.cert, key=self.key)
 

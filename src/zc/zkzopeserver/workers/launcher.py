@@ -98,7 +98,7 @@ def resume(state: dict[str, Any]) -> NoReturn:
             file = None
             if options.session_file is not None:
                 file = stack.enter_context(sessionfile.serving(
-                    options.session_file, is_worker=False))
+                    options.session_file))
             status = workers.run_parent(options, state['command'], file)
     except StartError as error:
         print(error, file=sys.stderr)

@@ -95,6 +95,9 @@ class Supervisor:
         logger.info('starting %d workers', self._pool.target)
         try:
             self.reconcile()
+            if self._session_file is not None:
+                # Once the workers start: that comes first.
+                self._session_file.succeed()
             while self._pool.workers or not self._is_stopping:
                 self._wait()
                 self.reconcile()
@@ -211,7 +214,10 @@ class Supervisor:
         self._tell_systemd()
 
     def _keep_running(self, now: float) -> None:
-        self._was_registered |= bool(self._pool.registered)
+        if self._pool.registered:
+            self._was_registered = True
+            if self._session_file is not None:
+                self._session_file.note_registered()
         self._pool.warn_late(now)
         if self._is_roll_wanted and self._roll is None:
             self._begin_roll(now)
