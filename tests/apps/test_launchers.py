@@ -1,9 +1,11 @@
 """pserve and Zope's runwsgi, as they are: logging, workers, reloading."""
 import contextlib
 import os
+import signal
 import sys
 import time
 
+import psutil
 import pytest
 from zc.zk.testing.waiting import wait_for
 from zkzopeserver_support.beside import ask
@@ -14,6 +16,7 @@ from zkzopeserver_support.processes import gone
 from zkzopeserver_support.processes import registered
 from zkzopeserver_support.requests import FORM
 from zkzopeserver_support.requests import request as raw
+from zkzopeserver_support.running import PATH
 from zkzopeserver_support.running import get
 
 # What their scripts in bin come to.
@@ -140,6 +143,32 @@ def test_workers(launch, launcher, embedded_tree, tmp_path):
     wait_for(lambda: line in (tmp_path / 'event.log').read_text())
     assert process.stopped() == 0
     gone(embedded_tree)
+
+
+@pytest.mark.parametrize('workers', [1, 2])
+def test_a_killed_server_leaves_nothing_behind(
+        launch, launcher, embedded_tree, tmp_path, workers):
+    """The next one ends its session, by the option session_file."""
+    options = dict(workers=workers, session_timeout=60_000,
+                   session_file=tmp_path / 'site.session')
+    process = launch(*launcher, **options)
+    old = registered(embedded_tree, process, count=workers)
+    family = psutil.Process(process.pid).children()
+    for each in [process, *family]:
+        os.kill(each.pid, signal.SIGKILL)
+    process.popen.wait()
+    psutil.wait_procs(family, 30)
+    assert set(embedded_tree.get_children(PATH)) == set(old)
+    process = launch(*launcher, **options)
+    # The sessions time out later.
+    wait_for(lambda: (now := set(embedded_tree.get_children(PATH)))
+             and not now & set(old), 30, lambda: process.output)
+    new = registered(embedded_tree, process, count=workers)
+    for address in new:
+        assert get(address)[0] == 200
+    assert process.stopped() == 0
+    gone(embedded_tree)
+    assert not (tmp_path / 'site.session').exists()
 
 
 def test_variables_of_the_command_line_reach_the_workers(launch,
