@@ -13,6 +13,7 @@ import zc.zk
 import zc.zk.embedded
 from zc.zk.live.tree import LiveTree
 from zc.zk.redaction import redact_value
+from zc.zk.testing.installation import parts_folder
 from zc.zk.testing.ports import free_port
 from zc.zk.testing.waiting import wait_for
 from zc.zk.tree.node import name_problem
@@ -381,8 +382,7 @@ def test_links_to_the_parts_of_the_page(view, browser):
 @pytest.fixture(scope='module')
 def axe():
     """The text of axe-core; skipped where npm cannot fetch it."""
-    folder = os.path.join(os.environ.get('ZC_ZK_TEST_PARTS', '/nonexistent'),
-                          'axe')
+    folder = os.path.join(parts_folder(), 'axe')
     path = os.path.join(folder, 'package', 'axe.min.js')
     if not os.path.exists(path):
         if not shutil.which('npm'):
