@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from zope.server import accesslog
 from zope.server.accesslog import BATCH_LINES
-from zope.server.accesslog import METHODS_CACHED
 from zope.server.accesslog import AccessLog
 from zope.server.accesslog import escaped
 from zope.server.accesslog import log_time
@@ -311,15 +310,6 @@ def test_the_peer_is_shown_with_each_line(path: Path) -> None:
         r'1.2.3.4 - me  "GET /\xe4 HTTP/1.1" 200 5 "-" "-" 5.6.7.8',
         '5.6.7.8 - -  "GET / HTTP/1.1" 200 5 "-" "-" 5.6.7.8',
         '1.1.1.1 - -  "nonsense" 400 7 "-" "-" 5.6.7.8']
-
-
-def test_methods_beyond_those_that_are_kept(path: Path) -> None:
-    log = AccessLog(str(path))
-    methods = [f'M{number}' for number in range(2 * METHODS_CACHED)]
-    for method in methods:
-        add(log, Answer(method=method))
-    log.close()
-    assert [line['request'].split()[0] for line in lines(path)] == methods
 
 
 def test_rotation(path: Path, tmp_path: Path) -> None:

@@ -32,8 +32,6 @@ MAX_LINES = 200_000
 BATCH_LINES = 700
 # How many texts the system takes at once: UIO_MAXIOV of Linux.
 IOV_MAX = 1024
-# The methods with which lines of the same second begin alike.
-METHODS_CACHED = 50
 # The part of a line for clients that send neither Referer nor User-Agent.
 UNSAID = ' "-" "-" '
 # Parts of a line that are ready, as formatting numbers takes time: what is
@@ -43,12 +41,12 @@ ANSWERS = [[f' HTTP/1.{minor}" {code} ' for code in range(1000)]
            for minor in range(2)]
 SIZES = [f'{size or "-"}{UNSAID}' for size in range(1000)]
 MICROSECONDS = [f'{count}\n' for count in range(1000)]
-# How many parts a line has until it is text: its beginning up to the target,
-# the target, what is after it, SIZE, and TAKEN.  SIZE is that of the body or a
-# tuple (size, referer, user agent).  TAKEN is the time in microseconds, or a
-# tuple of that and the address of the connection.
-PARTS = 5
-TARGET, SIZE, TAKEN = 1, 3, 4
+# How many parts a line has until it is text: its beginning, the method, a
+# blank, the target, what is after it, SIZE, and TAKEN.  SIZE is that of the
+# body, or a tuple (size, referer, user agent).  TAKEN is the time in
+# microseconds, or a tuple of that and the address of the connection.
+PARTS = 7
+TARGET, SIZE, TAKEN = 3, 5, 6
 truncated = float.__trunc__
 
 
@@ -130,34 +128,35 @@ class AccessLog:
         stamp = self._stamp
         if began != stamp.began:
             stamp = self._begin_turn(began)
+        answer = ANSWERS[task.minor][task.code]
         size: Any = task.sent
         try:
             client = environ['REMOTE_ADDR']
             if 'REMOTE_USER' in environ:
                 client = client, environ['REMOTE_USER']
             try:
-                begin = stamp.begins[task.method][client]
+                begin = stamp.begins[client]
             except KeyError:
-                begin = stamp.begin(task.method, client,
-                                    environ['REMOTE_ADDR'],
+                begin = stamp.begin(client, environ['REMOTE_ADDR'],
                                     environ.get('REMOTE_USER'))
             target = environ['REQUEST_URI']
             # As it came it is ASCII without blanks.
             if target is not task.target:
-                begin, target = begin + escaped(target), ''
+                target, answer = '', escaped(target) + answer
             if 'HTTP_USER_AGENT' in environ or 'HTTP_REFERER' in environ:
                 size = (size, environ.get('HTTP_REFERER', '-'),
                         environ.get('HTTP_USER_AGENT', '-'))
         except (KeyError, TypeError):
             # The application has taken away what was there, or put in its
             # place what does not belong there.
-            begin = stamp.begin(task.method, task.peer, task.peer)
+            begin = stamp.begin(task.peer, task.peer)
+            answer = ANSWERS[task.minor][task.code]
             target, size = task.target, task.sent
         taken: Any = (ended - began) * 1e6
         if self.shows_peer:
             taken = taken, task.peer
         parts = self._parts
-        parts += (begin, target, ANSWERS[task.minor][task.code], size, taken)
+        parts += (begin, task.method, ' ', target, answer, size, taken)
         # In this order: the thread may just have looked at `_parts`.
         if not self._is_awake:
             self.wake()
@@ -322,19 +321,15 @@ class Stamp:
         # turn of the loop, and so at the same time.
         self.began = -1.0
         self._moment = log_time(second)
-        # By method and by client, its address or (address, user): what was
-        # returned before.
-        self.begins: dict[str, dict[Any, str]] = {}
+        # By client, its address or (address, user): what was returned before.
+        self.begins: dict[Any, str] = {}
 
-    def begin(self, method: str, client: Any, address: str,
-              user: str | None = None) -> str:
-        """Return a line up to the target of the request.
+    def begin(self, client: Any, address: str, user: str | None = None) -> str:
+        """Return a line up to the quotation mark before the request.
 
         `client` is the key under which it is kept.
         """
-        begin = begin_line(address, user, self._moment) + method + ' '
-        if method in self.begins or len(self.begins) < METHODS_CACHED:
-            self.begins.setdefault(method, {})[client] = begin
+        begin = self.begins[client] = begin_line(address, user, self._moment)
         return begin
 
 
