@@ -10,6 +10,7 @@ import pytest
 from zope.server import connection
 from zope.server import engine
 from zope.server import loop
+from zope.server import threadpool
 from zope.server.server import Server
 from zope_server_support.applications import PLAIN
 from zope_server_support.applications import Gate
@@ -102,6 +103,29 @@ def test_what_waits_in_the_listen_queue_is_answered() -> None:
         for client in clients:
             assert client.response().status == 200
             client.sock.close()
+
+
+@interpreted
+def test_a_request_that_nobody_has_read_yet_is_no_idle_connection(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threadpool.ThreadPool, 'start', lambda self: None)
+    with serving(hello) as server, Client(server.address) as client, Client(
+            server.address) as idle:
+        turning = server.engine.loop
+        until(lambda: turning.turn() or len(turning.connections) == 2)
+        client.send(get())
+        until(lambda: any(
+            each.has_more() for each in turning.connections.values()))
+        # As if no thread of the server had run for long.
+        for each in turning.connections.values():
+            each.since -= 2 * engine.GRACE_S
+        server.engine._close_idle()
+        assert idle.read_all() == b''
+        until(lambda: turning.turn() or turning.ready)
+        served = turning.ready.popleft()
+        served.serve()
+        assert not served.proceed()
+        assert client.response().status == 200
 
 
 def test_what_has_begun_to_come_is_awaited(patience: None) -> None:

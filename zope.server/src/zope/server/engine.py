@@ -144,7 +144,10 @@ class Engine:
     def _close_idle(self) -> None:
         now = time.monotonic()
         for connection in list(self.loop.connections.values()):
+            # On a busy machine more than the grace can pass before a request
+            # that has come is read.  To close would send a reset.
             if (connection.is_idle and now - connection.since > GRACE_S
+                    and not connection.has_more()
                     or connection.state == LINGERING
                     and connection.is_read(now, LINGER_S)):
                 connection.close()
