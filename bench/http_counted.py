@@ -89,11 +89,13 @@ class Engine:
 
     def _turn(self) -> None:
         """Do what a leader of the pool does in a turn."""
-        began = self._loop.turn() + time.monotonic()
+        grace = self._loop.turn()
+        started = time.monotonic()
+        began = started + grace
         for _ in range(len(self._loop.ready)):
-            ended = self._threads._run_ready()
+            ended = self._threads._run_ready(started)
             self._threads._note(ended - began)
-            began = ended
+            started = began = ended
 
 
 class Counter:

@@ -127,7 +127,7 @@ def turning(monkeypatch: pytest.MonkeyPatch, count: int,
 def serve(loop: Loop) -> None:
     """Serve the next request that is ready."""
     connection = loop.ready.popleft()
-    connection.serve()
+    connection.serve(0.0)
     assert not connection.proceed()
 
 

@@ -10,9 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import floats
+from hypothesis.strategies import lists
+from hypothesis.strategies import sampled_from
 from zope.server.connection import Connection
 from zope.server.measured import MeasuredConnection
 from zope.server.metrics import BUCKETS_S
+from zope.server.metrics import COLUMNS
+from zope.server.metrics import MOST_NUMBERS
+from zope.server.metrics import Histogram
 from zope.server.metrics import Measures
 from zope.server.server import Server
 from zope_server_support.applications import Gate
@@ -61,6 +68,53 @@ def test_counts_are_those_of_the_clients(threads: int) -> None:
         assert sum(measures.queue.counts) == requests
         assert len(measures.duration.counts) == len(BUCKETS_S) + 1
         assert measures.duration.total >= measures.queue.total
+
+
+def test_counts_that_are_read_meanwhile_never_fall() -> None:
+    """More requests than are noted at once, from several threads."""
+    count, seen = 2 * MOST_NUMBERS // COLUMNS, [0]
+
+    def ask_often(address: tuple[str, int]) -> None:
+        with Client(address) as client:
+            for _ in range(count):
+                client.get()
+
+    with serving(hello, measure=True, threads=4) as server:
+        with ThreadPoolExecutor(4) as pool:
+            clients = [pool.submit(ask_often, server.address)
+                       for _ in range(4)]
+            while not all(client.done() for client in clients):
+                found = server.measures()
+                requests = found.requests.get(('GET', 200), 0)
+                assert requests >= seen[-1]
+                assert sum(found.duration.counts) == requests
+                assert sum(found.queue.counts) == requests
+                seen.append(requests)
+        [client.result() for client in clients]
+        measures = counted(server, 4 * count)
+        assert measures.requests == {('GET', 200): 4 * count}
+        assert measures.response_bytes == 4 * count * len(b'hello')
+
+
+def test_what_is_noted_is_bounded() -> None:
+    with serving(hello, measure=True) as server:
+        rows = server.engine.shared.meter.rows
+        with Client(server.address) as client:
+            for _ in range(2 * MOST_NUMBERS // COLUMNS):
+                client.get()
+                assert len(rows) <= MOST_NUMBERS
+
+
+@given(lists(sampled_from(BUCKETS_S) | floats(0, 20), min_size=1))
+def test_buckets(seconds: list[float]) -> None:
+    histogram = Histogram()
+    histogram.add(list(seconds))
+    found = histogram.times()
+    assert sum(found.counts) == len(seconds)
+    assert found.total == pytest.approx(sum(seconds))
+    for index, bound in enumerate(BUCKETS_S):
+        assert sum(found.counts[:index + 1]) == sum(
+            second <= bound for second in seconds)
 
 
 def test_methods_that_nobody_knows_are_one() -> None:
@@ -165,9 +219,8 @@ def test_a_client_that_went_before_its_request_was_over() -> None:
         [connection] = server.engine.loop.connections.values()
         until(lambda: connection.output.is_broken)
         passes.set()
-        measures = counted(server, 1)
-        assert measures.requests == {('GET', 200): 1}
-        assert measures.cut == 1
+        assert counted(server, 1).requests == {('GET', 200): 1}
+        until(lambda: server.measures().cut == 1)
 
 
 def test_a_client_that_reads_too_slowly() -> None:

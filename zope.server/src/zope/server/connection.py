@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import socket
 import struct
-import time
 from collections.abc import Sized
+from time import monotonic
 from typing import IO
 from typing import Any
 from typing import ClassVar
@@ -25,6 +25,7 @@ from zope.server.body import PendingBody
 from zope.server.errors import Disconnected
 from zope.server.errors import HTTPError
 from zope.server.form import mypyc_attr
+from zope.server.metrics import MOST_NUMBERS
 from zope.server.output import SendBuffer
 from zope.server.poller import GONE
 from zope.server.poller import HALF_CLOSED
@@ -86,7 +87,9 @@ class Connection:
     `peer` is the address of the other end: the client's, or that of the last
     proxy before this server.  `grace` are the seconds that reading the
     body of the current request may take, which do not count as work.  `ended`
-    is when `serve` was over, as of time.monotonic().
+    is when `serve` was over, as of time.monotonic().  `file_started` is when
+    a thread took the request whose file is being sent.  `rows` is
+    `Meter.rows`; None where requests are not counted.
     """
 
     task_class: ClassVar[type[Task]] = Task
@@ -95,7 +98,7 @@ class Connection:
                  'receiver', 'output', 'task', 'grace', 'ended', 'state',
                  'is_busy', 'is_watched', 'events', 'since', 'requests',
                  'skipped', 'keep_alive', 'must_linger', 'must_reset',
-                 'is_ending')
+                 'is_ending', 'file_started', 'rows')
 
     def __init__(self, shared: SharedState, scheduler: Scheduler,
                  sock: socket.socket, address: Any) -> None:
@@ -127,6 +130,8 @@ class Connection:
         # The client has ended the connection behind what is still to be read.
         # No further event will tell so.
         self.is_ending = False
+        self.file_started = 0.0
+        self.rows: list[Any] | None = None
 
     def _make_receiver(self) -> Receiver[Task]:
         shared, waiting = self.shared, self.scheduler.waiting
@@ -200,31 +205,60 @@ class Connection:
 
     # For threads of the pool.
 
-    def serve(self) -> None:
-        """Run the task, or finish it once its file is sent."""
+    def serve(self, started: float) -> None:
+        """Run the task, or finish it once its file is sent.
+
+        `started` is when the thread took it, as of time.monotonic().
+        """
         task = self.task
         if task is None:
             raise RuntimeError('there is no request to serve')
         task.is_running = True
-        if self.shared.is_cutting:
-            self.output.abort()
-        elif self.state == ANSWERING and not task.run():
-            self.state = SENDING_FILE
-            self.grace = 0.0
-            self.ended = time.monotonic()
-            task.is_running = False
-            return
+        if self.state == ANSWERING and not self.shared.is_cutting:
+            if not task.run():
+                self.state = SENDING_FILE
+                self.grace = 0.0
+                self.ended = monotonic()
+                self.file_started = started
+                task.is_running = False
+                return
+        else:
+            if self.shared.is_cutting:
+                self.output.abort()
+            if self.output.is_broken:
+                task.keep_alive = False
+            if self.state == SENDING_FILE:
+                started = self.file_started
+                task.is_cut = task.is_cut or self.output.is_broken
         task.finish()
+        self.task = None
+        self.requests += 1
+        self.keep_alive = keep_alive = task.keep_alive
+        self.state = ENDING
+        if not keep_alive or task.store is not None:
+            self._end(task, started)
+            return
+        rows = self.rows
+        if rows is not None:
+            if task.method == 'GET' and len(rows) < MOST_NUMBERS:
+                # What Meter.add does, at less expense.
+                began = task.began
+                rows += (task.code, task.sent, self.ended - began,
+                         started - began)
+            else:
+                self._end(task, started)
+
+    def _end(self, task: Task, started: float) -> None:
+        """Do what is to be done only after some requests.
+
+        These have a body, or end the connection, or `serve` cannot count them.
+        """
         if self.scheduler.waiting:
             # There may be room now, and the leader may sleep.
             self.scheduler.wake()
-        self.task = None
-        self.requests += 1
-        self.keep_alive = task.keep_alive
         if task.is_cut and not task.is_chunked and task.missing < 0:
             # Nothing but a reset can tell the client.
             self.must_reset = True
-        self.state = ENDING
 
     def skip(self) -> None:
         """Drop the request unanswered: its client has gone while it waited."""
@@ -394,12 +428,17 @@ class Connection:
         return events
 
     def _hand_over(self) -> bool:
-        self.is_busy = True
         self.state = ANSWERING
         self.task = task = self.receiver.take()
         task.sink = self
         task.shared = shared = self.shared
-        task.began = shared.now
+        if self.is_busy:
+            # A thread of the pool has read it.  The time of the loop's last
+            # turn may be long ago.
+            task.began = monotonic()
+        else:
+            self.is_busy = True
+            task.began = shared.now
         self.grace = 0.0 if task.store is None else task.grace
         # A client that does not expect the end of the connection may have
         # sent more; closing at once would then take the response from it.
@@ -542,8 +581,8 @@ class Connection:
     def age(self) -> float:
         """Seconds since the request was complete, or since it is idle."""
         if self.task is not None:
-            return time.monotonic() - self.task.began
-        return time.monotonic() - self.since
+            return monotonic() - self.task.began
+        return monotonic() - self.since
 
     def __str__(self) -> str:
         """Return what it is doing, as logs show it."""

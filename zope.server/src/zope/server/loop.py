@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterator
 from typing import Any
+from typing import TypeVar
 
 from zope.server.body import PendingBody
 from zope.server.connection import READABLE
@@ -24,6 +25,8 @@ from zope.server.poller import Waker
 from zope.server.shared import SharedState
 
 logger = logging.getLogger('zope.server')
+
+T = TypeVar('T')
 
 # How often all connections are checked for what takes too long.
 SWEEP_S = 1.0
@@ -52,8 +55,8 @@ def report(text: str, *arguments: Any) -> None:
         logger.exception(text, *arguments)
 
 
-def safely(connection: Connection, function: Callable[..., bool | None],
-           *arguments: Any) -> bool | None:
+def safely(connection: Connection, function: Callable[..., T],
+           *arguments: Any) -> T | None:
     """Return what a connection's function returns; None when it has failed.
 
     The connection is then closed, and its request given up.

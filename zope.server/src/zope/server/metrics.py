@@ -1,25 +1,32 @@
 """Exact counts of requests, clients and times, for metrics.
 
-Each thread counts for itself, so that no count needs a lock and none is lost.
-`Meter.read` adds them up.
+Usual requests are only noted, in a list that the threads share, and are added
+up by hundreds.  To extend a list is one step of the interpreter, so that it
+needs no lock, and none is lost.  What is rare is counted under a lock.
 """
 from __future__ import annotations
 
 import dataclasses
 import threading
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import Counter
-from time import monotonic
+from typing import Any
+from typing import Final
 from typing import Protocol
 
 # The upper bounds of the buckets of times; one more bucket is for longer ones.
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
-FIRST_S = BUCKETS_S[0]
 # The methods of RFC 9110 and RFC 5789.  A client can send any other, and must
 # not be able to make up labels.
 METHODS = frozenset(('GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT',
                      'OPTIONS', 'TRACE', 'PATCH'))
 OTHER = 'other'
+# A request that is noted is a row of COLUMNS numbers, one after the other: its
+# status code, the bytes of the response's body, its duration, and the part of
+# it in the queue, both in seconds.
+COLUMNS = 4
+# Rows are added up before there are more numbers than this.
+MOST_NUMBERS: Final = 256 * COLUMNS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,125 +67,125 @@ class Measures:
 
 
 class Answered(Protocol):
-    """What is read of a request; `began` is as of time.monotonic()."""
+    """What is read of a request; see `zope.server.response.Writer`."""
 
     method: str
     code: int
     sent: int
-    began: float
 
 
-class Cell:
-    """The counts of one method and status code, of one thread.
+class Histogram:
+    """Seconds by bucket, and their sum."""
 
-    `quick` requests are those of the first bucket of both histograms, `others`
-    the rest.  `duration_s` and `queue_s` are sums, `sent` is the bytes of
-    response bodies.
-    """
-
-    __slots__ = ('quick', 'others', 'duration_s', 'queue_s', 'sent')
+    __slots__ = ('counts', 'total')
 
     def __init__(self) -> None:
-        self.quick = self.others = self.sent = 0
-        self.duration_s = self.queue_s = 0.0
+        self.counts = [0] * (len(BUCKETS_S) + 1)
+        self.total = 0.0
 
+    def add(self, seconds: list[float]) -> None:
+        """Count these, which must not be none; their order is lost."""
+        self.total += sum(seconds)
+        if max(seconds) <= BUCKETS_S[0]:
+            self.counts[0] += len(seconds)
+            return
+        seconds.sort()
+        done = 0
+        for index, bound in enumerate(BUCKETS_S):
+            below = bisect_right(seconds, bound, done)
+            self.counts[index] += below - done
+            done = below
+        self.counts[-1] += len(seconds) - done
 
-class Tally:
-    """The counts of one thread.
-
-    `cells` has what is counted, by method and then by status code.  Methods
-    are those of METHODS and OTHER, so that only the inner dicts grow.  Quick
-    requests are in neither `duration` nor `queue`, the counts by bucket.
-    Requests with the code 0 are not in `cut`, though they are.
-    """
-
-    __slots__ = ('cells', 'refused', 'duration', 'queue', 'received', 'cut',
-                 'accepted', 'slow')
-
-    def __init__(self) -> None:
-        self.cells: dict[str, dict[int, Cell]] = {
-            method: {} for method in (*METHODS, OTHER)}
-        self.refused: Counter[int] = Counter()
-        self.duration = [0] * (len(BUCKETS_S) + 1)
-        self.queue = [0] * (len(BUCKETS_S) + 1)
-        self.received = self.cut = self.accepted = self.slow = 0
-
-    def cell(self, method: str, code: int) -> Cell:
-        """Return the cell of a method, which is OTHER if it is unknown."""
-        cells = self.cells[method if method in METHODS else OTHER]
-        return cells.setdefault(code, Cell())
-
-    def list_cells(self) -> list[tuple[str, int, Cell]]:
-        """Return (method, code, cell) of all cells; from any thread."""
-        return [(method, code, cell)
-                for method, cells in self.cells.items()
-                for code, cell in list(cells.items())]
-
-    def add_slow(self, cell: Cell, seconds: float, waited: float) -> None:
-        """Count a request in its buckets."""
-        cell.others += 1
-        self.duration[bisect_left(BUCKETS_S, seconds)] += 1
-        self.queue[bisect_left(BUCKETS_S, waited)] += 1
-
-    def add(self, task: Answered, waited: float) -> None:
-        """Count a request that is over and has waited this long."""
-        seconds = monotonic() - task.began
-        cell = self.cell(task.method, task.code)
-        cell.duration_s += seconds
-        cell.queue_s += waited
-        cell.sent += task.sent
-        self.add_slow(cell, seconds, waited)
-
-
-class Own(threading.local):
-    """The tally of the thread that asks, which `Meter` knows, too."""
-
-    def __init__(self, tallies: list[Tally]) -> None:
-        self.tally = Tally()
-        tallies.append(self.tally)
+    def times(self) -> Times:
+        """Return a copy."""
+        return Times(tuple(self.counts), self.total)
 
 
 class Meter:
-    """The counts of a server; `own.tally` is the calling thread's part."""
+    """The counts of a server; every method is for any thread.
+
+    `rows` has the numbers of requests with the method GET that are not yet
+    added up.  Any thread may extend it, by whole rows.
+    """
 
     def __init__(self) -> None:
-        self._tallies: list[Tally] = []
-        self.own = Own(self._tallies)
+        self.rows: list[Any] = []
+        self._lock = threading.Lock()
+        # Requests with the code 0 are not in `_cut`, though they are.
+        self._requests: Counter[tuple[str, int]] = Counter()
+        self._refused: Counter[int] = Counter()
+        self._duration = Histogram()
+        self._queue = Histogram()
+        self._received = self._sent = 0
+        self._cut = self._accepted = self._slow = 0
+
+    def add(self, task: Answered, received: int, duration: float,
+            queue: float) -> None:
+        """Count a request, with the bytes of its body, and seconds."""
+        method = task.method if task.method in METHODS else OTHER
+        with self._lock:
+            self._requests[method, task.code] += 1
+            self._received += received
+            self._sent += task.sent
+            self._duration.add([duration])
+            self._queue.add([queue])
+            if len(self.rows) >= MOST_NUMBERS:
+                self._add_up()
+
+    def add_connection(self) -> None:
+        """Count a connection."""
+        with self._lock:
+            self._accepted += 1
+
+    def add_refused(self, status: int) -> None:
+        """Count a request that is answered with an error."""
+        with self._lock:
+            self._refused[status] += 1
+
+    def add_cut(self) -> None:
+        """Count a response, of a request that is counted, as cut."""
+        with self._lock:
+            self._cut += 1
+
+    def add_slow(self) -> None:
+        """Count a client that reads too slowly."""
+        with self._lock:
+            self._slow += 1
+
+    def _add_up(self) -> None:
+        # With the lock.
+        rows = self.rows
+        size = len(rows)
+        if not size:
+            return
+        codes, sent, duration, queue = (
+            rows[column:size:COLUMNS] for column in range(COLUMNS))
+        # Other threads may have added more meanwhile.
+        del rows[:size]
+        if codes.count(codes[0]) == len(codes):
+            # As a rule; a Counter takes its time.
+            self._requests['GET', codes[0]] += len(codes)
+        else:
+            for code, count in Counter(codes).items():
+                self._requests['GET', code] += count
+        self._sent += sum(sent)
+        self._duration.add(duration)
+        self._queue.add(queue)
 
     def read(self) -> Measures:
-        """Return the sums; from any thread."""
-        tallies = list(self._tallies)
-        refused: Counter[int] = Counter()
-        for tally in tallies:
-            # A copy: its thread goes on.
-            refused.update(tally.refused.copy())
-        requests: Counter[tuple[str, int]] = Counter()
-        cells, quick = [], 0
-        for tally in tallies:
-            for method, code, cell in tally.list_cells():
-                # Once: its thread goes on, and sums are to be equal.
-                found = cell.quick
-                quick += found
-                requests[method, code] += found + cell.others
-                cells.append(cell)
-        return Measures(
-            requests=dict(requests),
-            cut=sum(tally.cut for tally in tallies) + sum(
-                count for (_, code), count in requests.items() if not code),
-            refused=dict(refused),
-            duration=Times(
-                added(quick, [tally.duration for tally in tallies]),
-                sum(cell.duration_s for cell in cells)),
-            queue=Times(
-                added(quick, [tally.queue for tally in tallies]),
-                sum(cell.queue_s for cell in cells)),
-            request_bytes=sum(tally.received for tally in tallies),
-            response_bytes=sum(cell.sent for cell in cells),
-            accepted=sum(tally.accepted for tally in tallies),
-            slow=sum(tally.slow for tally in tallies))
-
-
-def added(quick: int, lists: list[list[int]]) -> tuple[int, ...]:
-    """Return the counts of buckets: `quick` in the first, and the lists'."""
-    return tuple(map(sum, zip([quick] + [0] * len(BUCKETS_S), *lists,
-                              strict=True)))
+        """Return the counts."""
+        with self._lock:
+            self._add_up()
+            return Measures(
+                requests=dict(self._requests),
+                cut=self._cut + sum(
+                    count for (_, code), count in self._requests.items()
+                    if not code),
+                refused=dict(self._refused),
+                duration=self._duration.times(),
+                queue=self._queue.times(),
+                request_bytes=self._received,
+                response_bytes=self._sent,
+                accepted=self._accepted,
+                slow=self._slow)
