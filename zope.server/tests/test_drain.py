@@ -123,7 +123,7 @@ def test_a_request_that_nobody_has_read_yet_is_no_idle_connection(
         assert idle.read_all() == b''
         until(lambda: turning.turn() or turning.ready)
         served = turning.ready.popleft()
-        served.serve()
+        served.serve(0.0)
         assert not served.proceed()
         assert client.response().status == 200
 
