@@ -216,9 +216,10 @@ class Nodes:
         self.data = {}
         self.changed = []
         self.plan = []
+        self.owner = SESSION
 
     def fetch_stats(self, paths, watch=True):
-        found = ZnodeStat(0, 0, 0, 0, 0, 0, 0, SESSION, 0, 0, 0)
+        found = ZnodeStat(0, 0, 0, 0, 0, 0, 0, self.owner, 0, 0, 0)
         return {path: found if path in self.data else None for path in paths}
 
     def fetch_data(self, paths):
@@ -227,6 +228,12 @@ class Nodes:
 
     def fetch_ours(self, path):
         return set(self.data)
+
+    def is_ours(self, path):
+        return self.owner == SESSION
+
+    def describe_owner(self, path, stat):
+        return f'session {stat.ephemeralOwner}'
 
     def commit(self, changes, acl):
         (self.plan.pop(0) if self.plan else self.apply)(list(changes))
@@ -285,6 +292,22 @@ def test_a_race_for_one_node_leaves_the_other_alone(nodes, reconciler, acl):
     assert reconciler.reconcile(record)
     assert nodes.changed == ['/p/b']
     assert nodes.data == {'/p/a': b'one', '/p/b': b'one'}
+
+
+def test_a_node_of_another_process_may_be_equal_to_ours(nodes, reconciler):
+    """Two containers can have the same address, pid and properties."""
+    def is_replaced(changes):
+        nodes.apply(changes)
+        nodes.owner = SESSION + 1
+
+    record = Record('/p', '/p', ['a'], b'one', OPEN_ACL_UNSAFE)
+    nodes.plan = [is_replaced]
+    assert not reconciler.reconcile(record)
+    assert record.displaced_by == {'/p/a': SESSION + 1}
+    nodes.data.clear()
+    nodes.owner = SESSION
+    assert reconciler.reconcile(record)
+    assert nodes.data == {'/p/a': b'one'}
 
 
 def test_it_gives_up_for_now_when_nodes_keep_changing(nodes, reconciler):

@@ -169,7 +169,8 @@ class Reconciler:
 
         Raises Conflict if a node of ours differs, and no other client has
         changed it later. Begins a new session if a node that was created in
-        this one has another owner.
+        this one has another owner. One that `_classify` has found to be of
+        another process may be equal to ours.
         """
         for path, found in self._nodes.fetch_data(record.unread).items():
             written, version = record.unread[path]
@@ -181,7 +182,8 @@ class Reconciler:
                     and stat.ephemeralOwner in self.sessions):
                 record.spoiled.add(path)
             elif (data == written and version == 0
-                  and stat.ephemeralOwner != session):
+                  and stat.ephemeralOwner != session
+                  and path not in record.displaced_by):
                 self._compare(path, stat, session, is_made=True)
         record.unread = {}
         if record.spoiled:
