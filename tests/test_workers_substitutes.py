@@ -17,6 +17,7 @@ class FakeWorker:
         self.overdue_s = OVERDUE_S
         self.is_overdue = False
         self.is_silent = False
+        self.has_cried_wolf = False
         self.session = None
         self.substituted_at = None
 
@@ -79,6 +80,18 @@ def test_the_time_has_an_end(pool):
     for _ in range(10):
         silent_for(pool, MAX_OVERDUE_S + 1)
     assert silent_for(pool, MAX_OVERDUE_S + 1) == MAX_OVERDUE_S
+
+
+def test_a_false_alarm_of_one_worker_counts_for_its_substitute(pool):
+    """Where requests take nearly hung_after, each would be replaced."""
+    first, second = pool.watched
+    first.has_cried_wolf = True
+    substitutes = Substitutes(pool)
+    substitutes.step(1.0)
+    assert second.has_cried_wolf
+    pool.watched = pool.registered = [second, FakeWorker()]
+    substitutes.step(2.0)
+    assert all(worker.has_cried_wolf for worker in pool.watched)
 
 
 def test_a_quarter_is_replaced_at_a_time(pool):

@@ -34,6 +34,10 @@ class Substitutes:
     def step(self, now: float) -> None:
         """Have workers replaced, or stopped when they go on."""
         pool = self._pool
+        if any(worker.has_cried_wolf for worker in pool.watched):
+            # What was wrong of one is so of those that take its place.
+            for worker in pool.watched:
+                worker.has_cried_wolf = True
         for worker in pool.substituted:
             if not worker.is_stuck:
                 self._go_on(worker, now)
