@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import socket
@@ -152,12 +153,26 @@ def test_figures_of_the_process_are_those_of_psutil():
     assert metrics.start_time(process.pid) == process.create_time()
 
 
+@pytest.mark.skipif(sys.platform != 'linux' or os.geteuid() != 0,
+                    reason='for root on Linux')
+def test_memory_where_proc_has_the_numbers_of_another_namespace():
+    """As where a container has the /proc of its host."""
+    code = ('import psutil; from zc.zkzopeserver import metrics;'
+            ' assert psutil.pid_exists(1);'
+            ' taken = bytearray(2 ** 26);'
+            ' assert metrics.memory_bytes()[0] > 2 ** 26')
+    subprocess.run(['unshare', '--pid', '--fork', sys.executable, '-c', code],
+                   check=True, env={**os.environ,
+                                    'PYTHONPATH': ':'.join(sys.path)})
+
+
 def test_figures_of_the_process_where_there_is_no_proc(monkeypatch):
-    def fail(path):
+    def fail(*args):
         raise FileNotFoundError
 
-    # No process has this number, proc(5).
-    assert metrics.memory_file(2 ** 22 + 1) is None
+    with monkeypatch.context() as patch:
+        patch.setattr(os, 'open', fail)
+        assert metrics.memory_file(-1) is None
     process = psutil.Process()
     expected = process.memory_info().rss, process.num_fds()
     monkeypatch.setattr(metrics, 'memory_file', lambda pid: None)

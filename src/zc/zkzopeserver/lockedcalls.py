@@ -5,7 +5,7 @@ given it away waits for those that compute: 2 ms for each of them, see
 `zope.server.switching`.  An answer takes six calls.  These, through
 `ctypes.PyDLL`, keep the lock, which is right only for calls that never wait.
 
-On Linux; elsewhere the calls are Python's own.
+On Linux with 64 bits; elsewhere the calls are Python's own.
 """
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ FLAGS = socket.MSG_DONTWAIT | getattr(socket, 'MSG_NOSIGNAL', 0)
 
 def library() -> Any:
     """Return the functions of the C library; None where they are not used."""
-    if ctypes is None or sys.platform != 'linux':
+    # With 32 bits, how wide an offset is depends on the C library.
+    if ctypes is None or sys.platform != 'linux' or sys.maxsize < 2 ** 32:
         return None
     found = ctypes.PyDLL(None, use_errno=True)
     integer, size, text = ctypes.c_int, ctypes.c_size_t, ctypes.c_char_p

@@ -213,10 +213,12 @@ def memory_bytes() -> tuple[int, int]:
 def memory_file(pid: int) -> int | None:
     """Return a descriptor of Linux' figures of memory; None without these.
 
-    It stays open: opening and closing would give Python's lock away.
+    It stays open: opening and closing would give Python's lock away.  `pid` is
+    that of this process, so that a fork has its own; /proc may be that of
+    another PID namespace, with other numbers (pid_namespaces(7)).
     """
     try:
-        return os.open(f'/proc/{pid}/statm', os.O_RDONLY | os.O_CLOEXEC)
+        return os.open('/proc/self/statm', os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
 
