@@ -82,6 +82,17 @@ def test_a_server_does_without_what_it_does_not_need(role):
                    env={'PYTHONPATH': ':'.join(sys.path)})
 
 
+def test_pastedeploy_may_use_at_once_what_is_imported_late():
+    code = ('import sys; from zc.zkzopeserver.cli import lateimport;'
+            ' late = lateimport.LateMetadata(lateimport.NAME);'
+            ' sys.modules[lateimport.NAME] = late;'
+            ' from importlib.metadata import version;'
+            ' assert version("PasteDeploy");'
+            ' assert sys.modules[lateimport.NAME] is not late')
+    subprocess.run([sys.executable, '-c', code], check=True,
+                   env={'PYTHONPATH': ':'.join(sys.path)})
+
+
 def test_the_options_of_a_plain_section(write):
     ini = Ini(Instance(write()))
     assert ini.is_ours

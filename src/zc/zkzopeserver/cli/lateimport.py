@@ -19,6 +19,9 @@ class LateMetadata(ModuleType):
     """Stands for importlib.metadata in PasteDeploy; imports it when used."""
 
     def __getattr__(self, name: str) -> Any:
+        if sys.modules.get(NAME) is self:
+            # A later PasteDeploy may use it at once.
+            del sys.modules[NAME]
         return getattr(import_module(NAME), name)
 
 
@@ -28,7 +31,7 @@ def import_paste_deploy() -> None:
     try:
         import_module('paste.deploy.loadwsgi')
     finally:
-        if isinstance(late, LateMetadata):
+        if isinstance(late, LateMetadata) and sys.modules.get(NAME) is late:
             del sys.modules[NAME]
 
 
