@@ -70,6 +70,7 @@ class ThreadPool:
         self._is_returned = False
         self._is_parked = False
         self._wakes: SimpleQueue[None] = SimpleQueue()
+        self._empty_wakes()
         self._average = LONG_S
         self._served = 0
         self._is_stopping = False
@@ -301,10 +302,15 @@ class ThreadPool:
             self._wakes.get(timeout=timeout)
         except Empty:
             return False
-        # All at once, as one look follows.  In Python 3.10, `get` waits for
-        # ever if its timeout ends while it takes the queue's lock, which only
-        # a `get` that finds nothing leaves taken.
+        self._empty_wakes()
+        return True
+
+    def _empty_wakes(self) -> None:
+        """Take all wakes, as one look follows.
+
+        In Python 3.10, `get` waits for ever if its timeout ends while it takes
+        the queue's lock, which only a `get` that finds nothing leaves taken.
+        """
         with contextlib.suppress(Empty):
             while True:
                 self._wakes.get_nowait()
-        return True
