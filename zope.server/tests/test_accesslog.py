@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import threading
 import time
 from pathlib import Path
@@ -347,6 +348,16 @@ def test_an_existing_file_is_continued(path: Path) -> None:
     with serving(hello, access_log=str(path)) as server:
         ask(server.address)
     assert path.read_text().startswith('before\n127.0.0.1')
+
+
+def test_no_stdout_is_no_trouble_without_lines(
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(sys, 'stdout', None)
+    log = AccessLog('-')
+    log.start()
+    log.close()
+    assert not caplog.text
 
 
 def test_stdout(capsys: pytest.CaptureFixture[str]) -> None:

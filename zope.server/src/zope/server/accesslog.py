@@ -189,6 +189,8 @@ class AccessLog:
         if count > room * PARTS:
             self.dropped += count // PARTS - room
             del parts[room * PARTS:]
+        if not parts:
+            return
         targets = parts[TARGET::PARTS]
         text = ''.join(targets)
         # All else was looked at when they came.
@@ -277,7 +279,8 @@ class AccessLog:
             texts, self._texts = self._texts, []
             self._made = 0
             dropped, self.dropped = self.dropped, 0
-        self._write_texts(texts)
+        if texts:
+            self._write_texts(texts)
         if dropped:
             logger.error('the access log is too slow: %d lines were dropped',
                          dropped)
