@@ -6,11 +6,13 @@ import types
 import pytest
 import zc.zk
 from kazoo.exceptions import ConnectionLoss
+from kazoo.exceptions import NoAuthError
 from kazoo.protocol.states import ZnodeStat
 from kazoo.security import OPEN_ACL_UNSAFE
 from kazoo.security import READ_ACL_UNSAFE
 from zc.zk.registration.ephemerals import Conflict
 from zc.zk.registration.ephemerals import Ephemerals
+from zc.zk.registration.ephemerals import Misplaced
 from zc.zk.registration.reconciler import MAX_CONFLICTS
 from zc.zk.registration.reconciler import Reconciler
 from zc.zk.registration.record import Record
@@ -219,7 +221,7 @@ class Nodes:
         self.owner = SESSION
 
     def fetch_stats(self, paths, watch=True):
-        found = ZnodeStat(0, 0, 0, 0, 0, 0, 0, self.owner, 0, 0, 0)
+        found = ZnodeStat(1, 0, 0, 0, 0, 0, 0, self.owner, 0, 0, 0)
         return {path: found if path in self.data else None for path in paths}
 
     def fetch_data(self, paths):
@@ -308,6 +310,23 @@ def test_a_node_of_another_process_may_be_equal_to_ours(nodes, reconciler):
     nodes.owner = SESSION
     assert reconciler.reconcile(record)
     assert nodes.data == {'/p/a': b'one'}
+
+
+def test_a_node_at_a_wrong_path_that_may_not_be_removed(
+        nodes, reconciler, caplog):
+    """Its server is registered all the same."""
+    def is_misplaced(changes):
+        nodes.data['/p/b'] = b'one'
+        raise Misplaced('/p/b')
+
+    def is_forbidden(changes):
+        raise NoAuthError('/p/b (DELETE)')
+
+    record = Record('/p', '/p', ['a'], b'one', OPEN_ACL_UNSAFE)
+    nodes.plan = [is_misplaced, is_forbidden]
+    assert reconciler.reconcile(record)
+    assert nodes.data == {'/p/a': b'one', '/p/b': b'one'}
+    assert 'we may not remove the node /p/b' in caplog.text
 
 
 def test_it_gives_up_for_now_when_nodes_keep_changing(nodes, reconciler):

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from collections.abc import Iterable
 
 from kazoo.exceptions import BadArgumentsError
+from kazoo.exceptions import NoAuthError
 from zc.zk.paths import split
 from zc.zk.printable import printable
 from zc.zk.registration.ephemerals import Ephemerals
@@ -43,11 +44,18 @@ def remove_misplaced(record: Record, nodes: Ephemerals,
         if found is None or found[1].ephemeralOwner != session:
             continue
         data, stat = found
-        if (data in record.doubtful or stat.czxid > record.doubtful_since
-                and is_like(path, record.paths)):
-            nodes.commit([NodeChange(path, delete=stat.version)], record.acl)
-            logger.warning('%s: removed the node %s, which was created in its'
-                           ' place', printable(', '.join(record.paths)),
+        # Older nodes are of the application, or of another `ZooKeeper` with
+        # the same client, whose data may be the same.
+        if stat.czxid > record.doubtful_since and (
+                data in record.doubtful or is_like(path, record.paths)):
+            try:
+                nodes.commit([NodeChange(path, delete=stat.version)],
+                             record.acl)
+                what = 'removed'
+            except NoAuthError:
+                what = 'we may not remove'
+            logger.warning('%s: %s the node %s, which was created in its'
+                           ' place', printable(', '.join(record.paths)), what,
                            printable(path))
     record.misplaced, record.doubtful = set(), set()
 
