@@ -17,9 +17,9 @@ from zope.server.values import seconds
 from zope.server.values import server_name
 from zope.server.values import shorten
 from zope.server.values import size
+from zope.server.values import switch_interval
 from zope.server.values import text
 from zope.server.values import token
-from zope.server.values import turns
 from zope.server.values import unknown_option
 
 PORT = number(0, 65535)
@@ -36,7 +36,8 @@ TIME = seconds(0.1, 3600)
     (parse_host, 'a', 'a'), (parse_host, '10.0.0.1', '10.0.0.1'),
     (PORT, '0', 0), (PORT, ' 65535 ', 65535), (PORT, '007', 7),
     (TIME, '0.1', 0.1), (TIME, '3600', 3600.0), (TIME, ' 2.5', 2.5),
-    (turns, '0', 0.0), (turns, '0.0001', 0.000_1), (turns, '1', 1.0),
+    (switch_interval, '0', 0.0), (switch_interval, '0.0001', 0.000_1),
+    (switch_interval, '1', 1.0),
     (size, '1', 1), (size, '64K', 65536), (size, '64 KiB', 65536),
     (size, '64kb', 65536), (size, '2 TiB', 2 ** 41), (size, '5B', 5),
     (boolean, 'Yes', True), (boolean, ' on', True), (boolean, '1', True),
@@ -57,9 +58,9 @@ def test_right_values(parse: Callable, given: str, value: Any) -> None:
     (parse_host, 'a:80', 'a host name or an IP address, without a port'),
     (parse_host, '-a', 'a host name or an IP address, without a port'),
     (parse_host, '[10.0.0.1]', 'an IPv6 address between the brackets'),
-    (turns, '0.00009', 'seconds from 0.0001 to 1, or 0'),
-    (turns, '5', 'seconds from 0.0001 to 1, or 0'),
-    (turns, '1e-3', 'seconds from 0.0001 to 1, or 0'),
+    (switch_interval, '0.00009', 'seconds from 0.0001 to 1, or 0'),
+    (switch_interval, '5', 'seconds from 0.0001 to 1, or 0'),
+    (switch_interval, '1e-3', 'seconds from 0.0001 to 1, or 0'),
     (PORT, '65536', 'a whole number from 0 to 65535'),
     (PORT, '-1', 'a whole number from 0 to 65535'),
     (PORT, '1e3', 'a whole number from 0 to 65535'),

@@ -26,7 +26,7 @@ from zope.server.values import prefix
 from zope.server.values import proxy_headers
 from zope.server.values import seconds
 from zope.server.values import size
-from zope.server.values import turns
+from zope.server.values import switch_interval
 
 T = TypeVar('T')
 DAY_S = 86_400
@@ -184,7 +184,7 @@ LISTENING = {row.name: row for row in (
     Option('graceful_timeout', seconds(0, DAY_S), 30.0,
            'time for requests in flight to finish at a stop; beyond, they'
            ' are cut off', unit='s'),
-    Option('switch_interval', turns, 0.002,
+    Option('switch_interval', switch_interval, 0.002,
            'time that a thread computes before another one gets its turn, in'
            ' the whole process: with a shorter one, quick requests wait less'
            ' for those that compute; 0: that of Python, 0.005; one that the'

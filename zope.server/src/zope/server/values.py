@@ -128,17 +128,18 @@ def seconds(low: float, high: float) -> Callable[[str], float]:
     return parse
 
 
-def turns(value: str) -> float:
-    """Return the seconds between two turns of threads; 0 for Python's own.
+# The shortest one: with less, threads would do little but take turns.
+LEAST_SWITCH_S = 0.0001
 
-    With less than 0.0001 threads would do little but take turns.
-    """
+
+def switch_interval(value: str) -> float:
+    """Return the seconds between two turns of threads; 0 for Python's own."""
     try:
         found = seconds(0, 1)(value)
     except InvalidValue:
         found = -1.0
-    if found and found < 0.0001:
-        raise InvalidValue('seconds from 0.0001 to 1, or 0')
+    if found and found < LEAST_SWITCH_S:
+        raise InvalidValue(f'seconds from {LEAST_SWITCH_S} to 1, or 0')
     return found
 
 
