@@ -73,10 +73,10 @@ def test_it_is_about_to_hang_half_a_second_before(server):
     server.running, server.queued = 2, 1
     for now, is_so in (0.0, False), (2.49, False), (2.5, True), (2.9, True):
         assert not server.watch.look(now)
-        assert server.watch.is_about_to is is_so
-    assert server.watch.look(3.0) and server.watch.is_about_to
+        assert server.watch.is_about_to_hang is is_so
+    assert server.watch.look(3.0) and server.watch.is_about_to_hang
     server.finished = 1
-    assert not server.watch.look(3.1) and not server.watch.is_about_to
+    assert not server.watch.look(3.1) and not server.watch.is_about_to_hang
 
 
 def test_a_short_time_has_a_shorter_part_before():
@@ -84,16 +84,16 @@ def test_a_short_time_has_a_shorter_part_before():
     server.running, server.queued = 2, 1
     server.watch.look(0.0)
     server.watch.look(0.49)
-    assert not server.watch.is_about_to
+    assert not server.watch.is_about_to_hang
     server.watch.look(0.51)
-    assert server.watch.is_about_to
+    assert server.watch.is_about_to_hang
 
 
 def test_nobody_waits_before_it_is_about_to_hang(server):
     server.running = 2
     server.watch.look(0.0)
     server.watch.look(2.6)
-    assert not server.watch.is_about_to
+    assert not server.watch.is_about_to_hang
 
 
 @pytest.mark.parametrize('after_s, look_s', [

@@ -45,7 +45,7 @@ class HangWatch:
         # Since when all threads were busy, and none finished a request.
         self._busy_since: float | None = None
         #: Whether it hangs, or will if nothing happens for ABOUT_TO_S.
-        self.is_about_to = False
+        self.is_about_to_hang = False
 
     def look(self, now: float) -> bool:
         """Return whether the server hangs."""
@@ -60,8 +60,8 @@ class HangWatch:
                 and busy_s >= self._after_s):
             self.hung_since = now
         # As `hung_since`, until a thread is free.
-        self.is_about_to = busy_s >= self._about_to_s and (
-            self.is_about_to or found.queued > 0)
+        self.is_about_to_hang = busy_s >= self._about_to_s and (
+            self.is_about_to_hang or found.queued > 0)
         return self.hung_since is not None
 
     def next_look_s(self, now: float) -> float:

@@ -118,8 +118,8 @@ class Presence:
         if self._hang is not None:
             if self._hang.look(now):
                 trouble, self.detail = HUNG, self._hang.describe()
-            if self._hang.is_about_to != self._is_about_to_hang:
-                self._is_about_to_hang = self._hang.is_about_to
+            if self._hang.is_about_to_hang != self._is_about_to_hang:
+                self._is_about_to_hang = self._hang.is_about_to_hang
                 self._on_about_to_hang(self._is_about_to_hang)
         if trouble != self.trouble:
             self._note(trouble, now)

@@ -53,7 +53,7 @@ class Worker:
         #: Whether it said that it will hang in a moment.
         self.is_about_to_hang = False
         #: Whether that was false once: then only a hang counts.
-        self.has_cried_wolf = False
+        self.had_false_alarm = False
         #: When it said that it hangs; None when it does not.
         self.hung_at: float | None = None
         #: Since when another one is to take its place, as it is stuck; None
@@ -113,7 +113,7 @@ class Worker:
     def is_stuck(self) -> bool:
         """Whether it answers nobody, or most likely does not."""
         return (self.is_overdue or self.hung_at is not None
-                or self.is_about_to_hang and not self.has_cried_wolf)
+                or self.is_about_to_hang and not self.had_false_alarm)
 
     @property
     def end_at(self) -> float | None:
@@ -171,7 +171,7 @@ class Worker:
             self.trouble = rest if rest.isalpha() else ''
             self.hung_at = now if rest == 'hung' else None
         elif word == 'hanging':
-            self.has_cried_wolf |= (rest != '1' and self.is_about_to_hang
+            self.had_false_alarm |= (rest != '1' and self.is_about_to_hang
                                     and self.hung_at is None)
             self.is_about_to_hang = rest == '1'
         elif word == 'used' and rest.isdecimal():

@@ -34,10 +34,11 @@ class Substitutes:
     def step(self, now: float) -> None:
         """Have workers replaced, or stopped when they go on."""
         pool = self._pool
-        if any(worker.has_cried_wolf for worker in pool.watched):
-            # What was wrong of one is so of those that take its place.
+        if any(worker.had_false_alarm for worker in pool.watched):
+            # What was wrong of one is so of those that take its place.  An
+            # alarm that goes on may be right.
             for worker in pool.watched:
-                worker.has_cried_wolf = True
+                worker.had_false_alarm |= not worker.is_about_to_hang
         for worker in pool.substituted:
             if not worker.is_stuck:
                 self._go_on(worker, now)
