@@ -354,9 +354,9 @@ def sizes(found: list[Any]) -> list[str]:
         pass
     found = [size if type(size) is tuple else (size, '-', '-')
              for size in found]
-    _, referers, agents = zip(*found, strict=True)
+    _, pages, agents = zip(*found, strict=True)
     try:
-        is_safe = are_plain(referers) and are_plain(agents)
+        is_safe = are_plain(pages) and are_plain(agents)
     except TypeError:
         is_safe = False
     if not is_safe:
