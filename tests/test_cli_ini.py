@@ -1,6 +1,7 @@
 """The ini of a server: its options, and how its server is called."""
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -134,7 +135,10 @@ def test_another_server_gets_the_application_and_the_options_once(write):
                           'call:test_cli_ini_app:make_server')),
         overrides={'path': '/q'}))
     assert not ini.is_ours
-    ini.serve()
+    ended = []
+    ini.serve(SimpleNamespace(succeed=lambda: ended.append('sessions')))
+    # Those of a server of ours that has died.
+    assert ended == ['sessions']
     import test_cli_ini_app
     assert test_cli_ini_app.served == [('the application', 'red', {
         'zookeeper': '127.0.0.1:2181', 'path': '/q'})]

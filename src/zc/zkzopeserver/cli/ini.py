@@ -133,6 +133,9 @@ class Ini:
             # from loading the application.
             context.object(deferred, context.global_conf, **self.options)
             return
+        if session_file is not None:
+            # A server of ours that has died may have been here before.
+            session_file.succeed()
         application = self.application()
         context.local_conf = self.options
         context.create()(application)
