@@ -29,7 +29,7 @@ NOBODY = 'nobody'
 # Where Python is below /root, other users can import nothing: what is imported
 # late is imported before.
 START = f"""\
-import encodings.idna, psutil, socket, sys, termios
+import encodings.idna, importlib.metadata, psutil, socket, sys, termios
 import kazoo.client, zc.zkzopeserver.runner, zc.zkzopeserver.service
 from zc.zkzopeserver.start import main
 sys.exit(main(sys.argv[1], "web", sys.argv[2:], run={{"user": {NOBODY!r}}}))
