@@ -7,6 +7,7 @@ import pytest
 import zc.zk
 from kazoo.exceptions import ConnectionLoss
 from kazoo.exceptions import NoAuthError
+from kazoo.exceptions import UnimplementedError
 from kazoo.protocol.states import ZnodeStat
 from kazoo.security import OPEN_ACL_UNSAFE
 from kazoo.security import READ_ACL_UNSAFE
@@ -209,6 +210,7 @@ def test_one_of_several_nodes_is_displaced(zk, connect, monkeypatch):
 # nodes are made up.
 
 SESSION = 7
+CZXID = 1
 
 
 class Nodes:
@@ -221,7 +223,7 @@ class Nodes:
         self.owner = SESSION
 
     def fetch_stats(self, paths, watch=True):
-        found = ZnodeStat(1, 0, 0, 0, 0, 0, 0, self.owner, 0, 0, 0)
+        found = ZnodeStat(CZXID, 0, 0, 0, 0, 0, 0, self.owner, 0, 0, 0)
         return {path: found if path in self.data else None for path in paths}
 
     def fetch_data(self, paths):
@@ -310,6 +312,36 @@ def test_a_node_of_another_process_may_be_equal_to_ours(nodes, reconciler):
     nodes.owner = SESSION
     assert reconciler.reconcile(record)
     assert nodes.data == {'/p/a': b'one'}
+
+
+def test_a_node_that_was_created_in_a_session_whose_id_was_wrong(
+        nodes, reconciler, monkeypatch):
+    """It is ours, though the session ended before it was read back."""
+    client = reconciler._client
+
+    def is_created(changes):
+        nodes.apply(changes)
+        nodes.owner, client.last_zxid = SESSION + 1, CZXID
+
+    def is_cut(paths):
+        monkeypatch.undo()
+        raise ConnectionLoss
+
+    def cannot_tell(path):
+        raise UnimplementedError
+
+    record = Record('/p', '/p', ['a'], b'one', OPEN_ACL_UNSAFE)
+    nodes.plan = [is_created]
+    nodes.is_ours = cannot_tell  # as ZooKeeper before 3.6
+    monkeypatch.setattr(nodes, 'fetch_data', is_cut)
+    with pytest.raises(ConnectionLoss):
+        reconciler.reconcile(record)
+    client.client_id = SESSION + 2, b''
+    nodes.plan = [lambda changes: setattr(nodes, 'owner', SESSION + 2)]
+    assert reconciler.reconcile(record)
+    assert nodes.plan == []
+    assert record.displaced_by == {}
+    assert record.session == SESSION + 2
 
 
 def test_a_node_at_a_wrong_path_that_may_not_be_removed(

@@ -101,7 +101,7 @@ class Reconciler:
         if ours and any(self._nodes.fetch_stats(ours, watch=False).values()):
             raise Conflict('nodes that were removed exist')
         record.session = None
-        record.unread, record.spoiled = {}, set()
+        record.unread, record.made, record.spoiled = {}, {}, set()
         record.was_registered = False
         record.displaced_by = {}
         return True
@@ -163,6 +163,9 @@ class Reconciler:
             record.doubt(created, zxid)
             raise
         record.spoiled = set()
+        known = self._client.last_zxid
+        record.made.update((change.path, known) for change in changes
+                           if change.data is not None and not change.exists)
 
     def _read_back(self, record: Record, session: int) -> None:
         """Compare what was written with what the server has.
@@ -185,7 +188,7 @@ class Reconciler:
                   and stat.ephemeralOwner != session
                   and path not in record.displaced_by):
                 self._compare(path, stat, session, is_made=True)
-        record.unread = {}
+        record.unread, record.made = {}, {}
         if record.spoiled:
             raise Conflict(', '.join(record.spoiled))
 
@@ -204,7 +207,14 @@ class Reconciler:
                 continue
             if stat is None or stat.ephemeralOwner == session:
                 continue
-            self._compare(path, stat, session)
+            if not _is_made(record, path, stat):
+                self._compare(path, stat, session)
+            elif record.session == session:
+                self._compare(path, stat, session, is_made=True)
+            else:
+                # The id of the session that created it was received wrongly,
+                # and that session is over for us.
+                self.sessions.add(stat.ephemeralOwner)
             if stat.ephemeralOwner in self.sessions:
                 stale[path] = OURS + ', of an earlier session'
             elif record.is_new and is_ephemeral(stat):
@@ -264,6 +274,16 @@ class Reconciler:
                     '%s. It is left to them. Do two servers advertise the '
                     'same address?', record.last_error)
         record.displaced_by = foreign
+
+
+def _is_made(record: Record, path: str, stat: ZnodeStat) -> bool:
+    """Return whether we have created a node, which was not read back yet.
+
+    It did not exist before that, so that it is ours if it is not younger.
+    """
+    return (path in record.made and is_ephemeral(stat)
+            and stat.ephemeralOwner != HIDDEN
+            and stat.czxid <= record.made[path])
 
 
 def _version(change: NodeChange, stats: Stats) -> int:

@@ -40,6 +40,9 @@ class Record:
         self.written = 0
         #: What was written and not read back yet: path to data and version.
         self.unread: dict[str, tuple[bytes, int]] = {}
+        #: Those of them that were created, with the last transaction that was
+        #: known after that: path to zxid.
+        self.made: dict[str, int] = {}
         #: Nodes of ours that are not as they were written.
         self.spoiled: set[str] = set()
         #: Where nodes were created by mistake, as the server says.
