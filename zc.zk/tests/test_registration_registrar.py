@@ -7,8 +7,12 @@ import pytest
 import zc.zk
 from kazoo.client import KazooState
 from kazoo.exceptions import ConnectionClosedError
+from kazoo.security import READ_ACL_UNSAFE
+from zc.zk.connection.requests import Requests
 from zc.zk.registration.reconciler import Reconciler
-from zc.zk.registration.registrar import check_interval_s
+from zc.zk.registration.record import Record
+from zc.zk.registration.registrar import Registrar
+from zc.zk.registration.registrar import request_interval_s
 from zc.zk.taskthread import TaskThread
 from zc.zk.testing.waiting import wait_for
 from zc_zk_support.registrations import ADDRESS
@@ -28,19 +32,66 @@ def zk(zookeeper, connect, patient):
 @pytest.mark.parametrize('timeout_s, interval_s', [
     (0.4, 0.1), (1, 0.25), (6, 0.5), (12, 1), (60, 1)])
 def test_how_old_the_last_request_may_be(timeout_s, interval_s):
-    assert check_interval_s(timeout_s) == pytest.approx(interval_s)
+    assert request_interval_s(timeout_s) == pytest.approx(interval_s)
 
 
-def test_an_idle_session_sends_requests(zookeeper, connect):
+def test_an_idle_session_sends_requests(zookeeper, connect, monkeypatch):
     zk = connect()
     zk.register(PATH, ADDRESS)
-    interval_s = check_interval_s(zk.client._session_timeout / 1000)
-    connection = zk.client._connection
-    # xids count requests, and not heartbeats.
-    for _ in range(3):
-        began, xid = time.monotonic(), connection._xid
-        wait_for(lambda xid=xid: connection._xid > xid, interval=.005)
-        assert time.monotonic() - began < interval_s + 8
+    interval_s = request_interval_s(zk.session_timeout)
+    looks = []
+    put = TaskThread.put
+
+    def noted(thread, task, delay=0.):
+        if delay:
+            # It counts requests, and not heartbeats.
+            looks.append((delay, zk.client._connection._xid))
+        return put(thread, task, delay)
+
+    monkeypatch.setattr(TaskThread, 'put', noted)
+    wait_for(lambda: len(looks) > 4)
+    # Before the first one the event of our node may have come, too.
+    delays, xids = zip(*looks[1:], strict=True)
+    assert set(delays) == {interval_s}
+    assert xids == tuple(range(xids[0], xids[0] + len(xids)))
+
+
+@pytest.mark.parametrize('timeout_s, singles', [
+    (1, 0), (2, 1), (5, 2), (10, 1), (60, 1)])
+def test_one_registration_is_read_between_two_times_of_all(
+        zookeeper, client, monkeypatch, timeout_s, singles):
+    kazoo = client()
+    kazoo.ensure_path(PATH)
+    requests = Requests(kazoo)
+    registrar = Registrar(kazoo, requests, timeout_s, lambda path: path)
+    registrar._request_interval_s = .01
+    names = ['a:1', 'b:1', 'c:1']
+    for name in names:
+        registrar.register(Record(PATH, PATH, [name], b'{}',
+                                  READ_ACL_UNSAFE))
+    looks = []
+    look, reconcile = registrar._look, registrar._reconcile
+
+    def noted_look():
+        looks.append([])
+        look()
+
+    def noted_reconcile(record, *future):
+        if looks:
+            looks[-1] += record.data
+        reconcile(record, *future)
+
+    monkeypatch.setattr(registrar, '_look', noted_look)
+    monkeypatch.setattr(registrar, '_reconcile', noted_reconcile)
+    wait_for(lambda: len(looks) > 40)
+    registrar.close()
+    registrar.join()
+    requests.close()
+    # The last one may have been cut short.
+    looks = looks[-1 - (singles + 1) * len(names):-1]
+    assert looks.count(names) == len(names)
+    for name in names:
+        assert looks.count([name]) == singles
 
 
 def test_session_expired(zookeeper, no_leaks, zk, client, caplog):

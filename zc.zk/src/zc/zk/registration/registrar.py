@@ -6,8 +6,9 @@ another attempt, with back-off and without end.
 
 The nodes are also read at an interval, in case an event or a watch was lost.
 These requests take the place of heartbeats. A session times out when its last
-request is old, not when the network is cut: the shorter the interval, the less
-of the session time-out is lost by then.
+request is old, not when the network is cut: the shorter the time between two
+requests, the less of the session time-out is lost by then. So between two
+times at which all nodes are read, those of one registration are.
 """
 import logging
 import random
@@ -42,15 +43,16 @@ logger = logging.getLogger('zc.zk.registration')
 #: The longest pause between two attempts.
 MAX_RETRY_DELAY_S = 2.0
 
-#: The part of the session time-out after which the nodes are read again, and
-#: the shortest and longest time. kazoo sends a heartbeat after a third without
-#: a request.
-CHECK_PART = 1 / 12
-MIN_CHECK_INTERVAL_S = 0.25
-MAX_CHECK_INTERVAL_S = 1.0
+#: The part of the session time-out after which all nodes are read again, and
+#: the longest time. kazoo sends a heartbeat after a third without a request.
+CHECK_PART = 1 / 4
+MAX_CHECK_INTERVAL_S = 2.0
 
-#: The part that even a very short session time-out has for two of them.
-LARGEST_CHECK_PART = 1 / 4
+#: The part of the session time-out after which a request is sent, and the
+#: shortest and longest time. It is never longer than that of all nodes.
+REQUEST_PART = 1 / 12
+MIN_REQUEST_INTERVAL_S = 0.25
+MAX_REQUEST_INTERVAL_S = 1.0
 
 #: The longest time for `Registrar.withdraw` to wait for ZooKeeper.
 WITHDRAW_TIMEOUT_S = 1.0
@@ -69,7 +71,11 @@ class Registrar:
         self._client = client
         self._requests = requests
         self._session_timeout = session_timeout
-        self._check_interval_s = check_interval_s(session_timeout)
+        self._request_interval_s = request_interval_s(session_timeout)
+        # All nodes are read at each look of this number.
+        self._looks_per_check = round(
+            check_interval_s(session_timeout) / self._request_interval_s)
+        self._looks = 0
         self._resolve = resolve
         self._tasks = TaskThread('zc.zk registrations')
         self._records: list[Record] = []  # changed by the thread only
@@ -77,7 +83,7 @@ class Registrar:
             client, requests, self._node_changed), self._records)
         self._unsettled: set[Future[bool]] = set()
         self._disconnected_since: float | None = None
-        self._is_checking = False
+        self._is_looking = False
         client.add_listener(self._state_changed)
 
     @property
@@ -211,12 +217,18 @@ class Registrar:
 
     # Called in the registrar's thread:
 
-    def _check(self) -> None:
-        self._tasks.put(self._check, self._check_interval_s)
-        if self._client.state == KazooState.CONNECTED:
-            for record in list(self._records):
-                if not record.failures:  # else an attempt comes soon
-                    self._reconcile(record)
+    def _look(self) -> None:
+        self._tasks.put(self._look, self._request_interval_s)
+        if self._client.state != KazooState.CONNECTED:
+            return
+        self._looks += 1
+        records = [record for record in self._records
+                   if not record.failures]  # else an attempt comes soon
+        turn, rest = divmod(self._looks, self._looks_per_check)
+        if rest and records:
+            records = [records[turn % len(records)]]
+        for record in records:
+            self._reconcile(record)
 
     def _connected(self) -> None:
         for record in list(self._records):
@@ -231,9 +243,9 @@ class Registrar:
                    future: Future[bool] | None = None) -> None:
         if record not in self._records:
             self._records.append(record)
-        if not self._is_checking:
-            self._is_checking = True
-            self._tasks.put(self._check, self._check_interval_s)
+        if not self._is_looking:
+            self._is_looking = True
+            self._tasks.put(self._look, self._request_interval_s)
         if future is not None:
             record.waiting.append(future)
         if self._client.state != KazooState.CONNECTED:
@@ -281,10 +293,18 @@ class Registrar:
 
 
 def check_interval_s(session_timeout: float) -> float:
-    """Return the time after which nodes are read again; both in seconds."""
-    interval_s = max(session_timeout * CHECK_PART, MIN_CHECK_INTERVAL_S)
-    return min(interval_s, session_timeout * LARGEST_CHECK_PART,
-               MAX_CHECK_INTERVAL_S)
+    """Return the time after which all nodes are read again.
+
+    It and `session_timeout` are in seconds.
+    """
+    return min(session_timeout * CHECK_PART, MAX_CHECK_INTERVAL_S)
+
+
+def request_interval_s(session_timeout: float) -> float:
+    """Return the longest time without a request; both in seconds."""
+    interval_s = max(session_timeout * REQUEST_PART, MIN_REQUEST_INTERVAL_S)
+    return min(interval_s, MAX_REQUEST_INTERVAL_S,
+               check_interval_s(session_timeout))
 
 
 def _log_failure(record: Record, text: str) -> None:
