@@ -13,6 +13,7 @@ from zc.zk.connection.tls import make_context
 from zc.zk.connection.unanswered import DOUBT_S
 from zc.zk.connection.unanswered import FREE_LOSSES
 from zc.zk.connection.unanswered import FREE_SECOND_SESSIONS
+from zc.zk.connection.unanswered import MAX_PAUSE_S
 from zc.zk.connection.unanswered import ORDER_S
 from zc.zk.connection.unanswered import SecondSession
 from zc.zk.connection.unanswered import Unanswered
@@ -100,13 +101,23 @@ def test_a_server_that_answers_nothing_for_ten_minutes(server, limit_s):
     waited_s = 0.
     while waited_s < 600.:
         waited_s += lose(server, 'SessionRequest', limit_s)
-    assert server.begun <= FREE_SECOND_SESSIONS + 8
+    assert server.begun <= FREE_SECOND_SESSIONS + 4 + 600. / MAX_PAUSE_S
     # An answer ends the pause.
     server.unanswered.add('SessionRequest')
     server.unanswered.settle()
     before, server.is_in_order = server.begun, False
     assert lose(server) == pytest.approx(DOUBT_S + ORDER_S, abs=.2)
     assert server.begun == before + 1
+
+
+def test_the_pause_between_second_sessions_has_an_end(server):
+    server.is_in_order = True
+    server.unanswered.begin(7200.)
+    server.unanswered.add('Create')
+    server.wait(1800.)
+    before = server.begun
+    server.wait(10 * MAX_PAUSE_S)
+    assert server.begun - before in (9, 10)
 
 
 def test_second_sessions_that_are_answered_are_not_in_vain(server):

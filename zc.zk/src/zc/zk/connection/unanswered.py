@@ -33,10 +33,15 @@ SECOND_SESSION_S = 2.0
 
 #: The number of second sessions in a row that begin without a pause, though
 #: the server answers nothing: 20 seconds of them. After each further one, the
-#: pause is twice as long: a server that is about to join its ensemble allows
-#: each host as many connections as ``maxClientCnxns`` says (ZooKeeper
-#: Administrator's Guide), and counts those that were given up.
+#: pause is twice as long, up to `MAX_PAUSE_S`: a server that is about to join
+#: its ensemble allows each host as many connections as ``maxClientCnxns`` says
+#: (ZooKeeper Administrator's Guide), and counts those that were given up.
 FREE_SECOND_SESSIONS = 10
+
+#: The longest time from one second session to the next. Where nothing was
+#: answered for long, a lost request is noticed that late, if no heartbeat
+#: fails sooner.
+MAX_PAUSE_S = 30.0
 
 #: The time that the answer to a request may come after that to the second
 #: session: they are sent by two threads of the server.
@@ -185,7 +190,8 @@ class Unanswered:
         self._abandon_second()
         self._begun += 1
         vain = min(max(0, self._begun - FREE_SECOND_SESSIONS), 10)
-        self._next_second_at = now + SECOND_SESSION_S * 2 ** vain
+        self._next_second_at = now + min(SECOND_SESSION_S * 2 ** vain,
+                                         MAX_PAUSE_S)
         self._second = SecondSession(self._connect)
         with suppress(RuntimeError):  # there are too many threads
             self._second.start()
