@@ -4,6 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from zc.zkzopeserver.workers.process import OVERDUE_S
+from zc.zkzopeserver.workers.process import Worker
 from zc.zkzopeserver.workers.silence import SilenceWatch
 from zc.zkzopeserver.workers.substitutes import MAX_OVERDUE_S
 from zc.zkzopeserver.workers.substitutes import Substitutes
@@ -19,10 +20,13 @@ class FakeWorker:
         self.is_silent = False
         self.is_about_to_hang = False
         self.had_false_alarm = False
+        self.hung_at = None
         self.session = None
         self.substituted_at = None
+        self.was_overdue = False
 
-    is_stuck = property(lambda self: self.is_overdue)
+    answers_nobody = Worker.answers_nobody
+    is_stuck = Worker.is_stuck
 
     def silence_s(self, now):
         return now - self.beat_at
@@ -81,6 +85,26 @@ def test_the_time_has_an_end(pool):
     for _ in range(10):
         silent_for(pool, MAX_OVERDUE_S + 1)
     assert silent_for(pool, MAX_OVERDUE_S + 1) == MAX_OVERDUE_S
+
+
+@pytest.mark.parametrize('hangs', [False, True])
+def test_a_hang_is_no_silence(pool, caplog, hangs):
+    first, _ = pool.watched
+    first.is_about_to_hang = not hangs
+    first.hung_at = 1.0 if hangs else None
+    substitutes = Substitutes(pool)
+    substitutes.step(1.0)
+    assert first.substituted_at == 1.0
+    [record] = caplog.records
+    assert ('answers nobody' if hangs else 'is about to hang'
+            ) in record.getMessage()
+    first.is_about_to_hang, first.hung_at = False, None
+    substitutes.step(2.0)
+    assert first.substituted_at is None
+    assert first.overdue_s == OVERDUE_S
+    # The next time it is silent.
+    assert silent_for(pool, 2.5) == OVERDUE_S
+    assert first.overdue_s == OVERDUE_S * 2
 
 
 def test_a_false_alarm_of_one_worker_counts_for_its_substitute(pool):

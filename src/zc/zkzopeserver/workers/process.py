@@ -59,6 +59,8 @@ class Worker:
         #: Since when another one is to take its place, as it is stuck; None
         #: for not.
         self.substituted_at: float | None = None
+        #: Whether it was overdue then.
+        self.was_overdue = False
         #: Why it is to be replaced although it is well; '' while it is not.
         self.used_up = ''
         #: Its memory when it was first looked at, in bytes; None before.
@@ -110,9 +112,14 @@ class Worker:
         return None if self.beat_at is None else now - self.beat_at
 
     @property
+    def answers_nobody(self) -> bool:
+        """Whether it hangs, or was not heard for too long."""
+        return self.is_overdue or self.hung_at is not None
+
+    @property
     def is_stuck(self) -> bool:
-        """Whether it answers nobody, or most likely does not."""
-        return (self.is_overdue or self.hung_at is not None
+        """Whether it answers nobody, or most likely will not in a moment."""
+        return (self.answers_nobody
                 or self.is_about_to_hang and not self.had_false_alarm)
 
     @property

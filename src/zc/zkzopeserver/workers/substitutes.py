@@ -1,4 +1,4 @@
-"""Workers that answer nobody: others take their place at once.
+"""Workers that answer nobody, or soon will not: others take their place.
 
 A worker that hangs, or is silent, is out of ZooKeeper, and may be for long. So
 another one is started, and the old one is kept: it may still answer the
@@ -26,7 +26,7 @@ MAX_OVERDUE_S = 60.0
 
 
 class Substitutes:
-    """Watches a pool for workers that answer nobody, and for their return."""
+    """Watches a pool for workers that are stuck, and for their return."""
 
     def __init__(self, pool: WorkerPool) -> None:
         self._pool = pool
@@ -47,8 +47,10 @@ class Substitutes:
                  if worker.is_stuck and worker.substituted_at is None]
         for worker in stuck[:max(room, 0)]:
             worker.substituted_at = now
-            logger.warning('%s answers nobody: another one takes its place',
-                           worker)
+            worker.was_overdue = worker.is_overdue
+            logger.warning('%s %s: another one takes its place', worker,
+                           'answers nobody' if worker.answers_nobody
+                           else 'is about to hang')
 
     def _go_on(self, worker: Worker, now: float) -> None:
         others = [each for each in self._pool.registered
@@ -58,8 +60,11 @@ class Substitutes:
                         ' place', worker)
             self._pool.stop(worker, now)
         else:
-            # It is needed; the one that starts is not.  Where each start keeps
-            # others from running, the next one has to come later.
+            # It is needed; the one that starts is not.
             worker.substituted_at = None
-            worker.overdue_s = min(worker.overdue_s * 2, MAX_OVERDUE_S)
+            if worker.was_overdue:
+                # Where each start keeps others from running, the next one has
+                # to come later.  An alarm that it would hang tells nothing of
+                # silence.
+                worker.overdue_s = min(worker.overdue_s * 2, MAX_OVERDUE_S)
             logger.info('%s goes on, and keeps its place', worker)
