@@ -28,6 +28,15 @@ def test_linux_has_them():
     assert lockedcalls.LIBRARY is not None
 
 
+@pytest.mark.skipif(lockedcalls.ctypes is None, reason='no ctypes')
+def test_an_interpreter_that_loads_no_libraries(monkeypatch):
+    def load(*args, **options):
+        raise OSError('Dynamic loading not supported')
+
+    monkeypatch.setattr(lockedcalls.ctypes, 'PyDLL', load)
+    assert lockedcalls.library() is None
+
+
 def test_a_conversation(calls):
     with socket.create_server(('127.0.0.1', 0)) as listener:
         listener.setblocking(False)

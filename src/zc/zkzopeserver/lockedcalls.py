@@ -35,7 +35,11 @@ def library() -> Any:
     # With 32 bits, how wide an offset is depends on the C library.
     if ctypes is None or sys.platform != 'linux' or sys.maxsize < 2 ** 32:
         return None
-    found = ctypes.PyDLL(None, use_errno=True)
+    try:
+        found = ctypes.PyDLL(None, use_errno=True)
+    except OSError:
+        # An interpreter that is linked statically cannot load libraries.
+        return None
     integer, size, text = ctypes.c_int, ctypes.c_size_t, ctypes.c_char_p
     pointer, signed = ctypes.c_void_p, ctypes.c_ssize_t
     try:
