@@ -14,6 +14,9 @@ from typing import Any
 
 NAME = 'importlib.metadata'
 
+# zc.zk.connection.lateimport does the same for kazoo.  It is not used here, as
+# it imports kazoo itself, which a parent does without until it is needed.
+
 
 class LateMetadata(ModuleType):
     """Stands for importlib.metadata in PasteDeploy; imports it when used."""
