@@ -7,7 +7,6 @@ import stat
 import subprocess
 import sys
 import threading
-import time
 
 import pytest
 import zc.zk
@@ -139,12 +138,27 @@ def test_the_last_node_goes_when_a_successor_is_registered(
     for process in dead:
         kill(process)
     file, tree = SessionFile(str(path)), client()
+    answers, is_registered, began = [], False, []
+    are_alone, end_all = file._are_alone, file.forget
+
+    def look(until):
+        answers.append(are_alone(until))
+        return answers[-1]
+
+    def begin():
+        began.append(is_registered)
+        return end_all()
+
+    monkeypatch.setattr(file, '_are_alone', look)
+    monkeypatch.setattr(file, 'forget', begin)
     file.succeed()
-    began = time.monotonic()
-    wait_for(lambda: time.monotonic() > began + 1)
+    wait_for(lambda: answers)
+    assert answers == [True]
     assert len(tree.get_children('/')) == 2
+    is_registered = True
     file.note_registered()
     wait_for(lambda: not tree.get_children('/'))
+    assert began == [True]
     file.close()
     assert not path.exists()
 
