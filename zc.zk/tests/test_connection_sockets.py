@@ -1,6 +1,9 @@
 """Connections by TCP and TLS, and the reports of their failures."""
 import contextlib
+import errno
+import os
 import re
+import resource
 import socket
 import ssl
 import threading
@@ -12,6 +15,7 @@ import psutil
 import pytest
 import zc.zk
 from kazoo.client import KazooClient
+from zc.zk.connection import sockets
 from zc.zk.connection import tls
 from zc.zk.connection.sockets import BoundedHandler
 from zc.zk.connection.sockets import connect_again_and_again
@@ -211,6 +215,35 @@ def test_while_nobody_answers_others_are_begun_beside(no_leaks):
             assert connection.getpeername() == address
             assert connection.gettimeout() == 60
             assert asking(address) == 0
+
+
+def test_where_no_other_can_be_begun_the_first_goes_on(no_leaks, monkeypatch):
+    errors = []
+    begin = sockets._begin
+
+    def noted(*where):
+        try:
+            return begin(*where)
+        except OSError as error:
+            errors.append(error.errno)
+            raise
+
+    monkeypatch.setattr(sockets, '_begin', noted)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with deaf_server() as (address, hear), ThreadPoolExecutor(1) as pool:
+        connecting = pool.submit(connect_again_and_again, address, 60)
+        wait_for(lambda: asking(address))
+        lowest_free = os.dup(0)
+        os.close(lowest_free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
+        try:
+            wait_for(lambda: len(errors) > 1)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        hear()
+        with connecting.result(60) as connection:
+            assert connection.getpeername() == address
+    assert set(errors) == {errno.EMFILE}
 
 
 def test_nobody_answers_until_the_time_is_over(no_leaks):

@@ -29,6 +29,11 @@ CONNECT_TIMEOUT_S = 3.0
 #: has answered, made up to a quarter longer or shorter at random.
 CONNECT_AGAIN_S = 0.5
 
+#: Errors of a process or a machine that has no room for another connection:
+#: descriptors, memory, or local ports are used up (socket(2), connect(2)).
+EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM,
+             errno.EADDRNOTAVAIL, errno.EAGAIN}
+
 #: The first bytes of a TLS alert record, of TLS 1.0 to 1.3: content type 21
 #: and the major version (RFC 8446, section 5.1). A TLS server sends it in
 #: answer to plain text.
@@ -236,7 +241,8 @@ def connect_again_and_again(address: tuple[str, int],
     TCP waits for a second, or longer, before it asks again (RFC 6298, section
     2). It would do so after the end of a cut, too. So another connection is
     begun every `CONNECT_AGAIN_S`, beside those that are not answered, and the
-    first that is answered is returned.
+    first that is answered is returned. Those that are begun go on where there
+    is no room for another.
 
     Raises OSError if a server refuses, and TimeoutError after `timeout`.
     """
@@ -247,13 +253,14 @@ def connect_again_and_again(address: tuple[str, int],
     deadline = time.monotonic() + timeout
     try:
         while (left_s := deadline - time.monotonic()) > 0:
-            connection = socket.socket(family, kind, protocol)
-            begun[connection.fileno()] = connection
-            connection.setblocking(False)
-            code = connection.connect_ex(where)
-            if code not in (0, errno.EINPROGRESS):
-                raise OSError(code, os.strerror(code))
-            poll.register(connection, select.POLLOUT)
+            try:
+                connection = _begin(family, kind, protocol, where)
+            except OSError as error:
+                if not begun or error.errno not in EXHAUSTED:
+                    raise
+            else:
+                begun[connection.fileno()] = connection
+                poll.register(connection, select.POLLOUT)
             pause_s = CONNECT_AGAIN_S * random.uniform(.75, 1.25)
             for descriptor, _ in poll.poll(min(pause_s, left_s) * 1000):
                 connection = begun[descriptor]
@@ -268,6 +275,20 @@ def connect_again_and_again(address: tuple[str, int],
     finally:
         for connection in begun.values():
             connection.close()
+
+
+def _begin(family: int, kind: int, protocol: int, where: Any) -> socket.socket:
+    """Return a socket that connects; raise OSError where it cannot begin."""
+    connection = socket.socket(family, kind, protocol)
+    try:
+        connection.setblocking(False)
+        code = connection.connect_ex(where)
+        if code not in (0, errno.EINPROGRESS):
+            raise OSError(code, os.strerror(code))
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _wait(poll: select.poll, timeout: float | None,
