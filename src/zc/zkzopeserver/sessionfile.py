@@ -197,9 +197,8 @@ class SessionFile:
         """Return the keys of processes that have died."""
         with self._lock, contextlib.suppress(OSError):
             if not self._closed.is_set():
-                return [key for slot in self._file.slots()
-                        if slot != self._slot and slot not in self._ending
-                        and self._file.holder(slot) is None
+                return [key for slot in self._slots_of_others()
+                        if self._file.holder(slot) is None
                         and (key := self._read(slot)) is not None]
         return []
 
@@ -234,9 +233,7 @@ class SessionFile:
         with self._lock:
             if self._closed.is_set():
                 return found
-            for slot in self._file.slots():
-                if slot == self._slot or slot in self._ending:
-                    continue
+            for slot in self._slots_of_others():
                 key = self._read(slot)
                 if not self._file.take(slot):
                     if key is not None:
@@ -251,6 +248,11 @@ class SessionFile:
                     self._ending.add(slot)
                     found.append((slot, key))
         return found
+
+    def _slots_of_others(self) -> list[int]:
+        """Return the slots but our own and those that are being emptied."""
+        return [slot for slot in self._file.slots()
+                if slot != self._slot and slot not in self._ending]
 
     def _read(self, slot: int) -> SessionKey | None:
         with contextlib.suppress(ValueError):

@@ -12,7 +12,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Callable
 from collections.abc import Set
+from typing import TypeVar
+
+Result = TypeVar('Result')
 
 # The longest text of a key, in bytes: a message between worker and parent,
 # and a slot of a file, have room for it.
@@ -84,9 +88,7 @@ class SessionKey:
         # Imported here: a parent of workers does without ZooKeeper while it
         # starts them.
         import zc.zk
-        return zc.zk.end_session(
-            self.zookeeper, self.session, self.password, ca=self.ca,
-            cert=self.cert, key=self.key)
+        return self._call(zc.zk.end_session)
 
     def others(self) -> tuple[Set[str], Set[str]] | None:
         """Return the nodes of the session, and all that are beside these.
@@ -95,9 +97,11 @@ class SessionKey:
         cannot be known.  Raise FailedConnect when no ZooKeeper answers.
         """
         import zc.zk
-        return zc.zk.session_nodes(
-            self.zookeeper, self.session, self.password, ca=self.ca,
-            cert=self.cert, key=self.key)
+        return self._call(zc.zk.session_nodes)
+
+    def _call(self, function: Callable[..., Result]) -> Result:
+        return function(self.zookeeper, self.session, self.password,
+                        ca=self.ca, cert=self.cert, key=self.key)
 
     def prepare(self) -> None:
         """Import what `end` needs, which takes much longer than the rest."""

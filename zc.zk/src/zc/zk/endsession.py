@@ -81,14 +81,13 @@ def end_session(connection_string: str, session: int, password: bytes, *,
                 is_known, is_closed = _ask(server, each_s, wrap, partial(
                     _close, request))
             except OSError as error:
-                failures.append(f'{server[0]}:{server[1]}'
-                                f' ({error.strerror or error})')
+                failures.append(_failure(server, error))
                 continue
             if is_closed or not is_known:
                 # One that was known before was closed, without an answer.
                 return is_closed or was_known
             was_known = True
-            failures.append(f'{server[0]}:{server[1]} (no answer)')
+            failures.append(_failure(server, 'no answer'))
         if time.monotonic() >= deadline:
             raise FailedConnect(f'session 0x{session & (1 << 64) - 1:x} is not'
                                 ' ended; no ZooKeeper answered at '
@@ -132,8 +131,7 @@ def session_nodes(connection_string: str, session: int, password: bytes, *,
         try:
             return _ask(server, timeout / len(servers), wrap, talk)
         except OSError as error:
-            failures.append(f'{server[0]}:{server[1]}'
-                            f' ({error.strerror or error})')
+            failures.append(_failure(server, error))
     raise FailedConnect('no ZooKeeper answered at ' + ', '.join(failures))
 
 
@@ -156,6 +154,11 @@ def _find_nodes(request: bytes, connection: socket.socket,
             return None
         beside.update(join(parent, name) for name in names)
     return SessionNodes(own, frozenset(beside))
+
+
+def _failure(server: tuple[str, int], why: OSError | str) -> str:
+    return (f'{server[0]}:{server[1]}'
+            f' ({getattr(why, "strerror", None) or why})')
 
 
 def _make_wrap(ca: str | None, cert: str | None,
