@@ -35,8 +35,8 @@ class Substitutes:
         """Have workers replaced, or stopped when they go on."""
         pool = self._pool
         if any(worker.had_false_alarm for worker in pool.watched):
-            # What was wrong of one is so of those that take its place.  An
-            # alarm that goes on may be right.
+            # One worker's false alarm counts for its substitutes, too: they
+            # run the same application.  An alarm that goes on may be right.
             for worker in pool.watched:
                 worker.had_false_alarm |= not worker.is_about_to_hang
         for worker in pool.substituted:

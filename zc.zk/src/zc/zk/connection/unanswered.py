@@ -35,7 +35,8 @@ SECOND_SESSION_S = 2.0
 #: the server answers nothing: 20 seconds of them. After each further one, the
 #: pause is twice as long, up to `MAX_PAUSE_S`: a server that is about to join
 #: its ensemble allows each host as many connections as ``maxClientCnxns`` says
-#: (ZooKeeper Administrator's Guide), and counts those that were given up.
+#: (ZooKeeper Administrator's Guide), and counts the connections that its
+#: clients have given up as well.
 FREE_SECOND_SESSIONS = 10
 
 #: The longest time from one second session to the next. Where nothing was

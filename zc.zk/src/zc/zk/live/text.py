@@ -93,7 +93,7 @@ def _wrapped(line: str, width: int) -> list[str]:
 def shortened(text: str, width: int) -> str:
     """Return a text of at most `width` characters, with `...` in its middle.
 
-    Of a `width` below 3, so many dots.
+    If `width` is below 3, the text becomes `width` dots.
     """
     if len(text) <= width:
         return text
