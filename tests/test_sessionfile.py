@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 import zc.zk
@@ -119,7 +120,7 @@ def test_many_at_once(start, path, client):
 def test_a_server_forgets_in_the_background(start, path, zookeeper, client):
     kill(start())
     file, tree = SessionFile(str(path)), client()
-    file.succeed()
+    file.succeed(0)
     # Meanwhile it keeps its own.
     with zc.zk.ZooKeeper(zookeeper.connection_string) as zk:
         zk.client.create('/mine', ephemeral=True)
@@ -133,27 +134,26 @@ def test_a_server_forgets_in_the_background(start, path, zookeeper, client):
 
 def test_the_last_node_goes_when_a_successor_is_registered(
         start, path, client, monkeypatch):
-    monkeypatch.setattr(sessionfile, 'HOLD_S', 600)
     dead = start(), start()
     for process in dead:
         kill(process)
     file, tree = SessionFile(str(path)), client()
     answers, is_registered, began = [], False, []
-    are_alone, end_all = file._are_alone, file.forget
+    are_alone, end_all = sessionfile.are_alone, file.forget
 
-    def look(until):
-        answers.append(are_alone(until))
+    def look(keys):
+        answers.append(are_alone(keys))
         return answers[-1]
 
     def begin():
         began.append(is_registered)
         return end_all()
 
-    monkeypatch.setattr(file, '_are_alone', look)
+    monkeypatch.setattr(sessionfile, 'are_alone', look)
     monkeypatch.setattr(file, 'forget', begin)
-    file.succeed()
+    file.succeed(600)
     wait_for(lambda: answers)
-    assert answers == [True]
+    assert answers[0]
     assert len(tree.get_children('/')) == 2
     is_registered = True
     file.note_registered()
@@ -163,32 +163,74 @@ def test_the_last_node_goes_when_a_successor_is_registered(
     assert not path.exists()
 
 
-def test_the_last_node_goes_after_a_while(start, path, client, monkeypatch):
-    monkeypatch.setattr(sessionfile, 'HOLD_S', 0.5)
+@pytest.mark.parametrize('hold_s, longest_s', [(0.5, 600), (600, 0.5)])
+def test_the_last_node_goes_after_a_while(
+        start, path, client, monkeypatch, hold_s, longest_s):
+    monkeypatch.setattr(sessionfile, 'MAX_HOLD_S', longest_s)
     kill(start())
     file, tree = SessionFile(str(path)), client()
-    file.succeed()
+    file.succeed(hold_s)
     wait_for(lambda: not tree.get_children('/'))
     file.close()
 
 
-def test_a_node_beside_others_goes_at_once(start, path, client, monkeypatch):
-    monkeypatch.setattr(sessionfile, 'HOLD_S', 600)
+def test_the_last_node_goes_when_there_are_others(start, path, client):
+    """Servers of other machines, which come while this one loads."""
+    kill(start())
+    file, tree = SessionFile(str(path)), client()
+    file.succeed(600)
+    tree.create('/other', ephemeral=True)
+    wait_for(lambda: tree.get_children('/') == ['other'])
+    file.close()
+
+
+def test_nodes_that_are_gone_are_not_waited_for(start, path, client):
+    kill(start())
+    file, tree = SessionFile(str(path)), client()
+    node, = tree.get_children('/')
+    tree.delete(node)
+    file.succeed(600)
+    wait_for(lambda: not file._dead())
+    file.close()
+
+
+def test_the_dead_are_asked_about_side_by_side(path, monkeypatch):
+    """With a ZooKeeper that is slow, one bound holds for all."""
+    together = threading.Barrier(sessionfile.AT_ONCE)
+
+    def others(key):
+        together.wait(30)
+        return {f'/{key.pid}'}, {f'/{key.pid}'}
+
+    monkeypatch.setattr(SessionKey, 'others', others)
+    monkeypatch.setattr(sessionfile, 'ASK_S', 30)
+    assert sessionfile.are_alone([
+        SessionKey(pid, pid, b'', '') for pid in range(sessionfile.AT_ONCE)])
+    ends = threading.Event()
+    monkeypatch.setattr(SessionKey, 'others', lambda key: ends.wait(30))
+    monkeypatch.setattr(sessionfile, 'ASK_S', 0.1)
+    began = time.monotonic()
+    # Not asked about is not known to be beside others.
+    assert sessionfile.are_alone([KEY] * 100)
+    assert time.monotonic() - began < 30
+    ends.set()
+
+
+def test_a_node_beside_others_goes_at_once(start, path, client):
     dead, tree = start(), client()
     tree.create('/other', ephemeral=True)
     kill(dead)
     file = SessionFile(str(path))
-    file.succeed()
+    file.succeed(600)
     wait_for(lambda: tree.get_children('/') == ['other'])
     file.close()
 
 
 def test_a_server_that_stops_meanwhile_ends_nothing_later(
-        start, path, client, monkeypatch):
-    monkeypatch.setattr(sessionfile, 'HOLD_S', 600)
+        start, path, client):
     kill(start())
     file, tree = SessionFile(str(path)), client()
-    file.succeed()
+    file.succeed(600)
     file.close()
     wait_for(lambda: 'zc.zkzopeserver.forget' not in {
         thread.name for thread in threading.enumerate()}, 30)

@@ -13,14 +13,17 @@ from typing import Any
 def make_echo(global_conf: Mapping[str, str] | None = None,
               greeting: str = 'echo', slow_every: str = '50',
               slow_s: str = '0.2', loaded: str = '',
-              shows: str = '', leaks: str = '0') -> Callable[..., Any]:
+              shows: str = '', leaks: str = '0',
+              loads_s: str = '0') -> Callable[..., Any]:
     """Return an application that answers ``GREETING PID BODY``.
 
     A ``paste.app_factory``.  One of `slow_every` requests takes `slow_s`
     seconds.  Each process that loads it adds its id to the file `loaded`.
     `shows` is a WSGI variable whose value follows the body.  Each request
-    leaks so many KiB as `leaks` says.
+    leaks so many KiB as `leaks` says.  Loading it takes `loads_s` seconds.
     """
+    # Not a wait for a condition: the application itself is slow.
+    time.sleep(float(loads_s))
     if loaded:
         with open(loaded, 'a') as file:
             file.write(f'{os.getpid()}\n')

@@ -65,7 +65,7 @@ def run(application: Any, global_conf: Mapping[str, str] | None = None, /,
         if file is not None and protocol.link() is None:
             # Before the application is loaded, which may take long.  Of dead
             # workers their parent takes care.
-            file.succeed()
+            file.succeed(options.session_timeout_s)
         service = make_service(options, load(application), file)
         try:
             with (switch_interval(options.switch_interval),

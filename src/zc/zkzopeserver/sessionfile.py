@@ -7,8 +7,10 @@ and no lock is of a process that has died and could not end its session.  Any
 process that finds one ends the session and empties the slot.
 
 The nodes of the dead are gone at once where clients find other servers beside
-them.  Where they would find an empty list, the nodes stay for a moment longer,
-until one of the successors is registered.
+them.  Where they would find an empty list, the nodes stay until one of the
+successors is registered, or others are, but not longer than the session
+time-out: that is how long an operator lets clients see a server that was
+killed.
 
 Slots with a lock are of live processes.  A worker whose parent has died goes
 on for a while.  A new parent keeps it by a lock on the flag of its slot, and
@@ -42,8 +44,15 @@ FIRST_PAUSE_S = 0.2
 LONGEST_PAUSE_S = 30.0
 
 # The longest time, in seconds, for which the nodes of dead processes stay as
-# there are no others.
-HOLD_S = 3.0
+# there are no others, whatever the session time-out: no ZooKeeper grants a
+# longer one by default (maxSessionTimeout, 20 ticks of 2 s).
+MAX_HOLD_S = 40.0
+
+# How often, in seconds, these look whether there are others by now.
+LOOK_INTERVAL_S = 1.0
+
+# The longest time, in seconds, to ask for the nodes of all that are dead.
+ASK_S = 2.0
 
 # The flag of a process that is to go.
 GO = b'g'
@@ -156,42 +165,32 @@ class SessionFile:
                         done.ended.append(key)
         return done
 
-    def succeed(self) -> None:
+    def succeed(self, hold_s: float) -> None:
         """Begin to end the sessions of dead processes, in a thread.
 
         That begins at once if there are nodes beside theirs.  Else it begins
-        when `note_registered` is called, or after HOLD_S: for clients, an
-        empty list may be worse than one that is wrong.  It goes on until all
-        have ended, and ends with the process, or with `close`.
+        when there are, when `note_registered` is called, or after `hold_s`
+        seconds: for clients, an empty list may be worse than one that is
+        wrong.  It goes on until all have ended, and ends with the process, or
+        with `close`.
         """
         if os.path.lexists(self.path):
-            threading.Thread(target=self._forget_all, daemon=True,
+            threading.Thread(target=self._forget_all, args=[hold_s],
+                             daemon=True,
                              name='zc.zkzopeserver.forget').start()
 
     def note_registered(self) -> None:
         """Note that clients find a server of this process, or its workers."""
         self._succeeded.set()
 
-    def _are_alone(self, until: float) -> bool:
-        """Return whether there may be no nodes but those of the dead.
-
-        Ask no longer than `until`, a time.monotonic(), and a moment.
-        """
-        own: set[str] = set()
-        beside: set[str] = set()
-        for key in self._dead():
-            if time.monotonic() > until:
-                return True
-            try:
-                found = key.others()
-            except Exception:  # noqa: BLE001 (to end it says what is wrong)
-                found = None
-            if found is None:
-                # Its nodes would be taken for those of others.
-                return True
-            own |= found[0]
-            beside |= found[1]
-        return not beside - own
+    def _hold(self, hold_s: float) -> None:
+        """Wait as long as the nodes of the dead are to stay."""
+        now = time.monotonic()
+        until = now + min(hold_s, MAX_HOLD_S)
+        while (now < until and not self._succeeded.is_set()
+               and (dead := self._dead()) and are_alone(dead)):
+            self._succeeded.wait(min(until - now, LOOK_INTERVAL_S))
+            now = time.monotonic()
 
     def _dead(self) -> list[SessionKey]:
         """Return the keys of processes that have died."""
@@ -202,10 +201,8 @@ class SessionFile:
                         and (key := self._read(slot)) is not None]
         return []
 
-    def _forget_all(self) -> None:
-        hold_until = time.monotonic() + HOLD_S
-        if self._dead() and self._are_alone(hold_until):
-            self._succeeded.wait(max(hold_until - time.monotonic(), 0))
+    def _forget_all(self, hold_s: float) -> None:
+        self._hold(hold_s)
         problems: list[str] = []
         pause_s = FIRST_PAUSE_S
         while True:
@@ -345,6 +342,35 @@ class SessionFile:
             return (self._slot is not None
                     and self._file.is_flag_taken(self._slot))
         return False
+
+
+def are_alone(dead: list[SessionKey]) -> bool:
+    """Return whether there may be no nodes but those of dead processes.
+
+    They are asked for side by side, for ASK_S at most.  False where the dead
+    have no nodes either.
+    """
+    # Imported here: hardly any start finds one.
+    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import wait
+    pool = ThreadPoolExecutor(AT_ONCE)
+    try:
+        asked = [pool.submit(key.others) for key in dead]
+        if wait(asked, ASK_S).not_done:
+            return True
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    own: set[str] = set()
+    beside: set[str] = set()
+    for answer in asked:
+        # To end the session says what is wrong.
+        found = None if answer.exception() else answer.result()
+        if found is None:
+            # Its nodes would be taken for those of others.
+            return True
+        own |= found[0]
+        beside |= found[1]
+    return bool(own) and not beside - own
 
 
 @contextlib.contextmanager

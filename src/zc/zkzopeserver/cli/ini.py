@@ -134,8 +134,9 @@ class Ini:
             context.object(deferred, context.global_conf, **self.options)
             return
         if session_file is not None:
-            # A server of ours that has died may have been here before.
-            session_file.succeed()
+            # A server of ours that has died may have been here before.  This
+            # one is not registered in its place.
+            session_file.succeed(0)
         application = self.application()
         context.local_conf = self.options
         context.create()(application)

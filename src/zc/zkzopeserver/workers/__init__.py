@@ -48,7 +48,8 @@ def run_parent(options: Options, command: Sequence[str] | None = None,
             SignalReceiver(SIGNALS) as receiver:
         return Supervisor(protocol.WorkerOptions.of(options),
                           command or own_command(), selector, receiver,
-                          session_file, exit_hook.exited).run()
+                          session_file, exit_hook.exited,
+                          options.session_timeout_s).run()
 
 
 def require_main_thread() -> None:

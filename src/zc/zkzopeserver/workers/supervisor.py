@@ -53,18 +53,20 @@ class Supervisor:
 
     `on_exit(pid, status)` is called for each worker that has ended, see
     `zc.zkzopeserver.workers.process.Worker.status`; it returns at once.
+    `hold_s` is for `SessionFile.succeed`.
     """
 
     def __init__(self, options: WorkerOptions, command: Sequence[str],
                  selector: selectors.BaseSelector,
                  receiver: SignalReceiver,
                  session_file: SessionFile | None = None,
-                 on_exit: Callable[[int, int], None] = lambda *_: None
-                 ) -> None:
+                 on_exit: Callable[[int, int], None] = lambda *_: None,
+                 hold_s: float = 0.0) -> None:
         self._selector = selector
         self._receiver = receiver
         self._session_file = session_file
         self._on_exit = on_exit
+        self._hold_s = hold_s
         selector.register(receiver, selectors.EVENT_READ)
         interval_s = systemd.watchdog_interval_s()
         self._pool = WorkerPool(
@@ -97,7 +99,7 @@ class Supervisor:
             self.reconcile()
             if self._session_file is not None:
                 # Once the workers start: that comes first.
-                self._session_file.succeed()
+                self._session_file.succeed(self._hold_s)
             while self._pool.workers or not self._is_stopping:
                 self._wait()
                 self.reconcile()
