@@ -17,7 +17,9 @@ from zope.server.parser import has_bare_ending
 from zope.server.parser import is_token
 from zope.server.settings import Settings
 
-# For each chunk this much of framing is allowed beyond max_chunk_framing.
+# So much of each size line, and of the trailers, does not count towards
+# max_chunk_framing.  What one line leaves of it is not there for another, or
+# many small chunks would make room for a line of megabytes.
 CHUNK_FRAMING_BYTES = 24
 # The most hexadecimal digits of a size, without zeros before them.
 SIZE_DIGITS = 16
@@ -47,7 +49,7 @@ class ChunkedParser:
                  settings: Settings) -> None:
         self._write = write
         self._settings = settings
-        self._allowed = settings.max_chunk_framing
+        # Of earlier lines, in bytes, what counts towards max_chunk_framing.
         self._framing = 0
         # The beginning of a size line, or of the trailers.
         self._kept = b''
@@ -98,8 +100,7 @@ class ChunkedParser:
         match = SIZE_LINE(line)
         if match is None:
             raise malformed('the size or an extension of a chunk is wrong')
-        self._allowed += CHUNK_FRAMING_BYTES
-        self._count(len(line) + 2)
+        self._framing = self._counted(len(line))
         self._missing = int(match[1], 16)
         if self._missing:
             self._line_end = b'\r\n'
@@ -119,7 +120,7 @@ class ChunkedParser:
             if has_bare_ending(found):
                 raise malformed('a trailer ends in CR or LF alone')
             return len(data)
-        self._count(len(found))
+        self._framing = self._counted(len(found))
         if found != END:
             self._check_trailers(found[2:])
         self.is_complete = True
@@ -152,14 +153,18 @@ class ChunkedParser:
             end += len(ending)
             return kept + data[place:end], end
         self._kept = found = kept + data[place:]
-        if self._framing + len(found) > self._allowed:
-            raise too_long()
+        self._counted(len(found))
         return found, -1
 
-    def _count(self, size: int) -> None:
-        self._framing += size
-        if self._framing > self._allowed:
+    def _counted(self, size: int) -> int:
+        """Return what counts with a further line of `size` bytes.
+
+        Raise HTTPError when that is too much.
+        """
+        counted = self._framing + max(0, size - CHUNK_FRAMING_BYTES)
+        if counted > self._settings.max_chunk_framing:
             raise too_long()
+        return counted
 
 
 def malformed(reason: str) -> HTTPError:

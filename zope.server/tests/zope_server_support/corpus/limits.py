@@ -60,6 +60,10 @@ CASES = (
     bad('too many chunk extensions', in_chunks(
         (b'1;' + b'a' * 100 + b'\r\na\r\n') * 50 + b'0\r\n\r\n'),
         severe=True),
+    bad('a chunk extension for which small chunks have made room', in_chunks(
+        b'1\r\na\r\n' * 1000 + b'1;' + b'a' * 5000), severe=True),
+    bad('trailers for which small chunks have made room', in_chunks(
+        b'1\r\na\r\n' * 1000 + b'0\r\nX: ' + b'a' * 5000), severe=True),
     good('many trailers', in_chunks(
         b'5\r\nhello\r\n0\r\n' + b''.join(TRAILERS[:50]) + b'\r\n'),
         'POST / hello'),
