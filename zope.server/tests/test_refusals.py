@@ -4,6 +4,7 @@ from __future__ import annotations
 import logging
 
 import pytest
+from zope.server import headers
 from zope.server import refusals
 from zope.server import request
 from zope.server.errors import HTTPError
@@ -14,6 +15,9 @@ from zope_server_support.talking import serving
 from zope_server_support.talking import until
 
 LOGGER = 'zope.server.requests'
+# What the server keeps of what clients, or applications for them, choose.
+CACHES = ((request, 'keys'), (request, 'hosts'), (request, 'dropped'),
+          (headers, 'kinds'), (headers, 'statuses'))
 
 
 def test_a_header_with_an_underscore_is_named_once(
@@ -44,6 +48,29 @@ def test_clients_cannot_fill_the_log_with_names(
                 client.get(b'/', b'X_%d%b: a\r\n' % (number, b'x' * 200))
     assert len(caplog.records) == 3
     assert all(len(record.getMessage()) < 200 for record in caplog.records)
+
+
+def test_clients_cannot_fill_caches_with_long_texts(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    caches = {name: type(getattr(module, name))()
+              for module, name in CACHES}
+    for module, name in CACHES:
+        monkeypatch.setattr(module, name, caches[name])
+
+    def application(environ, start_response):
+        # Of what a client has sent, as for "404 There is no /...".
+        long = environ['HTTP_HOST']
+        start_response(f'200 {long}', [(f'X-{long}', 'a')])
+        return [b'']
+
+    with serving(application) as server, Client(server.address) as client:
+        for text in b'x' * 10_000, b'short':
+            client.send(b'GET / HTTP/1.1\r\nHost: %b\r\n%b: a\r\n'
+                        b'X_%b: a\r\n\r\n' % (text, text, text))
+            assert client.response().status == 200
+    for name, cache in caches.items():
+        assert any('short' in each for each in cache), name
+        assert all(len(each) <= 200 for each in cache), name
 
 
 @pytest.mark.parametrize('sent, text', [

@@ -30,6 +30,9 @@ KINDS = {'content-length': LENGTH, 'date': DATE, 'server': SERVER,
 REFUSED = frozenset((
     'proxy-authenticate', 'proxy-authorization', 'te', 'transfer-encoding',
     'upgrade'))
+# The longest text that a cache keeps: a thousand texts as long as a header may
+# be would take 64 MB for good.
+CACHED_CHARACTERS = 200
 # Statuses and names of headers that have passed the checks.
 CACHE_SIZE = 1000
 statuses: dict[str, tuple[int, str]] = {}
@@ -74,7 +77,7 @@ def check_status(status: Any) -> tuple[int, str]:
     # (RFC 9112, 4).
     checked = int(status[:3]), f'{status}\r\n' if ' ' in status else (
         f'{status} \r\n')
-    if len(statuses) < CACHE_SIZE:
+    if len(statuses) < CACHE_SIZE and len(status) <= CACHED_CHARACTERS:
         statuses[status] = checked
     return checked
 
@@ -142,6 +145,6 @@ def kind_of(name: Any) -> int:
         reported.add(lower)
         logger.warning('the header %s of the application is dropped, as it is'
                        ' for the server to set', name)
-    if len(kinds) < CACHE_SIZE:
+    if len(kinds) < CACHE_SIZE and len(name) <= CACHED_CHARACTERS:
         kinds[name] = kind
     return kind

@@ -28,6 +28,7 @@ from zope.server.forwarded import parse_node
 from zope.server.forwarded import parse_port
 from zope.server.forwarded import parse_scheme
 from zope.server.forwarded import unquoted
+from zope.server.headers import CACHED_CHARACTERS
 from zope.server.networks import Networks
 from zope.server.proxyprotocol import Source
 from zope.server.request import Request
@@ -52,9 +53,8 @@ FOR, PROTO, HOST, PORT, _, FORWARDED = ALL
 DEFAULT_HEADERS = 'x-forwarded-for, x-forwarded-proto'
 # A network that no peer is in.
 NOBODY = '0.0.0.0'
-# How many fields are kept as they were read, and how long these are at most.
+# How many fields are kept as they were read, of CACHED_CHARACTERS at most.
 FIELDS_CACHED = 1000
-CACHED_CHARACTERS = 200
 
 
 class Told(NamedTuple):

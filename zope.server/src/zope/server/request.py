@@ -15,6 +15,7 @@ from zope.server.body import PreallocatedBody
 from zope.server.body import SpooledBody
 from zope.server.errors import HTTPError
 from zope.server.form import mypyc_attr
+from zope.server.headers import CACHED_CHARACTERS
 from zope.server.parser import HeadChecker
 from zope.server.parser import is_token
 from zope.server.settings import Settings
@@ -39,6 +40,8 @@ MINORS = {'HTTP/1.0': 0, 'HTTP/1.1': 1}
 
 T = TypeVar('T', bound='Request')
 
+# Names and values longer than CACHED_CHARACTERS are in no cache: clients could
+# take memory for good.
 KEYS_CACHED = 1000
 # Name of a field -> key in the environment, filled as names are met; None: the
 # field is dropped.  A Proxy field would become HTTP_PROXY, which libraries
@@ -48,8 +51,8 @@ keys: dict[str, str | None] = {
     'Content-Length': 'CONTENT_LENGTH',
     'Proxy': None,
 }
-# The names that were dropped for an underscore, and logged: DROPPED_LOGGED
-# at most, as clients choose them.
+# The beginnings of names that were dropped for an underscore, and logged:
+# DROPPED_LOGGED at most, as clients choose them.
 dropped: set[str] = set()
 DROPPED_LOGGED = 100
 DROPPED_SHOWN_BYTES = 100
@@ -202,16 +205,16 @@ def environ_key(name: str) -> str | None:
         raise HTTPError(400, 'The request is malformed.')
     if '_' in name:
         key = None
-        if len(dropped) < DROPPED_LOGGED and name not in dropped:
-            dropped.add(name)
+        shown = name[:DROPPED_SHOWN_BYTES]
+        if len(dropped) < DROPPED_LOGGED and shown not in dropped:
+            dropped.add(shown)
             logger.warning('the header %s of a request is dropped, as its'
-                           ' name has an underscore',
-                           name[:DROPPED_SHOWN_BYTES])
+                           ' name has an underscore', shown)
     else:
         title = name.title()
         key = keys.get(title) if title in keys else (
             'HTTP_' + name.upper().replace('-', '_'))
-    if len(keys) < KEYS_CACHED:
+    if len(keys) < KEYS_CACHED and len(name) <= CACHED_CHARACTERS:
         keys[name] = key
     return key
 
@@ -243,7 +246,7 @@ def is_host(value: str) -> bool:
     """Return whether this can be the value of a Host field, as "" can."""
     if HOST(value) is None:
         return False
-    if len(hosts) < HOSTS_CACHED:
+    if len(hosts) < HOSTS_CACHED and len(value) <= CACHED_CHARACTERS:
         hosts.add(value)
     return True
 
