@@ -2,8 +2,10 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -80,10 +82,62 @@ def test_blocks_that_overlap_put_it_back() -> None:
             stack.enter_context(quick_switches())
             assert interval() == QUICK_SWITCH_S
     assert interval() == PYTHON_S
-    first, second = switch_interval(0.001), switch_interval(0.002)
-    with contextlib.ExitStack() as others:
-        with contextlib.ExitStack() as ones:
-            ones.enter_context(first)
-            others.enter_context(second)
-            assert interval() == 0.001
+
+
+def test_blocks_that_end_in_another_order_put_it_back() -> None:
+    """Whatever the order, the shortest interval of those that run holds."""
+    blocks = {0.001: switch_interval, 0.002: switch_interval,
+              QUICK_SWITCH_S: lambda _: quick_switches()}
+    for begins in itertools.permutations(blocks):
+        for ends in itertools.permutations(blocks):
+            running = {}
+            for interval_s in begins:
+                running[interval_s] = blocks[interval_s](interval_s)
+                running[interval_s].__enter__()
+                assert interval() == min(running)
+            for interval_s in ends:
+                running.pop(interval_s).__exit__(None, None, None)
+                assert interval() == min(running, default=PYTHON_S)
+
+
+def test_one_that_the_application_sets_stays_whatever_runs() -> None:
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(switch_interval(0.002))
+        sys.setswitchinterval(0.02)
+        # It cannot wait all the same.
+        with quick_switches():
+            assert interval() == QUICK_SWITCH_S
+        assert interval() == 0.02
+        with switch_interval(0.001):
+            assert interval() == 0.02
+        sys.setswitchinterval(0.000_05)
+        with quick_switches():
+            assert interval() == 0.000_05
+    assert interval() == 0.000_05
+
+
+def test_blocks_of_many_threads_put_it_back() -> None:
+    def run() -> None:
+        for _ in range(200):
+            with switch_interval(0.001), quick_switches():
+                found.add(round(sys.getswitchinterval(), 6))
+
+    found: set[float] = set()
+    threads = [threading.Thread(target=run) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {QUICK_SWITCH_S}
     assert interval() == PYTHON_S
+
+
+def test_a_forked_child_is_not_held_up() -> None:
+    """A thread of its parent may have been in the middle of a change."""
+    with switching._blocks._lock:
+        lock = switching._blocks._lock
+        try:
+            switching._blocks.forked()
+            assert switching._blocks._lock is not lock
+        finally:
+            switching._blocks._lock = lock
