@@ -166,16 +166,37 @@ def test_memory_where_proc_has_the_numbers_of_another_namespace():
                                     'PYTHONPATH': ':'.join(sys.path)})
 
 
+@pytest.mark.skipif(not os.path.exists('/proc/self/statm'),
+                    reason='Linux has the figures')
+def test_a_forked_child_has_figures_of_its_own():
+    """And no descriptor of those of its parent."""
+    code = ('import os; from zc.zkzopeserver import metrics;'
+            ' taken = bytearray(2 ** 26);'
+            ' metrics.memory_bytes(); before = metrics.open_descriptors();'
+            ' pid = os.fork();'
+            ' child = metrics.open_descriptors() if not pid else 0;'
+            ' taken = None if not pid else taken;'
+            ' memory, _ = metrics.memory_bytes();'
+            ' pid or os._exit(0 if child == before - 1'
+            '   and metrics.open_descriptors() == before'
+            '   and memory < 2 ** 26 else 9);'
+            ' assert memory > 2 ** 26;'
+            ' assert os.waitpid(pid, 0)[1] == 0')
+    subprocess.run([sys.executable, '-c', code], check=True,
+                   env={**os.environ, 'PYTHONPATH': ':'.join(sys.path)})
+
+
 def test_figures_of_the_process_where_there_is_no_proc(monkeypatch):
     def fail(*args):
         raise FileNotFoundError
 
     with monkeypatch.context() as patch:
         patch.setattr(os, 'open', fail)
-        assert metrics.memory_file(-1) is None
+        patch.setattr(metrics, '_memory_files', {})
+        assert metrics.memory_file() is None
     process = psutil.Process()
     expected = process.memory_info().rss, process.num_fds()
-    monkeypatch.setattr(metrics, 'memory_file', lambda pid: None)
+    monkeypatch.setattr(metrics, 'memory_file', lambda: None)
     monkeypatch.setattr(metrics.lockedcalls, 'size_of', fail)
     assert abs(metrics.memory_bytes()[0] - expected[0]) < 2 ** 22
     assert metrics.open_descriptors() == expected[1]

@@ -198,7 +198,7 @@ def add_process(page: Page) -> None:
 
 def memory_bytes() -> tuple[int, int]:
     """Return the resident and the virtual memory of this process."""
-    fd = memory_file(os.getpid())
+    fd = memory_file()
     if fd is None:
         import psutil
         found = psutil.Process().memory_info()
@@ -209,18 +209,36 @@ def memory_bytes() -> tuple[int, int]:
     return resident * resource.getpagesize(), virtual * resource.getpagesize()
 
 
-@functools.cache
-def memory_file(pid: int) -> int | None:
+# What `memory_file` has returned, by the pid of the process.
+_memory_files: dict[int, int | None] = {}
+
+
+def memory_file() -> int | None:
     """Return a descriptor of Linux' figures of memory; None without these.
 
-    It stays open: opening and closing would give Python's lock away.  `pid` is
-    that of this process, so that a fork has its own; /proc may be that of
-    another PID namespace, with other numbers (pid_namespaces(7)).
+    It stays open: opening and closing would give Python's lock away.  A fork
+    has its own.  /proc may be that of another PID namespace, with other
+    numbers (pid_namespaces(7)), so the name is not that of the pid.
     """
-    try:
-        return os.open('/proc/self/statm', os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
+    pid = os.getpid()
+    if pid not in _memory_files:
+        try:
+            _memory_files[pid] = os.open('/proc/self/statm',
+                                         os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            _memory_files[pid] = None
+    return _memory_files[pid]
+
+
+def close_memory_file() -> None:
+    """Close, in a forked child, the file of its parent's figures."""
+    for fd in _memory_files.values():
+        if fd is not None:
+            os.close(fd)
+    _memory_files.clear()
+
+
+os.register_at_fork(after_in_child=close_memory_file)
 
 
 def open_descriptors() -> int:
