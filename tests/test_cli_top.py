@@ -1,5 +1,6 @@
 """The verb `top`: its table."""
 import pytest
+from zc.zk.live.columns import columns
 
 from zc.zkzopeserver import monitor
 from zc.zkzopeserver.cli.verbs import top
@@ -34,6 +35,17 @@ def test_columns_stand_below_each_other():
     assert all(line[column:].startswith('registered') for line in lines[2:])
     end = lines[1].index('IN FLIGHT') + len('IN FLIGHT')
     assert all(line[end - 1] == '3' for line in lines[2:])
+
+
+def test_columns_stand_below_each_other_with_wide_letters():
+    state = '\u767b\u9332'
+    lines = list(top.table('web', {
+        'a:1': {**STATUS, 'state': state}, f'{state}:80': STATUS},
+        top.Rates()))
+    places = {columns(line[:line.index('4711')]) for line in lines[2:]}
+    assert len(places) == 1
+    assert len(set(map(columns, lines[2:]))) == 1
+    assert top.fitted([state * 9], 10, 9) == [state + state[0] + '...']
 
 
 @pytest.mark.parametrize('width, missing', [

@@ -1,11 +1,8 @@
 """Events as lines and as JSON."""
 import json
 import re
-import string
 
-import hypothesis
 import pytest
-from hypothesis import strategies
 from kazoo.protocol.states import ZnodeStat
 from zc.zk.live import text
 from zc.zk.live.events import events
@@ -91,54 +88,3 @@ def test_json():
     (86400 * 400 + 7200, '400 d 2 h')])
 def test_durations(seconds, told):
     assert text.duration(seconds) == told
-
-
-FACTS = ("2023-11-14 22:15:00.500 /cms/providers/192.0.2.7:41231 added"
-         " (session 0x661667e340c0f, metrics = '192.0.2.7:9101',"
-         " monitor = '127.0.0.1:9000', pid = 9093)")
-
-
-def test_a_line_that_fits_stays():
-    assert text.fitted(FACTS, len(FACTS)) == [FACTS]
-
-
-def test_names_stay_with_their_values():
-    assert text.fitted(FACTS, 80) == [
-        '2023-11-14 22:15:00.500 /cms/providers/192.0.2.7:41231 added',
-        "    (session 0x661667e340c0f, metrics = '192.0.2.7:9101',",
-        "    monitor = '127.0.0.1:9000', pid = 9093)"]
-    assert text.fitted(FACTS, 40) == [
-        '2023-11-14 22:15:00.500',
-        '    /cms/providers/192.0.2.7:41231 added',
-        '    (session 0x661667e340c0f,',
-        "    metrics = '192.0.2.7:9101',",
-        "    monitor = '127.0.0.1:9000',",
-        '    pid = 9093)']
-
-
-def test_of_a_long_line_the_middle_is_left_out():
-    for value in 'y' * 9000, 'lorem ipsum ' * 800:
-        line = f"2023-11-14 22:15:00.500 /cms add property x = '{value}!'"
-        found = text.fitted(line, 80)
-        assert len(found) <= text.FITTED_LINES
-        assert found[0].startswith('2023-11-14 22:15:00.500 /cms add')
-        assert '...' in ''.join(found)
-        assert found[-1].endswith("!'")
-
-
-@hypothesis.given(
-    strategies.text(alphabet=string.printable[:95] + '\u4e2d', max_size=3000
-                    ).map(text.printable), strategies.integers(0, 300))
-def test_lines_never_are_wider_than_the_terminal(line, width):
-    found = text.fitted(line, width)
-    assert len(found) <= text.FITTED_LINES
-    assert all(len(each) <= max(width, text.NARROWEST) for each in found)
-    if len(line) <= width / 2:
-        assert ''.join(found).split() == line.split()
-
-
-@hypothesis.given(strategies.text(max_size=50), strategies.integers(0, 60))
-def test_shortened(given, width):
-    found = text.shortened(given, width)
-    assert len(found) <= width or found == given
-    assert (found == given) == (len(given) <= width) or '...' in given

@@ -11,7 +11,7 @@ import sys
 import termios
 
 import pytest
-from zc.zk.live import text
+from zc.zk.live.columns import FITTED_LINES
 from zc.zk.scripts.zookeeper_watch import main
 from zc.zk.testing.waiting import wait_for
 
@@ -205,4 +205,4 @@ def test_a_terminal_has_lines_that_fit(zookeeper, connect, columns):
     assert max(map(len, lines)) <= columns
     # A name stays with its value.
     assert any("monitor = '127.0.0.1:9000'," in line for line in lines)
-    assert sum('xxx' in line for line in lines) <= text.FITTED_LINES
+    assert sum('xxx' in line for line in lines) <= FITTED_LINES

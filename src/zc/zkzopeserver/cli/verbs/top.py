@@ -9,8 +9,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from zc.zk.live.columns import begin
+from zc.zk.live.columns import columns
+from zc.zk.live.columns import padded
+from zc.zk.live.columns import shortened
 from zc.zk.live.text import duration
-from zc.zk.live.text import shortened
 from zc.zk.printable import printable
 from zc.zk.scripts.command import positive_seconds
 
@@ -158,7 +161,7 @@ def table(name: str, answers: dict[str, Answer], rates: Rates,
     rows = [HEAD, *(row(address, answer, rates, now)
                     for address, answer in sorted(answers.items()))]
     # Why a worker does not answer may be long, and goes on to the right.
-    widths = {head: max(len(cells[column]) for cells in rows
+    widths = {head: max(columns(cells[column]) for cells in rows
                         if column == 0 or len(cells) > 2)
               for column, head in enumerate(HEAD)}
     if width is not None:
@@ -166,11 +169,10 @@ def table(name: str, answers: dict[str, Answer], rates: Rates,
     for cells in rows:
         cells = shortened(cells[0], widths[HEAD[0]]), *cells[1:]
         if len(cells) == 2:
-            yield f'{cells[0].ljust(widths[HEAD[0]])}  {cells[1]}'
+            yield f'{padded(cells[0], widths[HEAD[0]])}  {cells[1]}'
             continue
         yield '  '.join(
-            cell.rjust(widths[head]) if 3 <= column <= 7
-            else cell.ljust(widths[head])
+            padded(cell, widths[head], right=3 <= column <= 7)
             for column, (cell, head) in enumerate(
                 zip(cells, HEAD, strict=True)) if head in widths).rstrip()
 
@@ -199,7 +201,7 @@ def fitted(lines: list[str], width: int, height: int) -> list[str]:
     left_out = len(lines) - height
     if left_out > 0 and height > 1:
         lines = lines[:height - 1] + [f'{left_out + 1} more have no room here']
-    return [line if len(line) <= width else f'{line[:max(0, width - 3)]}...'
+    return [line if columns(line) <= width else f'{begin(line, width - 3)}...'
             for line in lines[:height]]
 
 

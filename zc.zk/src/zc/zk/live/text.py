@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import datetime
-import textwrap
 from collections.abc import Callable
 from typing import Any
 
@@ -21,11 +20,6 @@ _VERBS = {ADD_NODE: 'added', DELETE_NODE: 'deleted', REPLACED: 'replaced'}
 
 #: The most characters of a line, before what is escaped.
 LINE = 10_000
-#: The most lines of a terminal that one line becomes, and their indentation.
-FITTED_LINES = 6
-INDENT = '    '
-# The narrowest terminal that lines are made for.
-NARROWEST = 20
 
 _UNITS = (('d', 86400), ('h', 3600), ('min', 60), ('s', 1))
 
@@ -61,46 +55,6 @@ def note(text: str, now: float) -> str:
     when = datetime.datetime.fromtimestamp(now).isoformat(
         ' ', timespec='milliseconds')
     return printable(f'{when} {text}', LINE)
-
-
-def fitted(line: str, width: int) -> list[str]:
-    """Return a line as lines for a terminal of `width` columns.
-
-    Those after the first are indented. A line that would become more than
-    FITTED_LINES has `...` in its middle.
-    """
-    width = max(width, NARROWEST)
-    room = FITTED_LINES * (width - len(INDENT))
-    if len(line) > room:
-        line = shortened(line, room)
-    found = _wrapped(line, width)
-    while len(found) > FITTED_LINES:
-        # Words that did not fit have left their lines short.
-        room -= width // 2
-        found = _wrapped(shortened(line, room), width)
-    return found
-
-
-def _wrapped(line: str, width: int) -> list[str]:
-    # A name stays with its value: no line breaks at such a space, and
-    # `printable` has left none.
-    for pair in ' = ', ' -> ', 'session 0x':
-        line = line.replace(pair, pair.replace(' ', '\xa0'))
-    return [each.replace('\xa0', ' ') for each in textwrap.wrap(
-        line, width, subsequent_indent=INDENT, break_on_hyphens=False)]
-
-
-def shortened(text: str, width: int) -> str:
-    """Return a text of at most `width` characters, with `...` in its middle.
-
-    If `width` is below 3, the text becomes `width` dots.
-    """
-    if len(text) <= width:
-        return text
-    rest = width - 3
-    if rest <= 0:
-        return '.' * width
-    return f'{text[:rest - rest // 2]}...{text[len(text) - rest // 2:]}'
 
 
 def as_json(event: Event, now: float, show: Show = redact_value

@@ -11,6 +11,7 @@ from typing import Any
 
 from kazoo.exceptions import NoNodeError
 from zc.zk.client import ZooKeeper
+from zc.zk.live import columns
 from zc.zk.live import text
 from zc.zk.live import until
 from zc.zk.live.events import events
@@ -159,7 +160,7 @@ class Watch:
         """Print a line for people; fitted, where that is a terminal."""
         if sys.stdout is not None and sys.stdout.isatty():
             # At each line: it may have another size now.
-            line = '\n'.join(text.fitted(
+            line = '\n'.join(columns.fitted(
                 line, shutil.get_terminal_size().columns))
         self._print(line)
 
