@@ -15,20 +15,63 @@ def test_paths_that_are_like_others(path, is_it):
     assert is_like(path, ['/somewhere/else', '/p/a:8080']) is is_it
 
 
-def test_nodes_of_another_object_with_the_same_client_stay(zookeeper, client):
-    """Their data may be the same; it is doubted after each lost answer."""
-    shared = client()
-    shared.ensure_path(PATH)
-    with zc.zk.ZooKeeper(shared) as zk, zc.zk.ZooKeeper(shared) as other:
-        other.register(PATH, '192.0.2.9:9999')
-        node = f'{PATH}/192.0.2.9:9999'
-        before = shared.exists(node).czxid
+@pytest.fixture
+def doubt(zookeeper, client):
+    """A function that has a registration doubt where its node is.
+
+    Between the doubt and the look for it, `create(data)` is called.
+    """
+    def doubt(zk, create):
+        witness = client()
         zk.register(PATH, NODE.rpartition('/')[2])
         record, = zk._registrar.records
-        data = shared.get(NODE)[0]
-        assert shared.get(node)[0] == data
-        record.doubt({data}, shared.last_zxid)
-        shared.delete(NODE)
+        data = witness.get(NODE)[0]
+        record.doubt({data}, zk.client.last_zxid)
+        create(data)
+        witness.delete(NODE)
         wait_for(lambda: not record.doubtful)
-        wait_for(lambda: shared.exists(NODE))
-        assert shared.exists(node).czxid == before
+        wait_for(lambda: witness.exists(NODE))
+
+    client().ensure_path(PATH)
+    return doubt
+
+
+@pytest.mark.parametrize('is_older', [True, False])
+@pytest.mark.parametrize('address', [
+    '192.0.2.9:9999', NODE.rpartition('/')[2].replace('8080', '8081')])
+def test_nodes_of_another_object_with_the_same_client_stay(
+        zookeeper, client, doubt, is_older, address):
+    """Their data may be the same; it is doubted after each lost answer."""
+    shared = client()
+    with zc.zk.ZooKeeper(shared) as zk, zc.zk.ZooKeeper(shared) as other:
+        made = []
+
+        def create(data=None):
+            if not made:
+                other.register(PATH, address)
+                made.append(shared.get(f'{PATH}/{address}'))
+            assert data in (None, made[0][0])
+
+        if is_older:
+            create()
+        doubt(zk, create)
+        assert shared.get(f'{PATH}/{address}') == made[0]
+    # Nothing is kept of objects that are closed.
+    assert not zk._registrar._of_client
+
+
+def test_nodes_of_the_application_stay(zookeeper, doubt):
+    with zc.zk.ZooKeeper(zookeeper.connection_string) as zk:
+        made = []
+
+        def create(data):
+            made.append(zk.client.create(NODE.replace('8080', '8081'), data,
+                                         ephemeral=True))
+            made.append(zk.client.create(PATH + '/lock-', data,
+                                         ephemeral=True, sequence=True))
+            with zk.client.transaction() as transaction:
+                transaction.create(PATH + '/x', data, ephemeral=True)
+            made.append(PATH + '/x')
+
+        doubt(zk, create)
+        assert all(map(zk.client.exists, made))

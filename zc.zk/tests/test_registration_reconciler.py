@@ -233,6 +233,9 @@ class Nodes:
     def fetch_ours(self, path):
         return set(self.data)
 
+    def is_asked_for(self, path):
+        return False
+
     def is_ours(self, path):
         return self.owner == SESSION
 
@@ -257,7 +260,7 @@ def nodes():
 def reconciler(nodes):
     return Reconciler(types.SimpleNamespace(client_id=(SESSION, b''),
                                             last_zxid=0),
-                      nodes, [])
+                      nodes, list)
 
 
 @pytest.mark.parametrize('acl', [OPEN_ACL_UNSAFE, READ_ACL_UNSAFE])
@@ -375,7 +378,7 @@ def test_it_gives_up_for_now_when_nodes_keep_changing(nodes, reconciler):
 
 
 def test_nothing_is_done_without_a_session(nodes):
-    reconciler = Reconciler(types.SimpleNamespace(client_id=None), nodes, [])
+    reconciler = Reconciler(types.SimpleNamespace(client_id=None), nodes, list)
     record = Record('/p', '/p', ['a'], b'one', OPEN_ACL_UNSAFE)
     with pytest.raises(ConnectionLoss):
         reconciler.reconcile(record)

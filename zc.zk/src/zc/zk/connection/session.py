@@ -2,14 +2,25 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from typing import Any
 
 from kazoo.client import KazooClient
 from kazoo.protocol.connection import _SESSION_EXPIRED
+from kazoo.protocol.serialization import Create
+from kazoo.protocol.serialization import Create2
 from zc.zk.connection.frames import SessionPassword
 from zc.zk.connection.loop import FORGET_SESSION
 from zc.zk.connection.loop import ConnectionLoop
 from zc.zk.errors import UsedAfterFork
+
+#: How many of the last paths at which nodes were asked for are remembered.
+MAX_ASKED_FOR = 1000
+
+#: The flag of a sequential node, and the number of digits that ZooKeeper adds
+#: to its path: see CreateMode in ZooKeeper's source.
+SEQUENTIAL = 2
+SEQUENCE_LENGTH = 10
 
 
 class SessionClient(KazooClient):
@@ -22,6 +33,8 @@ class SessionClient(KazooClient):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._pid = os.getpid()
+        # The last paths at which nodes were asked for, and their flags.
+        self._asked_for: deque[tuple[str, int]] = deque(maxlen=MAX_ASKED_FOR)
         super().__init__(*args, **options)
         self._connection = ConnectionLoop(self, self._conn_retry.copy(),
                                           logger=self.logger)
@@ -57,7 +70,18 @@ class SessionClient(KazooClient):
         if self.is_forked:
             async_object.set_exception(UsedAfterFork(self._pid))
             return False
+        for each in getattr(request, 'operations', (request,)):
+            if isinstance(each, Create | Create2):
+                self._asked_for.append((each.path, each.flags))
         return super()._call(request, async_object)
+
+    def has_asked_for(self, path: str) -> bool:
+        """Return whether one of the last requests was for a node at `path`."""
+        path = self.chroot + path
+        return any(
+            path == asked if not flags & SEQUENTIAL
+            else path[:-SEQUENCE_LENGTH] == asked
+            for asked, flags in self._asked_for.copy())
 
     def stop(self) -> None:
         """End the session; in a forked child, do nothing."""

@@ -30,6 +30,7 @@ from kazoo.protocol.states import ZnodeStat
 from kazoo.security import ACL
 from zc.zk.connection.requests import PendingRequest
 from zc.zk.connection.requests import Requests
+from zc.zk.connection.session import SessionClient
 from zc.zk.encoding import decode
 from zc.zk.paths import join
 from zc.zk.paths import split
@@ -166,6 +167,14 @@ class Ephemerals:
             raise
         except KazooException:
             return set()
+
+    def is_asked_for(self, path: str) -> bool:
+        """Return whether the client was lately asked to create this node.
+
+        Only a `SessionClient` can tell.
+        """
+        return (isinstance(self._client, SessionClient)
+                and self._client.has_asked_for(path))
 
     def describe_owner(self, path: str, stat: ZnodeStat) -> str:
         """Return the owner of a node as text, for messages."""

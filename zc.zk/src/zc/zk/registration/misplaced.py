@@ -5,14 +5,20 @@ tells the path of such a node, unless the answer is lost, too: then the server
 is asked for all nodes of our session (getEphemerals). The data may be wrong as
 well, so that a node that is as new, at a path like ours, is ours whatever its
 data.
+
+Nodes that somebody has asked for stay: those of all registrations with the
+same client, and those that the application creates with a `SessionClient`. A
+KazooClient that was passed in does not tell what it is asked for; there a node
+of the application goes if it is created in the moments of such a doubt, and is
+equal to ours in its data, or nearly so in its path.
 """
 import logging
 import operator
-from collections.abc import Collection
 from collections.abc import Iterable
 
 from kazoo.exceptions import BadArgumentsError
 from kazoo.exceptions import NoAuthError
+from zc.zk.connection.session import SEQUENCE_LENGTH
 from zc.zk.paths import split
 from zc.zk.printable import printable
 from zc.zk.registration.ephemerals import Ephemerals
@@ -24,12 +30,9 @@ logger = logging.getLogger('zc.zk.registration')
 #: The number of characters in which the path of a misplaced node may differ.
 MAX_WRONG_CHARACTERS = 3
 
-#: The number of digits that ZooKeeper adds to the path of a sequential node.
-SEQUENCE_LENGTH = 10
-
 
 def remove_misplaced(record: Record, nodes: Ephemerals,
-                     records: Collection[Record], session: int) -> None:
+                     records: Iterable[Record], session: int) -> None:
     """Remove nodes of our session that were created in place of a record's.
 
     The nodes of `records`, all those of the client, stay.
@@ -37,6 +40,8 @@ def remove_misplaced(record: Record, nodes: Ephemerals,
     others = record.misplaced | nodes.fetch_ours(split(record.paths[0])[0])
     own = {path for each in (record, *records) for path in each.paths}
     for path in others - own:
+        if nodes.is_asked_for(path):
+            continue
         try:
             found = nodes.fetch_data([path])[path]
         except (BadArgumentsError, ValueError):
@@ -44,8 +49,7 @@ def remove_misplaced(record: Record, nodes: Ephemerals,
         if found is None or found[1].ephemeralOwner != session:
             continue
         data, stat = found
-        # Older nodes are of the application, or of another `ZooKeeper` with
-        # the same client, whose data may be the same.
+        # Older nodes are of the application.
         if stat.czxid > record.doubtful_since and (
                 data in record.doubtful or is_like(path, record.paths)):
             try:

@@ -6,7 +6,7 @@ written it reads back: the protocol has no checksums, and a faulty network may
 have changed it.
 """
 import logging
-from collections.abc import Collection
+from collections.abc import Callable
 from collections.abc import Iterable
 
 from kazoo.client import KazooClient
@@ -42,12 +42,12 @@ class Reconciler:
     """Make nodes what their records want.
 
     `sessions` are the ids of all sessions that the client has had: a node of
-    such a session is ours, and may be replaced. `records` are the records of
-    all registrations of the client.
+    such a session is ours, and may be replaced. `records` returns
+    the records of all registrations of the client.
     """
 
     def __init__(self, client: KazooClient, nodes: Ephemerals,
-                 records: Collection[Record]) -> None:
+                 records: Callable[[], Iterable[Record]]) -> None:
         self._client = client
         self._nodes = nodes
         self._records = records
@@ -71,7 +71,7 @@ class Reconciler:
             self.sessions.add(client_id[0])
             try:
                 if record.doubtful:
-                    remove_misplaced(record, self._nodes, self._records,
+                    remove_misplaced(record, self._nodes, self._records(),
                                      client_id[0])
                 if record.wanted:
                     return self._ensure(record, client_id[0])

@@ -13,6 +13,7 @@ times at which all nodes are read, those of one registration are.
 import logging
 import random
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -57,6 +58,11 @@ MAX_REQUEST_INTERVAL_S = 1.0
 #: The longest time for `Registrar.withdraw` to wait for ZooKeeper.
 WITHDRAW_TIMEOUT_S = 1.0
 
+# The records of each client, by the registrar that keeps them. Several
+# `ZooKeeper` objects may have the same client.
+_registered: weakref.WeakKeyDictionary[
+    KazooClient, dict[int, list[Record]]] = weakref.WeakKeyDictionary()
+
 
 class Registrar:
     """Keep the registrations of one client.
@@ -79,8 +85,10 @@ class Registrar:
         self._resolve = resolve
         self._tasks = TaskThread('zc.zk registrations')
         self._records: list[Record] = []  # changed by the thread only
+        self._of_client = _registered.setdefault(client, {})
+        self._of_client[id(self)] = self._records
         self.reconciler = Reconciler(client, Ephemerals(
-            client, requests, self._node_changed), self._records)
+            client, requests, self._node_changed), self._records_of_client)
         self._unsettled: set[Future[bool]] = set()
         self._disconnected_since: float | None = None
         self._is_looking = False
@@ -189,6 +197,12 @@ class Registrar:
     def join(self) -> None:
         """Wait for the thread to end."""
         self._tasks.join()
+        self._of_client.pop(id(self), None)
+
+    def _records_of_client(self) -> list[Record]:
+        """Return the records of all registrars that have this client."""
+        return [record for records in list(self._of_client.values())
+                for record in list(records)]
 
     def _enqueue(self, record: Record) -> Future[bool]:
         future: Future[bool] = Future()
