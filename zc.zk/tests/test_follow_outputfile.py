@@ -4,6 +4,8 @@ import ctypes
 import os
 import resource
 import signal
+import socket
+import stat
 import struct
 import subprocess
 import sys
@@ -51,6 +53,41 @@ def test_mode_and_owner_stay(file, path):
     assert after.st_mode == before.st_mode
     assert (after.st_uid, after.st_gid) == (before.st_uid, before.st_gid)
     assert after.st_ino != before.st_ino
+
+
+def test_a_set_user_id_bit_does_not_stay(file, path):
+    path.write_text('old')
+    path.chmod(0o4755)
+    file.write('new')
+    assert path.stat().st_mode & 0o7777 == 0o755
+
+
+def make_device(path):
+    if os.getuid():
+        pytest.skip('only root can make a device')
+    os.mknod(path, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+
+
+def make_socket(path):
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+
+
+@pytest.mark.parametrize('make', [os.mkfifo, make_device, make_socket])
+def test_what_is_no_file_is_neither_waited_for_nor_replaced(make, file, path):
+    make(path)
+    before = path.lstat()
+    with pytest.raises(OSError):
+        OutputFile(path)
+    with pytest.raises(OSError):
+        file.read()
+    assert path.lstat().st_ino == before.st_ino
+    assert path.lstat().st_mode == before.st_mode
+
+
+def test_dev_null_is_refused():
+    with pytest.raises(OSError, match='no regular file'):
+        OutputFile('/dev/null')
 
 
 def test_a_symbolic_link_stays(tmp_path):

@@ -15,6 +15,10 @@ from zc.zk.safefiles import real_path
 #: The mode of a file that was not there.
 MODE = 0o644
 
+#: What of the mode of an existing file the new one has: no set-user-ID bit,
+#: whatever is at the path by then.
+PERMISSIONS = 0o777
+
 #: The most bytes of an existing file that are compared.
 MAX_BYTES = 2 ** 26
 
@@ -34,11 +38,15 @@ class OutputFile:
     is followed, and its target replaced, unless it belongs to another user;
     see `real_path`.
 
-    Raises InUse, or OSError if the folder cannot be written to.
+    Raises InUse, or OSError if the folder cannot be written to, or if there is
+    something else than a file: a rename would replace a device such as
+    /dev/null for the whole machine.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(real_path(str(path)))
+        with contextlib.suppress(FileNotFoundError):
+            os.close(self._open())
         self.work = self.path.with_name(f'.{self.path.name}.follow')
         self._make_work()
         self._lock = self._take_lock()
@@ -53,10 +61,21 @@ class OutputFile:
         What is not UTF-8 is not ours: it differs from every text.
         """
         try:
-            with open(self.path, 'rb') as file:
+            with open(self._open(), 'rb') as file:
                 return file.read(MAX_BYTES).decode('utf-8', 'replace')
         except FileNotFoundError:
             return None
+
+    def _open(self) -> int:
+        """Return a descriptor of the file; OSError if it is something else."""
+        # The open of a FIFO would wait for the process at its other end.
+        handle = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK
+                         | os.O_CLOEXEC)
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise OSError(errno.EINVAL, 'this is no regular file, and is not'
+                          ' replaced', str(self.path))
+        return handle
 
     def write(self, text: str) -> None:
         """Replace the file; raise OSError, and change nothing, if it fails.
@@ -115,7 +134,7 @@ class OutputFile:
             # Without root's rights the owner becomes that of this process.
             with contextlib.suppress(PermissionError):
                 os.fchown(handle, old.st_uid, old.st_gid)
-        os.fchmod(handle, stat.S_IMODE(old.st_mode))
+        os.fchmod(handle, old.st_mode & PERMISSIONS)
 
     def _sync_folder(self) -> None:
         # So that the rename survives a loss of power.
