@@ -192,8 +192,24 @@ def test_who_may_compare(zookeeper, view, stream):
 def test_files_have_a_limit(zookeeper, view, stream, monkeypatch):
     monkeypatch.setattr(servers, 'MAX_FILE_BYTES', 100)
     assert compare(view, b'/a\n' * 50) == 413
-    for length in '-1', 'x', '1_0':
+    for length in '-1', 'x', '1_0', '\xb2', '1' * 5000:
         assert compare(view, b'', Content_Length=length) == 413
+
+
+def test_what_is_sent_behind_a_request_is_no_request(zookeeper, view, stream):
+    # As a page of another site could have a browser send it, or a client
+    # that shares a proxy's connection with others.
+    host = b'Host: 127.0.0.1:%d\r\n' % view.server_address[1]
+    inner = b'GET /tree.txt HTTP/1.1\r\n%b\r\n' % host
+    for method, path in (b'POST', b'/x'), (b'GET', b'/'):
+        with socket.create_connection(view.server_address, 30) as connection:
+            connection.sendall(
+                b'%b %b HTTP/1.1\r\n%bContent-Length: %d\r\n\r\n%b' % (
+                    method, path, host, len(inner), inner))
+            connection.shutdown(socket.SHUT_WR)
+            answer = b''.join(iter(lambda: connection.recv(65536), b''))
+        assert answer.count(b'HTTP/1.1 ') == 1
+        assert b'Content-Disposition' not in answer
 
 
 def test_viewers_have_a_limit(zookeeper, view, stream, monkeypatch):

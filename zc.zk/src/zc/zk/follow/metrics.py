@@ -5,20 +5,16 @@ targets are those of its http_sd.
 """
 from __future__ import annotations
 
-import http.server
 import json
-import logging
 import threading
 import time
 from collections.abc import Mapping
 from collections.abc import Sequence
-from typing import Any
 from typing import Protocol
 
+from zc.zk import webserver
 from zc.zk.follow.formats.prometheus import Prometheus
 from zc.zk.follow.upstream import Upstream
-
-logger = logging.getLogger('zc.zk.follow')
 
 #: The time that a client has for its request, and for its answer.
 TIMEOUT_S = 5.0
@@ -145,8 +141,7 @@ class MetricsServer:
             pass
 
         Handler.metrics = metrics
-        Handler.places = threading.BoundedSemaphore(MAX_CLIENTS)
-        self._server = _Server(address, Handler)
+        self._server = webserver.Server(address, Handler, MAX_CLIENTS)
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(.1,),
@@ -160,33 +155,10 @@ class MetricsServer:
         self._thread.join()
 
 
-class _Server(http.server.ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self, address: tuple[str, int], handler: Any) -> None:
-        if ':' in address[0]:
-            import socket
-            self.address_family = socket.AF_INET6
-        super().__init__(address, handler)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        logger.debug('a client of the metrics failed', exc_info=True)
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(webserver.Handler):
     metrics: Metrics
-    places: threading.BoundedSemaphore
     timeout = TIMEOUT_S
     server_version = 'zookeeper_follow'
-    sys_version = ''
-
-    def handle(self) -> None:
-        if self.places.acquire(blocking=False):
-            try:
-                super().handle()
-            finally:
-                self.places.release()
 
     def do_GET(self) -> None:
         path = self.path.partition('?')[0]
@@ -205,10 +177,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _answer(self, status: int, kind: str, text: str) -> None:
         body = text.encode()
         self.send_response(status)
+        self.send_header('Connection', 'close')
         self.send_header('Content-Type', kind)
         self.send_header('Content-Length', str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        logger.debug(format, *args)

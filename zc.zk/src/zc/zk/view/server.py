@@ -1,24 +1,21 @@
 """The HTTP server of the view: one page, its events, and downloads.
 
-It reads and never writes. It is the standard library's, a thread a viewer:
-each viewer keeps a connection, which would hold a thread of an application.
+It reads and never writes. It has a thread for each viewer: each keeps a
+connection, which would hold a thread of an application.
 """
 from __future__ import annotations
 
 import functools
-import http.server
 import importlib.resources
 import ipaddress
 import json
-import logging
+import re
 import secrets
-import socket
-import socketserver
-import threading
 import urllib.parse
 from collections.abc import Callable
 from typing import Any
 
+from zc.zk import webserver
 from zc.zk.addresses import format_addr
 from zc.zk.live.text import Show
 from zc.zk.live.text import shown_change
@@ -33,13 +30,11 @@ from zc.zk.view.feed import Feed
 from zc.zk.view.feed import TooManyViewers
 from zc.zk.view.messages import shown_tree
 
-logger = logging.getLogger('zc.zk.view')
-
 #: A comment is sent after this time without an event: so a viewer that is
 #: gone is noticed.
 BEAT_S = 15.0
 
-#: How long a client may take to send a request, or to take what is sent.
+#: How long a client may take to send its request, or to take what is sent.
 CLIENT_S = 30.0
 
 #: The most connections at a time, and bytes of a tree file to compare.
@@ -49,6 +44,8 @@ MAX_FILE_BYTES = 4 * 2 ** 20
 #: The most lines of a comparison.
 MAX_PLAN = 1_000
 
+_is_length = re.compile('[0-9]{1,10}').fullmatch
+
 POLICY = (
     "default-src 'none'; style-src 'nonce-{nonce}';"
     " script-src 'nonce-{nonce}'; connect-src 'self'; base-uri 'none';"
@@ -56,6 +53,7 @@ POLICY = (
 
 HEADERS = {
     'Cache-Control': 'no-store',
+    'Connection': 'close',
     'Cross-Origin-Opener-Policy': 'same-origin',
     'Cross-Origin-Resource-Policy': 'same-origin',
     'Referrer-Policy': 'no-referrer',
@@ -63,26 +61,20 @@ HEADERS = {
 }
 
 
-class ViewServer(http.server.ThreadingHTTPServer):
+class ViewServer(webserver.Server):
     """Serves the view of `feed` at ``(HOST, PORT)``.
 
     `title` names what is shown. `hosts` are further values of the Host field
     that are right, as of a proxy's. Raise OSError when it cannot listen.
     """
 
-    daemon_threads = True
-    request_queue_size = 64
-
     def __init__(self, address: tuple[str, int], feed: Feed, title: str,
                  show: Show, hosts: tuple[str, ...] = ()) -> None:
-        if ':' in address[0]:
-            self.address_family = socket.AF_INET6
         self.feed = feed
         self.title = title
         self.show = show
         self.page = _page()
-        self._places = threading.BoundedSemaphore(MAX_CONNECTIONS)
-        super().__init__(address, _Handler)
+        super().__init__(address, _Handler, MAX_CONNECTIONS)
         host, port = self.server_address[:2]
         names = {str(host)}
         if ipaddress.ip_address(str(host)).is_loopback:
@@ -91,43 +83,16 @@ class ViewServer(http.server.ThreadingHTTPServer):
         self.hosts |= {name for name in names if port == 80}
         self.hosts |= set(hosts)
 
-    def server_bind(self) -> None:
-        """Bind, without asking for the name of this machine."""
-        socketserver.TCPServer.server_bind(self)
-        self.server_name = str(self.server_address[0])
-        self.server_port = int(self.server_address[1])
-
     @property
     def url(self) -> str:
         """The address of the page."""
         host, port = self.server_address[:2]
         return f'http://{format_addr(str(host), port)}/'
 
-    def process_request(self, request: Any, client_address: Any) -> None:
-        """Start a thread for a connection; close one too many."""
-        if not self._places.acquire(blocking=False):
-            self.shutdown_request(request)
-            return
-        super().process_request(request, client_address)
 
-    def process_request_thread(self, request: Any,
-                               client_address: Any) -> None:
-        """Serve a connection."""
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._places.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Log what has failed, unless the client is only gone."""
-        logger.debug('a request has failed', exc_info=True)
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(webserver.Handler):
     server: ViewServer
-    protocol_version = 'HTTP/1.1'
     server_version = 'zookeeper_view'
-    sys_version = ''
     timeout = CLIENT_S
 
     def do_GET(self) -> None:
@@ -153,8 +118,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send(404, 'there is no such page\n')
             return
         size = self.headers.get('Content-Length', '')
-        if not size.isdigit() or int(size) > MAX_FILE_BYTES:
-            self.close_connection = True
+        if _is_length(size) is None or int(size) > MAX_FILE_BYTES:
             self._send(413, f'a tree file has at most {MAX_FILE_BYTES}'
                        ' bytes here\n')
             return
@@ -167,12 +131,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         """Refuse requests that other sites have a browser send."""
         hosts = self.headers.get_all('Host') or []
         if len(hosts) != 1 or hosts[0].lower() not in self.server.hosts:
-            self.close_connection = True
             self._send(421, 'this is not the host that you look for\n')
             return True
         if self.headers.get('Sec-Fetch-Site', 'none') not in (
                 'none', 'same-origin') and self.path != '/':
-            self.close_connection = True
             self._send(403, 'this is for the page itself\n')
             return True
         return False
@@ -216,12 +178,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._send(503, 'there are too many viewers\n')
             return
         try:
-            self.close_connection = True
             self.send_response(200)
             for name, value in HEADERS.items():
                 self.send_header(name, value)
             self.send_header('Content-Type', 'text/event-stream')
-            self.send_header('Connection', 'close')
             self.end_headers()
             if self.command != 'HEAD':
                 while self._send_events(self.server.feed.take(
@@ -241,9 +201,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if not found:
             self.wfile.write(b': still here\n\n')
         return True
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Log nothing: who looks is nobody's business."""
 
 
 #: A path -> the method that answers.
