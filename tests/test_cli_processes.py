@@ -37,6 +37,32 @@ def test_children_and_ports_of_this_process():
     assert processes.wait_end([process], 0) == []
 
 
+@pytest.mark.parametrize('name', [
+    'socket', 'a b', ' a  b ', 'a\tb', '\xfc', '0: 0 0 0 0 01 1 a'])
+def test_a_unix_socket_of_any_name(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(name)
+        assert name in processes.unix_sockets(os.getpid())
+    assert name not in processes.unix_sockets(os.getpid())
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='as Linux has it')
+def test_a_path_that_pretends_to_be_a_line(tmp_path, monkeypatch):
+    """It would say that another process listens there."""
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as ours, \
+            socket.socket(socket.AF_UNIX) as other, \
+            socket.socket(socket.AF_UNIX) as forged:
+        ours.bind('ours')
+        other.bind('other')
+        inode = os.fstat(ours.fileno()).st_ino
+        forged.bind(f'x\n0: 00000002 00000000 00010000 0001 01 {inode} forged')
+        paths = processes.unix_sockets(os.getpid())
+    assert 'other' in paths
+    assert 'forged' not in paths
+
+
 @pytest.mark.parametrize('host, expected', [
     ('127.0.0.1', True), ('localhost', True), ('192.0.2.1', False)])
 def test_hosts_that_are_this_machine(host, expected):

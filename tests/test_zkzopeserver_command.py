@@ -4,6 +4,7 @@ import pytest
 from zc.zkzopeserver import __main__ as command
 from zc.zkzopeserver import start
 from zc.zkzopeserver.cli import environment
+from zc.zkzopeserver.cli.verbs import VERBS
 from zc.zkzopeserver.errors import ConfigurationError
 
 INI = '''\
@@ -70,6 +71,7 @@ def test_names_of_servers():
 @pytest.mark.parametrize('argv, words', [
     ([], 'the following arguments are required: INI[#SERVER]'),
     (['--name', '../x', 'web.ini'], "'../x' is not the name of a file"),
+    ([], 'the following arguments are required: INI[#SERVER]\n'),
     (['--run', '/x', 'web.ini'], 'unrecognized arguments'),
     (['web.ini', 'statsu'], "unknown verb 'statsu'"),
 ])
@@ -87,6 +89,24 @@ def test_help_lists_verbs_and_variables(capsys):
     said = capsys.readouterr().out
     assert '\n  status ' in said
     assert 'ZKZOPESERVER_NAME=VALUE' in said
+    assert max(map(len, said.split('\n'))) < 80
+
+
+@pytest.mark.parametrize('words', [
+    [], *([verb] for verb in VERBS if verb != 'zdaemon')])
+def test_help_fits_a_terminal(ini, monkeypatch, capsys, words):
+    monkeypatch.setenv('COLUMNS', '80')
+    with pytest.raises(SystemExit) as caught:
+        start.main(ini, 'web', [*words, '--help'])
+    assert not caught.value.code
+    assert max(map(len, capsys.readouterr().out.split('\n'))) < 80
+
+
+@pytest.mark.parametrize('name', ['a b', '-a', "a'b", 'a=b'])
+def test_a_command_that_runs_this_one_again_has_its_name(ini, name):
+    words = command.again(['x'], ini, 'main', name, None, {})
+    arguments = command.parser().parse_args(words[-2:])
+    assert arguments.name == name
 
 
 @pytest.mark.parametrize('argv, words', [

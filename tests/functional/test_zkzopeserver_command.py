@@ -39,6 +39,19 @@ def command(folder, *words):
         made.close()
 
 
+def test_a_folder_of_any_name(zookeeper, tree, tmp_path):
+    """The socket of its manager is found by its path."""
+    folder = tmp_path / 'a b#c; \xfc'
+    folder.mkdir()
+    with command(folder, '--name', 'web', f'{folder}/web.ini#other',
+                 'seconds=0',
+                 f'zk={zookeeper.connection_string}') as web:
+        assert 'web: up, pid ' in web('start')
+        assert 'registered and answering' in web('status')
+        assert 'web: stopped' in web('stop')
+        gone(tree)
+
+
 def test_a_server_in_the_background(zookeeper, tree, tmp_path):
     (tmp_path / 'run').mkdir()
     with command(tmp_path, '--run-directory', str(tmp_path / 'run'), '--name',

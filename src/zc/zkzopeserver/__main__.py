@@ -23,8 +23,9 @@ manage its server.  The server's section says `use = egg:zc.zkzopeserver`."""
 
 VARIABLES = """\
 VARIABLE=VALUE is for the interpolation of the ini (%(VARIABLE)s), and for the
-application's factory.  ZKZOPESERVER_NAME=VALUE in the environment is an option
-of the server, in the place of the ini's; -o comes before both."""
+application's factory.  -o NAME=VALUE is an option of the server, in the place
+of the ini's, and so is ZKZOPESERVER_NAME=VALUE in the environment; -o comes
+before both."""
 
 # A word that sets a variable.
 _variable = re.compile(r'[A-Za-z_][\w.-]*=').match
@@ -55,8 +56,9 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the words up to the ini."""
     made = argparse.ArgumentParser(
         prog='zkzopeserver', description=DESCRIPTION, allow_abbrev=False,
-        usage='%(prog)s [--name NAME] [--run-directory DIR] INI[#SERVER]'
-              ' [-o NAME=VALUE]... [VERB] ... [VARIABLE=VALUE]...',
+        usage='%(prog)s [--name NAME] [--run-directory DIR] INI[#SERVER]\n'
+              '                    [-o NAME=VALUE]... [VERB] ...'
+              ' [VARIABLE=VALUE]...',
         epilog=f'{VARIABLES}\n\n{command_line.verbs_and_statuses()}',
         formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument(
@@ -68,8 +70,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         'ini', metavar='INI[#SERVER]', help='the ini, and the name of its'
         ' server section, [server:SERVER] (main)')
-    made.add_argument('words', nargs=argparse.REMAINDER,
-                      help=argparse.SUPPRESS)
+    words = made.add_argument('words', nargs=argparse.REMAINDER,
+                              help=argparse.SUPPRESS)
+    # Before Python 3.13 a message would ask for them.
+    words.required = False
     return made
 
 
@@ -128,7 +132,7 @@ def again(argv: Sequence[str], ini: str, server: str, name: str,
     """Return the command that runs this program for the same server again."""
     where = [] if folder is None else [
         '--run-directory', os.path.abspath(folder)]
-    return [*program(argv), '--name', name, *where, f'{ini}#{server}',
+    return [*program(argv), f'--name={name}', *where, f'{ini}#{server}',
             *(f'{each}={value}' for each, value in variables.items())]
 
 

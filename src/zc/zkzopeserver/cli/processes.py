@@ -5,6 +5,7 @@ import contextlib
 import errno
 import functools
 import os
+import re
 import signal
 import socket
 import time
@@ -17,6 +18,13 @@ import psutil
 from zc.zkzopeserver.errors import StartError
 
 RETRY_S = 0.02
+
+# The inode of a socket, in the name that a link in /proc/PID/fd has.
+_socket = re.compile(r'socket:\[(\d+)\]').findall
+
+# The inode and the path, if any, in a line of /proc/net/unix.
+_unix_socket = re.compile(
+    rb'^[^ \n]+: (?:[0-9A-F]+ ){5} *(\d+)(?: (.*))?$', re.MULTILINE).findall
 
 
 def lives(pid: int) -> bool:
@@ -118,10 +126,33 @@ def ports(pid: int) -> list[tuple[str, int]] | None:
 def unix_sockets(pid: int) -> list[str]:
     """Return the paths of a process's unix sockets; empty if not known."""
     try:
+        if os.path.exists(f'/proc/{pid}/net/unix'):
+            return _unix_sockets_of_linux(pid)
         connections = psutil.Process(pid).net_connections('unix')
-    except psutil.Error:
+    except (OSError, psutil.Error):
         return []
     return [each.laddr for each in connections if each.laddr]
+
+
+def _unix_sockets_of_linux(pid: int) -> list[str]:
+    """Return the paths of a process's unix sockets, as proc(5) has them.
+
+    psutil's way loses paths with spaces, and fails where any socket of the
+    machine has a path with a line break.  Such a path can pretend to be a
+    line of the file: an inode that has two lines has no path.
+    """
+    inodes = set()
+    with os.scandir(f'/proc/{pid}/fd') as entries:
+        for entry in entries:
+            with contextlib.suppress(FileNotFoundError):
+                inodes.update(_socket(os.readlink(entry.path)))
+    paths: dict[str, list[bytes]] = {}
+    with open(f'/proc/{pid}/net/unix', 'rb') as file:
+        for inode, path in _unix_socket(file.read()):
+            if inode.decode() in inodes:
+                paths.setdefault(inode.decode(), []).append(path)
+    return [os.fsdecode(found[0]) for found in paths.values()
+            if len(found) == 1 and found[0]]
 
 
 def is_here(host: str) -> bool:

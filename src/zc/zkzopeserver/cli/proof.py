@@ -108,11 +108,7 @@ def listens_at(pid: int, path: str) -> bool:
     zdaemon binds it under a name with a number behind, and then links it.
     """
     name = re.compile(re.escape(path) + r'(\.\d+)?')
-    try:
-        sockets = psutil.Process(pid).net_connections('unix')
-    except psutil.Error:
-        return False
-    return any(name.fullmatch(each.laddr or '') for each in sockets)
+    return any(map(name.fullmatch, processes.unix_sockets(pid)))
 
 
 def workers(pid: int) -> list[psutil.Process]:

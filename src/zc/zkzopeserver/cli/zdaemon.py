@@ -147,8 +147,9 @@ def ask(path: str, command: str) -> bytes | None:
             raise StartError(f'{path}: the manager does not answer within'
                              f' {ANSWER_S:g} s') from None
         except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ECONNREFUSED,
-                               errno.ECONNRESET, errno.EPIPE):
+            if error.errno in (errno.ENOENT, errno.ENOTDIR,
+                               errno.ECONNREFUSED, errno.ECONNRESET,
+                               errno.EPIPE):
                 return None
             if error.errno is None:
                 # The path is too long for a socket, so that none is there.
