@@ -184,6 +184,65 @@ def test_what_loading_the_application_raises_is_left_as_it_is(write):
         'takes 0 positional arguments but 1 was given')
 
 
+@pytest.mark.parametrize('app, problem', [
+    ('egg:nosuch', 'nosuch'),
+    ('egg:zc.zkzopeserver#nosuch', "Entry point 'nosuch' not found"),
+    ('call:nosuch:make', "No module named 'nosuch'"),
+    ('call:zc.zkzopeserver.hello:nosuch', "has no attribute 'nosuch'"),
+    ('nosuch', "No section 'nosuch'"),
+    ('call:zc.zkzopeserver.hello:make_hello\nnosuch = 1', "'nosuch'"),
+])
+def test_a_wrong_reference_to_the_application_is_one_line(tmp_path, app,
+                                                          problem):
+    path = tmp_path / 'web.ini'
+    path.write_text(f'[app:main]\nuse = {app}\n[server:main]\n'
+                    'use = egg:zc.zkzopeserver\n')
+    with pytest.raises(StartError) as caught:
+        Ini(Instance(str(path))).application()
+    said = str(caught.value)
+    assert said.startswith(f'{path}: the application cannot be loaded: ')
+    assert problem in said
+    assert '\n' not in said
+
+
+@pytest.mark.parametrize('code', [
+    'import nosuch', 'from importlib.metadata import version\nversion("no!")',
+    '1 / 0', 'x = ('])
+def test_an_exception_of_the_applications_code_is_raised(
+        tmp_path, monkeypatch, code):
+    (tmp_path / 'faulty_app.py').write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = tmp_path / 'web.ini'
+    path.write_text(INI.replace('test_cli_ini_app', 'faulty_app'))
+    with pytest.raises(Exception) as caught:
+        Ini(Instance(str(path))).application()
+    assert not isinstance(caught.value, StartError)
+
+
+@pytest.mark.parametrize('name', ['a b', 'a#b', 'a\\b', '\xfc;$', "a'b"])
+def test_an_ini_below_any_path(tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    path = folder / f'{name}.ini'
+    path.write_text('[app:main]\nuse = call:zc.zkzopeserver.hello:make_hello'
+                    '\n[server:main]\nuse = base\n[server:base]\n'
+                    'use = egg:zc.zkzopeserver\npath = /p\n')
+    ini = Ini(Instance(str(path)))
+    assert ini.options == {'path': '/p'}
+    assert callable(ini.application())
+
+
+@pytest.mark.parametrize('name', ['100%', '%20', '%(here)s'])
+def test_pastedeploy_reads_no_ini_below_a_path_with_a_percent_sign(
+        tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    path = folder / 'web.ini'
+    path.write_text('[server:main]\nuse = egg:zc.zkzopeserver\n')
+    with pytest.raises(ConfigurationError, match=r'no ini with a % in its pa'):
+        Ini(Instance(str(path)))
+
+
 INNER = """
 [app:plain]
 use = call:zc.zkzopeserver.hello:make_hello

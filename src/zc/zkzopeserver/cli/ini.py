@@ -4,6 +4,7 @@ from __future__ import annotations
 import configparser
 import functools
 import os
+import re
 import traceback
 from collections.abc import Mapping
 from importlib import import_module
@@ -53,7 +54,9 @@ class Ini:
     def __init__(self, instance: Instance) -> None:
         self.path = path = instance.ini
         self.variables = instance.variables
-        self._uri = 'config:' + self.path
+        # PasteDeploy unquotes it, and ends it at "#".
+        self._uri = 'config:' + re.sub(
+            r'[%#\\]', lambda found: f'%{ord(found[0]):02X}', self.path)
         self._server = instance.server
         # The arguments of a server of ours whose section is plain.
         self._plain_conf: dict[str, str] | None = None
@@ -66,6 +69,8 @@ class Ini:
                                         '') == RUNNER)
         except wrong() as error:
             text = getattr(error, 'strerror', None) or str(error)
+            if '%' in path and isinstance(error, configparser.Error):
+                text += ' (PasteDeploy reads no ini with a % in its path)'
             raise ConfigurationError(
                 f'{path}: ' + ' '.join(text.split())) from None
         self.environment = self._environment(instance)
@@ -176,8 +181,20 @@ class Ini:
                 if kind.strip() in APPLICATIONS}
 
     def application(self) -> Any:
-        """Load the application; what that raises is passed on."""
-        return loadwsgi.loadapp(self._uri, global_conf=dict(self.variables))
+        """Load the application; what its own code raises is passed on.
+
+        StartError when PasteDeploy does not find it, or cannot call its
+        factory with the options of its section.
+        """
+        try:
+            return loadwsgi.loadapp(self._uri,
+                                    global_conf=dict(self.variables))
+        except Exception as error:
+            if not is_of_pastedeploy(error):
+                raise
+            text = traceback.format_exception_only(error)[-1]
+            raise StartError(f'{self.path}: the application cannot be loaded: '
+                             + ' '.join(text.split())) from None
 
     @property
     def has_logging(self) -> bool:
@@ -210,6 +227,21 @@ def described(error: Exception) -> str:
     return text + where
 
 
+def is_of_pastedeploy(error: Exception) -> bool:
+    """Return whether an exception was raised by PasteDeploy's own code.
+
+    It imports modules and distributions by their names, and calls factories.
+    A SyntaxError is of the module that it is in.
+    """
+    if isinstance(error, SyntaxError):
+        return False
+    frames = [frame.f_globals.get('__name__', '') for frame, _ in
+              traceback.walk_tb(error.__traceback__)]
+    while frames and frames[-1].startswith('importlib.'):
+        frames.pop()
+    return bool(frames) and frames[-1].startswith('paste.deploy.')
+
+
 class DeferredApplication:
     """The application of an ini, for a server that loads it by itself.
 
@@ -224,7 +256,7 @@ class DeferredApplication:
         self.session_file = session_file
 
     def load_application(self) -> Any:
-        """Load the application; what that raises is passed on."""
+        """Load the application; see `Ini.application`."""
         return self._ini.application()
 
 

@@ -98,6 +98,8 @@ def application(ini: Ini) -> Iterator[Problem]:
     """Load the application; yield its exception, and where it was raised."""
     try:
         ini.application()
+    except StartError as error:
+        yield error.exit_status, str(error)
     except Exception as error:  # noqa: BLE001 (the application's own code)
         yield ERROR, f'the application cannot be loaded: {described(error)}'
 
@@ -113,10 +115,23 @@ def files(options: Options) -> Iterator[Problem]:
                       ' eggs')
     path = options.access_log
     if path is not None and path != '-':
-        folder = os.path.dirname(os.path.abspath(path))
-        target = path if os.path.exists(path) else folder
-        if not os.access(target, os.W_OK) or os.path.isdir(path):
-            yield WRONG, f"option 'access_log': cannot write {path}"
+        if reason := unwritable(path):
+            yield WRONG, f"option 'access_log': cannot write {path}: {reason}"
+
+
+def unwritable(path: str) -> str | None:
+    """Return why a file cannot be written; None if it can.
+
+    One that is not there is not made.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(path):
+        return 'it is a directory'
+    if not os.path.isdir(folder):
+        return f'there is no directory {folder}'
+    if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+        return 'not allowed'
+    return None
 
 
 def missing(name: str) -> bool:
