@@ -56,6 +56,19 @@ def test_the_reader_of_the_output_is_gone(local, verb):
     assert (done.returncode, done.stderr) == (141, '')
 
 
+@pytest.mark.skipif(not os.path.exists('/dev/full'), reason='no /dev/full')
+@pytest.mark.parametrize('verb', ['show', 'status', 'tree', 'check'])
+def test_an_output_on_a_full_disk(local, verb):
+    web = local()
+    with open('/dev/full', 'wb') as output:
+        done = subprocess.run(
+            [sys.executable, '-c', START, str(web.ini), verb], stdout=output,
+            stderr=subprocess.PIPE, text=True, timeout=60, env={
+                **os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)})
+    assert (done.returncode, done.stderr) == (
+        1, 'web: standard output: No space left on device\n')
+
+
 def test_start_without_an_output(local, embedded, tmp_path):
     """As cron jobs and daemons may have it."""
     web = local()

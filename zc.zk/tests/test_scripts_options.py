@@ -3,6 +3,7 @@ import json
 import os
 import re
 import stat
+from importlib.metadata import entry_points
 
 import pytest
 from kazoo.security import make_digest_acl
@@ -232,3 +233,18 @@ def test_a_chroot_that_is_not_there(zookeeper, run, file):
         assert run(*args, status=2).endswith(
             f': there is no node / (the root of the connection, {name}, does'
             ' not exist)\n')
+
+
+@pytest.mark.parametrize('name', sorted(
+    each.name for each in entry_points(group='console_scripts')
+    if each.value.startswith('zc.zk.')))
+def test_help_fits_a_terminal(monkeypatch, capsys, name):
+    command, = entry_points(group='console_scripts', name=name)
+    monkeypatch.setenv('COLUMNS', '80')
+    monkeypatch.setattr('sys.argv', [name, '--help'])
+    with pytest.raises(SystemExit) as caught:
+        command.load()()
+    assert not caught.value.code
+    said = capsys.readouterr().out
+    assert said.startswith(f'usage: {name} ')
+    assert max(map(len, said.split('\n'))) < 80

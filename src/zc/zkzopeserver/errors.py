@@ -19,6 +19,10 @@ class StoppedAtOnce(StartError):
     """A repeated stop signal cut requests in flight off (exit status 1)."""
 
 
+class OutputError(StartError):
+    """What a verb prints cannot be written, as on a full disk (status 1)."""
+
+
 class ListenError(StartError):
     """The server, or its monitor, cannot listen (exit status 2)."""
 

@@ -18,6 +18,7 @@ from zc.zkzopeserver.cli.instance import Instance
 from zc.zkzopeserver.cli.verbs import VERBS
 from zc.zkzopeserver.cli.verbs import Verb
 from zc.zkzopeserver.cli.verbs import find
+from zc.zkzopeserver.errors import OutputError
 
 if TYPE_CHECKING:
     import argparse
@@ -71,9 +72,8 @@ def run(verb: Verb, instance: Instance,
     except BrokenPipeError:
         if arguments is None:
             raise
-        # As in ``bin/NAME show | head``.  Python would complain once more
-        # when it flushes stdout at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # As in ``bin/NAME show | head``.
+        discard_output()
         return PIPE_CLOSED
     except KeyboardInterrupt:
         print(f'{instance.name}: interrupted', file=sys.stderr)
@@ -82,11 +82,21 @@ def run(verb: Verb, instance: Instance,
         status = getattr(error, 'exit_status', None)
         if status is None:
             raise
-        if verb.on_error is not None:
+        if isinstance(error, OutputError):
+            discard_output()
+        elif verb.on_error is not None:
             return verb.on_error(instance, error, arguments)
         for line in str(error).split('\n'):
             print(f'{instance.name}: {line}', file=sys.stderr)
         return status
+
+
+def discard_output() -> None:
+    """Send standard output nowhere, as it cannot be written.
+
+    Python would complain once more when it flushes it at its end.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def become_user(instance: Instance, starts: bool) -> None:

@@ -14,6 +14,8 @@ from typing import TextIO
 
 from zc.zk.printable import printable_lines
 
+from zc.zkzopeserver.errors import OutputError
+
 
 class PrintableStream:
     """A text stream that escapes control characters; see `printable`.
@@ -32,9 +34,26 @@ class PrintableStream:
         """Write the text; return its length."""
         shown = '\n'.join(printable_lines(text + '\n'))
         encoding = getattr(self.terminal, 'encoding', None) or 'utf-8'
-        self.terminal.write(
-            shown.encode(encoding, 'backslashreplace').decode(encoding))
+        with self._told():
+            self.terminal.write(
+                shown.encode(encoding, 'backslashreplace').decode(encoding))
         return len(text)
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        with self._told():
+            self.terminal.flush()
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Make an OutputError of an OSError, but not of a closed pipe's."""
+        try:
+            yield
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(
+                f'standard output: {error.strerror}') from None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.terminal, name)

@@ -92,7 +92,8 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
         help='a providers node, whose links are followed; or NAME=PATH, to'
              ' name what is made of it (default: the last name above'
              ' "providers")')
-    add('--format', required=True, choices=FORMATS, help='what to write')
+    add('--format', metavar='FORMAT', required=True, choices=FORMATS,
+        help='what to write: ' + ', '.join(FORMATS))
     add('-o', '--output', metavar='FILE', required=True,
         help='the file to keep; written when it differs, moved into place')
     add('--socket', metavar='FILE|HOST:PORT',
