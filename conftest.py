@@ -8,6 +8,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from zc.zk import loglimit
 
 pytest_plugins = ['zc.zk.testing.fixtures']
 
@@ -71,7 +72,8 @@ def _test_files(path: Path) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def unchanged_logging() -> Iterator[None]:
-    """Restore the levels and the handlers of the process's loggers."""
+    """Restore the levels, handlers and limits of the process's loggers."""
+    loglimit.reset()
     loggers = [logging.getLogger(name)
                for name in (None, 'kazoo', 'zc', 'zope')]
     before = [(logger.level, list(logger.handlers)) for logger in loggers]

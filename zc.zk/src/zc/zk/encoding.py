@@ -7,12 +7,13 @@ import json
 import logging
 import re
 
+from zc.zk.loglimit import LimitedLogger
 from zc.zk.printable import printable
 
 #: How many levels deep lists and mappings may be nested in a value.
 MAX_NESTING = 100
 
-logger = logging.getLogger('zc.zk')
+logger = LimitedLogger(logging.getLogger('zc.zk'))
 
 # What json.loads calls, for objects without spaces around.
 _scan = json.JSONDecoder().raw_decode

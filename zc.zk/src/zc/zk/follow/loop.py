@@ -19,8 +19,9 @@ from zc.zk.follow.outputs import Output
 from zc.zk.follow.resolver import Resolver
 from zc.zk.follow.service import Service
 from zc.zk.follow.upstream import Upstream
+from zc.zk.loglimit import LimitedLogger
 
-logger = logging.getLogger('zc.zk.follow')
+logger = LimitedLogger(logging.getLogger('zc.zk.follow'))
 
 #: The most servers that a line of the log names.
 MAX_NAMED = 10

@@ -11,9 +11,10 @@ from functools import partial
 
 from zc.zk.addresses import format_addr
 from zc.zk.addresses import parse_server_addr
+from zc.zk.loglimit import LimitedLogger
 from zc.zk.taskthread import TaskThread
 
-logger = logging.getLogger('zc.zk.follow')
+logger = LimitedLogger(logging.getLogger('zc.zk.follow'))
 
 
 class Resolver:

@@ -20,6 +20,7 @@ from zc.zk.follow.report import Report
 from zc.zk.follow.resolver import Resolver
 from zc.zk.follow.upstream import Target
 from zc.zk.follow.upstream import Upstream
+from zc.zk.loglimit import LimitedLogger
 from zc.zk.registration.marks import read_marks
 from zc.zk.servers import Hold
 from zc.zk.servers import Server
@@ -27,7 +28,7 @@ from zc.zk.servers import Servers
 from zc.zk.servers import ask
 from zc.zk.taskthread import TaskThread
 
-logger = logging.getLogger('zc.zk.follow')
+logger = LimitedLogger(logging.getLogger('zc.zk.follow'))
 
 #: The time after which a node that could not be read is read again.
 REFRESH_INTERVAL_S = 5.0

@@ -17,6 +17,7 @@ from kazoo.exceptions import SessionExpiredError
 from kazoo.protocol.states import ZnodeStat
 from zc.zk.connection.logs import RateLimitedLogger
 from zc.zk.connection.session import forget_session
+from zc.zk.loglimit import LimitedLogger
 from zc.zk.printable import printable
 from zc.zk.registration.ephemerals import HIDDEN
 from zc.zk.registration.ephemerals import TRANSIENT
@@ -29,7 +30,7 @@ from zc.zk.registration.ephemerals import is_ephemeral
 from zc.zk.registration.misplaced import remove_misplaced
 from zc.zk.registration.record import Record
 
-logger = logging.getLogger('zc.zk.registration')
+logger = LimitedLogger(logging.getLogger('zc.zk.registration'))
 
 #: Whose a node is that this process has created.
 OURS = 'this process'
@@ -55,7 +56,7 @@ class Reconciler:
         # Pairs of our session's id and another's of which a server could not
         # tell whether they differ.
         self._untold: set[tuple[int, int]] = set()
-        self._quiet_logger = RateLimitedLogger(logger)
+        self._quiet_logger = RateLimitedLogger(logger.logger)
 
     def reconcile(self, record: Record) -> bool:
         """Create, replace, update or delete nodes as the record wants.

@@ -14,12 +14,13 @@ from kazoo.exceptions import NoNodeError
 from kazoo.exceptions import UnimplementedError
 from zc.zk.connection.requests import PendingRequest
 from zc.zk.encoding import decode
+from zc.zk.loglimit import LimitedLogger
 from zc.zk.paths import join
 from zc.zk.printable import printable
 from zc.zk.sync import multiread
 from zc.zk.watch.dispatcher import WatchDispatcher
 
-logger = logging.getLogger('zc.zk.servers')
+logger = LimitedLogger(logging.getLogger('zc.zk.servers'))
 
 #: The most bytes of data that a server's node may have; properties beyond
 #: are ignored. A stranger who may write into the tree could send us 1 MB a

@@ -14,6 +14,7 @@ from kazoo.protocol.states import EventType
 from kazoo.protocol.states import WatchedEvent
 from zc.zk.client import ZooKeeper
 from zc.zk.errors import CancelWatch
+from zc.zk.loglimit import LimitedLogger
 from zc.zk.paths import join
 from zc.zk.paths import split
 from zc.zk.printable import printable
@@ -23,7 +24,7 @@ from zc.zk.servers.server import Server
 from zc.zk.servers.server import make_servers
 from zc.zk.watch.views import NodeView
 
-logger = logging.getLogger('zc.zk.servers')
+logger = LimitedLogger(logging.getLogger('zc.zk.servers'))
 
 #: The most names that are logged one by one when they are refused at once.
 MAX_LOGGED = 20

@@ -23,11 +23,12 @@ from zc.zk.encoding import encode
 from zc.zk.errors import BadPropertyLink
 from zc.zk.errors import CancelWatch
 from zc.zk.errors import LinkLoop
+from zc.zk.loglimit import LimitedLogger
 from zc.zk.paths import relative_to
 from zc.zk.watch.dispatcher import WatchDispatcher
 from zc.zk.watch.views import NodeView
 
-logger = logging.getLogger('zc.zk.watch')
+logger = LimitedLogger(logging.getLogger('zc.zk.watch'))
 
 ARROW = ' =>'
 

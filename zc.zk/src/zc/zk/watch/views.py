@@ -23,10 +23,11 @@ from zc.zk import paths
 from zc.zk.encoding import decode
 from zc.zk.errors import CancelWatch
 from zc.zk.errors import LinkLoop
+from zc.zk.loglimit import LimitedLogger
 from zc.zk.printable import printable
 from zc.zk.watch.dispatcher import WatchDispatcher
 
-logger = logging.getLogger('zc.zk.watch')
+logger = LimitedLogger(logging.getLogger('zc.zk.watch'))
 
 #: Events after which the path of a view may lead to another node.
 MOVE_EVENTS = (EventType.CREATED, EventType.DELETED)
