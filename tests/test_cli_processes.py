@@ -4,9 +4,18 @@ import socket
 import subprocess
 import sys
 
+import psutil
 import pytest
+from zc.zk.testing.waiting import wait_for
 
 from zc.zkzopeserver.cli import processes
+
+# The first thread ends, and the other one when there is input.
+WITHOUT_FIRST_THREAD = """
+import ctypes, threading
+threading.Thread(target=input).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
 
 
 @pytest.fixture(scope='module')
@@ -61,6 +70,21 @@ def test_a_path_that_pretends_to_be_a_line(tmp_path, monkeypatch):
         paths = processes.unix_sockets(os.getpid())
     assert 'other' in paths
     assert 'forged' not in paths
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='as Linux has it')
+def test_a_process_lives_as_long_as_one_of_its_threads():
+    """It looks like a zombie, and still has its locks on files."""
+    with subprocess.Popen([sys.executable, '-c', WITHOUT_FIRST_THREAD],
+                          stdin=subprocess.PIPE) as child:
+        process = processes.identify(child.pid)
+        wait_for(lambda: process.status() == psutil.STATUS_ZOMBIE)
+        assert processes.lives(child.pid)
+        assert processes.wait_end([process], 0) == [process]
+        child.stdin.write(b'\n')
+        child.stdin.flush()
+        assert processes.wait_end([process], 30) == []
+        assert not processes.lives(child.pid)
 
 
 @pytest.mark.parametrize('host, expected', [

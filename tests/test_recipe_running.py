@@ -13,6 +13,7 @@ import psutil
 import pytest
 from zc.zk import ZooKeeper
 from zc.zk.testing.waiting import wait_for
+from zkzopeserver_support.processes import is_alive
 from zkzopeserver_support.recipe_sandbox import Sandbox
 
 USER = getpass.getuser()
@@ -149,8 +150,7 @@ def test_what_killed_servers_have_left_when_their_part_is_removed(
         process = psutil.Process(pid)
         for each in process.parent(), process:
             each.kill()
-        wait_for(lambda: not process.is_running()
-                 or process.status() == psutil.STATUS_ZOMBIE)
+        wait_for(lambda: not is_alive(process))
 
     with ZooKeeper(zookeeper.connection_string) as zk:
         sandbox.built(text)

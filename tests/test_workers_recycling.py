@@ -5,8 +5,9 @@ import os
 import signal
 
 from zc.zk.testing.waiting import wait_for
-from zkzopeserver_support.program import is_alive
 from zkzopeserver_support.program import running
+
+from zc.zkzopeserver.cli.processes import lives
 
 QUICK = {'workers.pool.FIRST_WAIT_S': 0.01,
          'workers.pool.LONGEST_WAIT_S': 0.05}
@@ -22,7 +23,7 @@ def test_successor_that_dies_leaves_the_old_worker(tmp_path):
             r'worker \d+ at \S+ has served 9 requests: replacing it')
         assert program.registered() == old
         program.plan()
-        wait_for(lambda: not any(map(is_alive, old)), 30, program.log)
+        wait_for(lambda: not any(map(lives, old)), 30, program.log)
         assert len(program.wait_registered(2)) == 2
         assert program.stop() == 0
 
@@ -102,7 +103,7 @@ def test_a_worker_that_never_goes_on_is_ended(tmp_path):
         os.kill(still, signal.SIGSTOP)
         program.wait_log(rf'ERROR .* worker {still} at \S+ is still silent:'
                          ' ending it')
-        wait_for(lambda: not is_alive(still), 30, program.log)
+        wait_for(lambda: not lives(still), 30, program.log)
         assert other in program.wait_registered(2)
         assert len(program.events('started')) == 3
         assert program.stop() == 0

@@ -16,8 +16,9 @@ import pytest
 from zc.zk.testing.waiting import wait_for
 from zkzopeserver_support.program import PROGRAM
 from zkzopeserver_support.program import Systemd
-from zkzopeserver_support.program import is_alive
 from zkzopeserver_support.program import running
+
+from zc.zkzopeserver.cli.processes import lives
 
 QUICK = {'workers.pool.FIRST_WAIT_S': 0.01,
          'workers.pool.LONGEST_WAIT_S': 0.05}
@@ -31,7 +32,7 @@ def test_start_and_stop(tmp_path):
         workers = program.wait_registered(3)
         program.wait_log('all 3 workers are registered')
         assert program.stop() == 0
-        assert not any(map(is_alive, workers))
+        assert not any(map(lives, workers))
         assert sorted(program.events('ended')) == sorted(workers)
         assert program.find('SIGTERM: stopping 3 workers')
         assert program.find('all workers have stopped')
@@ -143,7 +144,7 @@ def test_no_worker_outlives_its_parent(tmp_path, plan):
                            and program.events(event))
         program.process.kill()
         program.process.wait()
-        wait_for(lambda: not any(map(is_alive, workers)))
+        wait_for(lambda: not any(map(lives, workers)))
         assert sorted(program.events('orphaned')) == sorted(workers)
 
 
@@ -168,7 +169,7 @@ def test_worker_that_another_process_stops_is_replaced_meanwhile(tmp_path):
         program.wait_log(f'INFO .* worker {first} at .* stops, and not at our'
                          ' request')
         program.wait_registered(2)
-        assert is_alive(first)
+        assert lives(first)
         program.release()
         program.wait_log(f'worker {first} at .* has stopped')
         assert program.stop() == 0
@@ -591,7 +592,7 @@ def test_hung_worker_is_killed_and_replaced(tmp_path, number):
         program.wait_log(rf'ERROR .* worker {hung} at \S+ hangs, its serving'
                          r' loop was last heard of [\d.]+ s ago: killing it',
                          timeout=20)
-        wait_for(lambda: not is_alive(hung))
+        wait_for(lambda: not lives(hung))
         assert sound in program.wait_registered(2)
         fed = len(systemd.told('WATCHDOG=1'))
         wait_for(lambda: len(systemd.told('WATCHDOG=1')) > fed)

@@ -14,9 +14,10 @@ from zkzopeserver_support.processes import Process
 from zkzopeserver_support.processes import gone
 from zkzopeserver_support.processes import registered
 from zkzopeserver_support.processes import write_ini
-from zkzopeserver_support.program import is_alive
 from zkzopeserver_support.running import PATH
 from zkzopeserver_support.running import get
+
+from zc.zkzopeserver.cli.processes import lives
 
 # What they come to.  Each says when it ends as usual, and not otherwise.
 LAUNCH = '''
@@ -105,7 +106,7 @@ def test_another_parent_takes_the_workers_over(launch, embedded, tmp_path):
     wait_for(lambda: 'all 2 workers are registered' in first.output)
     first.close()
     second = launch(9, **options)
-    wait_for(lambda: not any(map(is_alive, old)), 60, lambda: second.output)
+    wait_for(lambda: not any(map(lives, old)), 60, lambda: second.output)
     assert 'took over 2 workers' in second.output
     wait_for(lambda: not pids(registered(embedded.zk, second, count=2)) & old)
     assert second.stopped() == 0

@@ -13,8 +13,9 @@ import pytest
 from zc.zk.testing.waiting import wait_for
 from zkzopeserver_support import processes
 from zkzopeserver_support.moody import MOODY
-from zkzopeserver_support.program import is_alive
 from zkzopeserver_support.running import PATH
+
+from zc.zkzopeserver.cli.processes import lives
 
 BROKEN = 'call:zkzopeserver_support.running:make_broken'
 
@@ -74,9 +75,9 @@ def test_a_worker_that_hangs_is_replaced_and_finishes(tree, write, gates):
         replaced(tree, process, hung)
         assert sound in names(tree)
         # It is kept, as it may go on.
-        assert is_alive(nodes[hung])
+        assert lives(nodes[hung])
         let_go(gates, asked)
-        wait_for(lambda: not is_alive(nodes[hung]), 30,
+        wait_for(lambda: not lives(nodes[hung]), 30,
                  lambda: process.output)
         assert re.search(rf'stopping worker {nodes[hung]} at \S+, which goes'
                          ' on', process.output)
@@ -93,7 +94,7 @@ def test_a_worker_that_stands_still_is_replaced(tree, write):
         assert other in names(tree)
         now = names(tree)
         os.kill(nodes[name], signal.SIGCONT)
-        wait_for(lambda: not is_alive(nodes[name]), 30,
+        wait_for(lambda: not lives(nodes[name]), 30,
                  lambda: process.output)
         wait_for(lambda: names(tree) == now)
         assert process.stopped() == 0

@@ -21,9 +21,10 @@ from zc.zk.testing.waiting import wait_for
 from zc_zk_support.tls import Terminator
 from zc_zk_support.tls import make_certificate
 from zkzopeserver_support import processes
-from zkzopeserver_support.program import is_alive
 from zkzopeserver_support.running import PATH
 from zkzopeserver_support.traffic import Traffic
+
+from zc.zkzopeserver.cli.processes import lives
 
 ECHO = 'call:zkzopeserver_support.echo:make_echo'
 BROKEN = 'call:zkzopeserver_support.running:make_broken'
@@ -64,7 +65,7 @@ def live(tree):
 def kill(*numbers):
     for number in numbers:
         os.kill(number, signal.SIGKILL)
-    wait_for(lambda: not any(map(is_alive, numbers)))
+    wait_for(lambda: not any(map(lives, numbers)))
 
 
 @pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGSEGV])
@@ -336,7 +337,7 @@ def test_no_request_is_lost_when_the_parent_is_killed(
             stack.enter_context(traffic)
             old = orphans(tree, first)
             second = stack.enter_context(processes.started(ini))
-            wait_for(lambda: not any(map(is_alive, old)), 60,
+            wait_for(lambda: not any(map(lives, old)), 60,
                      lambda: second.output)
             assert 'took over 2 workers' in second.output
             new = {child.pid for child in
@@ -357,7 +358,7 @@ def test_workers_without_a_parent_stop_after_a_while(tree, write):
         workers = pids(processes.registered(tree, process, count=2))
         wait_for(lambda: 'all 2 workers are registered' in process.output)
         kill(process.pid)
-        wait_for(lambda: not any(map(is_alive, workers)), GONE_S)
+        wait_for(lambda: not any(map(lives, workers)), GONE_S)
         assert process.output.count('no new parent has come: stopping') == 2
         assert tree.get_children(PATH) == []
 
@@ -371,7 +372,7 @@ def test_stop_ends_workers_without_a_parent(tree, write, session_file):
             assert f'pid {pid} serves on without its parent' in said
         assert web('forget') == 'web: nothing to forget\n'
         said = web('stop')
-        assert 'stopped' in said and not any(map(is_alive, old))
+        assert 'stopped' in said and not any(map(lives, old))
         assert tree.get_children(PATH) == [] and not session_file.exists()
 
 
@@ -385,7 +386,7 @@ def test_a_new_parent_that_is_stopped_takes_the_old_workers_along(
             wait_for(lambda: 'took over 2 workers' in second.output)
             second.signal()
             second.ended()
-        wait_for(lambda: not any(map(is_alive, old)), GONE_S)
+        wait_for(lambda: not any(map(lives, old)), GONE_S)
         assert tree.get_children(PATH) == [] and not session_file.exists()
 
 
@@ -402,11 +403,11 @@ def test_an_adopted_worker_outlives_its_time_but_not_the_new_parent(
             wait_for(lambda: 'took over 2 workers' in second.output)
             took = time.monotonic()
             wait_for(lambda: time.monotonic() > took + 9)
-            assert all(map(is_alive, workers))
+            assert all(map(lives, workers))
             assert live(tree) == set(workers)
             kill(second.pid, *(child.pid for child in psutil.Process(
                 second.pid).children()))
-            wait_for(lambda: not any(map(is_alive, workers)), GONE_S)
+            wait_for(lambda: not any(map(lives, workers)), GONE_S)
 
 
 def test_a_parent_that_stood_still_blames_no_worker(tree, write):

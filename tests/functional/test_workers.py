@@ -10,10 +10,11 @@ import pytest
 from zc.zk.testing.waiting import wait_for
 from zkzopeserver_support import processes
 from zkzopeserver_support.program import Systemd
-from zkzopeserver_support.program import is_alive
 from zkzopeserver_support.running import PATH
 from zkzopeserver_support.running import get
 from zkzopeserver_support.traffic import Traffic
+
+from zc.zkzopeserver.cli.processes import lives
 
 ECHO = 'call:zkzopeserver_support.echo:make_echo'
 GATED = 'call:zkzopeserver_support.running:make_gated'
@@ -42,7 +43,7 @@ def family(process):
 
 
 def all_gone(numbers, timeout=15):
-    wait_for(lambda: not any(map(is_alive, numbers)), timeout)
+    wait_for(lambda: not any(map(lives, numbers)), timeout)
 
 
 def test_each_worker_has_a_port_and_a_node_and_a_monitor(

@@ -18,6 +18,7 @@ from kazoo.exceptions import NoNodeError
 from zc.zk.testing.waiting import wait_for
 
 from zc.zkzopeserver import locks
+from zc.zkzopeserver.cli.processes import lives
 from zkzopeserver_support.running import PATH
 
 # Calls the entry point of start scripts, as a generated bin/NAME does.
@@ -154,7 +155,7 @@ def asking(address: str, path: str = '/slow'
     sent = threading.Event()
 
     def ask():
-        connection = http.client.HTTPConnection(address, timeout=60)
+        connection = http.client.HTTPConnection(address, timeout=250)
         try:
             connection.request('GET', path)
             sent.set()
@@ -253,10 +254,8 @@ class Script:
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Return whether a process runs; a zombie does not."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return process.status() != psutil.STATUS_ZOMBIE
-    return False
+    """Return whether a process runs, and not a later one of its pid."""
+    return process.is_running() and lives(process.pid)
 
 
 @contextlib.contextmanager

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 from zc.zk.testing import orphans
 from zc.zk.testing.waiting import wait_for
+
+from zc.zkzopeserver.cli.processes import lives
 
 PROGRAM = Path(__file__).with_name('standin.py')
 LIMITS = {'workers': 2, 'ready_timeout': 60, 'graceful_timeout': 0.2,
@@ -95,7 +96,7 @@ class Program:
         """Return the ids of workers that run and say they are registered."""
         left = self.events('stopping')
         return [pid for pid in self.events('registered')
-                if pid not in left and is_alive(pid)]
+                if pid not in left and lives(pid)]
 
     def wait_registered(self, count: int) -> list[int]:
         """Wait until `count` workers are registered, and known to the parent.
@@ -148,15 +149,7 @@ class Program:
 
     def alive(self) -> list[int]:
         """Return the ids of all workers that have not ended."""
-        return [pid for pid in self.events('started') if is_alive(pid)]
-
-
-def is_alive(pid: int) -> bool:
-    """Whether a process runs; a zombie does not."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
+        return [pid for pid in self.events('started') if lives(pid)]
 
 
 @contextlib.contextmanager

@@ -28,9 +28,16 @@ _unix_socket = re.compile(
 
 
 def lives(pid: int) -> bool:
-    """Return whether the process runs; a zombie has ended."""
+    """Return whether the process runs; a zombie without threads has ended.
+
+    On Linux a process is a zombie once its first thread has ended.  The last
+    thread releases what they share, such as the locks on files (proc(5),
+    exit_files in the kernel's exit.c).
+    """
     try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        process = psutil.Process(pid)
+        return (process.status() != psutil.STATUS_ZOMBIE
+                or process.num_threads() > 1)
     except psutil.NoSuchProcess:
         return False
     except psutil.Error:
