@@ -1,35 +1,56 @@
 """Sessions that are ended by another process than the one that has them."""
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
 
 import pytest
 import zc.zk
 from kazoo.security import make_acl
+from zc.zk.connection import packets
 from zc.zk.testing.waiting import wait_for
 
 PROGRAM = """
 import sys, time, zc.zk
 zk = zc.zk.ZooKeeper(sys.argv[1], 60)
-zk.register('/', '127.0.0.1:8080')
+exec(sys.argv[2])
 session, password = zk.client.client_id
 print(session, password.hex(), flush=True)
 time.sleep(600)
 """
 
 
-@pytest.fixture
-def program(zookeeper):
-    """A process with a node, /127.0.0.1:8080: (process, id, password)."""
+@contextlib.contextmanager
+def running(zookeeper, code):
+    """A process that has executed code: (process, id, password)."""
     process = subprocess.Popen(
-        [sys.executable, '-c', PROGRAM, zookeeper.connection_string],
+        [sys.executable, '-c', PROGRAM, zookeeper.connection_string, code],
         stdout=subprocess.PIPE, text=True,
         env={**os.environ, 'PYTHONPATH': ':'.join(sys.path)})
     with process:
         session, password = process.stdout.readline().split()
         yield process, int(session), bytes.fromhex(password)
         process.kill()
+
+
+@pytest.fixture
+def program(zookeeper):
+    """A process with a node, /127.0.0.1:8080: (process, id, password)."""
+    with running(zookeeper, "zk.register('/', '127.0.0.1:8080')") as made:
+        yield made
+
+
+def killed(zookeeper, code):
+    """The session of a process that is dead: (id, password).
+
+    A live client would come back as soon as another one has its session, and
+    the server then hangs up on that.
+    """
+    with running(zookeeper, code) as (_, *session):
+        return session
 
 
 def test_the_nodes_of_a_killed_process_go_at_once(
@@ -118,22 +139,28 @@ def test_what_is_beside_the_nodes_of_a_session(zookeeper, client, program):
 def test_marks_are_no_nodes_of_a_session(zookeeper, client):
     tree = client()
     tree.create('/a/b', makepath=True)
-    with zc.zk.ZooKeeper(zookeeper.connection_string, 60) as zk:
-        zk.register('/a/b', '192.0.2.1:80').withdraw(mark=True)
-        zk.register('/a/b', '192.0.2.2:80')
-        path = f'{zookeeper.chroot}/a/b/192.0.2.2:80'
-        assert tree.get_children('/a') != ['b']
-        assert zc.zk.session_nodes(
-            zookeeper.hosts, *zk.client.client_id) == ({path}, {path})
+    session = killed(zookeeper, """
+zk.register('/a/b', '192.0.2.1:80').withdraw(mark=True)
+zk.register('/a/b', '192.0.2.2:80')
+""")
+    path = f'{zookeeper.chroot}/a/b/192.0.2.2:80'
+    assert tree.get_children('/a') != ['b']
+    assert zc.zk.session_nodes(zookeeper.hosts, *session) == ({path}, {path})
 
 
 def test_parents_that_may_not_be_read(zookeeper, client):
     tree = client()
-    with zc.zk.ZooKeeper(zookeeper.connection_string, 60) as zk:
-        tree.create('/a', acl=[make_acl('world', 'anyone', create=True)])
-        zk.client.create('/a/b', ephemeral=True)
-        assert zc.zk.session_nodes(zookeeper.hosts,
-                                   *zk.client.client_id) is None
+    tree.create('/a', acl=[make_acl('world', 'anyone', create=True)])
+    session = killed(zookeeper, "zk.client.create('/a/b', ephemeral=True)")
+    assert zc.zk.session_nodes(zookeeper.hosts, *session) is None
+
+
+def test_a_server_hangs_up_before_it_tells_the_nodes():
+    ours, servers = socket.socketpair()
+    with ours, servers:
+        servers.shutdown(socket.SHUT_WR)
+        with pytest.raises(ConnectionError, match='the server hung up'):
+            packets.receive_names(ours, time.monotonic() + 30)
 
 
 def test_nobody_tells_of_a_session(nobody, silent):

@@ -105,6 +105,8 @@ def receive_names(connection: socket.socket,
     if there is no such answer before `deadline`, a time.monotonic().
     """
     answer = receive_frame(connection, deadline, _NAMES_LIMIT_BYTES)
+    if not answer:
+        raise ConnectionError('the server hung up')
     try:
         _, _, code = _REPLY.unpack_from(answer)
         if code:
