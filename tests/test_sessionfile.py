@@ -62,6 +62,12 @@ def start(zookeeper, path):
         yield start
 
 
+def forgets():
+    """Whether a thread of this process ends sessions and empties slots."""
+    return 'zc.zkzopeserver.forget' in {
+        thread.name for thread in threading.enumerate()}
+
+
 def kill(process):
     process.kill()
     process.wait()
@@ -126,7 +132,8 @@ def test_a_server_forgets_in_the_background(start, path, zookeeper, client):
         zk.client.create('/mine', ephemeral=True)
         file.keep(own_key(zk.client.client_id, zookeeper.connection_string,
                           (None, None, None)))
-        wait_for(lambda: tree.get_children('/') == ['mine'])
+        wait_for(lambda: tree.get_children('/') == ['mine']
+                 and not forgets())
         file.drop()
         file.close()
     assert not path.exists()
@@ -157,7 +164,7 @@ def test_the_last_node_goes_when_a_successor_is_registered(
     assert len(tree.get_children('/')) == 2
     is_registered = True
     file.note_registered()
-    wait_for(lambda: not tree.get_children('/'))
+    wait_for(lambda: not tree.get_children('/') and not forgets())
     assert began == [True]
     file.close()
     assert not path.exists()
@@ -232,8 +239,7 @@ def test_a_server_that_stops_meanwhile_ends_nothing_later(
     file, tree = SessionFile(str(path)), client()
     file.succeed(600)
     file.close()
-    wait_for(lambda: 'zc.zkzopeserver.forget' not in {
-        thread.name for thread in threading.enumerate()}, 30)
+    wait_for(lambda: not forgets())
     assert len(tree.get_children('/')) == 1
     assert [key.pid for key in forget(str(path)).ended]
 
