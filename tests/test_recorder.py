@@ -59,6 +59,55 @@ os.waitpid(pid, 0)
 os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:], 'again'])
 '''
 
+# Tracers of threads lose their last reference in the main thread: as a
+# traceback of a thread is dropped, in a fork, and at the end of the process.
+OUTLIVED = '''
+import collections
+import functools
+import os
+import queue
+import sys
+import threading
+
+
+def fails():
+    try:
+        1 / 0
+    except ZeroDivisionError as error:
+        kept.append(error)
+
+
+def takes(item):
+    taken.set()
+
+
+def is_traced():
+    return sys.gettrace() is not None
+
+
+kept = []
+failing = threading.Thread(target=fails)
+failing.start()
+failing.join()
+kept.clear()
+assert is_traced()
+# A thread that waits in C, called by C, after it has run Python: no frame of
+# it has a reference.
+taken = threading.Event()
+items = queue.SimpleQueue()
+waiting = threading.Thread(daemon=True)
+waiting.run = functools.partial(
+    collections.deque, map(takes, iter(items.get, None)))
+waiting.start()
+items.put(1)
+taken.wait()
+while sys._current_frames()[waiting.ident].f_code.co_name == 'takes':
+    pass
+if not (pid := os.fork()):
+    os._exit(not is_traced())
+assert os.waitpid(pid, 0)[1] == 0
+'''
+
 START = '''
 import sys
 sys.path.insert(0, {folder!r})
@@ -80,18 +129,23 @@ def program(tmp_path, monkeypatch):
 
 def run(program, code, **environ):
     # Without site, as that begins to record when the tests are measured.
-    subprocess.run([sys.executable, '-S', '-c', code], check=True,
-                   env={**os.environ, **environ, 'PYTHONPATH': os.pathsep.join(
-                       [str(program.parent), *filter(None, sys.path)])})
+    done = subprocess.run(
+        [sys.executable, '-S', '-c', code], stderr=subprocess.PIPE, text=True,
+        env={**os.environ, **environ, 'PYTHONPATH': os.pathsep.join(
+            [str(program.parent), *filter(None, sys.path)])})
+    assert (done.returncode, done.stderr) == (0, '')
+
+
+def start(source):
+    return START.format(
+        folder=str(Path(recorder.__file__).parent),
+        package=str(Path(coverage.__file__).parent), source=str(source))
 
 
 def test_it_records_what_coverage_py_measures(program, tmp_path):
     records = tmp_path / 'records'
     records.mkdir()
-    run(program, START.format(
-        folder=str(Path(recorder.__file__).parent),
-        package=str(Path(coverage.__file__).parent), source=str(program)),
-        **{recorder.VARIABLE: str(records)})
+    run(program, start(program), **{recorder.VARIABLE: str(records)})
     # The first process, as it goes on as another program; its fork; the other.
     assert len(list(records.iterdir())) == 3
     configuration = tmp_path / 'coveragerc'
@@ -115,11 +169,15 @@ def test_it_records_what_coverage_py_measures(program, tmp_path):
 def test_other_files_are_not_recorded(program, tmp_path):
     records = tmp_path / 'records'
     records.mkdir()
-    run(program, START.format(
-        folder=str(Path(recorder.__file__).parent),
-        package=str(Path(coverage.__file__).parent), source='/nowhere/'),
-        **{recorder.VARIABLE: str(records)})
+    run(program, start('/nowhere/'), **{recorder.VARIABLE: str(records)})
     assert recorder.read(str(records)) == {}
+
+
+def test_threads_that_are_over_leave_others_traced(program, tmp_path):
+    records = tmp_path / 'records'
+    records.mkdir()
+    program.write_text(OUTLIVED)
+    run(program, start(program), **{recorder.VARIABLE: str(records)})
 
 
 def test_a_process_without_the_variable_is_not_traced(program):

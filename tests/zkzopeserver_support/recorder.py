@@ -64,10 +64,14 @@ class Recorder:
         self._data: dict[str, set[int]] = {}
         self._dispositions: dict[str, Any] = {}
         self._lock = threading.Lock()
+        # A tracer that is freed while it is started takes away the trace
+        # function of the thread that frees it, which may be another than its
+        # own: one that drops a traceback, forks, or ends the process.
+        self._tracers: list[Any] = []
 
     def start(self) -> None:
         """Trace this thread and all that come; save at the process's end."""
-        atexit.register(self.save)
+        atexit.register(self._finish)
         os.register_at_fork(after_in_child=self._forget_lock)
         for name in '_exit', 'execv', 'execve':
             setattr(os, name, self._saving(getattr(os, name)))
@@ -86,6 +90,12 @@ class Recorder:
             os.rename(path + '.new', path)
         except OSError:
             pass  # another user's process, or the tests are over
+
+    def _finish(self) -> None:
+        self.save()
+        threading.settrace(None)
+        for tracer in self._tracers:
+            tracer.stop()
 
     def _saving(self, function: Callable) -> Callable:
         def save_and_call(*args: Any, **options: Any) -> Any:
@@ -108,6 +118,7 @@ class Recorder:
         for name in ('check_include', 'concur_id_func', 'disable_plugin',
                      'should_start_context', 'switch_context'):
             setattr(made, name, None)
+        self._tracers.append(made)
         return made.start()
 
     def _begin_thread(self, frame: FrameType, event: str, arg: Any) -> Any:
