@@ -3,7 +3,10 @@ import logging
 import os
 import signal
 import sys
+import zlib
 from collections.abc import Iterator
+from itertools import chain
+from itertools import groupby
 from pathlib import Path
 
 import hypothesis
@@ -68,6 +71,36 @@ def _test_files(path: Path) -> Iterator[Path]:
         yield from path.rglob('test_*.py')
     else:
         yield path
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config,
+                                  items: list[pytest.Item]) -> None:
+    """Mix the files where several processes run the tests.
+
+    pytest-xdist gives each process as many tests, in their order, and at the
+    end those of others.  In the order of the folders some minutes would be all
+    computing, and the last ones all waiting.  The files whose tests wait most
+    come first in each process, so that none waits alone at the end.  The tests
+    of a file stay together, as they share fixtures.
+    """
+    if worker := getattr(config, 'workerinput', None):
+        hands: list[list[pytest.Item]] = [
+            [] for _ in range(worker['workercount'])]
+        files = [list(tests) for _, tests in
+                 groupby(items, lambda item: item.path)]
+        # A mix that is the same in all processes, as it has to be.
+        files.sort(key=lambda tests: (
+            not _waits(tests), zlib.crc32(tests[0].path.name.encode())))
+        for tests in files:
+            min(hands, key=len).extend(tests)
+        items[:] = chain(*hands)
+
+
+def _waits(tests: list[pytest.Item]) -> bool:
+    """Return whether the tests of a file wait for processes or the clock."""
+    return (tests[0].path.parent.name in ('attacks', 'functional')
+            or any(item.get_closest_marker('clock') for item in tests))
 
 
 @pytest.fixture(autouse=True)
