@@ -12,6 +12,7 @@ from zc.zk.embedded import loop
 from zc.zk.testing.clients import start_client
 from zc.zk.testing.clients import stop_client
 from zc.zk.testing.waiting import wait_for
+from zc_zk_support.wire import SESSION
 from zc_zk_support.wire import Wire
 
 MEGABYTE = 1 << 20
@@ -19,7 +20,8 @@ MEGABYTE = 1 << 20
 
 @pytest.fixture
 def server():
-    with Server() as server:
+    # Sessions that send nothing last as long as a test on a busy machine.
+    with Server(max_session_timeout=SESSION) as server:
         server.hosts = server.connection_string
         yield server
 
