@@ -51,3 +51,12 @@ def test_gives_up_in_time():
 def test_errors_of_the_condition_are_not_caught():
     with pytest.raises(ZeroDivisionError):
         wait_for(lambda: 1 / 0)
+
+
+def test_time_in_which_it_does_not_run_does_not_count(monkeypatch):
+    """As on a machine that is too busy: each sleep ends 0.3 s late."""
+    sleep, asked = time.sleep, []
+    monkeypatch.setattr(time, 'sleep', lambda seconds: sleep(seconds + .3))
+    begin = time.monotonic()
+    wait_for(lambda: asked.append(1) or len(asked) == 6, 1)
+    assert time.monotonic() - begin > 1.5

@@ -5,7 +5,8 @@ together, so that the client has no time to resume the session in between.
 """
 import socket
 import struct
-import time
+
+from zc.zk.testing.waiting import Deadline
 
 _CONNECT = struct.Struct('>iqiqi')
 _ANSWER = struct.Struct('>iiqi')
@@ -18,12 +19,12 @@ def expire_session(address: tuple[str, int], session: int, password: bytes,
 
     Raise TimeoutError when it still knows it after `timeout` seconds.
     """
-    deadline = time.monotonic() + timeout
+    deadline = Deadline(timeout)
     while _is_known(address, session, password):
-        if time.monotonic() > deadline:
+        if deadline.has_passed():
             raise TimeoutError(f'session 0x{session:x} on {address} did not'
                                f' end in {timeout:g} s')
-        time.sleep(.01)
+        deadline.sleep(.01)
 
 
 def _is_known(address: tuple[str, int], session: int,

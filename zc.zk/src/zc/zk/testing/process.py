@@ -2,7 +2,6 @@
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +11,7 @@ from zc.zk.testing import four_letter_words
 from zc.zk.testing import orphans
 from zc.zk.testing.expiry import expire_session
 from zc.zk.testing.ports import free_port
+from zc.zk.testing.waiting import Deadline
 from zc.zk.testing.waiting import wait_for
 
 #: The most ports to try, as another process may take a chosen one first.
@@ -134,13 +134,13 @@ class ServerProcess:
         Raise NotReady when they do not within `timeout` seconds, and when the
         process ends.
         """
-        deadline = time.monotonic() + timeout
+        deadline = Deadline(timeout)
         while self.is_running():
             if self.is_ready():
                 return
-            if time.monotonic() > deadline:
+            if deadline.has_passed():
                 raise NotReady(self._report(f'not ready in {timeout:g} s'))
-            time.sleep(.02)
+            deadline.sleep(.02)
         self._ended()
         raise NotReady(self._report('ended while it started'))
 

@@ -6,6 +6,28 @@ from typing import TypeVar
 Value = TypeVar('Value')
 
 
+class Deadline:
+    """The end of a wait, some seconds of this process's time from now.
+
+    The time by which a `sleep` takes longer than it should does not count: the
+    process was stopped, or the machine is too busy, also for what the process
+    waits for.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self._end = time.monotonic() + timeout
+
+    def has_passed(self) -> bool:
+        """Return whether the wait is over."""
+        return time.monotonic() >= self._end
+
+    def sleep(self, interval: float) -> None:
+        """Sleep for `interval` seconds."""
+        begin = time.monotonic()
+        time.sleep(interval)
+        self._end += max(0., time.monotonic() - begin - interval)
+
+
 def wait_for(condition: Callable[[], Value | None], timeout: float = 30,
              message: str | Callable[[], str] = '',
              interval: float = .01) -> Value:
@@ -13,7 +35,7 @@ def wait_for(condition: Callable[[], Value | None], timeout: float = 30,
 
     `timeout`
         The seconds after which AssertionError is raised, with the message and
-        the last value.
+        the last value; see `Deadline` for busy machines.
     `message`
         What is waited for: a text, or a function that returns one. By default
         the name of the condition.
@@ -22,12 +44,12 @@ def wait_for(condition: Callable[[], Value | None], timeout: float = 30,
 
     Exceptions of the condition are not caught.
     """
-    deadline = time.monotonic() + timeout
+    deadline = Deadline(timeout)
     while not (value := condition()):
-        if time.monotonic() >= deadline:
+        if deadline.has_passed():
             raise AssertionError(_complaint(condition, timeout, message,
                                             value))
-        time.sleep(interval)
+        deadline.sleep(interval)
     return value
 
 
