@@ -236,6 +236,22 @@ def test_many_children(view, browser):
     browser.wait("document.querySelector('.shown')?.innerText == '/n0999'")
 
 
+def test_more_children_than_a_call_has_arguments(view, browser):
+    told = browser.js('''(() => {
+        const many = find('/many');
+        for (let number = 0; number < 150000; number++)
+            many.children.set(`n${number}`, read(
+                [`n${number}`, [`/n${number}`], SERVER, [], 1e12], many));
+        places.add('/many');
+        drawServicesNow();
+        byId('find').value = 'n149999';
+        search();
+        return [byId('found-note').textContent,
+                byId('services-note').textContent];
+    })()''')
+    assert told == ['1 nodes', '3 services, 2 without servers']
+
+
 def test_an_outage_has_a_banner_and_keeps_the_tree(view, browser):
     view.zookeeper.close()
     browser.wait("document.querySelector('#banner').innerText"

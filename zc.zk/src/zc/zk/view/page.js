@@ -291,8 +291,9 @@ function drawService(node, servers) {
   for (const server of servers.slice(0, MOST)) list.append(drawServer(server));
   const cell = make('td');
   if (servers.length) cell.append(list);
-  const last = Math.max(changedAt.get(node.path) || 0,
-    ...servers.map(each => each.born));
+  // Not Math.max: a call has 100,000 arguments at most, or a few more.
+  const last = servers.reduce((time, each) => Math.max(time, each.born),
+    changedAt.get(node.path) || 0);
   const change = make('td', last ? brief(last) : '', 'soft still');
   change.title = moment(last);
   row.append(name, cell, change);
@@ -373,7 +374,7 @@ function search() {
       if (found.length < MOST) found.push([path, line === node.lines[0]
         ? line.slice(node.name.length + 1) : line && `  ${line}`]);
     }
-    todo.push(...sorted(node).reverse());
+    for (const child of sorted(node).reverse()) todo.push(child);
   }
   byId('found-note').textContent = `${count} nodes` +
     (count > MOST ? `, of which the first ${MOST}` : '');
