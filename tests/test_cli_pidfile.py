@@ -1,6 +1,7 @@
 """The pid file, held by this process and by others."""
 import contextlib
 import os
+import resource
 import subprocess
 import sys
 
@@ -124,6 +125,50 @@ def test_a_folder_that_cannot_be_written_is_no_reason_not_to_serve(
     with pidfile.held(path, 'web.ini') as had:
         assert not had
     assert f'no pid file: {path}: No such file' in caplog.text
+
+
+def test_a_disk_that_is_full_is_no_reason_not_to_serve(tmp_path, caplog):
+    path = str(tmp_path / 'x.pid')
+    # Creating the file works, as on a full disk, and writing does not.
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+    try:
+        with pidfile.held(path, 'x.ini') as is_held:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+            assert is_held
+            # The lock tells who it is.
+            assert in_another_process(path) == (os.getpid(), True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not os.path.exists(path)
+    assert 'it stays empty' in caplog.text
+
+
+def in_another_process(path):
+    """Return the pid of a pid file and whether it lives, as a verb reads it.
+
+    A lock does not show in the process that has it.
+    """
+    code = ('import sys; from zc.zkzopeserver.cli import pidfile;'
+            ' found = pidfile.read(sys.argv[1]);'
+            ' print(found.pid, found.is_alive)')
+    pid, is_alive = subprocess.run(
+        [sys.executable, '-c', code, path], check=True, capture_output=True,
+        text=True).stdout.split()
+    return int(pid), is_alive == 'True'
+
+
+def test_a_file_that_has_another_name_is_not_written_to(tmp_path):
+    other, path = tmp_path / 'precious', tmp_path / 'x.pid'
+    other.write_text('data\n')
+    other.chmod(0o600)
+    os.link(other, path)
+    with pidfile.held(str(path), 'x.ini') as is_held:
+        assert is_held
+        assert path.read_text() == f'{os.getpid()}\n'
+    assert other.read_text() == 'data\n'
+    assert other.stat().st_mode & 0o777 == 0o600
+    assert not path.exists()
 
 
 def test_a_link_is_not_followed(tmp_path, caplog):

@@ -75,14 +75,23 @@ def held(path: str, ini: str) -> Iterator[bool]:
     key = _key(os.fstat(fd))
     _held[key] = os.getpid()
     try:
-        os.ftruncate(fd, 0)
-        os.write(fd, b'%d\n' % os.getpid())
+        _record(fd, path)
         yield True
     finally:
         if _is_at(fd, path):
             os.unlink(path)
         del _held[key]
         os.close(fd)
+
+
+def _record(fd: int, path: str) -> None:
+    """Write the pid; without room for it, the locks tell it all the same."""
+    try:
+        os.ftruncate(fd, 0)
+        os.write(fd, b'%d\n' % os.getpid())
+    except OSError as error:
+        logger.warning('the pid file %s: %s; it stays empty', path,
+                       error.strerror)
 
 
 def _key(status: os.stat_result) -> tuple[int, int]:
@@ -103,16 +112,21 @@ def _locked(path: str) -> int | None:
         fd = _open(path, os.O_RDWR | os.O_CREAT)
         try:
             is_taken = locks.take(fd)
-            if is_taken and _is_at(fd, path):
+            # Another user may have given a file of ours, or one of another
+            # server, this name, too: it must not be written to.
+            is_shared = os.fstat(fd).st_nlink > 1
+            if is_taken and not is_shared and _is_at(fd, path):
                 with contextlib.suppress(PermissionError):
                     os.fchmod(fd, MODE & ~_umask())
                 return fd
             is_over = time.monotonic() > deadline
-            must_go = not is_taken and _is_at(fd, path) and (
-                not locks.is_locked(fd) or is_over and _is_left(fd, path))
+            must_go = _is_at(fd, path) and (
+                is_shared if is_taken else not locks.is_locked(fd)
+                or is_over and _is_left(fd, path))
             if must_go:
-                # Processes that may only read the file, or that the server has
-                # left, bar the way.  In a new one nobody is before us.
+                # Its other names, processes that may only read the file, or
+                # that the server has left, bar the way.  In a new one nobody
+                # is before us.
                 os.unlink(path)
         except OSError:
             os.close(fd)
