@@ -220,6 +220,12 @@ def test_bad_values(name, text):
     assert problems(**{name: text})[0].startswith(f"option '{name}': ")
 
 
+def test_a_session_timeout_in_seconds_is_told_the_unit():
+    assert problems(session_timeout='10') == [
+        "option 'session_timeout': '10' is not a whole number of milliseconds"
+        ' from 100 to 3600000']
+
+
 def test_all_problems_together():
     with pytest.raises(OptionsError) as caught:
         parse({'path': 'x', 'port': 'y', 'pth': '/'}, 'web.ini')

@@ -117,6 +117,12 @@ def test_an_ini_that_paste_cannot_read_is_told_in_a_line(text, words):
     assert '/tmp' not in problem
 
 
+def test_a_folder_with_a_percent_sign_is_told():
+    problem, = ini.problems(APP + SERVER, '/srv/100%', [])
+    assert problem.startswith('the ini cannot be read: ')
+    assert problem.endswith('(PasteDeploy reads no ini with a % in its path)')
+
+
 def test_a_value_that_paste_would_ignore_is_told():
     [problem] = ini.problems(
         '[DEFAULT]\nx = 1\n' + APP + 'x = 2\n' + SERVER, '/somewhere',

@@ -56,7 +56,9 @@ TABLE: tuple[Option, ...] = (
            ' are followed'),
     LISTENING['host'],
     LISTENING['port'],
-    Option('session_timeout', number(100, 3_600_000), 10_000,
+    # zc.zkzopeserver 1.3 took seconds: say which unit is wanted.
+    Option('session_timeout', number(
+        100, 3_600_000, 'a whole number of milliseconds'), 10_000,
            'ZooKeeper session timeout: a server whose machine has failed stays'
            ' registered for this time', unit='ms'),
     ROWS['threads'],

@@ -115,7 +115,9 @@ def problems(text: str, directory: str,
                  for name in loader.parser.sections()}
         found['DEFAULT'] = shared = dict(loader.parser.defaults())
     except (configparser.Error, ValueError) as error:
-        return [f'the ini cannot be read: {_one_line(error)}']
+        hint = (' (PasteDeploy reads no ini with a % in its path)'
+                if '%' in directory else '')
+        return [f'the ini cannot be read: {_one_line(error)}{hint}']
     return [*_changed(found, shared, written), *_missing(loader, found)]
 
 

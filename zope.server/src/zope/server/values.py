@@ -106,13 +106,17 @@ def server_name(host: str) -> str:
     return f'[{address}]'
 
 
-def number(low: int, high: int) -> Callable[[str], int]:
-    """Return a parser of whole numbers from `low` to `high`."""
+def number(low: int, high: int, what: str = 'a whole number'
+           ) -> Callable[[str], int]:
+    """Return a parser of whole numbers from `low` to `high`.
+
+    `what` is what they are called when one is wrong.
+    """
     def parse(value: str) -> int:
         value = value.strip()
         if not (re.fullmatch('[0-9]{1,18}', value)
                 and low <= int(value) <= high):
-            raise InvalidValue(f'a whole number from {low} to {high}')
+            raise InvalidValue(f'{what} from {low} to {high}')
         return int(value)
     return parse
 
