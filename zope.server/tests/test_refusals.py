@@ -1,10 +1,14 @@
 """What the log says of requests, and parts of them, that are dropped."""
 from __future__ import annotations
 
+import errno
 import logging
+import tempfile
 
 import pytest
+from zope.server import body
 from zope.server import headers
+from zope.server import limitedlog
 from zope.server import refusals
 from zope.server import request
 from zope.server.errors import HTTPError
@@ -106,15 +110,35 @@ def test_clients_cannot_fill_the_log_with_refusals(
         monkeypatch: pytest.MonkeyPatch,
         caplog: pytest.LogCaptureFixture) -> None:
     now = 1000.0
-    monkeypatch.setattr(refusals.time, 'monotonic', lambda: now)
+    monkeypatch.setattr(limitedlog.time, 'monotonic', lambda: now)
     log = refusals.RefusalLog()
     for _ in range(25):
         log.add('10.0.0.7', HTTPError(400, 'It is wrong.'), b'GET /')
-    assert len(caplog.records) == refusals.LINES
-    now += refusals.PERIOD_S
+    assert len(caplog.records) == limitedlog.LINES
+    now += limitedlog.PERIOD_S
     caplog.clear()
     log.add('10.0.0.7', HTTPError(400, 'It is wrong.'), b'GET /')
     assert [record.getMessage() for record in caplog.records] == [
         '15 further requests were refused since the last line about one',
         'a request from 10.0.0.7 is refused with 400: It is wrong. It began'
         ' with "GET /"']
+
+
+def test_clients_cannot_fill_the_log_where_the_disk_is_full(
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture) -> None:
+    def full(**options: object) -> None:
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(tempfile, 'TemporaryFile', full)
+    monkeypatch.setattr(body, 'unkept', limitedlog.LimitedLog(
+        body.logger.error, '%d more'))
+    with serving(hello, body_spool_size=1) as server:
+        for _ in range(2 * limitedlog.LINES):
+            with Client(server.address) as client:
+                client.send(b'POST / HTTP/1.1\r\nHost: a\r\n'
+                            b'Content-Length: 5\r\n\r\nhello')
+                assert client.response().status == 503
+    told = [record for record in caplog.records
+            if 'No space left' in record.getMessage()]
+    assert len(told) == limitedlog.LINES

@@ -19,9 +19,11 @@ from zope.server.buffers import BufferPool
 from zope.server.buffers import BufferReader
 from zope.server.chunked import ChunkedParser
 from zope.server.errors import HTTPError
+from zope.server.limitedlog import LimitedLog
 from zope.server.settings import Settings
 
 logger = logging.getLogger('zope.server')
+unkept = LimitedLog(logger.error, '%d more request bodies could not be kept')
 
 # A file is written in pieces of this size, whatever the pieces received.
 PIECE_BYTES = 65536
@@ -88,8 +90,8 @@ class SpooledBody:
         self._data = bytearray()
 
     def _no_place(self, error: OSError) -> HTTPError:
-        logger.error('a request body of at least %d bytes cannot be kept: %s',
-                     self.size, error)
+        unkept.add('a request body of at least %d bytes cannot be kept: %s',
+                   self.size, error)
         return HTTPError(503, 'The body cannot be stored.')
 
     def stream(self) -> IO[bytes]:

@@ -20,10 +20,13 @@ from zope.server.errors import Disconnected
 from zope.server.files import TURN_BYTES
 from zope.server.files import FilePart
 from zope.server.files import SpoolPart
+from zope.server.limitedlog import LimitedLog
 from zope.server.rate import MinimumRate
 from zope.server.settings import Settings
 
 logger = logging.getLogger('zope.server')
+unkept = LimitedLog(
+    logger.error, '%d more pieces of responses were kept in memory')
 
 # A thread that waits for room looks this often whether the client reads.
 LOOK_S = 1.0
@@ -152,8 +155,8 @@ class SendBuffer:
                 spool.append(data)
                 self._size += len(data)
         except OSError as error:
-            logger.error('a response cannot be kept in a temporary file,'
-                         ' memory keeps it: %s', error)
+            unkept.add('a response cannot be kept in a temporary file,'
+                       ' memory keeps it: %s', error)
             self._enter(data, len(data))
 
     def flush(self) -> bool:
