@@ -40,8 +40,10 @@ def connect(request):
         where = request.getfixturevalue(name)
         made.append(zc.zk.ZooKeeper(where.connection_string,
                                     session_timeout, **options))
-        if not made[-1].exists('/service'):
-            made[-1].client.ensure_path(PATH)
+        # On a busy machine the session may be suspended, and even expire.
+        client = made[-1].client
+        if not client.retry(client.exists, '/service'):
+            client.retry(client.ensure_path, PATH)
         return made[-1]
 
     yield connect

@@ -110,7 +110,7 @@ def test_wait_ends_when_a_server_comes(zookeeper_server):
         zc.zk.ZooKeeper(zookeeper_server.connection_string, wait=True)))
     thread.start()
     zookeeper_server.start()
-    thread.join(20)
+    thread.join()
     [zk] = made
     assert zk.exists('/')
     zk.close()
