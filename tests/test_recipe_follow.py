@@ -120,9 +120,25 @@ def test_two_followers_of_one_file_are_refused(sandbox):
     ('check inter 2s', 'check; server', "'check;' is no option of haproxy"),
     ("rack = 'A7'", 'rack = nonsense()', 'nonsense'),
     ('where =', 'wher =', "unknown option 'wher'"),
+    ('where =', 'allow-empty = ture\nwhere =',
+     "option 'allow-empty': 'ture' is not true or false"),
 ])
 def test_wrong_options_are_refused(sandbox, old, new, words):
     assert words in sandbox.refused(LB.replace(old, new))
+
+
+def test_wrong_options_are_told_with_unknown_ones(sandbox):
+    said = sandbox.refused(LB.replace('format = haproxy', 'format = apache')
+                           + 'inteval = 3\nallow-empty = ?\n')
+    for words in 'apache', "'inteval'", "'allow-empty'":
+        assert words in said
+
+
+@pytest.mark.parametrize('value, is_allowed', [
+    ('', False), ('true', True), ('yes', True), ('off', False)])
+def test_an_empty_list_may_be_allowed(sandbox, value, is_allowed):
+    sandbox.built(f'{LB}allow-empty = {value}\n')
+    assert ('--allow-empty' in sandbox.read('bin', 'web')) is is_allowed
 
 
 def test_the_file_of_a_proxy_may_be_below_etc():

@@ -16,6 +16,9 @@ from typing import Any
 
 from zc.zk import redaction
 from zc.zk.scripts import zookeeper_follow
+from zope.server.values import InvalidValue
+from zope.server.values import boolean
+from zope.server.values import invalid_option
 
 from zc.zkzopeserver.recipe import eggs
 from zc.zkzopeserver.recipe import files
@@ -67,10 +70,11 @@ class Follower:
         # Options of other names are not read, so that buildout warns of them.
         given = {key: options[key] for key in options if key in OPTIONS}
         problems = section.near_misses(options.keys(), OPTIONS)
-        problems += [f"option {key!r} is required"
-                     for key in ('zookeeper', 'paths', 'format')
-                     if not given.get(key, '').strip()]
-        eggs.refuse(name, problems)
+        missing = [f"option {key!r} is required"
+                   for key in ('zookeeper', 'paths', 'format')
+                   if not given.get(key, '').strip()]
+        if missing:
+            eggs.refuse(name, problems + missing)
         kind = given['format'].strip()
         extension = EXTENSIONS.get(kind, 'json')
         self.output = self._path(given.get('output') or self.layout.path(
@@ -85,7 +89,15 @@ class Follower:
             if kind in CHECKS:
                 given.setdefault('check', CHECKS[kind].replace(
                     '{configuration}', shlex.quote(self.configuration.path)))
+        try:
+            allow_empty = boolean(given.get('allow-empty') or 'false')
+        except InvalidValue as error:
+            allow_empty = False
+            problems.append(invalid_option('allow-empty',
+                                           given['allow-empty'], error))
         self.arguments = list(self._arguments(given, kind))
+        if allow_empty:
+            self.arguments.append('--allow-empty')
         problems += zookeeper_follow.problems(self.arguments)
         try:
             more = unit_lines(given.get('systemd-unit', ''))
@@ -136,8 +148,6 @@ class Follower:
         for line in given.get('where', '').splitlines():
             if line.strip():
                 yield f'--where={line.strip()}'
-        if given.get('allow-empty', '').strip() == 'true':
-            yield '--allow-empty'
 
     def install(self) -> list[str]:
         """Write the files that are wrong; return the paths of all.
