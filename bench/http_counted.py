@@ -28,6 +28,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import zope.server.accesslog
+import zope.server.connection
 from zope.server import Server
 
 # Python does so by itself, bin/py does not.
@@ -54,6 +56,9 @@ class Engine:
     """An engine without threads of its own, and a client."""
 
     def __init__(self, kind: str) -> None:
+        # Valgrind takes its time: requests are to be as usual as without it.
+        zope.server.connection.USUAL_S = 60.0  # type: ignore[misc]
+        zope.server.accesslog.SHORT_US = 60e6
         path, arguments = KINDS[kind]
         self.server = Server(http_subjects.application, host='127.0.0.1',
                              **arguments)

@@ -1,7 +1,9 @@
 """What a server counts: as many requests as its clients have sent."""
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import operator
 import socket
 import threading
 from collections import Counter
@@ -11,16 +13,21 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis.strategies import booleans
 from hypothesis.strategies import floats
+from hypothesis.strategies import integers
 from hypothesis.strategies import lists
 from hypothesis.strategies import sampled_from
+from hypothesis.strategies import tuples
 from zope.server.connection import Connection
 from zope.server.measured import MeasuredConnection
 from zope.server.metrics import BUCKETS_S
 from zope.server.metrics import COLUMNS
-from zope.server.metrics import MOST_NUMBERS
+from zope.server.metrics import MOST_ENTRIES
+from zope.server.metrics import USUAL_S
 from zope.server.metrics import Histogram
 from zope.server.metrics import Measures
+from zope.server.metrics import Meter
 from zope.server.server import Server
 from zope_server_support.applications import Gate
 from zope_server_support.applications import hello
@@ -70,14 +77,20 @@ def test_counts_are_those_of_the_clients(threads: int) -> None:
         assert measures.duration.total >= measures.queue.total
 
 
-def test_counts_that_are_read_meanwhile_never_fall() -> None:
-    """More requests than are noted at once, from several threads."""
-    count, seen = 2 * MOST_NUMBERS // COLUMNS, [0]
+@pytest.mark.parametrize(('method', 'a_connection'), [
+    ('GET', 512), ('GET', 8), ('GET', 1), ('DELETE', 512), ('DELETE', 8)])
+def test_counts_that_are_read_meanwhile_never_fall(
+        method: str, a_connection: int) -> None:
+    """Usual and other requests, on connections that end all the time."""
+    count, seen = 512, [(0, 0.0, 0.0, 0)]
 
     def ask_often(address: tuple[str, int]) -> None:
-        with Client(address) as client:
-            for _ in range(count):
-                client.get()
+        for _ in range(count // a_connection):
+            with Client(address) as client:
+                for _ in range(a_connection):
+                    client.send(f'{method} / HTTP/1.1\r\nHost: x\r\n\r\n'
+                                .encode())
+                    assert client.response().status == 200
 
     with serving(hello, measure=True, threads=4) as server:
         with ThreadPoolExecutor(4) as pool:
@@ -85,24 +98,111 @@ def test_counts_that_are_read_meanwhile_never_fall() -> None:
                        for _ in range(4)]
             while not all(client.done() for client in clients):
                 found = server.measures()
-                requests = found.requests.get(('GET', 200), 0)
-                assert requests >= seen[-1]
+                requests = found.requests.get((method, 200), 0)
                 assert sum(found.duration.counts) == requests
                 assert sum(found.queue.counts) == requests
-                seen.append(requests)
+                now = (requests, found.duration.total, found.queue.total,
+                       found.response_bytes)
+                assert all(map(operator.ge, now, seen[-1]))
+                seen.append(now)
         [client.result() for client in clients]
         measures = counted(server, 4 * count)
-        assert measures.requests == {('GET', 200): 4 * count}
+        assert measures.requests == {(method, 200): 4 * count}
         assert measures.response_bytes == 4 * count * len(b'hello')
+
+
+def test_requests_that_are_not_usual() -> None:
+    """A status, a method, a time, and the end of a connection."""
+    def answer(environ: dict[str, Any], start_response: Any) -> Any:
+        if environ['PATH_INFO'] == '/slow':
+            threading.Event().wait(4 * USUAL_S)
+        return application(environ, start_response)
+
+    with serving(answer, measure=True) as server:
+        with Client(server.address) as client:
+            for line in ('GET /', 'GET /404', 'HEAD /', 'GET /slow',
+                         'GET /', 'DELETE /'):
+                client.send(f'{line} HTTP/1.1\r\nHost: x\r\n\r\n'.encode())
+                if line == 'HEAD /':
+                    client.receive()
+                    client.raw = b''
+                else:
+                    client.response()
+            client.send(b'GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n'
+                        b'\r\n')
+            client.response()
+        found = counted(server, 7)
+        assert found.requests == {
+            ('GET', 200): 4, ('GET', 404): 1, ('HEAD', 200): 1,
+            ('DELETE', 200): 1}
+        assert sum(found.duration.counts) == sum(found.queue.counts) == 7
+        assert sum(found.duration.counts[1:]) >= 1
+        assert found.duration.total >= 4 * USUAL_S
+        assert found.response_bytes == 6 * len(b'hello')
+        assert server.statistics().requests == 7
 
 
 def test_what_is_noted_is_bounded() -> None:
     with serving(hello, measure=True) as server:
-        rows = server.engine.shared.meter.rows
+        rows = server.engine.shared.meter._rows
         with Client(server.address) as client:
-            for _ in range(2 * MOST_NUMBERS // COLUMNS):
+            for _ in range(2 * MOST_ENTRIES // COLUMNS):
+                client.send(b'DELETE / HTTP/1.1\r\nHost: x\r\n\r\n')
+                client.response()
+                assert len(rows) <= MOST_ENTRIES
+
+
+def test_what_closed_connections_had_counted_is_kept() -> None:
+    with serving(hello, measure=True) as server:
+        for number in range(1, 4):
+            with Client(server.address) as client:
                 client.get()
-                assert len(rows) <= MOST_NUMBERS
+                counted(server, number)
+            until(lambda: not server.engine.loop.connections)
+            found = counted(server, number)
+            assert found.requests == {('GET', 200): number}
+            assert found.response_bytes == number * len(b'hello')
+            assert not server.engine.shared.meter._tallies
+
+
+@dataclasses.dataclass(eq=False)
+class Tally:
+    """What a connection has counted."""
+
+    usual: int = 0
+    sent: int = 0
+    duration: float = 0.0
+    queue: float = 0.0
+
+
+@given(lists(tuples(integers(0, 3), booleans(), floats(0, USUAL_S)),
+             max_size=50))
+def test_sums_never_fall(steps: list[tuple[int, bool, float]]) -> None:
+    """Though the sum of the same numbers depends on their order."""
+    meter = Meter()
+    tallies = [Tally() for _ in range(4)]
+    for tally in tallies:
+        meter.open(tally)
+    last = meter.read()
+    for number, is_closing, seconds in steps:
+        tally = tallies[number]
+        if is_closing:
+            meter.close(tally)
+            tallies[number] = Tally()
+            meter.open(tallies[number])
+        else:
+            tally.usual += 1
+            tally.sent += 5
+            tally.duration += seconds
+            tally.queue += seconds
+        found = meter.read()
+        assert found.duration.total >= last.duration.total
+        assert found.queue.total >= last.queue.total
+        last = found
+    counted = [seconds for _, is_closing, seconds in steps if not is_closing]
+    assert last.requests.get(('GET', 200), 0) == len(counted)
+    assert last.response_bytes == 5 * len(counted)
+    assert last.duration.total == pytest.approx(sum(counted))
 
 
 @given(lists(sampled_from(BUCKETS_S) | floats(0, 20), min_size=1))

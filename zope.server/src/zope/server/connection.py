@@ -25,7 +25,7 @@ from zope.server.body import PendingBody
 from zope.server.errors import Disconnected
 from zope.server.errors import HTTPError
 from zope.server.form import mypyc_attr
-from zope.server.metrics import MOST_NUMBERS
+from zope.server.metrics import USUAL_S
 from zope.server.output import SendBuffer
 from zope.server.poller import GONE
 from zope.server.poller import HALF_CLOSED
@@ -88,17 +88,21 @@ class Connection:
     proxy before this server.  `grace` are the seconds that reading the
     body of the current request may take, which do not count as work.  `ended`
     is when `serve` was over, as of time.monotonic().  `file_started` is when
-    a thread took the request whose file is being sent.  `rows` is
-    `Meter.rows`; None where requests are not counted.
+    a thread took the request whose file is being sent.
+
+    Its requests are `usual` and `others`.  With `is_measured` the usual ones
+    are those of which metrics need only sums, see `zope.server.metrics.Tally`;
+    else most are.
     """
 
     task_class: ClassVar[type[Task]] = Task
 
     __slots__ = ('shared', 'scheduler', 'sock', 'fd', 'peer', 'environ',
                  'receiver', 'output', 'task', 'grace', 'ended', 'state',
-                 'is_busy', 'is_watched', 'events', 'since', 'requests',
-                 'skipped', 'keep_alive', 'must_linger', 'must_reset',
-                 'is_ending', 'file_started', 'rows')
+                 'is_busy', 'is_watched', 'events', 'since', 'usual',
+                 'others', 'skipped', 'keep_alive', 'must_linger',
+                 'must_reset', 'is_ending', 'file_started', 'is_measured',
+                 'sent', 'duration', 'queue')
 
     def __init__(self, shared: SharedState, scheduler: Scheduler,
                  sock: socket.socket, address: Any) -> None:
@@ -122,7 +126,8 @@ class Connection:
         self.is_watched = False
         self.events = 0
         self.since = shared.now
-        self.requests = 0
+        self.usual = 0
+        self.others = 0
         self.skipped = 0
         self.keep_alive = True
         self.must_linger = False
@@ -131,7 +136,10 @@ class Connection:
         # No further event will tell so.
         self.is_ending = False
         self.file_started = 0.0
-        self.rows: list[Any] | None = None
+        self.is_measured = False
+        self.sent = 0
+        self.duration = 0.0
+        self.queue = 0.0
 
     def _make_receiver(self) -> Receiver[Task]:
         shared, waiting = self.shared, self.scheduler.waiting
@@ -230,29 +238,31 @@ class Connection:
             if self.state == SENDING_FILE:
                 started = self.file_started
                 task.is_cut = task.is_cut or self.output.is_broken
-        task.finish()
+        self.ended = ended = task.finish()
         self.task = None
-        self.requests += 1
         self.keep_alive = keep_alive = task.keep_alive
         self.state = ENDING
         if not keep_alive or task.store is not None:
             self._end(task, started)
             return
-        rows = self.rows
-        if rows is not None:
-            if task.method == 'GET' and len(rows) < MOST_NUMBERS:
-                # What Meter.add does, at less expense.
-                began = task.began
-                rows += (task.code, task.sent, self.ended - began,
-                         started - began)
-            else:
+        if self.is_measured:
+            began = task.began
+            duration = ended - began
+            if (task.code != 200 or duration > USUAL_S
+                    or task.method != 'GET'):
                 self._end(task, started)
+                return
+            self.sent += task.sent
+            self.duration += duration
+            self.queue += started - began
+        self.usual += 1
 
     def _end(self, task: Task, started: float) -> None:
         """Do what is to be done only after some requests.
 
-        These have a body, or end the connection, or `serve` cannot count them.
+        These have a body, or end the connection, or are not `usual`.
         """
+        self.others += 1
         if self.scheduler.waiting:
             # There may be room now, and the leader may sleep.
             self.scheduler.wake()
@@ -508,7 +518,7 @@ class Connection:
         self.state = ENDING
         self.keep_alive = False
         self.must_linger = True
-        self.requests += 1
+        self.others += 1
         head, body = error.answer(self.shared.tail)
         line = self.receiver.first_line
         if line.startswith(b'HEAD '):
@@ -576,6 +586,11 @@ class Connection:
             self.scheduler.come_again(self)
             return
         self.close()
+
+    @property
+    def requests(self) -> int:
+        """How many requests were answered."""
+        return self.usual + self.others
 
     @property
     def age(self) -> float:

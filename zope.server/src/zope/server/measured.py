@@ -1,6 +1,6 @@
 """Connections that count what happens on them, for `metrics`.
 
-A server without ``measure=True`` has plain ones, whose `rows` is None.
+A server without ``measure=True`` has plain ones.
 """
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class MeasuredBuffer(SendBuffer):
 class MeasuredConnection(Connection):
     """A connection that counts what happens on it.
 
-    `serve` counts the usual requests, and calls `_end` for the others.
+    `serve` counts the usual requests (`Tally`), and calls `_end` for others.
     """
 
     __slots__ = ('_meter', '_buffer', '_is_settled')
@@ -59,8 +59,8 @@ class MeasuredConnection(Connection):
         if meter is None:
             raise RuntimeError('the server has no meter')
         self._meter = meter
-        meter.add_connection()
-        self.rows = meter.rows
+        self.is_measured = True
+        meter.open(self)
         # `output` has the type that plain connections have.
         self.output = self._buffer = MeasuredBuffer(self, meter)
         # The last response was cut and is counted, or is that of a refusal:
@@ -99,6 +99,11 @@ class MeasuredConnection(Connection):
             now = monotonic()
             self._add(task, now, now)
             self._add_cut(task)
+
+    def close(self) -> None:
+        """Close it, after its counts are kept; may be repeated."""
+        self._meter.close(self)
+        super().close()
 
     def _next(self) -> bool:
         if self._buffer.has_lost and not self._is_settled:

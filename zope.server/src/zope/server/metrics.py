@@ -1,8 +1,9 @@
 """Exact counts of requests, clients and times, for metrics.
 
-Usual requests are only noted, in a list that the threads share, and are added
-up by hundreds.  To extend a list is one step of the interpreter, so that it
-needs no lock, and none is lost.  What is rare is counted under a lock.
+A connection belongs to one thread at a time, so it counts its usual requests
+itself, without a lock (see `Tally`).  The others are noted, in a list that the
+threads share, and are added up by hundreds: to extend a list is one step of
+the interpreter, and needs no lock either.  What is rare is counted under one.
 """
 from __future__ import annotations
 
@@ -21,12 +22,15 @@ BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 METHODS = frozenset(('GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT',
                      'OPTIONS', 'TRACE', 'PATCH'))
 OTHER = 'other'
-# A request that is noted is a row of COLUMNS numbers, one after the other: its
-# status code, the bytes of the response's body, its duration, and the part of
-# it in the queue, both in seconds.
-COLUMNS = 4
-# Rows are added up before there are more numbers than this.
-MOST_NUMBERS: Final = 256 * COLUMNS
+# A usual request takes no longer: it is in the first of the buckets.
+USUAL_S: Final = 0.005
+USUAL = 'GET', 200
+# A request that is noted is a row of so many entries, one after the other: its
+# method and status code as a pair, the bytes of its body and of the response's
+# body, its duration, and the part of it in the queue, both in seconds.
+COLUMNS = 5
+# Rows are added up before there are more entries than this.
+MOST_ENTRIES = 256 * COLUMNS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,21 +78,34 @@ class Answered(Protocol):
     sent: int
 
 
+class Tally(Protocol):
+    """What a connection has counted itself.
+
+    `usual` is how many requests it has answered that were USUAL and took
+    USUAL_S at most; `sent` are the bytes of their responses' bodies;
+    `duration` and `queue` are sums of what `Measures` says, in seconds.  Each
+    only grows.
+    """
+
+    usual: int
+    sent: int
+    duration: float
+    queue: float
+
+
 class Histogram:
     """Seconds by bucket, and their sum."""
 
-    __slots__ = ('counts', 'total')
+    __slots__ = ('counts', 'total', '_told')
 
     def __init__(self) -> None:
         self.counts = [0] * (len(BUCKETS_S) + 1)
         self.total = 0.0
+        self._told = 0.0
 
     def add(self, seconds: list[float]) -> None:
-        """Count these, which must not be none; their order is lost."""
+        """Count these; their order is lost."""
         self.total += sum(seconds)
-        if max(seconds) <= BUCKETS_S[0]:
-            self.counts[0] += len(seconds)
-            return
         seconds.sort()
         done = 0
         for index, bound in enumerate(BUCKETS_S):
@@ -97,21 +114,30 @@ class Histogram:
             done = below
         self.counts[-1] += len(seconds) - done
 
-    def times(self) -> Times:
-        """Return a copy."""
-        return Times(tuple(self.counts), self.total)
+    def add_usual(self, count: int, total: float) -> None:
+        """Count some of USUAL_S at most, which are `total` seconds."""
+        self.counts[0] += count
+        self.total += total
+
+    def times(self, count: int = 0, total: float = 0.0) -> Times:
+        """Return it with some more, as for `add_usual`.
+
+        The sum never falls, as what watches it would take that for a restart:
+        the same numbers added up in another order can be a little less.
+        """
+        self._told = max(self._told, self.total + total)
+        return Times((self.counts[0] + count, *self.counts[1:]), self._told)
 
 
 class Meter:
-    """The counts of a server; every method is for any thread.
-
-    `rows` has the numbers of requests with the method GET that are not yet
-    added up.  Any thread may extend it, by whole rows.
-    """
+    """The counts of a server; every method is for any thread."""
 
     def __init__(self) -> None:
-        self.rows: list[Any] = []
         self._lock = threading.Lock()
+        # Of the open connections.
+        self._tallies: set[Tally] = set()
+        # Any thread may extend it, by whole rows.
+        self._rows: list[Any] = []
         # Requests with the code 0 are not in `_cut`, though they are.
         self._requests: Counter[tuple[str, int]] = Counter()
         self._refused: Counter[int] = Counter()
@@ -120,23 +146,35 @@ class Meter:
         self._received = self._sent = 0
         self._cut = self._accepted = self._slow = 0
 
+    def open(self, tally: Tally) -> None:
+        """Count a connection, and from now on what it counts."""
+        with self._lock:
+            self._accepted += 1
+            self._tallies.add(tally)
+
+    def close(self, tally: Tally) -> None:
+        """Keep what a connection has counted, which counts no more.
+
+        May be repeated.
+        """
+        with self._lock:
+            if tally in self._tallies:
+                self._tallies.remove(tally)
+                if tally.usual:
+                    self._requests[USUAL] += tally.usual
+                self._sent += tally.sent
+                self._duration.add_usual(tally.usual, tally.duration)
+                self._queue.add_usual(tally.usual, tally.queue)
+
     def add(self, task: Answered, received: int, duration: float,
             queue: float) -> None:
         """Count a request, with the bytes of its body, and seconds."""
         method = task.method if task.method in METHODS else OTHER
-        with self._lock:
-            self._requests[method, task.code] += 1
-            self._received += received
-            self._sent += task.sent
-            self._duration.add([duration])
-            self._queue.add([queue])
-            if len(self.rows) >= MOST_NUMBERS:
+        rows = self._rows
+        rows += ((method, task.code), received, task.sent, duration, queue)
+        if len(rows) >= MOST_ENTRIES:
+            with self._lock:
                 self._add_up()
-
-    def add_connection(self) -> None:
-        """Count a connection."""
-        with self._lock:
-            self._accepted += 1
 
     def add_refused(self, status: int) -> None:
         """Count a request that is answered with an error."""
@@ -155,20 +193,14 @@ class Meter:
 
     def _add_up(self) -> None:
         # With the lock.
-        rows = self.rows
+        rows = self._rows
         size = len(rows)
-        if not size:
-            return
-        codes, sent, duration, queue = (
+        requests, received, sent, duration, queue = (
             rows[column:size:COLUMNS] for column in range(COLUMNS))
         # Other threads may have added more meanwhile.
         del rows[:size]
-        if codes.count(codes[0]) == len(codes):
-            # As a rule; a Counter takes its time.
-            self._requests['GET', codes[0]] += len(codes)
-        else:
-            for code, count in Counter(codes).items():
-                self._requests['GET', code] += count
+        self._requests.update(requests)
+        self._received += sum(received)
         self._sent += sum(sent)
         self._duration.add(duration)
         self._queue.add(queue)
@@ -177,15 +209,24 @@ class Meter:
         """Return the counts."""
         with self._lock:
             self._add_up()
+            usual = sent = 0
+            duration = queue = 0.0
+            for tally in self._tallies:
+                usual += tally.usual
+                sent += tally.sent
+                duration += tally.duration
+                queue += tally.queue
+            requests = self._requests.copy()
+            if usual:
+                requests[USUAL] += usual
             return Measures(
-                requests=dict(self._requests),
-                cut=self._cut + sum(
-                    count for (_, code), count in self._requests.items()
-                    if not code),
+                requests=dict(requests),
+                cut=self._cut + sum(count for (_, code), count
+                                    in requests.items() if not code),
                 refused=dict(self._refused),
-                duration=self._duration.times(),
-                queue=self._queue.times(),
+                duration=self._duration.times(usual, duration),
+                queue=self._queue.times(usual, queue),
                 request_bytes=self._received,
-                response_bytes=self._sent,
+                response_bytes=self._sent + sent,
                 accepted=self._accepted,
                 slow=self._slow)

@@ -28,13 +28,11 @@ UNKNOWN: Final = -1
 class Sink(Protocol):
     """Where a response goes: its connection.
 
-    `peer` is the address of the connection's other end.  `ended` is when its
-    last request was finished, as of time.monotonic().  `send`, `send_on`,
+    `peer` is the address of the connection's other end.  `send`, `send_on`,
     `send_pair` and `send_file` raise Disconnected when the client is gone.
     """
 
     peer: str
-    ended: float
 
     def send(self, data: bytes) -> None:
         """Send, or keep and wait for room."""

@@ -113,8 +113,11 @@ class Task(Writer):
         return not (type(self._result) is FileWrapper
                     and self.sink.is_sending())
 
-    def finish(self) -> None:
-        """Close what the application has returned, and the request's body."""
+    def finish(self) -> float:
+        """Close what the application has returned, and the request's body.
+
+        Return when that was done, as of time.monotonic().
+        """
         result, self._result = self._result, None
         if type(result) is not list and hasattr(result, 'close'):
             try:
@@ -124,12 +127,12 @@ class Task(Writer):
         if self.store is not None:
             self.store.close()
         ended = monotonic()
-        self.sink.ended = ended
         access_log = self.shared.access_log
         if access_log is not None:
             access_log.add(self, ended)
         if self.trace is not None:
             self.trace.request_ends()
+        return ended
 
     def drop(self) -> None:
         """Close the request's body; may be repeated."""
