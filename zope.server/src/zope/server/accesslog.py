@@ -1,9 +1,9 @@
 """The access log: the combined format, followed by the time taken.
 
-A request only leaves the parts of its line in memory.  Each BATCH_LINES are
-made into text at once, by the thread that is to add the next: that is less
-than a thread of the log, which writes them, would need later, when they have
-left the processor's cache.
+A request only leaves the parts of its line in memory.  BATCH_LINES or more
+are made into text at once, with the loop's next turn: that is less than a
+thread of the log, which writes them, would need later, when they have left
+the processor's cache.
 """
 from __future__ import annotations
 
@@ -27,26 +27,28 @@ INTERVAL_S = 0.1
 # Further lines are dropped, rather than kept in memory for a disk that is too
 # slow.  This is checked when lines are made into text.
 MAX_LINES = 200_000
-# Where there are more, they are made into text before the next one is added.
-# With 64, or 4,000, a line takes 0.2 to 0.3 us more.
-BATCH_LINES = 700
+# Where there are more, they are made into text.  With 64, or 700, a line takes
+# 0.1 us more.
+BATCH_LINES = 300
 # How many texts the system takes at once: UIO_MAXIOV of Linux.
 IOV_MAX = 1024
 # The part of a line for clients that send neither Referer nor User-Agent.
 UNSAID = ' "-" "-" '
-# Parts of a line that are ready, as formatting numbers takes time: what is
-# after the target, by minor version and status; the size of the body with
-# UNSAID; and the microseconds.
-ANSWERS = [[f' HTTP/1.{minor}" {code} ' for code in range(1000)]
-           for minor in range(2)]
+# Parts of a line that are ready, as formatting numbers takes time: the status
+# with the quotation mark before it; the size of the body with UNSAID; and the
+# microseconds.
+CODES = [f'" {code} ' for code in range(1000)]
 SIZES = [f'{size or "-"}{UNSAID}' for size in range(1000)]
 MICROSECONDS = [f'{count}\n' for count in range(1000)]
-# How many parts a line has until it is text: its beginning, the method, a
-# blank, the target, what is after it, SIZE, and TAKEN.  SIZE is that of the
-# body, or a tuple (size, referer, user agent).  TAKEN is the time in
-# microseconds, or a tuple of that and the address of the connection.
-PARTS = 7
-TARGET, SIZE, TAKEN = 3, 5, 6
+# How many parts a line has: its beginning, the request line, CODE, SIZE and
+# TAKEN.  Until they are text, CODE is the status, SIZE that of the body, or a
+# tuple (size, referer, user agent), and TAKEN the time in microseconds, or a
+# tuple of that and the address of the connection.
+PARTS = 5
+LINE, CODE, SIZE, TAKEN = 1, 2, 3, 4
+# The line of a request that takes no longer has the time of its end, which is
+# the same second or the next.
+SHORT_US = 5000.0
 truncated = float.__trunc__
 
 
@@ -59,9 +61,7 @@ class Answered(Protocol):
 
     environ: dict[str, Any]
     began: float
-    method: str
-    target: str
-    minor: int
+    line: str
     code: int
     sent: int
 
@@ -99,9 +99,9 @@ class AccessLog:
         self._wanted = threading.Event()
         self._is_awake = False
         self._is_closing = threading.Event()
-        # From time.monotonic(), the clock of requests, to time.time().
-        self._offset = time.time() - monotonic()
-        self._stamp = Stamp(0, 0.0)
+        self._stamp = Stamp(int(time.time()))
+        # Those of the stamp.
+        self._begins = self._stamp.begins
         self._thread: threading.Thread | None = None
 
     def _open(self) -> int:
@@ -119,65 +119,64 @@ class AccessLog:
         """How many lines are still to be written."""
         return self._made + len(self._parts) // PARTS
 
-    def add(self, task: Answered, ended: float) -> None:
-        """Add the line of a request that was answered.
-
-        `ended` is as of time.monotonic().
-        """
-        environ, began = task.environ, task.began
-        stamp = self._stamp
-        if began != stamp.began:
-            stamp = self._begin_turn(began)
-        answer = ANSWERS[task.minor][task.code]
-        size: Any = task.sent
-        try:
-            client = environ['REMOTE_ADDR']
-            if 'REMOTE_USER' in environ:
-                client = client, environ['REMOTE_USER']
-            try:
-                begin = stamp.begins[client]
-            except KeyError:
-                begin = stamp.begin(client, environ['REMOTE_ADDR'],
-                                    environ.get('REMOTE_USER'))
-            target = environ['REQUEST_URI']
-            # As it came it is ASCII without blanks.
-            if target is not task.target:
-                target, answer = '', escaped(target) + answer
-            if 'HTTP_USER_AGENT' in environ or 'HTTP_REFERER' in environ:
-                size = (size, environ.get('HTTP_REFERER', '-'),
-                        environ.get('HTTP_USER_AGENT', '-'))
-        except (KeyError, TypeError):
-            # The application has taken away what was there, or put in its
-            # place what does not belong there.
-            begin = stamp.begin(task.peer, task.peer)
-            answer = ANSWERS[task.minor][task.code]
-            target, size = task.target, task.sent
-        taken: Any = (ended - began) * 1e6
-        if self.shows_peer:
-            taken = taken, task.peer
-        parts = self._parts
-        parts += (begin, task.method, ' ', target, answer, size, taken)
-        # In this order: the thread may just have looked at `_parts`.
-        if not self._is_awake:
-            self.wake()
-
-    def _begin_turn(self, began: float) -> Stamp:
-        """Return the stamp for requests that began then.
+    def tick(self, second: int) -> None:
+        """Note the time, as of time.time(): for each turn of the loop.
 
         If many lines have come since, make them into text.
         """
-        stamp = self._stamp
-        if not stamp.since <= began < stamp.until:
-            offset = self._offset
-            stamp = self._stamp = Stamp(int(began + offset), offset)
-        stamp.began = began
+        if second != self._stamp.second:
+            self._stamp = Stamp(second)
+            self._begins = self._stamp.begins
         if (len(self._parts) > BATCH_LINES * PARTS
                 and self._making.acquire(blocking=False)):
             try:
                 self._make()
             finally:
                 self._making.release()
-        return stamp
+
+    def add(self, task: Answered, ended: float) -> None:
+        """Add the line of a request that was answered.
+
+        `ended` is as of time.monotonic().
+        """
+        environ = task.environ
+        size: Any = task.sent
+        taken: Any = (ended - task.began) * 1e6
+        try:
+            if 'HTTP_USER_AGENT' in environ or 'HTTP_REFERER' in environ:
+                size = (size, environ.get('HTTP_REFERER', '-'),
+                        environ.get('HTTP_USER_AGENT', '-'))
+            begin = self._begins[environ['REMOTE_ADDR']]
+            if taken > SHORT_US or 'REMOTE_USER' in environ:
+                begin = self._begin(task, taken)
+        except (KeyError, TypeError):
+            # It is the first line of that client in this second, or the
+            # application has put there what does not belong there.
+            begin = self._begin(task, taken)
+        if self.shows_peer:
+            taken = taken, task.peer
+        parts = self._parts
+        parts += (begin, task.line, task.code, size, taken)
+        # In this order: the thread may just have looked at `_parts`.
+        if not self._is_awake:
+            self.wake()
+
+    def _begin(self, task: Answered, taken: float) -> str:
+        """Return a line up to the quotation mark before the request.
+
+        `taken` is in microseconds.
+        """
+        stamp = self._stamp
+        if taken > SHORT_US:
+            second = int(time.time() - (monotonic() - task.began))
+            if second != stamp.second:
+                stamp = Stamp(second)
+        environ = task.environ
+        try:
+            return stamp.begin(environ['REMOTE_ADDR'],
+                               environ.get('REMOTE_USER'))
+        except (KeyError, TypeError):
+            return stamp.begin(task.peer)
 
     def _make(self) -> None:
         """Make text of the lines that have come, while `_making` is held."""
@@ -191,16 +190,17 @@ class AccessLog:
             del parts[room * PARTS:]
         if not parts:
             return
-        targets = parts[TARGET::PARTS]
-        text = ''.join(targets)
+        requests = parts[LINE::PARTS]
+        text = ''.join(requests)
         # All else was looked at when they came.
         if '"' in text or '\\' in text:
-            parts[TARGET::PARTS] = map(escaped, targets)
+            parts[LINE::PARTS] = map(escaped, requests)
+        parts[CODE::PARTS] = [CODES[code] for code in parts[CODE::PARTS]]
         parts[SIZE::PARTS] = sizes(parts[SIZE::PARTS])
         parts[TAKEN::PARTS] = (
             [f'{int(taken)} {peer}\n' for taken, peer in parts[TAKEN::PARTS]]
             if self.shows_peer else microseconds(parts[TAKEN::PARTS]))
-        self._made += len(targets)
+        self._made += len(requests)
         self._texts.append(as_bytes(''.join(parts)))
 
     def add_error(self, client: str, line: bytes, status: int, size: int,
@@ -284,7 +284,6 @@ class AccessLog:
         if dropped:
             logger.error('the access log is too slow: %d lines were dropped',
                          dropped)
-        self._offset = time.time() - monotonic()
 
     def _write_texts(self, texts: list[bytes]) -> None:
         try:
@@ -311,28 +310,25 @@ def as_bytes(text: str) -> bytes:
 
 
 class Stamp:
-    """What the lines of all requests that began in the same second share.
+    """What the lines of the same second share.
 
-    `second` is as of time.time(), and `offset` that clock's difference to
-    time.monotonic(), as of which are `since` and `until`.
+    `second` is as of time.time().
     """
 
-    def __init__(self, second: int, offset: float) -> None:
-        self.since = second - offset
-        self.until = self.since + 1
-        # When the last request of it began.  More may have begun in the same
-        # turn of the loop, and so at the same time.
-        self.began = -1.0
+    def __init__(self, second: int) -> None:
+        self.second = second
         self._moment = log_time(second)
-        # By client, its address or (address, user): what was returned before.
-        self.begins: dict[Any, str] = {}
+        # By address: what `begin` has returned before for it alone.
+        self.begins: dict[str, str] = {}
 
-    def begin(self, client: Any, address: str, user: str | None = None) -> str:
+    def begin(self, address: str, user: str | None = None) -> str:
         """Return a line up to the quotation mark before the request.
 
-        `client` is the key under which it is kept.
+        Raise TypeError for what is no text.
         """
-        begin = self.begins[client] = begin_line(address, user, self._moment)
+        begin = begin_line(address, user, self._moment)
+        if user is None:
+            self.begins[address] = begin
         return begin
 
 
@@ -377,10 +373,8 @@ def quoted(size: tuple[int, Any, Any]) -> tuple[int, str, str]:
 
 def microseconds(found: list[float]) -> list[str]:
     """Return the parts TAKEN of lines as text."""
-    try:
-        return [MICROSECONDS[count] for count in map(truncated, found)]
-    except IndexError:
-        return [f'{int(taken)}\n' for taken in found]
+    return [MICROSECONDS[count] if count < 1000 else f'{count}\n'
+            for count in map(truncated, found)]
 
 
 # Text that can stand between quotation marks as it is.

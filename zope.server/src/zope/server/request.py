@@ -80,21 +80,27 @@ class Request:
 
     `body_length` is in bytes, None when the body comes in chunks.  `store`
     keeps the body, None if there is none.  `minor` is the version, 0 or 1 for
-    HTTP/1.0 and 1.1.  `target` is as it came, whatever the application does
-    to `environ`.  `trace` is None unless there is a trace log.
+    HTTP/1.0 and 1.1.  `line` is the request line as it came, whatever the
+    application does to `environ`.  `trace` is None unless there is a trace
+    log.
     """
 
     def __init__(self, environ: dict[str, Any], method: str, minor: int,
-                 target: str = '') -> None:
+                 line: str = '') -> None:
         self.environ = environ
         self.method = method
         self.minor = minor
-        self.target = target
+        self.line = line
         self.keep_alive = minor == 1
         self.body_length: int | None = 0
         self.expects_continue = False
         self.store: SpooledBody | PreallocatedBody | None = None
         self.trace: Trace | None = None
+
+    @property
+    def target(self) -> str:
+        """The target as it came (RFC 9112, 3.2)."""
+        return self.line.split(' ')[1]
 
 
 def read_request(head: bytes, checker: HeadChecker, base: dict[str, Any],
@@ -106,15 +112,15 @@ def read_request(head: bytes, checker: HeadChecker, base: dict[str, Any],
     HTTPError when the head is malformed or asks for what is not supported.
     """
     lines = head[:-4].decode('latin-1').split('\r\n')
-    line = lines[0]
+    first = lines[0]
     try:
-        method, target, version = line.split(' ')
+        method, target, version = first.split(' ')
         minor = MINORS[version]
     except (ValueError, KeyError):
         return read_request(as_latest(head), checker, base, settings, make)
     if not (target and target.isascii() and target.isprintable()):
         raise bad_request_line(head)
-    if len(line) > settings.max_request_line:
+    if len(first) > settings.max_request_line:
         raise HTTPError(414, 'The request line is too long.')
     checker.check(head if method in METHODS
                   else as_known(method, target, head), lines)
@@ -150,7 +156,7 @@ def read_request(head: bytes, checker: HeadChecker, base: dict[str, Any],
             target.partition('?'))
     else:
         set_target(environ, target)
-    request = make(environ, method, minor, target)
+    request = make(environ, method, minor, first)
     if 'CONTENT_LENGTH' in environ or 'HTTP_TRANSFER_ENCODING' in environ:
         set_framing(request, settings)
     if 'HTTP_CONNECTION' in environ:

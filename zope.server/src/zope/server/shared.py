@@ -82,8 +82,11 @@ class SharedState:
         """Read the clock: once a turn is enough for all connections."""
         self.now = time.monotonic()
         seconds = time.time()
-        if int(seconds) != self._second:
-            self._second = int(seconds)
+        second = int(seconds)
+        if self.access_log is not None:
+            self.access_log.tick(second)
+        if second != self._second:
+            self._second = second
             self.date = f'Date: {http_date(seconds)}\r\n'
             name = self.settings.name
             self.server = f'Server: {name}\r\n' if name else ''
