@@ -58,13 +58,14 @@ class Ini:
         self._uri = 'config:' + re.sub(
             r'[%#\\]', lambda found: f'%{ord(found[0]):02X}', self.path)
         self._server = instance.server
-        # The arguments of a server of ours whose section is plain.
-        self._plain_conf: dict[str, str] | None = None
+        # What PasteDeploy calls the server with, beside its options.
+        self._global_conf: Mapping[str, str] = {}
         try:
             options = self._plain_options()
             self.is_ours = options is not None
             if options is None:
                 options = self._context.local_conf
+                self._global_conf = self._context.global_conf
                 self.is_ours = (getattr(self._context.object, '__module__',
                                         '') == RUNNER)
         except wrong() as error:
@@ -110,7 +111,7 @@ class Ini:
         if options.pop('use', None) not in OURS or any(
                 name == 'require' or ' ' in name for name in options):
             return None
-        self._plain_conf = {**shared, **self.variables}
+        self._global_conf = {**shared, **self.variables}
         return options
 
     @property
@@ -125,24 +126,20 @@ class Ini:
         application.  Only ours gets a `DeferredApplication` instead, with
         the file that keeps the keys of its sessions.
         """
-        deferred = DeferredApplication(self, session_file)
-        if self._plain_conf is not None:
-            # What the entry point names, without a look for that: it would
-            # take a part of the time until a parent starts its workers.
-            import_module(RUNNER).run(deferred, self._plain_conf,
-                                      **self.options)
-            return
-        context = self._context
         if self.is_ours:
-            # Not by PasteDeploy, which would rewrite a TypeError that comes
+            # What the entry point names, without a look for that: it would
+            # take a part of the time until a parent starts its workers.  And
+            # not by PasteDeploy, which would rewrite a TypeError that comes
             # from loading the application.
-            context.object(deferred, context.global_conf, **self.options)
+            import_module(RUNNER).run(DeferredApplication(self, session_file),
+                                      self._global_conf, **self.options)
             return
         if session_file is not None:
             # A server of ours that has died may have been here before.  This
             # one is not registered in its place.
             session_file.succeed(0)
         application = self.application()
+        context = self._context
         context.local_conf = self.options
         context.create()(application)
 

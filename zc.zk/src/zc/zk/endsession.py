@@ -65,9 +65,7 @@ def end_session(connection_string: str, session: int, password: bytes, *,
     no server has answered in time: the session may live. Raises ValueError
     for arguments that cannot be used.
     """
-    check_connection_string(connection_string)
-    servers = list(collect_hosts(connection_string)[0])
-    wrap = _make_wrap(ca, cert, key)
+    servers, wrap = _servers(connection_string, ca, cert, key)
     request = packets.connect(_SESSION_TIMEOUT_MS, session, password)
     request += packets.close_session(_CLOSE_XID)
     each_s = min(SERVER_TIMEOUT_S, timeout / len(servers))
@@ -120,13 +118,10 @@ def session_nodes(connection_string: str, session: int, password: bytes, *,
     Returns None if it cannot be known: the server is older than 3.6, or does
     not let the session read the parents.
     """
-    check_connection_string(connection_string)
-    servers = list(collect_hosts(connection_string)[0])
-    wrap = _make_wrap(ca, cert, key)
+    servers, wrap = _servers(connection_string, ca, cert, key)
     talk = partial(_find_nodes,
                    packets.connect(_SESSION_TIMEOUT_MS, session, password))
     failures = []
-    random.shuffle(servers)
     for server in servers:
         try:
             return _ask(server, timeout / len(servers), wrap, talk)
@@ -161,12 +156,16 @@ def _failure(server: tuple[str, int], why: OSError | str) -> str:
             f' ({getattr(why, "strerror", None) or why})')
 
 
-def _make_wrap(ca: str | None, cert: str | None,
-               key: str | None) -> _Wrap | None:
+def _servers(connection_string: str, ca: str | None, cert: str | None,
+             key: str | None) -> tuple[list[tuple[str, int]], _Wrap | None]:
+    """Return host and port of the servers, in any order, and for TLS."""
+    check_connection_string(connection_string)
+    servers = list(collect_hosts(connection_string)[0])
+    random.shuffle(servers)
     if not (ca or cert or key):
-        return None
+        return servers, None
     from zc.zk.connection import tls
-    return partial(_wrap, tls.make_context(ca, cert, key))
+    return servers, partial(_wrap, tls.make_context(ca, cert, key))
 
 
 def _wrap(context: 'ssl.SSLContext', connection: socket.socket,
