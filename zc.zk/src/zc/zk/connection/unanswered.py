@@ -10,6 +10,11 @@ server, and ended. A server that is slow, or stood still, has answered the
 request by the time it answers the second session: nothing happens, however
 long it takes. If it has not, then the request is lost, and the connection is
 given up.
+
+The bound by the session's time-out is that of the heartbeat, which holds
+whatever is found out here. The other times do not depend on the session: they
+are of the network, in which a packet that is lost is sent again after some
+tenths of a second, and of the server, which has to bear the connections.
 """
 import fcntl
 import socket
