@@ -222,6 +222,39 @@ def test_one_bad_frame(scene, found):
 
 
 @pytest.mark.clock
+@pytest.mark.parametrize('event', ['delete', 'update', 'expire'])
+@pytest.mark.parametrize('new', [b'"a":3', b'"a";1'])
+def test_other_data_in_an_answer(scene, event, new):
+    """The answer to getData, by which what was written is read back."""
+    spoil = corruption.Once(corruption.replace(b'"a":1', new))
+    scene.proxy.arm(TO_CLIENT, spoil, count=10 ** 6)
+    EVENTS[event](scene)
+    wait_for(lambda: spoil.done)
+    scene.proxy.disarm()
+    wait_for(scene.is_right, 20, scene.describe)
+    assert is_in_time(scene, time.monotonic() - scene.proxy.honest_since)
+    assert_works(scene)
+
+
+def test_a_wrong_password_of_a_new_session(scene, zookeeper):
+    """It is noticed, and replaced, with the next connection."""
+    client = scene.zk.client
+    before = client.client_id
+    scene.proxy.arm(TO_CLIENT, corruption.overwrite(
+        *SESSION['another password']), length=CONNECTED_BYTES)
+    forget_session(client)
+    wait_for(lambda: client.client_id not in (None, before)
+             and scene.is_right())
+    wrong = client.client_id
+    # Until then, another process cannot end the session.
+    assert not zc.zk.end_session(zookeeper.hosts, *wrong)
+    scene.proxy.reset()
+    wait_for(lambda: client.client_id not in (None, wrong)
+             and scene.is_right())
+    assert zc.zk.end_session(zookeeper.hosts, *client.client_id)
+
+
+@pytest.mark.clock
 @pytest.mark.parametrize('event', ['reset', 'expire'])
 @pytest.mark.parametrize('count', [1, 2])
 @pytest.mark.parametrize('what', SESSION)

@@ -105,6 +105,24 @@ class _Sink:
 # Ways to spoil a frame
 
 
+class Once:
+    """Spoil the first frame that `spoil` changes, and no other.
+
+    `done` holds that frame, once it was spoiled. To be armed with a `count`
+    that is high enough for all frames before it.
+    """
+
+    def __init__(self, spoil: Spoil) -> None:
+        self._spoil = spoil
+        self.done: list[bytes] = []
+
+    def __call__(self, frame: bytes) -> bytes:
+        changed = frame if self.done else self._spoil(frame)
+        if changed != frame:
+            self.done.append(frame)
+        return changed
+
+
 def cut(size: int) -> Spoil:
     """Send only the first bytes of the body; the length stays."""
     return lambda frame: frame[:4 + size % max(len(frame) - 4, 1)]
