@@ -36,13 +36,18 @@ class NodeData(NamedTuple):
     """The properties of a node, and the czxid and version that they have.
 
     `is_watched` is whether an event will tell of the next change: there is
-    none for a node that we may not read.
+    none for a node that we may not read. `digest` tells the data apart.
     """
 
     created: int
     version: int
     properties: Mapping[str, Any]
     is_watched: bool = True
+    digest: int = 0
+
+    def is_same(self, other: NodeData) -> bool:
+        """Return whether the data and the versions of another are the same."""
+        return self._replace(properties=other.properties) == other
 
 
 def read_nodes(dispatcher: WatchDispatcher, parent: str,
@@ -77,7 +82,8 @@ def read_nodes(dispatcher: WatchDispatcher, parent: str,
                     _read, dispatcher, paths), strict=True):
             if isinstance(answer, tuple):
                 data, created, version = answer[:3]
-                found[name] = NodeData(created, version, decode(data, path))
+                found[name] = NodeData(created, version, decode(data, path),
+                                       digest=hash(data))
             elif isinstance(answer, NoAuthError):
                 found[name] = NodeData(0, 0, {}, False)
             elif not isinstance(answer, NoNodeError):

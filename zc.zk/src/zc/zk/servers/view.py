@@ -73,6 +73,8 @@ class Servers(NodeView, Collection):
         self._nodes: dict[str, NodeData] = {}
         # The names of nodes that are watched, and did not change since.
         self._fresh: set[str] = set()
+        # The names of nodes whose data was read only once.
+        self._unconfirmed: set[str] = set()
         self._serial = 0
         self._is_scheduled = False
         self._told: dict[Callback, Current] = {}
@@ -126,6 +128,13 @@ class Servers(NodeView, Collection):
             self._fresh.clear()
         super().refresh()
 
+    def confirm(self) -> None:
+        """Read again what is not confirmed; call the callbacks if need be."""
+        with self._lock:
+            self._is_confirm_due = False
+            self._fresh -= self._unconfirmed
+        super().refresh()
+
     def node_changed(self, event: WatchedEvent) -> None:
         """Read again what has changed, once for all events of the moment."""
         with self._lock:
@@ -172,7 +181,19 @@ class Servers(NodeView, Collection):
         new = [name for name in usable if name not in self._fresh]
         for name in new:
             self._dispatcher.add(join(path, name), self)
-        nodes = read_nodes(self._dispatcher, path, new, self._nodes)
+        nodes = read_nodes(self._dispatcher, path, new, {
+            name: node for name, node in self._nodes.items()
+            if name not in self._unconfirmed})
+        self._unconfirmed.difference_update(new)
+        for name, node in nodes.items():
+            known = self._nodes.get(name)
+            if known is not None and known.is_same(node):
+                # The same object: a property may differ from itself (NaN).
+                nodes[name] = known
+            else:
+                self._unconfirmed.add(name)
+        if self._unconfirmed:
+            self._confirm_later()
         for name in new:
             self._nodes.pop(name, None)
         self._nodes.update(nodes)
@@ -183,7 +204,7 @@ class Servers(NodeView, Collection):
         if servers != self.data or not self.is_known:
             self._serial += 1
             self.is_known = True
-        return servers, (stat.czxid, self._serial)
+        return servers, (stat.czxid, hash(frozenset(names)), self._serial)
 
     def _forget(self, names: Iterable[str]) -> None:
         """Watch these nodes no more."""
@@ -193,6 +214,7 @@ class Servers(NodeView, Collection):
         for name in names:
             self._nodes.pop(name, None)
         self._fresh.difference_update(names)
+        self._unconfirmed.difference_update(names)
 
     def _log_refused(self, refused: dict[str, str]) -> None:
         new = [why for name, why in refused.items()

@@ -5,6 +5,10 @@ ZooKeeper's watches are one-time triggers (ZooKeeper Programmer's Guide,
 kazoo's threads, which put tasks into the strand of each observer. There nodes
 are read and callbacks are called, which may therefore wait for ZooKeeper, and
 for anything else: other observers do not wait with them.
+
+The protocol has no checksums: a faulty network may change an answer, or a
+request, and with it the node that is watched. So what an observer has read it
+reads again a moment later.
 """
 from __future__ import annotations
 
@@ -37,12 +41,20 @@ MAX_LOSS_TIMES = 100
 #: The most requests of `WatchDispatcher.exists_all` that are under way.
 WINDOW = 256
 
+#: The time after which an observer reads again what it has read, and the least
+#: time from one that does so to the next.
+CONFIRM_S = 2.0
+CONFIRM_PACE_S = 0.01
+
 
 class Observer(Protocol):
     """The receiver of events, such as `zc.zk.watch.views.NodeView`."""
 
     def refresh(self) -> None:
         """Read the node again: events may have been missed."""
+
+    def confirm(self) -> None:
+        """Read again what was read for the first time; see `confirm_later`."""
 
     def node_changed(self, event: WatchedEvent) -> None:
         """Handle an event of a node for which the observer was added."""
@@ -65,6 +77,8 @@ class WatchDispatcher:
         self.losses = 0
         self._loss_times: deque[float] = deque(maxlen=MAX_LOSS_TIMES)
         self._is_connected = True
+        # When the last of the observers is to confirm what it has read.
+        self._last_confirm_at = 0.0
         self._note_state(client.state)
         client.add_listener(self._state_changed)
 
@@ -84,6 +98,24 @@ class WatchDispatcher:
     def run(self, observer: Observer, task: Callable[[], None]) -> None:
         """Run a task in the strand of an observer; do not wait for it."""
         self._strands.put(observer, task)
+
+    def confirm_later(self, observer: Observer) -> None:
+        """Call `observer.confirm` in its strand, in CONFIRM_S or later.
+
+        Of many observers one comes after the other, so that events of others
+        do not wait for them.
+        """
+        reference = weakref.ref(observer)
+
+        def confirm() -> None:
+            if (observer := reference()) is not None:
+                self.run(observer, observer.confirm)
+
+        now = time.monotonic()
+        with self._lock:
+            at = max(now + CONFIRM_S, self._last_confirm_at + CONFIRM_PACE_S)
+            self._last_confirm_at = at
+        self._strands.call_later(confirm, at - now)
 
     def add(self, path: str, observer: Observer) -> None:
         """Dispatch the events of the node at `path` to an observer."""

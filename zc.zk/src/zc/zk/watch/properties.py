@@ -50,7 +50,8 @@ class RawProperties(NodeView):
 
     def _fetch(self) -> tuple[Data, tuple[Any, ...]]:
         data, stat = self._dispatcher.get(self.real_path, self.watch)
-        return decode(data, self.real_path), (stat.czxid, stat.mzxid)
+        return decode(data, self.real_path), (stat.czxid, hash(data),
+                                              stat.mzxid)
 
 
 class Properties(RawProperties, Mapping):

@@ -97,6 +97,10 @@ class Strands:
             self._wake()
         return True
 
+    def call_later(self, function: Task, delay_s: float) -> None:
+        """Call a function, which does not wait, in `delay_s` seconds."""
+        self._clock.put(function, delay_s)
+
     def close(self) -> None:
         """Drop the tasks that have not begun, and take no more."""
         if self.closed:

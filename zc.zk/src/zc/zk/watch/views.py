@@ -59,6 +59,10 @@ class NodeView:
         self._dispatcher = dispatcher
         self._lock = threading.RLock()
         self._version: tuple[Any, ...] = ()
+        # What the last reading came to, and whether another one is to
+        # confirm it.
+        self._reading: tuple[Any, ...] | None = None
+        self._is_confirm_due = False
         # The losses of the connection when the node was read last, and when
         # it could not be read, or was read once and for all.
         self._losses = -1
@@ -130,12 +134,19 @@ class NodeView:
                 return
             except KazooException as error:
                 self._outdated_since = self._outdated_since or time.time()
+                self._note_reading((type(error),))
                 logger.error('%r: %s %s', self, type(error).__name__,
                              printable(error))
                 return
             changed = before != self._version
         if changed:
             self._notify()
+
+    def confirm(self) -> None:
+        """Read the node again, as the first reading may have been wrong."""
+        with self._lock:
+            self._is_confirm_due = False
+        self.refresh()
 
     def node_changed(self, event: WatchedEvent) -> None:
         """Refresh after an event of the node, or of a node that leads to it.
@@ -152,7 +163,10 @@ class NodeView:
         raise NotImplementedError
 
     def _fetch(self) -> tuple[Any, tuple[Any, ...]]:
-        """Return the data, and a tuple that differs after every change."""
+        """Return the data, and a tuple that differs after every change.
+
+        It differs, too, if an answer was not as ZooKeeper has sent it.
+        """
         raise NotImplementedError
 
     def _set_data(self, data: Any) -> None:
@@ -167,18 +181,30 @@ class NodeView:
             except ABSENT:
                 self.deleted = True
                 self._version = ()
-                self._note_reading(losses)
+                self._note_success(losses)
                 self._set_data(self._empty())
                 raise
             self.deleted = False
-            self._note_reading(losses)
             self._version = (self.real_path, *version)
+            self._note_success(losses)
             self._set_data(data)
 
-    def _note_reading(self, losses: int) -> None:
+    def _note_success(self, losses: int) -> None:
         """Note that the node was read when `losses` sessions were lost."""
         self._losses = losses
         self._outdated_since = None if self.watch else time.time()
+        self._note_reading(self._version)
+
+    def _note_reading(self, reading: tuple[Any, ...]) -> None:
+        """Have what was read confirmed, until two readings are equal."""
+        if reading != self._reading:
+            self._reading = reading
+            self._confirm_later()
+
+    def _confirm_later(self) -> None:
+        if self.watch and not self._is_confirm_due:
+            self._is_confirm_due = True
+            self._dispatcher.confirm_later(self)
 
     def _resolve(self) -> str:
         watched: set[str] = set()
@@ -237,7 +263,8 @@ class Children(NodeView, Collection):
 
     def _fetch(self) -> tuple[list[str], tuple[Any, ...]]:
         names, stat = self._dispatcher.get_children(self.real_path, self.watch)
-        return sorted(names), (stat.czxid, stat.pzxid)
+        names = sorted(names)
+        return names, (stat.czxid, hash(tuple(names)), stat.pzxid)
 
 
 def _accepts_no_arguments(callback: Callable[..., Any]) -> bool:
