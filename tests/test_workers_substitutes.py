@@ -145,3 +145,18 @@ def test_who_is_not_needed_is_stopped(pool):
     pool.registered = [first, second, SimpleNamespace(substituted_at=None)]
     Substitutes(pool).step(2.0)
     assert stopped == [first]
+
+
+def test_a_parent_without_workers_to_watch_was_not_halted(pool, caplog):
+    """It waits as long as they take to start or to stop, or for a back-off."""
+    watch = SilenceWatch(pool)
+    workers, pool.watched = pool.watched, []
+    for worker in workers:
+        worker.beat_at = 20.0
+    watch.look(0)
+    watch.look(10)
+    pool.watched = workers
+    watch.look(20)
+    assert not caplog.records
+    watch.look(30)
+    assert 'this process did not run for 10.0 s' in caplog.text

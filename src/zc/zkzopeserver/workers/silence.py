@@ -33,10 +33,13 @@ class SilenceWatch:
     def __init__(self, pool: WorkerPool) -> None:
         self._pool = pool
         self._looked_at: float | None = None
+        # Whether there was a worker to watch then: else no look was due.
+        self._was_due = False
 
     def look(self, now: float) -> None:
         """End the sessions of workers that have fallen silent."""
         self._forgive(now)
+        self._was_due = bool(self._pool.watched)
         for worker in self._pool.watched:
             silence_s = worker.silence_s(now)
             if silence_s is None:
@@ -52,7 +55,7 @@ class SilenceWatch:
     def _forgive(self, now: float) -> None:
         """Blame no worker for a time in which the parent did not run."""
         last, self._looked_at = self._looked_at, now
-        if last is not None and now - last > GAP_S:
+        if self._was_due and last is not None and now - last > GAP_S:
             logger.warning('this process did not run for %.1f s', now - last)
             for worker in self._pool.watched:
                 if worker.beat_at is not None:
