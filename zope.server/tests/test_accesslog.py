@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -15,6 +16,8 @@ from zope.server.accesslog import SHORT_US
 from zope.server.accesslog import AccessLog
 from zope.server.accesslog import escaped
 from zope.server.accesslog import log_time
+from zope.server.errors import ServerError
+from zope.server.server import Server
 from zope_server_support.applications import PLAIN
 from zope_server_support.applications import hello
 from zope_server_support.corpus.case import get
@@ -359,9 +362,90 @@ def test_a_file_that_cannot_be_reopened_is_kept(
 
 def test_a_full_disk_is_survived(caplog: pytest.LogCaptureFixture) -> None:
     with serving(hello, access_log='/dev/full') as server:
-        for _ in range(3):
+        log = server.engine.shared.access_log
+        for number in range(1, 4):
             assert ask(server.address).status == 200
-            until(lambda: 'No space left on device' in caplog.text)
+            until(lambda: log.lines == number)
+        until(lambda: 'No space left on device' in caplog.text)
+    assert '3 lines of the access log are lost' in caplog.text
+
+
+# Adds lines while the file may have no more bytes than it is told, one more
+# when it may have any number, and is told to rotate it in between.
+LIMITED = """
+import os
+import resource
+import sys
+from zope.server.accesslog import AccessLog
+
+path, is_rotated = sys.argv[1], sys.argv[2] == 'True'
+hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+for size in range(23):
+    log = AccessLog(path)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    log.add_line('0 abcdefgh\\n')
+    log.add_line('1 abcdefgh\\n')
+    for _ in range(2):
+        log._write()
+    assert log.lines == (22 - size + 10) // 11, (size, log.lines)
+    if is_rotated:
+        os.rename(path, path + '.1')
+        assert log.file.reopen() is None
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    log.add_line('2 abcdefgh\\n')
+    log.close()
+    found = open(path).read()
+    if is_rotated:
+        old = open(path + '.1').read()
+        assert len(old) == size
+        # The half of a line is nowhere but at the end of the old one.
+        whole = -(-size // 11)
+        assert found == ''.join(f'{number} abcdefgh\\n'
+                                for number in range(whole, 3)), (whole, found)
+    else:
+        assert found == ''.join(f'{number} abcdefgh\\n'
+                                for number in range(3)), (size, found)
+    os.unlink(path)
+print('all as it should be')
+"""
+
+
+@pytest.mark.parametrize('is_rotated', [False, True])
+def test_lines_that_are_written_in_part(path: Path, is_rotated: bool) -> None:
+    """At each byte; the limit of a file stands for a disk that is full."""
+    done = subprocess.run(
+        [sys.executable, '-c', LIMITED, str(path), str(is_rotated)],
+        capture_output=True, text=True,
+        env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)})
+    assert done.stdout == 'all as it should be\n', done.stderr
+    assert 'cannot be written: File too large' in done.stderr
+
+
+@pytest.mark.parametrize('has_reader', [False, True])
+def test_a_pipe(path: Path, has_reader: bool) -> None:
+    os.mkfifo(path)
+    if not has_reader:
+        with pytest.raises(ServerError) as error:
+            Server(hello, host='127.0.0.1', access_log=str(path))
+        assert str(error.value) == (
+            f'cannot write the access log {path}: no process reads this pipe')
+        return
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with open(reader) as lines_of_pipe:
+        with serving(hello, access_log=str(path)) as server:
+            for _ in range(3):
+                ask(server.address)
+        assert len(lines_of_pipe.readlines()) == 3
+
+
+def test_lines_without_a_standard_output(
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(sys, 'stdout', None)
+    with serving(hello, access_log='-') as server:
+        ask(server.address)
+        ask(server.address)
+    assert not caplog.text
 
 
 def test_an_existing_file_is_continued(path: Path) -> None:
@@ -421,7 +505,7 @@ def test_answers_to_a_disk_that_takes_nothing_are_bounded(
     with serving(hello, access_log=str(path)) as server:
         log = server.engine.shared.access_log
         # As if the thread that writes hung in write(2).
-        with log.lock:
+        with log.file.lock:
             ask(server.address)
             # The client has its response before there is a line.
             until(lambda: not server.statistics().connections)

@@ -8,9 +8,7 @@ the processor's cache.
 from __future__ import annotations
 
 import logging
-import os
 import re
-import sys
 import threading
 import time
 from collections.abc import Iterable
@@ -19,6 +17,7 @@ from typing import Any
 from typing import Protocol
 
 from zope.server.headers import MONTHS
+from zope.server.logfile import LogFile
 
 logger = logging.getLogger('zope.server.accesslog')
 
@@ -30,8 +29,6 @@ MAX_LINES = 200_000
 # Where there are more, they are made into text.  With 64, or 700, a line takes
 # 0.1 us more.
 BATCH_LINES = 300
-# How many texts the system takes at once: UIO_MAXIOV of Linux.
-IOV_MAX = 1024
 # The part of a line for clients that send neither Referer nor User-Agent.
 UNSAID = ' "-" "-" '
 # Parts of a line that are ready, as formatting numbers takes time: the status
@@ -71,21 +68,20 @@ class Answered(Protocol):
 
 
 class AccessLog:
-    """A log file, or standard output for the path ``-``.
+    """A log in a file, or on standard output for the path ``-``.
 
     A line is ``ADDRESS - USER [TIME] "REQUEST" STATUS BYTES "REFERER"
     "USER-AGENT" MICROSECONDS``, and with `shows_peer` the address of the
     connection follows, which is a proxy's where ADDRESS is its client's.
     OSError is raised if the file cannot be opened.
 
-    `max_lines` at most are kept in memory; `dropped` counts the rest.  `lock`
-    is held while the file is written or replaced.
+    `max_lines` at most are kept in memory, while the file cannot be written
+    or is too slow; `dropped` counts the rest.
     """
 
     def __init__(self, path: str, shows_peer: bool = False) -> None:
-        self.path = path
+        self.file = LogFile(path)
         self.shows_peer = shows_peer
-        self._fd = -1 if path == '-' else self._open()
         # PARTS of each line.  What `+=` adds stays together.
         self._parts: list[Any] = []
         # Guards `_texts` and `_made`, how many lines these are, and is held
@@ -95,7 +91,6 @@ class AccessLog:
         self._made = 0
         self.dropped = 0
         self.max_lines = MAX_LINES
-        self.lock = threading.Lock()
         self._wanted = threading.Event()
         self._is_awake = False
         self._is_closing = threading.Event()
@@ -103,10 +98,6 @@ class AccessLog:
         # Those of the stamp.
         self._begins = self._stamp.begins
         self._thread: threading.Thread | None = None
-
-    def _open(self) -> int:
-        return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT
-                       | os.O_CLOEXEC, 0o666)
 
     def start(self) -> None:
         """Start the thread that writes."""
@@ -233,36 +224,16 @@ class AccessLog:
             self._is_awake = True
             self._wanted.set()
 
-    def reopen(self) -> str | None:
-        """Go on in a new file of the same name, after a rotation.
-
-        Return why that fails, and go on in the old file; else None.
-        """
-        if self.path == '-':
-            return None
-        try:
-            new = self._open()
-        except OSError as error:
-            problem = (f'the access log {self.path} cannot be opened again:'
-                       f' {error.strerror}')
-            logger.error('%s', problem)
-            return problem
-        with self.lock:
-            old, self._fd = self._fd, new
-        os.close(old)
-        return None
-
     def close(self) -> None:
         """Write the lines that are left and close; may be repeated."""
         self._is_closing.set()
         self._wanted.set()
         if self._thread is not None:
             self._thread.join()
-        self._write()
-        with self.lock:
-            if self._fd >= 0:
-                os.close(self._fd)
-                self._fd = -1
+        lost = self._write()
+        if lost:
+            logger.error('%d lines of the access log are lost', lost)
+        self.file.close()
 
     def _run(self) -> None:
         while not self._is_closing.is_set():
@@ -271,37 +242,26 @@ class AccessLog:
             self._is_closing.wait(INTERVAL_S)
             # In this order: a line that comes now wakes this thread again.
             self._is_awake = False
-            self._write()
+            if self._write():
+                self.wake()
 
-    def _write(self) -> None:
+    def _write(self) -> int:
+        """Write what is there; return how many lines are left."""
         with self._making:
             self._make()
             texts, self._texts = self._texts, []
             self._made = 0
             dropped, self.dropped = self.dropped, 0
-        if texts:
-            self._write_texts(texts)
+        texts = self.file.write(texts)
+        left = sum(text.count(b'\n') for text in texts)
+        if left:
+            with self._making:
+                self._texts[:0] = texts
+                self._made += left
         if dropped:
             logger.error('the access log is too slow: %d lines were dropped',
                          dropped)
-
-    def _write_texts(self, texts: list[bytes]) -> None:
-        try:
-            if self.path == '-':
-                sys.stdout.write(b''.join(texts).decode())
-                sys.stdout.flush()
-                return
-            with self.lock:
-                while texts and self._fd >= 0:
-                    some, texts = texts[:IOV_MAX], texts[IOV_MAX:]
-                    # Joined, they would need as much fresh memory again.
-                    written = os.writev(self._fd, some)
-                    rest = memoryview(b''.join(some)[written:]) if (
-                        written < sum(map(len, some))) else b''
-                    while rest:
-                        rest = rest[os.write(self._fd, rest):]
-        except (OSError, ValueError) as error:
-            logger.error('the access log cannot be written: %s', error)
+        return left
 
 
 def as_bytes(text: str) -> bytes:

@@ -15,6 +15,7 @@ from zope.server.connection import Connection
 from zope.server.engine import Engine
 from zope.server.engine import Statistics
 from zope.server.errors import ServerError
+from zope.server.logfile import reason
 from zope.server.measured import MeasuredConnection
 from zope.server.metrics import Measures
 from zope.server.metrics import Meter
@@ -75,7 +76,7 @@ def open_access_log(path: str | None, shows_peer: bool) -> AccessLog | None:
         return AccessLog(path, shows_peer)
     except OSError as error:
         raise ServerError(f'cannot write the access log {path}:'
-                          f' {error.strerror}') from None
+                          f' {reason(error)}') from None
 
 
 class Server:
@@ -170,4 +171,4 @@ class Server:
 
         Return why that fails; None when it is open, or there is none.
         """
-        return self._access_log.reopen() if self._access_log else None
+        return self._access_log.file.reopen() if self._access_log else None
