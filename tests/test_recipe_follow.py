@@ -120,8 +120,8 @@ def test_two_followers_of_one_file_are_refused(sandbox):
     ('check inter 2s', 'check; server', "'check;' is no option of haproxy"),
     ("rack = 'A7'", 'rack = nonsense()', 'nonsense'),
     ('where =', 'wher =', "unknown option 'wher'"),
-    ('where =', 'allow-empty = ture\nwhere =',
-     "option 'allow-empty': 'ture' is not true or false"),
+    ('where =', 'allow-empty = maybe\nwhere =',
+     "option 'allow-empty': 'maybe' is not true or false"),
 ])
 def test_wrong_options_are_refused(sandbox, old, new, words):
     assert words in sandbox.refused(LB.replace(old, new))

@@ -46,7 +46,10 @@ def test_the_main_job(zookeeper, tree):
 
 @pytest.mark.parametrize('options, interval_s', [
     ({}, 0.002), ({'switch_interval': '0.001'}, 0.001),
-    ({'switch_interval': '0'}, PYTHON_S)])
+    ({'switch_interval': '0'}, PYTHON_S),
+    ({'metrics': '127.0.0.1:0'}, 0.001),
+    ({'metrics': '127.0.0.1:0', 'switch_interval': '0.002'}, 0.002),
+    ({'metrics': '127.0.0.1:0', 'switch_interval': '0'}, PYTHON_S)])
 def test_threads_take_turns_more_often_while_it_serves(
         embedded, embedded_tree, options, interval_s):
     before = sys.getswitchinterval()

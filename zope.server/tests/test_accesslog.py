@@ -365,7 +365,7 @@ def test_a_full_disk_is_survived(caplog: pytest.LogCaptureFixture) -> None:
         log = server.engine.shared.access_log
         for number in range(1, 4):
             assert ask(server.address).status == 200
-            until(lambda: log.lines == number)
+            until(lambda count=number: log.lines == count)
         until(lambda: 'No space left on device' in caplog.text)
     assert '3 lines of the access log are lost' in caplog.text
 

@@ -48,6 +48,10 @@ class OptionsError(SettingsError):
     """Options that are wrong; `problems` has a sentence for each."""
 
 
+# The default of `switch_interval` with `metrics`: who reads them waits this
+# long for each thread that computes.
+SCRAPED_S = 0.001
+
 TABLE: tuple[Option, ...] = (
     Option('zookeeper', connection, REQUIRED,
            'the ZooKeeper servers: HOST:PORT[,HOST:PORT...][/CHROOT]'),
@@ -72,7 +76,8 @@ TABLE: tuple[Option, ...] = (
            ' or of any that can connect'),
     Option('metrics', listening_address, None,
            'address at which Prometheus reads metrics, by HTTP at /metrics:'
-           ' HOST:PORT, the host may be empty'),
+           ' HOST:PORT, the host may be empty; `switch_interval` is'
+           f' {SCRAPED_S} then, unless it is set'),
     Option('node_format', choice('plain', 'nerve', 'serverset'), 'plain',
            'further properties of the node: those that nerve writes (for'
            ' synapse, and for Prometheus\' `nerve_sd_configs`), or those of'
@@ -292,6 +297,8 @@ class Options:
         for option in TABLE:
             setattr(self, option.name, values.get(option.name,
                                                   option.default))
+        if 'switch_interval' not in values and self.metrics:
+            self.switch_interval = SCRAPED_S
 
     @property
     def session_timeout_s(self) -> float:
