@@ -1,9 +1,10 @@
 """The cost of registration, monitor, access log and metrics to a request.
 
-``bin/py bench/http_cost.py`` asks five servers with wrk, in turn, round after
+``bin/py bench/http_cost.py`` asks its servers with wrk, in turn, round after
 round: zope.server alone, zc.zkzopeserver with a monitor server and a node in a
 real ZooKeeper (the embedded one with ``--embedded``), that with an access log,
-that with metrics, and a loop in Python that does nothing but read and answer.
+that with metrics, and a loop in Python that does nothing but read and answer;
+besides, where there is one, the compiled form of zope.server alone.
 Each is compared with the first in the same round.  The medians of the ratios
 are printed with their standard error.
 
@@ -28,7 +29,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import http_load
 from http_load import Cell
+from http_subjects import COMPILED
 from http_subjects import PATH
+from http_subjects import is_installed
 from http_subjects import running
 from zc.zk.testing.apache import Apache
 from zc.zk.testing.clients import start_client
@@ -39,6 +42,7 @@ WAYS = {'zc.zkzopeserver': 'HTTP alone',
         'registered': 'registered, monitor',
         'logged': 'registered, monitor, access log',
         'measured': 'registered, monitor, metrics',
+        COMPILED: 'HTTP alone, compiled',
         'epoll': 'an epoll loop in Python'}
 CELLS = (Cell('/hello', 1, 32), Cell('/hello', 4, 32),
          Cell('/hello', 1, 32, is_browser=True), Cell('/hello', 1, 32, False))
@@ -100,7 +104,8 @@ def main() -> None:
             # The loop closes no connection.
             found: dict[str, list[http_load.Figures]] = {
                 name: [] for name in WAYS
-                if cell.keep_alive or name != 'epoll'}
+                if (cell.keep_alive or name != 'epoll')
+                and (name != COMPILED or is_installed(name))}
             for _ in range(arguments.starts):
                 measure(cell, arguments.rounds, environment, found)
             report(cell, found)
