@@ -10,6 +10,7 @@ from kazoo.exceptions import NoNodeError
 from kazoo.security import OPEN_ACL_UNSAFE
 from kazoo.security import make_digest_acl
 from zc.zk.testing.waiting import wait_for
+from zc.zk.watch import dispatcher
 
 
 @pytest.fixture
@@ -186,6 +187,16 @@ def test_a_view_that_is_dropped_is_released(zk, make):
     wait_for(lambda: len(seen) == 2)
     del view
     wait_for(lambda: reference() is None)
+
+
+def test_views_that_are_dropped_delay_no_other(zk, monkeypatch):
+    """They take no turn when views read a second time."""
+    monkeypatch.setattr(dispatcher, 'CONFIRM_PACE_S', 600.)
+    for _ in range(10):
+        zk.children('/')
+    view = zk.children('/')
+    wait_for(lambda: not view._is_confirm_due)
+    assert not zk._dispatcher._unconfirmed
 
 
 def test_views_of_deleted_nodes_are_empty(zk):

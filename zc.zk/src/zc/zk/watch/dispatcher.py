@@ -77,8 +77,12 @@ class WatchDispatcher:
         self.losses = 0
         self._loss_times: deque[float] = deque(maxlen=MAX_LOSS_TIMES)
         self._is_connected = True
-        # When the last of the observers is to confirm what it has read.
-        self._last_confirm_at = 0.0
+        # The observers that are to confirm what they have read, in their
+        # order, each with the time.monotonic() before which it does not, and
+        # whether a call of `_confirm_next` is to come.
+        self._unconfirmed: deque[
+            tuple[float, weakref.ref[Observer]]] = deque()
+        self._is_confirming = False
         self._note_state(client.state)
         client.add_listener(self._state_changed)
 
@@ -103,19 +107,30 @@ class WatchDispatcher:
         """Call `observer.confirm` in its strand, in CONFIRM_S or later.
 
         Of many observers one comes after the other, so that events of others
-        do not wait for them.
+        do not wait for them. Those that are dropped meanwhile take no turn: a
+        program may make and drop views faster than they could confirm.
         """
-        reference = weakref.ref(observer)
-
-        def confirm() -> None:
-            if (observer := reference()) is not None:
-                self.run(observer, observer.confirm)
-
-        now = time.monotonic()
         with self._lock:
-            at = max(now + CONFIRM_S, self._last_confirm_at + CONFIRM_PACE_S)
-            self._last_confirm_at = at
-        self._strands.call_later(confirm, at - now)
+            self._unconfirmed.append((time.monotonic() + CONFIRM_S,
+                                      weakref.ref(observer)))
+            if self._is_confirming:
+                return
+            self._is_confirming = True
+        self._strands.call_later(self._confirm_next, CONFIRM_S)
+
+    def _confirm_next(self) -> None:
+        observer: Observer | None = None
+        with self._lock:
+            waiting, now = self._unconfirmed, time.monotonic()
+            while observer is None and waiting and waiting[0][0] <= now:
+                observer = waiting.popleft()[1]()
+            self._is_confirming = bool(waiting)
+            if waiting:
+                pace_s = 0.0 if observer is None else CONFIRM_PACE_S
+                self._strands.call_later(
+                    self._confirm_next, max(waiting[0][0] - now, pace_s))
+        if observer is not None:
+            self.run(observer, observer.confirm)
 
     def add(self, path: str, observer: Observer) -> None:
         """Dispatch the events of the node at `path` to an observer."""
