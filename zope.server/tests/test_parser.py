@@ -44,6 +44,13 @@ CHUNKS = st.sampled_from([
 ])
 
 
+@pytest.mark.parametrize('line, target', [
+    ('GET /a?b HTTP/1.1', '/a?b'), ('OPTIONS * HTTP/1.0', '*'), ('', '')])
+def test_the_target_is_that_of_the_line(line: str, target: str) -> None:
+    """Which an object that other code has made may not have."""
+    assert request.Request({}, 'GET', 1, line).target == target
+
+
 @st.composite
 def requests(draw: st.DrawFn) -> bytes:
     """Generate something like a request."""

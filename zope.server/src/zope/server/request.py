@@ -81,8 +81,8 @@ class Request:
     `body_length` is in bytes, None when the body comes in chunks.  `store`
     keeps the body, None if there is none.  `minor` is the version, 0 or 1 for
     HTTP/1.0 and 1.1.  `line` is the request line as it came, whatever the
-    application does to `environ`.  `trace` is None unless there is a trace
-    log.
+    application does to `environ`, but with HTTP/1.1 for a later version.
+    `trace` is None unless there is a trace log.
     """
 
     def __init__(self, environ: dict[str, Any], method: str, minor: int,
@@ -99,8 +99,8 @@ class Request:
 
     @property
     def target(self) -> str:
-        """The target as it came (RFC 9112, 3.2)."""
-        return self.line.split(' ')[1]
+        """The target as it came (RFC 9112, 3.2); empty without a line."""
+        return self.line.partition(' ')[2].partition(' ')[0]
 
 
 def read_request(head: bytes, checker: HeadChecker, base: dict[str, Any],
