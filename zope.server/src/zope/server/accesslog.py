@@ -23,6 +23,8 @@ logger = logging.getLogger('zope.server.accesslog')
 
 # Between two writes.
 INTERVAL_S = 0.1
+# Between two lines of the log about lines that were dropped.
+REPORT_S = 10.0
 # Further lines are dropped, rather than kept in memory for a disk that is too
 # slow.  This is checked when lines are made into text.
 MAX_LINES = 200_000
@@ -76,7 +78,7 @@ class AccessLog:
     OSError is raised if the file cannot be opened.
 
     `max_lines` at most are kept in memory, while the file cannot be written
-    or is too slow; `dropped` counts the rest.
+    or is too slow; `dropped` counts the rest, until the log says so.
     """
 
     def __init__(self, path: str, shows_peer: bool = False) -> None:
@@ -84,12 +86,14 @@ class AccessLog:
         self.shows_peer = shows_peer
         # PARTS of each line.  What `+=` adds stays together.
         self._parts: list[Any] = []
-        # Guards `_texts` and `_made`, how many lines these are, and is held
-        # by the one thread that takes from `_parts`.
+        # Guards `_texts` and `_made`, how many lines these are, with those
+        # that are being written, and is held by the one thread that takes
+        # from `_parts`.
         self._making = threading.Lock()
         self._texts: list[bytes] = []
         self._made = 0
         self.dropped = 0
+        self._report_at = 0.0
         self.max_lines = MAX_LINES
         self._wanted = threading.Event()
         self._is_awake = False
@@ -250,18 +254,26 @@ class AccessLog:
         with self._making:
             self._make()
             texts, self._texts = self._texts, []
-            self._made = 0
-            dropped, self.dropped = self.dropped, 0
+            made = self._made
         texts = self.file.write(texts)
         left = sum(text.count(b'\n') for text in texts)
-        if left:
-            with self._making:
-                self._texts[:0] = texts
-                self._made += left
+        with self._making:
+            self._texts[:0] = texts
+            self._made += left - made
+        self._report()
+        return left
+
+    def _report(self) -> None:
+        """Log how many lines were dropped, each REPORT_S and at the end."""
+        now = monotonic()
+        if now < self._report_at and not self._is_closing.is_set():
+            return
+        with self._making:
+            dropped, self.dropped = self.dropped, 0
         if dropped:
+            self._report_at = now + REPORT_S
             logger.error('the access log is too slow: %d lines were dropped',
                          dropped)
-        return left
 
 
 def as_bytes(text: str) -> bytes:

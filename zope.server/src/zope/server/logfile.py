@@ -59,7 +59,9 @@ class LogFile:
             return problem
         with self.lock:
             old, self._fd = self._fd, new
-            self._must_skip, self._is_torn = self._is_torn, False
+            # It may be rotated again before anything is written.
+            self._must_skip |= self._is_torn
+            self._is_torn = False
         os.close(old)
         return None
 
@@ -83,9 +85,12 @@ class LogFile:
                     size = os.writev(self._fd, texts[:IOV_MAX])
                     texts = self._after(texts, size)
             except OSError as error:
-                self._log.add('the access log cannot be written: %s',
-                              reason(error))
-            return texts
+                problem = reason(error)
+            else:
+                return texts
+        # Without the lock: a handler of the log may wait.
+        self._log.add('the access log cannot be written: %s', problem)
+        return texts
 
     def _after(self, texts: list[bytes], size: int) -> list[bytes]:
         """Return what is left once `size` bytes are written."""
