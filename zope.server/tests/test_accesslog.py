@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -437,6 +438,15 @@ def test_a_pipe(path: Path, has_reader: bool) -> None:
             for _ in range(3):
                 ask(server.address)
         assert len(lines_of_pipe.readlines()) == 3
+
+
+def test_a_socket(path: Path) -> None:
+    """As /dev/stdout is, where systemd has started the server."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.bind(str(path))
+        with pytest.raises(ServerError, match='this is a socket; for standard'
+                           ' output write "-"'):
+            Server(hello, host='127.0.0.1', access_log=str(path))
 
 
 def test_lines_without_a_standard_output(

@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 import threading
+from pathlib import Path
 
 from zope.server.limitedlog import LimitedLog
 
@@ -123,6 +124,9 @@ class LogFile:
 
 def reason(error: OSError) -> str:
     """Return why a file cannot be opened or written."""
-    if error.errno == errno.ENXIO:
+    if error.errno == errno.ENXIO and error.filename is not None:
+        # As open(2) has it for both.
+        if Path(error.filename).is_socket():
+            return 'this is a socket; for standard output write "-"'
         return 'no process reads this pipe'
     return error.strerror or str(error)
