@@ -1,13 +1,13 @@
 """The file of a log: written in pieces of text, and replaced by rotations."""
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
 import stat
 import sys
 import threading
-from pathlib import Path
 
 from zope.server.limitedlog import LimitedLog
 
@@ -126,7 +126,8 @@ def reason(error: OSError) -> str:
     """Return why a file cannot be opened or written."""
     if error.errno == errno.ENXIO and error.filename is not None:
         # As open(2) has it for both.
-        if Path(error.filename).is_socket():
-            return 'this is a socket; for standard output write "-"'
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.stat(error.filename).st_mode):
+                return 'this is a socket; for standard output write "-"'
         return 'no process reads this pipe'
     return error.strerror or str(error)
