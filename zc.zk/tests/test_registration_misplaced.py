@@ -60,6 +60,25 @@ def test_nodes_of_another_object_with_the_same_client_stay(
     assert not zk._registrar._of_client
 
 
+def test_nodes_that_another_object_makes_meanwhile_stay(
+        zookeeper, client, doubt, monkeypatch):
+    """While the registration asks which nodes there are."""
+    shared, address = client(), '192.0.2.9:9999'
+    with zc.zk.ZooKeeper(shared) as zk, zc.zk.ZooKeeper(shared) as other:
+        nodes, made = zk._registrar.reconciler._nodes, []
+        fetch_ours = nodes.fetch_ours
+
+        def fetch_later(path):
+            if not made:
+                other.register(PATH, address)
+                made.append(shared.get(f'{PATH}/{address}'))
+            return fetch_ours(path)
+
+        doubt(zk, lambda data: monkeypatch.setattr(
+            nodes, 'fetch_ours', fetch_later))
+        assert shared.get(f'{PATH}/{address}') == made[0]
+
+
 def test_nodes_of_the_application_stay(zookeeper, doubt):
     with zc.zk.ZooKeeper(zookeeper.connection_string) as zk:
         made = []

@@ -14,6 +14,7 @@ equal to ours in its data, or nearly so in its path.
 """
 import logging
 import operator
+from collections.abc import Callable
 from collections.abc import Iterable
 
 from kazoo.exceptions import BadArgumentsError
@@ -32,13 +33,16 @@ MAX_WRONG_CHARACTERS = 3
 
 
 def remove_misplaced(record: Record, nodes: Ephemerals,
-                     records: Iterable[Record], session: int) -> None:
+                     records: Callable[[], Iterable[Record]],
+                     session: int) -> None:
     """Remove nodes of our session that were created in place of a record's.
 
-    The nodes of `records`, all those of the client, stay.
+    The nodes of the records that `records` returns, all those of the client,
+    stay.
     """
     others = record.misplaced | nodes.fetch_ours(split(record.paths[0])[0])
-    own = {path for each in (record, *records) for path in each.paths}
+    # In this order: others may have registered nodes meanwhile.
+    own = {path for each in (record, *records()) for path in each.paths}
     for path in others - own:
         if nodes.is_asked_for(path):
             continue

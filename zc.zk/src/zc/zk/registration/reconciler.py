@@ -72,7 +72,7 @@ class Reconciler:
             self.sessions.add(client_id[0])
             try:
                 if record.doubtful:
-                    remove_misplaced(record, self._nodes, self._records(),
+                    remove_misplaced(record, self._nodes, self._records,
                                      client_id[0])
                 if record.wanted:
                     return self._ensure(record, client_id[0])
