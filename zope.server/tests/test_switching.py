@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -132,12 +134,38 @@ def test_blocks_of_many_threads_put_it_back() -> None:
     assert interval() == PYTHON_S
 
 
+# A child is forked while another thread changes the interval.
+FORKED = """
+import os
+import threading
+from zope.server import switching
+
+held, ends = threading.Event(), threading.Event()
+
+def hold():
+    with switching._blocks._lock:
+        held.set()
+        ends.wait()
+
+threading.Thread(target=hold).start()
+held.wait()
+if not (pid := os.fork()):
+    with switching.quick_switches():
+        os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+ends.set()
+"""
+
+
 def test_a_forked_child_is_not_held_up() -> None:
     """A thread of its parent may have been in the middle of a change."""
-    with switching._blocks._lock:
-        lock = switching._blocks._lock
+    with subprocess.Popen(
+            [sys.executable, '-c', FORKED], stdout=subprocess.PIPE, text=True,
+            env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)},
+            start_new_session=True) as parent:
         try:
-            switching._blocks.forked()
-            assert switching._blocks._lock is not lock
-        finally:
-            switching._blocks._lock = lock
+            assert parent.communicate(timeout=120)[0] == '7\n'
+        except subprocess.TimeoutExpired:
+            # With the child, which waits for ever.
+            os.killpg(parent.pid, signal.SIGKILL)
+            raise
