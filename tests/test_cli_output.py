@@ -1,11 +1,14 @@
 """What the verbs print, without anything that a terminal would obey."""
+import errno
 import io
+import logging
 import sys
 
 import pytest
 
 from zc.zkzopeserver.cli import output
 from zc.zkzopeserver.cli.waiting import Progress
+from zc.zkzopeserver.errors import OutputError
 
 
 @pytest.mark.parametrize('text, shown', [
@@ -33,6 +36,22 @@ def test_both_streams_are_guarded_for_a_while(capsys):
         assert not sys.stdout.isatty()
     assert (sys.stdout, sys.stderr) == before
     assert capsys.readouterr() == ('\\x1b1\n', '\\x1b2\n')
+
+
+class Full(io.StringIO):
+    def write(self, text):
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+
+def test_a_log_on_a_full_disk_ends_no_verb(monkeypatch):
+    """As logging passes over an OSError, and over nothing else."""
+    monkeypatch.setattr(sys, 'stdout', Full())
+    monkeypatch.setattr(sys, 'stderr', Full())
+    with output.guarded():
+        with pytest.raises(OutputError, match='^standard output: No space'):
+            print('a')
+        logging.StreamHandler(sys.stderr).handle(
+            logging.makeLogRecord({'msg': 'a'}))
 
 
 class Terminal(io.StringIO):

@@ -24,11 +24,14 @@ class PrintableStream:
     is to be one line is made so before (`printable`).  What the encoding of
     the stream does not have is escaped, too.
 
-    `terminal` is the stream itself, for what a terminal is to obey.
+    `terminal` is the stream itself, for what a terminal is to obey.  Where
+    the stream has a `name` an OutputError with it tells that writing fails,
+    as on a full disk; else that is an OSError.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, name: str | None = None) -> None:
         self.terminal = stream
+        self._name = name
 
     def write(self, text: str) -> int:
         """Write the text; return its length."""
@@ -49,11 +52,10 @@ class PrintableStream:
         """Make an OutputError of an OSError, but not of a closed pipe's."""
         try:
             yield
-        except BrokenPipeError:
-            raise
         except OSError as error:
-            raise OutputError(
-                f'standard output: {error.strerror}') from None
+            if self._name is None or isinstance(error, BrokenPipeError):
+                raise
+            raise OutputError(f'{self._name}: {error.strerror}') from None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.terminal, name)
@@ -62,6 +64,8 @@ class PrintableStream:
 @contextlib.contextmanager
 def guarded() -> Iterator[None]:
     """Have standard output and standard error escape control characters."""
-    with contextlib.redirect_stdout(PrintableStream(sys.stdout)), \
+    # Only an OSError of standard error is passed over by logging.
+    with contextlib.redirect_stdout(
+            PrintableStream(sys.stdout, 'standard output')), \
             contextlib.redirect_stderr(PrintableStream(sys.stderr)):
         yield
