@@ -440,6 +440,32 @@ def test_a_pipe(path: Path, has_reader: bool) -> None:
         assert len(lines_of_pipe.readlines()) == 3
 
 
+def test_a_pipe_whose_reader_hangs(
+        path: Path, caplog: pytest.LogCaptureFixture,
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not hang a stop."""
+    monkeypatch.setattr(accesslog, 'CLOSE_S', 0.1)
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    log = AccessLog(str(path))
+    log.start()
+    line = 'a' * 999 + '\n'
+    # More than a pipe has room for, pipe(7).
+    for _ in range(2000):
+        log.add_line(line)
+    log.close()
+    assert '2000 lines of the access log are lost: a write' in caplog.text
+    # It goes on as soon as the pipe is read.
+    size = 0
+    with open(reader, 'rb') as file:
+        os.set_blocking(reader, True)
+        while size < 2000 * len(line):
+            size += len(file.read1())
+        monkeypatch.setattr(accesslog, 'CLOSE_S', 250.0)
+        log.close()
+        assert file.read() == b''
+
+
 def test_a_socket(path: Path) -> None:
     """As /dev/stdout is, where systemd has started the server."""
     with socket.socket(socket.AF_UNIX) as sock:

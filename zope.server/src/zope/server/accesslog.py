@@ -25,6 +25,9 @@ logger = logging.getLogger('zope.server.accesslog')
 INTERVAL_S = 0.1
 # Between two lines of the log about lines that were dropped.
 REPORT_S = 10.0
+# The longest wait for a write when the log is closed: the process that is to
+# read a pipe may hang.
+CLOSE_S = 5.0
 # Further lines are dropped, rather than kept in memory for a disk that is too
 # slow.  This is checked when lines are made into text.
 MAX_LINES = 200_000
@@ -229,11 +232,19 @@ class AccessLog:
             self._wanted.set()
 
     def close(self) -> None:
-        """Write the lines that are left and close; may be repeated."""
+        """Write the lines that are left and close; may be repeated.
+
+        Where a write to a file does not end, give up after CLOSE_S.
+        """
         self._is_closing.set()
         self._wanted.set()
         if self._thread is not None:
-            self._thread.join()
+            # At its end, Python itself waits for standard output.
+            self._thread.join(None if self.file.path == '-' else CLOSE_S)
+            if self._thread.is_alive():
+                logger.error('%d lines of the access log are lost: a write has'
+                             ' not ended', self.lines)
+                return
         lost = self._write()
         if lost:
             logger.error('%d lines of the access log are lost', lost)
