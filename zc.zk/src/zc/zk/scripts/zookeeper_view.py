@@ -18,6 +18,7 @@ from zc.zk.scripts.command import connected
 from zc.zk.scripts.command import make_parser
 from zc.zk.scripts.command import node_path
 from zc.zk.scripts.command import run
+from zc.zk.scripts.files import flush_stdout
 from zc.zk.scripts.files import write_stdout
 from zc.zk.view.feed import Extra
 from zc.zk.view.feed import Feed
@@ -84,6 +85,7 @@ def _main(options: argparse.Namespace) -> None:
                              ) from None
         stack.callback(server.server_close)
         write_stdout(f'zookeeper_view: {server.url}\n')
+        flush_stdout()
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()
         print('zookeeper_view: stopped', file=sys.stderr)
