@@ -9,6 +9,7 @@ import time
 
 import pytest
 import zc.zk
+import zc.zk.embedded
 from kazoo.security import make_acl
 from zc.zk.connection import packets
 from zc.zk.testing.waiting import wait_for
@@ -134,6 +135,17 @@ def test_what_is_beside_the_nodes_of_a_session(zookeeper, client, program):
     assert zc.zk.end_session(zookeeper.hosts, session, password)
     assert zc.zk.session_nodes(zookeeper.hosts, session,
                                password) == (set(), set())
+
+
+def test_who_looks_at_a_session_does_not_keep_it_for_long():
+    with zc.zk.embedded.Server(max_session_timeout=60_000) as server:
+        session, password = killed(server, '')
+        sessions = server._run.loop.database.sessions
+        assert sessions.get(session).timeout == 60_000
+        found = zc.zk.session_nodes(server.connection_string, session,
+                                    password)
+        assert found == (set(), set())
+        assert sessions.get(session).timeout == 4_000
 
 
 def test_marks_are_no_nodes_of_a_session(zookeeper, client):

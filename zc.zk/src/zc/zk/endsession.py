@@ -37,7 +37,10 @@ SERVER_TIMEOUT_S = 2.0
 #: The pause after all servers have failed, in seconds.
 PAUSE_S = 0.05
 
+# Of a session that is ended at once, and of one that is only looked at: who
+# looks may not come again.
 _SESSION_TIMEOUT_MS = 10_000
+_LOOK_TIMEOUT_MS = 4_000
 _CLOSE_XID = 1
 
 #: Shakes hands for TLS; takes a socket and the server's name.
@@ -112,15 +115,16 @@ def session_nodes(connection_string: str, session: int, password: bytes, *,
                   key: str | None = None) -> SessionNodes | None:
     """Return the nodes of a session of a process that has died.
 
-    The session lives on, and times out anew. The arguments are those of
-    `end_session`, and so are the errors; each server is asked once.
+    The session lives on for 4 seconds, or what else the server allows. The
+    arguments are those of `end_session`, and so are the errors; each server is
+    asked once.
 
     Returns None if it cannot be known: the server is older than 3.6, or does
     not let the session read the parents.
     """
     servers, wrap = _servers(connection_string, ca, cert, key)
     talk = partial(_find_nodes,
-                   packets.connect(_SESSION_TIMEOUT_MS, session, password))
+                   packets.connect(_LOOK_TIMEOUT_MS, session, password))
     failures = []
     for server in servers:
         try:
