@@ -85,17 +85,10 @@ def pytest_collection(session: pytest.Session) -> Iterator[object]:
     """
     if xdist.get_xdist_worker_id(session) in ('master', 'gw0'):
         return (yield)
-    with unmeasured():
-        return (yield)
-
-
-@contextlib.contextmanager
-def unmeasured() -> Iterator[None]:
-    """Do not measure this process; threads of before stay unmeasured."""
     measures = current()
     measures.stop()
     try:
-        yield
+        return (yield)
     finally:
         measures.start()
 
@@ -109,21 +102,21 @@ def current() -> coverage.Coverage:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
-    """Measure a test and its processes, but only once of one with ZooKeeper.
+    """Record the processes of a test, but only once of one with ZooKeeper.
 
-    On Apache ZooKeeper they run the same lines of ours as on the embedded
-    server.
+    On Apache ZooKeeper its processes run the same lines of ours as on the
+    embedded server.  This process is measured all the time: coverage.py keeps
+    the tracers of threads until it is stopped, and one that is freed before
+    its thread has ended takes the trace function of another thread with it.
     """
     call = getattr(item, 'callspec', None)
-    is_measured = call is None or 'apache' not in (
-        call.params.get('zookeeper'), call.params.get('zookeeper_server'))
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(VARIABLE)
-        if is_measured:
+        if call is None or 'apache' not in (
+                call.params.get('zookeeper'),
+                call.params.get('zookeeper_server')):
             patch.setenv(recorder.VARIABLE, os.environ[RECORDS])
-            return (yield)
-        with unmeasured():
-            return (yield)
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)
