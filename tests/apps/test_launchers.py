@@ -112,9 +112,7 @@ def address_of(nodes):
 
 
 def test_the_loggers_of_the_ini(launch, launcher, embedded_tree, tmp_path):
-    # With a wait: a stop that comes while ZooKeeper is answering leaves the
-    # removal to the thread that has registered, or to the session's end.
-    process = launch(*launcher, NAMED_LOGGING, deregister_wait=1)
+    process = launch(*launcher, NAMED_LOGGING)
     host, port = address_of(registered(embedded_tree, process))
     log = tmp_path / 'event.log'
     wait_for(lambda: 'Registered ' in log.read_text())
