@@ -36,6 +36,9 @@ DATA = ROOT / '.coverage'
 # asked for.
 GOAL = 92
 
+# Not so where coverage.py uses sys.monitoring.
+IS_TRACED = sys.gettrace() is not None
+
 # coverage.py's own: the processes that run tests start it when they have it.
 VARIABLE = 'COVERAGE_PROCESS_START'
 
@@ -112,7 +115,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
     the tracers of threads until it is stopped, and one that is freed before
     its thread has ended takes the trace function of another thread with it.
     """
-    if sys.gettrace() is None:
+    if IS_TRACED and sys.gettrace() is None:
         # That has happened all the same: begin anew.
         measures = current()
         measures.stop()
