@@ -102,8 +102,6 @@ class AccessLog:
         self._is_awake = False
         self._is_closing = threading.Event()
         self._stamp = Stamp(int(time.time()))
-        # Those of the stamp.
-        self._begins = self._stamp.begins
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -124,7 +122,6 @@ class AccessLog:
         """
         if second != self._stamp.second:
             self._stamp = Stamp(second)
-            self._begins = self._stamp.begins
         if (len(self._parts) > BATCH_LINES * PARTS
                 and self._making.acquire(blocking=False)):
             try:
@@ -144,7 +141,7 @@ class AccessLog:
             if 'HTTP_USER_AGENT' in environ or 'HTTP_REFERER' in environ:
                 size = (size, environ.get('HTTP_REFERER', '-'),
                         environ.get('HTTP_USER_AGENT', '-'))
-            begin = self._begins[environ['REMOTE_ADDR']]
+            begin = self._stamp.begins[environ['REMOTE_ADDR']]
             if taken > SHORT_US or 'REMOTE_USER' in environ:
                 begin = self._begin(task, taken)
         except (KeyError, TypeError):
