@@ -15,19 +15,19 @@ from typing import Any
 from typing import Final
 from typing import Protocol
 
+# A usual request takes no longer: it is in the first of the buckets.
+USUAL_S: Final = 0.005
 # The upper bounds of the buckets of times; one more bucket is for longer ones.
-BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+BUCKETS_S = (USUAL_S, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 # The methods of RFC 9110 and RFC 5789.  A client can send any other, and must
 # not be able to make up labels.
 METHODS = frozenset(('GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'CONNECT',
                      'OPTIONS', 'TRACE', 'PATCH'))
 OTHER = 'other'
-# A usual request takes no longer: it is in the first of the buckets.
-USUAL_S: Final = 0.005
 USUAL = 'GET', 200
-# A request that is noted is a row of so many entries, one after the other: its
-# method and status code as a pair, the bytes of its body and of the response's
-# body, its duration, and the part of it in the queue, both in seconds.
+# `Meter.add` notes a request as a row of COLUMNS entries in a list: its method
+# and status code as a pair, the bytes of its body and of the response's body,
+# its duration, and the part of it in the queue, both in seconds.
 COLUMNS = 5
 # Rows are added up before there are more entries than this.
 MOST_ENTRIES = 256 * COLUMNS
