@@ -4,7 +4,6 @@ import http.client
 import json
 import re
 import socket
-import threading
 
 import pytest
 from zc.zk.live.tree import LiveTree
@@ -14,6 +13,7 @@ from zc.zk.view import feed as feeds
 from zc.zk.view import server as servers
 from zc.zk.view.feed import Feed
 from zc.zk.view.server import ViewServer
+from zc_zk_support.httpserver import serving
 
 
 @pytest.fixture
@@ -28,13 +28,9 @@ def view(zk):
     feed = Feed(LiveTree(zk, '/service'), redact_value, 0.02)
     server = ViewServer(('127.0.0.1', 0), feed, 'a <title> & "more"',
                         redact_value, ('zk.example.com',))
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield server
-    feed.close()
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(server):
+        yield server
+        feed.close()
 
 
 def ask(view, path='/', method='GET', body=None, **headers):

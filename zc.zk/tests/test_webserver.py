@@ -6,6 +6,7 @@ import time
 import pytest
 from zc.zk import webserver
 from zc.zk.testing.waiting import wait_for
+from zc_zk_support.httpserver import serving
 
 LIMIT = 2
 
@@ -26,13 +27,9 @@ class Handler(webserver.Handler):
 
 @pytest.fixture
 def server():
-    server = webserver.Server(('127.0.0.1', 0), Handler, LIMIT)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serving(webserver.Server(('127.0.0.1', 0), Handler,
+                                  LIMIT)) as server:
+        yield server
 
 
 def connected(server):

@@ -1,14 +1,33 @@
-"""HTTP servers in processes of their own, which tests can kill."""
+"""HTTP servers: in threads, or in processes, which tests can kill."""
 from __future__ import annotations
 
 import contextlib
 import json
+import socketserver
 import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeVar
+
+Server = TypeVar('Server', bound=socketserver.BaseServer)
+
+
+@contextlib.contextmanager
+def serving(server: Server) -> Iterator[Server]:
+    """Have a server serve in a thread, and close it."""
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
 
 # Starts a server, a fork of its own, for each line that it reads, as imports
 # take most of the time of a start.  The line is JSON: the arguments.  Prints
