@@ -36,9 +36,6 @@ DATA = ROOT / '.coverage'
 # asked for.
 GOAL = 92
 
-# Not so where coverage.py uses sys.monitoring.
-IS_TRACED = sys.gettrace() is not None
-
 # coverage.py's own: the processes that run tests start it when they have it.
 VARIABLE = 'COVERAGE_PROCESS_START'
 
@@ -111,15 +108,8 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
     """Record the processes of a test, but only once of one with ZooKeeper.
 
     On Apache ZooKeeper its processes run the same lines of ours as on the
-    embedded server.  This process is measured all the time: coverage.py keeps
-    the tracers of threads until it is stopped, and one that is freed before
-    its thread has ended takes the trace function of another thread with it.
+    embedded server.
     """
-    if IS_TRACED and sys.gettrace() is None:
-        # That has happened all the same: begin anew.
-        measures = current()
-        measures.stop()
-        measures.start()
     call = getattr(item, 'callspec', None)
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv(VARIABLE)
