@@ -87,7 +87,7 @@ def test_blocks_that_overlap_put_it_back() -> None:
 
 
 def test_blocks_that_end_in_another_order_put_it_back() -> None:
-    """Whatever the order, the shortest interval of those that run holds."""
+    """While blocks run, in any order, their shortest interval holds."""
     blocks = {0.001: switch_interval, 0.002: switch_interval,
               QUICK_SWITCH_S: lambda _: quick_switches()}
     for begins in itertools.permutations(blocks):

@@ -247,7 +247,7 @@ class SessionFile:
         return found
 
     def _slots_of_others(self) -> list[int]:
-        """Return the slots but our own and those that are being emptied."""
+        """Return the slots that this process neither has nor is emptying."""
         return [slot for slot in self._file.slots()
                 if slot != self._slot and slot not in self._ending]
 

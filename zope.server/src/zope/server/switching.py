@@ -8,8 +8,8 @@ that computes, and each call of the system does again.
 The interval holds for the whole process.  Threads that compute are a little
 slower with a shorter one.
 
-Blocks of several threads may overlap.  Of those that run, the shortest
-interval holds; the last that ends puts back what was there before the first.
+Blocks of several threads may overlap.  While some run, the shortest of their
+intervals holds; the last that ends puts back what was there before the first.
 One that the application sets meanwhile stays, whatever blocks run.
 """
 from __future__ import annotations

@@ -6,11 +6,11 @@ is asked for all nodes of our session (getEphemerals). The data may be wrong as
 well, so that a node that is as new, at a path like ours, is ours whatever its
 data.
 
-Nodes that somebody has asked for stay: those of all registrations with the
-same client, and those that the application creates with a `SessionClient`. A
-KazooClient that was passed in does not tell what it is asked for; there a node
-of the application goes if it is created in the moments of such a doubt, and is
-equal to ours in its data, or nearly so in its path.
+A node stays if a registration with the same client wants it, or if the
+application has created it with a `SessionClient`. A KazooClient that was
+passed in does not tell what it is asked for; there a node of the application
+goes if it is created in the moments of such a doubt, and is equal to ours in
+its data, or nearly so in its path.
 """
 import logging
 import operator
